@@ -1,0 +1,118 @@
+"""Who receives what of one batch, in which order. Pure but for the `member` flag of sessions.
+
+Most receivers get every broadcast line of a batch: for them the lines are joined once. Whoever is special in
+the batch (sent one of the lines, joins, leaves, has a reply) has a plan of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from classcord.protocol import ProtocolError
+from classcord.session import Session
+from classcord.store import AccountRow, MessageRow
+
+__all__ = ["Batch"]
+
+
+class _Plan:
+    """`parts` is what the session gets; `start` the first common line not in it yet, None while not a member."""
+
+    __slots__ = ("parts", "start")
+
+    def __init__(self, start: int | None) -> None:
+        self.parts: list[bytes] = []
+        self.start = start
+
+    def catch_up(self, common: list[bytes]) -> None:
+        if self.start is not None and self.start < len(common):
+            self.parts += common[self.start :]
+            self.start = len(common)
+
+
+class Batch:
+    """The effects of some items, to be stored and then sent. For the holder of the flush lock.
+
+    `members` is the registry's own: those whom broadcasts reach, in the order in which they joined.
+    `time` is the timestamp that all messages of the batch carry.
+    """
+
+    def __init__(self, members: dict[Session, None], time: str, now: float) -> None:
+        self.time = time
+        self.now = now
+        self.messages: list[MessageRow] = []
+        self.accounts: dict[str, AccountRow] = {}
+        self.leaving: list[Session] = []
+        self.size = 0
+        self._members = members
+        self._common: list[bytes] = []
+        self._plans: dict[Session, _Plan] = {}
+        self._registrations: list[tuple[Session, list[bytes], int]] = []
+
+    def _plan(self, session: Session) -> _Plan:
+        plan = self._plans.get(session)
+        if plan is None:
+            plan = self._plans[session] = _Plan(0 if session.member else None)
+        return plan
+
+    def broadcast(self, line: bytes, excluded: Collection[Session] = ()) -> None:
+        """`line` to every member but those excluded."""
+        common = self._common
+        for session in excluded:
+            if session.member:
+                plan = self._plan(session)
+                plan.catch_up(common)
+                plan.start = len(common) + 1
+        common.append(line)
+        self.size += len(line)
+
+    def to(self, session: Session, line: bytes) -> None:
+        """`line` to this session alone, member or not."""
+        plan = self._plan(session)
+        plan.catch_up(self._common)
+        plan.parts.append(line)
+        self.size += len(line)
+
+    def join(self, session: Session) -> None:
+        """From here on broadcasts reach the session."""
+        if not session.member:
+            self._plan(session).start = len(self._common)
+            session.member = True
+            self._members[session] = None
+
+    def leave(self, session: Session) -> None:
+        """From here on broadcasts don't reach the session."""
+        if session.member:
+            plan = self._plan(session)
+            plan.catch_up(self._common)
+            plan.start = None
+            session.member = False
+            del self._members[session]
+
+    def register(self, session: Session, row: AccountRow, line: bytes) -> None:
+        """Store an account and answer with `line`, unless it can't be stored: see `failed`."""
+        self.accounts[row.key] = row
+        self.to(session, line)
+        parts = self._plans[session].parts
+        self._registrations.append((session, parts, len(parts) - 1))
+
+    def failed(self) -> None:
+        """Nothing could be stored: whoever was to be told of an account that isn't there is told so instead."""
+        line = ProtocolError("unavailable", "The server can't store an account for now; try again later.").line()
+        for session, parts, index in self._registrations:
+            parts[index] = line
+            session.registered = None
+        self.accounts.clear()
+
+    def deliveries(self) -> Iterator[tuple[Session, bytes]]:
+        """Each session that receives something, with all of it."""
+        plans = self._plans
+        if self._common:
+            shared = b"".join(self._common)
+            for session in self._members:
+                if session not in plans:
+                    yield session, shared
+        for session, plan in plans.items():
+            plan.catch_up(self._common)
+            if plan.parts:
+                yield session, b"".join(plan.parts)

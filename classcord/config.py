@@ -1,0 +1,180 @@
+"""The settings, in one table: command-line flags, environment variables, checks and documentation come from it.
+
+A flag wins over its variable (`--max-connections` over `CLASSCORD_MAX_CONNECTIONS`), a variable over the default.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+__all__ = ["PREFIX", "SETTINGS", "Config", "Setting", "SettingError", "UsageError", "load", "markdown", "report", "unknown_variables"]
+
+PREFIX = "CLASSCORD_"
+EVERY_ADDRESS = "*"
+
+
+class UsageError(Exception):
+    """The command line can't be understood."""
+
+
+class SettingError(UsageError):
+    """A setting has a value that it can't have; the text names where it was set and what would do."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row. `low` and `high` bound a whole number; `choices` are the words a text may be."""
+
+    name: str
+    default: Any
+    help: str
+    unit: str = ""
+    low: int | None = None
+    high: int | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.name.upper().replace("-", "_")
+
+    @property
+    def attribute(self) -> str:
+        return self.name.replace("-", "_")
+
+    @property
+    def allowed(self) -> str:
+        """What a value may be, in words."""
+        if self.choices:
+            return " or ".join(self.choices)
+        if isinstance(self.default, int):
+            return f"a whole number from {self.low} to {self.high}"
+        return "a text that isn't empty"
+
+    def parse(self, text: str, where: str) -> Any:
+        """The value that `text` stands for. `where` is the flag or variable it came from."""
+        text = text.strip()
+        value: Any = text
+        if isinstance(self.default, int):
+            # int() alone would also take 1_000 and digits of other scripts
+            value = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+            right = value is not None and (self.low or 0) <= value <= (self.high or 0)
+        elif self.choices:
+            right = text in self.choices
+        else:
+            right = text != "" and text.isprintable()
+        if not right:
+            raise SettingError(f"{where}: {text!r} won't do; give {self.allowed}")
+        return value
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("host", EVERY_ADDRESS, "address to listen on; * is every address, IPv4 and IPv6"),
+    Setting("port", 12345, "TCP port; 0 takes a free one and logs it", low=0, high=65535),
+    Setting("data", "data", "folder of the database; the default is $STATE_DIRECTORY where that is set"),
+    Setting("log-level", "info", "least level that is logged", choices=("debug", "info", "warning", "error")),
+    Setting("log-format", "text", "one line an event, as logfmt or as JSON", choices=("text", "json")),
+    Setting("lang", "fr", "language in which the server speaks to people", choices=("fr", "en")),
+    # 14: what the authors of scrypt (Percival, 2009) propose for interactive logins, with r=8 and p=1
+    Setting("password-cost", 14, "work of one password hash; lower it for tests and benchmarks only",
+            "log2 of scrypt's n", 1, 20),
+    Setting("max-connections", 2000, "connections at once, in all", "connections", 1, 100_000),
+    Setting("outbox-limit", 1 << 20, "unsent bytes after which a client that doesn't read is dropped", "bytes",
+            1 << 16, 1 << 30),
+    Setting("stall-timeout", 30, "time without progress after which a client that doesn't read is dropped", "seconds",
+            1, 3600),
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings in force; `sources` tells for each where it came from. Immutable, so any thread may read it."""
+
+    host: str
+    port: int
+    data: str
+    log_level: str
+    log_format: str
+    lang: str
+    password_cost: int
+    max_connections: int
+    outbox_limit: int
+    stall_timeout: int
+    sources: Mapping[str, str]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def parser(program: str, description: str, names: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """A parser with a flag for each setting (or for those named); values stay text until `load`."""
+    made = _Parser(
+        prog=program, description=description, allow_abbrev=False,
+        epilog="Each setting is also an environment variable, named behind it. A flag wins over its variable.",
+    )
+    group = made.add_argument_group("settings")
+    for setting in SETTINGS:
+        if names is None or setting.name in names:
+            unit = f", {setting.unit}" if setting.unit else ""
+            text = f"{setting.help} (default {setting.default}{unit}; {setting.variable})"
+            group.add_argument(
+                setting.flag, dest=setting.attribute, help=text.replace("%", "%%"),
+                metavar="|".join(setting.choices) or ("N" if isinstance(setting.default, int) else "TEXT"),
+            )
+    return made
+
+
+def load(flags: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> Config:
+    """The settings in force. Raises SettingError for the first that is wrong."""
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for setting in SETTINGS:
+        flag = getattr(flags, setting.attribute, None)
+        variable = environment.get(setting.variable)
+        state = environment.get("STATE_DIRECTORY", "").partition(":")[0] if setting.name == "data" else ""
+        if flag is not None:
+            source, value = setting.flag, setting.parse(flag, setting.flag)
+        elif variable is not None:
+            source, value = setting.variable, setting.parse(variable, setting.variable)
+        elif state:
+            source, value = "STATE_DIRECTORY", state
+        else:
+            source, value = "default", setting.default
+        values[setting.attribute] = value
+        sources[setting.name] = source
+    return Config(**values, sources=sources)
+
+
+def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Variables that look like settings and are none: most likely a typing error."""
+    known = {setting.variable for setting in SETTINGS}
+    return sorted(
+        name for name in environment
+        if name.startswith(PREFIX) and name not in known and not name.startswith(PREFIX + "TEST_")
+    )
+
+
+def report(config: Config) -> str:
+    """The settings in force and where each came from, a line each."""
+    return "\n".join(
+        f"{setting.name}={getattr(config, setting.attribute)} ({config.sources[setting.name]})" for setting in SETTINGS
+    )
+
+
+def markdown() -> str:
+    """The settings as the Markdown table that README.md holds."""
+    rows = ["| flag | variable | default | meaning |", "| --- | --- | --- | --- |"]
+    for setting in SETTINGS:
+        unit = f" {setting.unit}" if setting.unit else ""
+        bounds = f" ({setting.allowed})" if setting.choices or isinstance(setting.default, int) else ""
+        rows.append(f"| `{setting.flag}` | `{setting.variable}` | `{setting.default}`{unit} | {setting.help}{bounds} |")
+    return "\n".join(rows)

@@ -1,0 +1,58 @@
+"""How much of something is let through, and when to speak of it. Pure: the clock is handed in.
+
+Each object belongs to one thread, the accept loop's.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+
+__all__ = ["NatWatch", "Sometimes"]
+
+
+class Sometimes:
+    """Lets one of many alike events be logged each `interval` seconds, with how many there were."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._next: float | None = None
+        self._count = 0
+
+    def happened(self, now: float) -> int:
+        """How many happened since the last time this wasn't 0, this one included; 0 while it is too soon to say."""
+        self._count += 1
+        if self._next is not None and now < self._next:
+            return 0
+        self._next = now + self._interval
+        count, self._count = self._count, 0
+        return count
+
+
+class NatWatch:
+    """Notices, once, that most clients share one private address: a NAT before the server hides who they are."""
+
+    _FEW = 5
+    """Fewer connections than this prove nothing: one person may have two clients open."""
+
+    def __init__(self) -> None:
+        self._open: Counter[str] = Counter()
+        self._said = False
+
+    def connected(self, address: str) -> str | None:
+        """Count a connection; the address to warn about, the first time that one has more than half of them."""
+        self._open[address] += 1
+        total = self._open.total()
+        if self._said or total < self._FEW or self._open[address] * 2 <= total:
+            return None
+        known = ipaddress.ip_address(address.partition("%")[0])
+        if known.is_loopback or not known.is_private:
+            return None
+        self._said = True
+        return address
+
+    def disconnected(self, address: str) -> None:
+        """Count a connection off."""
+        self._open[address] -= 1
+        if self._open[address] <= 0:
+            del self._open[address]

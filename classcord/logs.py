@@ -1,0 +1,123 @@
+"""One line an event, on standard error: logfmt, or JSON.
+
+    2026-11-23T10:00:00.000Z INFO event=login user="alice" peer=10.0.108.34 port=50312
+
+Fields are escaped, so that no name can forge a line. `event` may be called by any thread and never waits:
+a thread of its own writes, and a reader of the log that has stopped (Ctrl-S in a terminal, a full pipe)
+stops nobody else. Passwords and what people write to each other are never passed here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.handlers
+import queue
+import re
+import sys
+import time
+import traceback
+from typing import Any
+
+__all__ = ["LEVELS", "event", "exception", "start", "stop"]
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+_WAITING = 10_000  # lines that may wait for a slow reader of the log; those beyond are counted and left out
+_BARE = re.compile(r"[A-Za-z0-9_.:/%*+-]+")
+_PROSE = frozenset({"user", "old", "name", "text", "hint", "detail", "type"})  # always quoted: people choose what's in it
+
+_log = logging.getLogger("classcord")
+
+
+def _format_time(record: logging.LogRecord) -> str:
+    seconds, milliseconds = divmod(int(record.created * 1000), 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{milliseconds:03d}Z"
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    fields: dict[str, Any] = getattr(record, "fields", {})
+    return fields
+
+
+class _Logfmt(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        parts = [_format_time(record), record.levelname, f"event={record.msg}"]
+        for name, value in _fields(record).items():
+            text = str(value)
+            if isinstance(value, str) and (name in _PROSE or not _BARE.fullmatch(text)):
+                text = json.dumps(text)
+            parts.append(f"{name}={text}")
+        return " ".join(parts)
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps(
+            {"time": _format_time(record), "level": record.levelname, "event": record.msg, **_fields(record)}, default=str
+        )
+
+
+class _Queue(logging.handlers.QueueHandler):
+    """Never blocks and never formats in the caller's thread."""
+
+    left_out = 0
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        return record
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        try:
+            if self.left_out:
+                count, self.left_out = self.left_out, 0
+                lost = logging.LogRecord(_log.name, logging.WARNING, "", 0, "log_lines_left_out", None, None)
+                lost.fields = {"count": count}
+                self.queue.put_nowait(lost)
+            self.queue.put_nowait(record)
+        except queue.Full:
+            self.left_out += 1
+
+
+_listener: logging.handlers.QueueListener | None = None
+
+
+def start(level: str = "info", format: str = "text") -> None:
+    """Begin to write; `level` is a key of LEVELS, `format` is text or json. Once, in the main thread."""
+    global _listener
+    waiting: queue.Queue[logging.LogRecord] = queue.Queue(_WAITING)
+    writer = logging.StreamHandler(sys.stderr)
+    writer.setFormatter(_Json() if format == "json" else _Logfmt())
+    logging.raiseExceptions = False  # a closed standard error is no reason to fail, nor to write to it
+    _log.handlers[:] = [_Queue(waiting)]
+    _log.propagate = False
+    _log.setLevel(LEVELS[level])
+    _listener = logging.handlers.QueueListener(waiting, writer)
+    _listener.start()
+
+
+def stop(seconds: float = 1.0) -> None:
+    """Write what is waiting, for at most so many seconds."""
+    global _listener
+    if _listener is None:
+        return
+    listener, _listener = _listener, None
+    thread = listener._thread
+    if thread is not None:
+        try:
+            listener.queue.put_nowait(None)
+        except queue.Full:
+            return
+        thread.join(seconds)
+
+
+def event(event: str, level: int = logging.INFO, /, **fields: Any) -> None:
+    """Log `event` (a fixed word) with its fields; None fields are left out. Any thread; never waits."""
+    if _log.isEnabledFor(level):
+        kept = {name: value for name, value in fields.items() if value is not None}
+        _log.log(level, event, extra={"fields": kept})
+
+
+def exception(event_name: str, error: BaseException, /, **fields: Any) -> None:
+    """Log a fault with its traceback, escaped into one line."""
+    detail = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    event(event_name, logging.ERROR, **fields, detail=detail)

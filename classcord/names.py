@@ -1,0 +1,78 @@
+"""Which names people may have, and when two names are the same. Pure; any thread may call it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["MAX_NAME", "NameRefused", "check", "key"]
+
+MAX_NAME = 40
+"""Characters in a name."""
+
+_RESERVED = frozenset(
+    {"global", "serveur", "server", "systeme", "system", "admin", "invite", "all", "moi"}
+)  # without accents, as `_bare` leaves them: the server's own voice, and what known clients call rooms and themselves
+
+# Look empty in every font, though Unicode counts them as letters, marks or symbols.
+_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+_LOOKALIKES = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"})
+"""Scripts that share the shapes of letters: a name may use only one of them (bob with a Cyrillic о)."""
+
+
+class NameRefused(ValueError):
+    """Nobody may have this name; the text says why."""
+
+
+def key(name: str) -> str:
+    """What two names have in common when they are the same: NFKC and casefold, until nothing changes."""
+    if name.isascii():
+        return name.lower()
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return unicodedata.normalize("NFKC", folded).casefold()
+
+
+def _bare(name: str) -> str:
+    """The name's key without its accents."""
+    return "".join(c for c in unicodedata.normalize("NFKD", key(name)) if not unicodedata.combining(c))
+
+
+def _script(char: str) -> str:
+    return unicodedata.name(char, "").partition(" ")[0]
+
+
+def check(name: str) -> None:
+    """Raise NameRefused unless somebody may have this name."""
+    if not name:
+        raise NameRefused("a name can't be empty")
+    if len(name) > MAX_NAME:
+        raise NameRefused(f"a name has at most {MAX_NAME} characters, this one has {len(name)}")
+    if name != name.strip():
+        raise NameRefused("a name can't begin or end with a space")
+    if "<" in name or ">" in name:
+        raise NameRefused("a name can't contain < or >")
+    if not name.isascii() or not name.isprintable():
+        _check_characters(name)
+    if _bare(name) in _RESERVED:
+        raise NameRefused("this name is reserved")
+
+
+def _check_characters(name: str) -> None:
+    if unicodedata.combining(name[0]):
+        raise NameRefused("a name can't begin with a combining mark")
+    scripts = set()
+    marks = 0
+    for char in unicodedata.normalize("NFC", name):
+        category = unicodedata.category(char)
+        # Cc control, Cf format (zero width, direction), Cs surrogate, Co private, Cn unassigned, Zl Zp Zs separators
+        if (category[0] == "C" or category[0] == "Z") and char != " ":
+            raise NameRefused(f"a name can't contain U+{ord(char):04X}, an invisible or control character")
+        if _INVISIBLE.match(char):
+            raise NameRefused(f"a name can't contain U+{ord(char):04X}, an invisible character")
+        marks = marks + 1 if category == "Mn" else 0
+        if marks > 2:
+            raise NameRefused("a name can't stack more than two combining marks")
+        if category[0] == "L":
+            scripts.add(_script(unicodedata.normalize("NFKC", char)[0]))
+    if len(scripts & _LOOKALIKES) > 1:
+        raise NameRefused("a name can't mix alphabets whose letters look the same")

@@ -1,0 +1,243 @@
+"""Who is connected, and delivery to them: flat combining.
+
+Clients' threads never send. They post items to one list and try the flush lock without waiting. Whoever gets it
+carries out what is pending, stores it in one transaction, and makes one non-blocking send to each receiver; whoever
+doesn't get it goes back to reading, for the holder looks at the list again before and after it lets go. So:
+
+- an item's place in the list is its place for everybody: ids, screens and the stored history have one order;
+- nobody sees a message, nor the answer to a registration, that isn't stored;
+- many messages share one commit and one system call a receiver, the more so the busier the server is.
+
+The rule that keeps it right: everything that changes who is here or writes to a socket is an item, and only the
+holder carries items out.
+
+Locks, in rank order (one may take a higher while holding a lower): flush lock, log queue. The semaphore of
+`Accounts` is taken by clients' threads that hold nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import socket
+import sqlite3
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from classcord import logs
+from classcord.accounts import Accounts
+from classcord.batch import Batch
+from classcord.protocol import ProtocolError
+from classcord.room import Room
+from classcord.session import Session
+from classcord.store import Store
+from classcord.texts import Texts
+
+__all__ = ["Item", "Registry", "internal_error", "timestamp"]
+
+Item = tuple[Any, ...]
+"""An operation and its arguments after the batch, the session it is about first."""
+
+_BATCH_ITEMS = 256
+"""Items in a batch: beyond, sharing gains little and the first waits for the last."""
+_BATCH_BYTES = 256 * 1024
+"""Bytes of lines in a batch, well under the least outbox limit that makes sense for a busy room."""
+_BACKLOG = 4096
+"""Items pending beyond which a poster waits its turn for the flush lock, so that the list stays bounded."""
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close() throws away what the client didn't read
+
+
+def internal_error(session: Session, error: BaseException) -> ProtocolError:
+    """Log a fault under a new incident number, and the reply that tells the client that number. Any thread."""
+    incident = os.urandom(4).hex()
+    session.log_exception("internal_error", error, incident=incident)
+    return ProtocolError("internal", f"Internal error, incident {incident}; the server's log has the details.")
+
+
+def timestamp() -> str:
+    """Now, ISO 8601 in UTC with milliseconds. Any thread."""
+    now = time.time()
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1000):03d}Z"
+
+
+class Registry:
+    """The sessions, and the one list of items about them. `clock` gives seconds and never goes back."""
+
+    def __init__(
+        self, store: Store, accounts: Accounts, texts: Texts, *, stall_timeout: float = 30,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.room = Room(accounts, texts, store.last_id())
+        self._store = store
+        self._accounts = accounts
+        self._texts = texts
+        self._stall_timeout = stall_timeout
+        self._clock = clock
+        self._items: deque[Item] = deque()
+        self._lock = threading.Lock()
+        self._members: dict[Session, None] = {}
+        self._sessions: dict[int, Session] = {}  # by file descriptor
+        self._storing = True  # whether the last commit worked
+        self._epoll = select.epoll()
+        threading.Thread(target=self._watch, name="writable", daemon=True).start()
+
+    def add(self, session: Session) -> None:
+        """A connection has been accepted. Its own thread calls this first and `remove` last."""
+        self._sessions[session.socket.fileno()] = session
+
+    def remove(self, session: Session) -> None:
+        """The connection is about to be closed; nothing is pending for it."""
+        self._sessions.pop(session.socket.fileno(), None)
+
+    def post(self, items: Iterable[Item]) -> None:
+        """Append items to the list and see that they are carried out. Any thread; waits for no client."""
+        self._items.extend(items)
+        while self._items:
+            if not self._lock.acquire(blocking=len(self._items) > _BACKLOG):
+                return
+            try:
+                self._flush()
+            finally:
+                self._lock.release()
+
+    def reply(self, batch: Batch, session: Session, line: bytes) -> None:
+        """Item: a line to the client that asked."""
+        batch.to(session, line)
+
+    # --- for the holder of the flush lock ---
+
+    def _flush(self) -> None:
+        batch = Batch(self._members, timestamp(), self._clock())
+        items = self._items
+        for _ in range(min(len(items), _BATCH_ITEMS)):
+            operation, *arguments = items.popleft()
+            try:
+                operation(batch, *arguments)
+            except ProtocolError as error:
+                batch.to(arguments[0], error.line())
+            except Exception as error:
+                batch.to(arguments[0], internal_error(arguments[0], error).line())
+            if batch.size > _BATCH_BYTES:
+                break
+        if batch.messages or batch.accounts:
+            self._commit(batch)
+        for session, data in batch.deliveries():
+            if not session.dropped:
+                reason = session.outbox.send(data, batch.now)
+                if reason is not None:
+                    self._drop(session, reason)
+                elif session.outbox.pending and not session.watched:
+                    self._await_writable(session)
+        for session in batch.leaving:
+            if session.drained is not None and not session.outbox.pending:
+                session.drained.set()
+
+    def _commit(self, batch: Batch) -> None:
+        """Store the batch. Where that fails the chat goes on, and registrations are refused."""
+        try:
+            self._store.commit(batch.messages, list(batch.accounts.values()))
+        except sqlite3.Error as error:
+            if self._storing:
+                logs.event("storage_failed", logging.ERROR, detail=str(error), hint="free space, or check the data folder")
+            self._storing = False
+            self.room.unregister(batch)
+            batch.failed()
+            return
+        if not self._storing:
+            logs.event("storage_recovered", logging.WARNING)
+            self._storing = True
+        for row in batch.accounts.values():
+            self._accounts.publish(row)
+
+    def _drop(self, session: Session, reason: str) -> None:
+        """Give a client up, alone; its own thread notices and closes."""
+        session.dropped = True
+        if reason != "gone":
+            session.log("dropped", logging.WARNING, reason=reason, pending=session.outbox.pending)
+        session.outbox.clear()
+        try:
+            if reason != "gone":
+                session.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            session.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the peer was faster
+        if session.drained is not None:
+            session.drained.set()
+        self._items.append((self.room.leave, session))
+
+    # --- sockets that were full ---
+
+    def _await_writable(self, session: Session) -> None:
+        flags = select.EPOLLOUT | select.EPOLLONESHOT
+        try:
+            self._epoll.register(session.socket.fileno(), flags)
+        except FileExistsError:
+            self._epoll.modify(session.socket.fileno(), flags)
+        session.watched = True
+
+    def _resume(self, batch: Batch, session: Session) -> None:
+        """Item: the client's socket can be written again."""
+        session.watched = False
+        if session.dropped:
+            return
+        reason = session.outbox.resume(batch.now)
+        if reason is not None:
+            self._drop(session, reason)
+        elif session.outbox.pending:
+            self._await_writable(session)
+        elif session.drained is not None:
+            session.drained.set()
+
+    def _drop_stalled(self, batch: Batch, session: Session) -> None:
+        """Item: drop the client unless its socket has taken something lately."""
+        if session.outbox.pending and not session.dropped and batch.now - session.outbox.progress >= self._stall_timeout:
+            self._drop(session, "stalled")
+
+    def _watch(self) -> None:
+        """The thread that waits for full sockets. It only posts items."""
+        looked = self._clock()
+        while True:
+            try:
+                events = self._epoll.poll(1)
+                full = [self._sessions.get(descriptor) for descriptor, _ in events]
+                items: list[Item] = [(self._resume, session) for session in full if session is not None]
+                if self._clock() - looked >= 1:
+                    looked = self._clock()
+                    waiting = [session for session in list(self._sessions.values()) if session.outbox.pending]
+                    items += [(self._drop_stalled, session) for session in waiting]
+                if items:
+                    self.post(items)
+            except Exception as error:
+                logs.exception("internal_error", error)
+
+    # --- the end ---
+
+    def _say_goodbye(self, batch: Batch, session: None = None) -> None:
+        self.room.announce(batch, self._texts("stopping"))
+
+    def close(self, drain: float = 3) -> None:
+        """Tell everybody, wait at most `drain` seconds until all have taken what is theirs, disconnect all, close the store.
+
+        For the main thread, once no connection is accepted any more.
+        """
+        self.post([(self._say_goodbye, None)])
+        deadline = self._clock() + drain
+        while self._clock() < deadline and (
+            self._items or any(session.outbox.pending for session in list(self._sessions.values()))
+        ):
+            time.sleep(0.01)
+        self._lock.acquire()  # for good: from here on nothing is delivered
+        for session in list(self._sessions.values()):
+            session.dropped = True
+            try:
+                session.socket.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            if session.drained is not None:
+                session.drained.set()
+        self._store.close()

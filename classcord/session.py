@@ -1,0 +1,72 @@
+"""One client's connection, as the registry sees it."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from typing import Any
+
+from classcord import logs
+from classcord.outbox import Outbox
+from classcord.protocol import quote
+
+__all__ = ["Presence", "Session"]
+
+
+class Presence:
+    """Somebody who is here: an account with all its sessions, or a guest with its one.
+
+    `given` tells a guest who chose its name from one that the server numbered.
+    """
+
+    __slots__ = ("account", "given", "key", "name", "name_json", "sessions", "state")
+
+    def __init__(self, name: str, key: str, *, account: bool, given: bool = True) -> None:
+        self.account = account
+        self.given = given
+        self.state = "online"
+        self.sessions: list[Session] = []
+        self.rename(name, key)
+
+    def rename(self, name: str, key: str) -> None:
+        self.name = name
+        self.key = key
+        self.name_json = quote(name)
+
+
+class Session:
+    """A connection and who is on it. All but `log` belongs to the holder of the registry's flush lock.
+
+    `alias` is what the client calls itself, which may differ from the presence's name in case, or because
+    that name was taken; in what is delivered to the client, its own name is the alias.
+    `registered` is the account that the client has created here without logging in.
+    `member` says whether broadcasts reach the session.
+    """
+
+    __slots__ = (
+        "_log_fields", "alias", "announced", "drained", "dropped", "member", "outbox", "presence", "registered", "socket",
+        "users_version", "watched",
+    )
+
+    def __init__(self, connection: socket.socket, outbox_limit: int, **log_fields: Any) -> None:
+        self.socket = connection
+        self.outbox = Outbox(connection, outbox_limit)
+        self.presence: Presence | None = None
+        self.alias = ""
+        self.announced = False  # has sent a first message, which may be empty
+        self.registered: str | None = None
+        self.member = False
+        self.users_version = -1  # what the room's version was when the client last asked who is here
+        self.watched = False  # somebody waits for the socket to take more
+        self.dropped = False
+        self.drained: threading.Event | None = None  # made by the client's thread, set once nothing is left to send
+        self._log_fields = log_fields
+
+    def log(self, event: str, level: int = logging.INFO, /, **fields: Any) -> None:
+        """Log an event of this connection. Any thread."""
+        logs.event(event, level, **fields, **self._log_fields)
+
+    def log_exception(self, event: str, error: BaseException, /, **fields: Any) -> None:
+        """Log a fault met while serving this connection. Any thread."""
+        logs.exception(event, error, **fields, **self._log_fields)

@@ -1,0 +1,214 @@
+"""Accounts and messages on disk: one SQLite file, `classcord.db`.
+
+One connection writes, under the caller's lock (the registry's flush lock); one transaction carries whatever
+came at the same time. A thread of its own moves the write-ahead log into the database, so that no
+delivery waits for the disk to do that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from classcord import logs
+
+__all__ = ["SCHEMA_VERSION", "AccountRow", "MessageRow", "Store", "StoreError"]
+
+FILE = "classcord.db"
+
+
+class StoreError(Exception):
+    """The database can't be used; the text is one line with what to do."""
+
+
+class AccountRow(NamedTuple):
+    """`key` is names.key(name); `password` is what accounts.hash_password returned."""
+
+    key: str
+    name: str
+    password: str
+    created: str
+
+
+class MessageRow(NamedTuple):
+    """`time` is ISO 8601 in UTC; `guest` is 1 for a sender without an account; `recipient` is NULL for global."""
+
+    id: int
+    time: str
+    sender: str
+    guest: int
+    kind: str
+    recipient: str | None
+    content: str
+
+
+_MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE accounts (
+            key TEXT PRIMARY KEY, name TEXT NOT NULL, password TEXT NOT NULL, created TEXT NOT NULL
+        ) WITHOUT ROWID""",
+        """CREATE TABLE messages (
+            id INTEGER PRIMARY KEY, time TEXT NOT NULL, sender TEXT NOT NULL, guest INTEGER NOT NULL,
+            kind TEXT NOT NULL CHECK (kind IN ('global', 'private')), recipient TEXT, content TEXT NOT NULL
+        )""",
+    ),
+)
+"""The statements that lead from each schema version to the next. Append only: databases in use have run the others."""
+
+SCHEMA_VERSION = len(_MIGRATIONS)
+
+# One statement with many rows costs one hand-over of the interpreter's lock; executemany costs one a row.
+_ROWS = (64, 16, 4, 1)
+_INSERT = {n: "INSERT INTO messages VALUES " + ",".join(["(?,?,?,?,?,?,?)"] * n) for n in _ROWS}
+_CHECKPOINT_ROWS = 2000
+_WAL_HIGH = 64 * 1024 * 1024
+"""Bytes of write-ahead log after which a checkpoint holds the writers up for a moment to start it anew."""
+
+
+class Store:
+    """The database in `folder`. All methods but `close` are for the one thread at a time that holds the caller's lock.
+
+    Raises StoreError when the folder or the database can't be used, or another server uses it.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self._folder = Path(folder)
+        self._path = self._folder / FILE
+        self._lock_file = _open_folder(self._folder)
+        try:
+            self._db = self._connect()
+            self._migrate()
+        except sqlite3.Error as error:
+            os.close(self._lock_file)
+            raise StoreError(
+                f"{self._path}: {error}; move the file away to start with an empty one, or put a backup in its place"
+            ) from None
+        except StoreError:
+            os.close(self._lock_file)
+            raise
+        self._rows_since = 0
+        self._checkpoint_due = threading.Event()
+        self._closing = False
+        self._checkpointer = threading.Thread(target=self._checkpoint, name="checkpoint", daemon=True)
+        self._checkpointer.start()
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self._path.exists():
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")
+        db.execute("PRAGMA wal_autocheckpoint=0")
+        problem = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if problem != "ok":
+            raise sqlite3.DatabaseError(f"the database is damaged ({problem})".replace("\n", " "))
+        return db
+
+    def _migrate(self) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:
+            raise StoreError(
+                f"{self._path}: its schema version is {version}, this program knows {SCHEMA_VERSION};"
+                " start the newer ClassCord that wrote it"
+            )
+        for number in range(version, SCHEMA_VERSION):
+            with self._transaction():
+                for statement in _MIGRATIONS[number]:
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version={number + 1}")
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def accounts(self) -> list[AccountRow]:
+        """Every account."""
+        return [AccountRow(*row) for row in self._db.execute("SELECT key, name, password, created FROM accounts")]
+
+    def last_id(self) -> int:
+        """The greatest message id, or 0."""
+        (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM messages").fetchone()
+        return int(last)
+
+    def commit(self, messages: Sequence[MessageRow], accounts: Sequence[AccountRow]) -> None:
+        """Store all of it or none. New accounts are on the disk itself on return; messages outlive the process.
+
+        Raises sqlite3.Error when nothing was stored.
+        """
+        if accounts:
+            self._db.execute("PRAGMA synchronous=FULL")
+        try:
+            with self._transaction():
+                self._insert(messages)
+                if accounts:
+                    self._db.executemany("INSERT INTO accounts VALUES (?,?,?,?)", accounts)
+        finally:
+            if accounts:
+                self._db.execute("PRAGMA synchronous=NORMAL")
+        self._rows_since += len(messages) + len(accounts)
+        if self._rows_since >= _CHECKPOINT_ROWS:
+            self._rows_since = 0
+            self._checkpoint_due.set()
+
+    def _insert(self, messages: Sequence[MessageRow]) -> None:
+        start, left = 0, len(messages)
+        for n in _ROWS:
+            while left >= n:
+                values: list[object] = []
+                for row in messages[start : start + n]:
+                    values += row
+                self._db.execute(_INSERT[n], values)
+                start += n
+                left -= n
+
+    def _checkpoint(self) -> None:
+        db = sqlite3.connect(self._path, isolation_level=None, timeout=10)
+        wal = self._path.with_name(FILE + "-wal")
+        while self._checkpoint_due.wait() and not self._closing:
+            self._checkpoint_due.clear()
+            try:
+                mode = "TRUNCATE" if wal.stat().st_size > _WAL_HIGH else "PASSIVE"
+                db.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+            except (sqlite3.Error, OSError) as error:
+                logs.event("checkpoint_failed", 30, detail=str(error))
+        db.close()
+
+    def close(self) -> None:
+        """Move everything into the database file and let go of it. The caller holds its lock for good."""
+        self._closing = True
+        self._checkpoint_due.set()
+        self._checkpointer.join(2)
+        self._db.close()
+        os.close(self._lock_file)
+
+
+def _open_folder(folder: Path) -> int:
+    """Make the folder where it isn't there, and lock it: two servers on one database would both number messages."""
+    try:
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, parents=True)
+        lock = os.open(folder / "classcord.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"{folder}: {error.strerror}; the data folder must be a folder that user {os.getuid()} may write"
+            f" (chown {os.getuid()} {folder}), or name another with --data"
+        ) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise StoreError(f"{folder}: another ClassCord server uses this folder; stop it, or name another with --data") from None
+    return lock

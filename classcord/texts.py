@@ -1,0 +1,62 @@
+"""What `Serveur` says to people, in French or in English.
+
+Error lines are not here: their texts are part of the protocol (clients compare two of them to the letter)
+and stay as they are in every language.
+"""
+
+from __future__ import annotations
+
+__all__ = ["LANGUAGES", "SERVER_NAME", "Texts"]
+
+SERVER_NAME = "Serveur"
+"""Who speaks when the server does: known clients show a message from nobody else."""
+
+LANGUAGES: dict[str, dict[str, str]] = {
+    "fr": {
+        "absent": "« {name} » n'est pas là : votre message ne lui a pas été remis.",
+        "only_you": "Vous n'avez pas d'autre session ouverte : votre message n'a été remis à personne.",
+        "stopping": "Le serveur s'arrête. À bientôt !",
+        "unknown_command": "Commande inconnue : « {command} ». Rien n'a été envoyé. Tapez /aide pour la liste,"
+        " ou // pour commencer un message par une barre oblique.",
+        "command_usage": "Usage : {usage}",
+        "password_typed": "Les commandes qui portent un mot de passe ne se tapent pas ici."
+        " Rien n'a été envoyé aux autres ; changez de fenêtre pour vous connecter.",
+        "help_intro": "Commandes :",
+        "help_aide": "/aide : cette liste",
+        "help_qui": "/qui : qui est là, et dans quel état",
+        "help_etat": "/etat online|away|dnd|invisible : changer d'état",
+        "help_msg": "/msg NOM TEXTE : message privé (un nom avec des espaces se met entre guillemets)",
+        "who": "Présents ({count}) : {names}",
+        "state_set": "Votre état : {state}",
+        "state_unknown": "État inconnu : « {state} ». Choisissez online, away, dnd ou invisible.",
+    },
+    "en": {
+        "absent": '"{name}" is not here: your message was not delivered.',
+        "only_you": "You have no other session open: your message was delivered to nobody.",
+        "stopping": "The server is stopping. See you soon!",
+        "unknown_command": 'Unknown command: "{command}". Nothing was sent. Type /help for the list,'
+        " or // to begin a message with a slash.",
+        "command_usage": "Usage: {usage}",
+        "password_typed": "Commands with a password can't be typed here."
+        " Nothing was sent to the others; use your client's own window to log in.",
+        "help_intro": "Commands:",
+        "help_aide": "/help: this list",
+        "help_qui": "/who: who is here, and in which state",
+        "help_etat": "/status online|away|dnd|invisible: change your state",
+        "help_msg": "/msg NAME TEXT: private message (quote a name that has spaces)",
+        "who": "Here ({count}): {names}",
+        "state_set": "Your state: {state}",
+        "state_unknown": 'Unknown state: "{state}". Choose online, away, dnd or invisible.',
+    },
+}
+
+
+class Texts:
+    """The texts of one language. Immutable; any thread may use it."""
+
+    def __init__(self, language: str) -> None:
+        self._texts = LANGUAGES[language]
+
+    def __call__(self, name: str, **values: object) -> str:
+        """The text called `name`, with its values filled in."""
+        return self._texts[name].format(**values)

@@ -1,0 +1,110 @@
+"""What happens to one request of one client: the table of request types, and the way through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from classcord.protocol import EXAMPLE, ProtocolError, encode
+from handlers import accounts, messages, presence
+from handlers.context import Context
+
+__all__ = ["REQUESTS", "Field", "Request", "dispatch"]
+
+_MAX_FIELD = 1000
+"""Characters in a field that has no limit of its own."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field that must be a string wherever it stands. `most` is its length in characters."""
+
+    name: str
+    required: bool = True
+    most: int | None = _MAX_FIELD
+    any_value: bool = False
+    """The function checks the value itself; only presence is checked before."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A type of request: what it does, its fields, and a line that shows it."""
+
+    handle: Callable[[Context, dict[str, Any]], None]
+    help: str
+    example: dict[str, Any]
+    fields: tuple[Field, ...] = ()
+
+
+def _help(context: Context, message: dict[str, Any]) -> None:
+    """One line that lists the types."""
+    context.reply(HELP)
+
+
+_CONTENT = Field("content", most=None)  # clean_content says more than "too long"
+
+REQUESTS: dict[str, Request] = {
+    "register": Request(
+        accounts.register, "create an account; then log in",
+        {"type": "register", "username": "alice", "password": "azerty"},
+        (Field("username"), Field("password", most=None)),
+    ),
+    "login": Request(
+        accounts.login, "log in to an account",
+        {"type": "login", "username": "alice", "password": "azerty"},
+        (Field("username"), Field("password", any_value=True)),
+    ),
+    "logout": Request(accounts.logout, "log out, stay connected", {"type": "logout"}),
+    "message": Request(
+        messages.message, "write to everybody, or to one person with subtype private",
+        {"type": "message", "subtype": "global", "to": "global", "content": "Bonjour"},
+        (_CONTENT, Field("subtype", required=False), Field("to", required=False)),
+    ),
+    "private": Request(
+        messages.private, "write to one person", {"type": "private", "to": "bob", "content": "Salut"},
+        (_CONTENT, Field("to")),
+    ),
+    "status": Request(
+        presence.status, "change your state: online, away, dnd or invisible", {"type": "status", "state": "away"},
+        (Field("state"),),
+    ),
+    "users": Request(presence.users, "list who is here; the first time, join as a guest", {"type": "users"}),
+    "who": Request(presence.users, "the same as users", {"type": "who"}),
+    "ping": Request(presence.ping, "see whether the server answers", {"type": "ping"}),
+    "help": Request(_help, "this list", {"type": "help"}),
+}
+"""Every type of request. `from` and `user`, by which a guest names itself, are judged by the room."""
+
+HELP = encode(
+    {"type": "help", "types": [{"type": name, "help": r.help, "example": r.example} for name, r in REQUESTS.items()]}
+)
+
+
+def dispatch(context: Context, message: dict[str, Any]) -> None:
+    """Check a decoded line against the table and carry it out. Raises ProtocolError."""
+    kind = message.get("type")
+    request = REQUESTS.get(kind) if isinstance(kind, str) else None
+    if request is None:
+        raise _unknown_type(message)
+    for field in request.fields:
+        if field.name not in message:
+            if field.required:
+                raise ProtocolError("missing_field", f"{kind} needs the field {field.name}", request.example)
+        elif not field.any_value:
+            value = message[field.name]
+            if not isinstance(value, str):
+                raise ProtocolError("invalid_field", f"{field.name} must be a string", request.example)
+            if field.most is not None and len(value) > field.most:
+                raise ProtocolError("invalid_field", f"{field.name} has more than {field.most} characters")
+    request.handle(context, message)
+
+
+def _unknown_type(message: dict[str, Any]) -> ProtocolError:
+    if "type" not in message:
+        text = "the field type is missing"
+    elif not isinstance(message["type"], str):
+        text = "the field type must be a string"
+    else:
+        text = f"unknown type {message['type'][:32]!a}"
+    return ProtocolError("unknown_type", f"{text}; known are {', '.join(REQUESTS)}", EXAMPLE)

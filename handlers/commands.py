@@ -1,0 +1,78 @@
+"""Commands typed as a message's content, for people whose client has no other way to reach a feature.
+
+They are answered by `Serveur` to the one who typed them and never relayed: what begins with a slash may be
+a command of some other chat with a password in it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+from handlers.context import Context
+from handlers.presence import state_of
+
+__all__ = ["run"]
+
+_PAUSE = 0.02
+"""Seconds between the lines of an answer: one known client loses what comes faster. Only the asker waits."""
+
+
+def run(context: Context, text: str) -> None:
+    """Carry out the command in `text`, which begins with a slash."""
+    word, _, rest = text[1:].partition(" ")
+    command = _COMMANDS.get(word.strip().casefold())
+    if command is None:
+        _say(context, context.texts("unknown_command", command="/" + word.strip()[:20]))
+    else:
+        command(context, rest.strip())
+
+
+def _say(context: Context, *lines: str) -> None:
+    for number, line in enumerate(lines):
+        if number:
+            context.flush()
+            time.sleep(_PAUSE)
+        context.post(context.room.notice, line)
+
+
+def _help(context: Context, rest: str) -> None:
+    _say(context, *map(context.texts, ("help_intro", "help_aide", "help_qui", "help_etat", "help_msg")))
+
+
+def _who(context: Context, rest: str) -> None:
+    context.post(context.room.tell_who)
+
+
+def _state(context: Context, rest: str) -> None:
+    state = state_of(rest)
+    if state is None:
+        _say(context, context.texts("state_unknown", state=rest[:20]))
+    else:
+        context.post(context.room.set_state, None, state)
+        _say(context, context.texts("state_set", state=state))
+
+
+_NAME_AND_TEXT = re.compile(r'(?:"([^"]+)"|(\S+))\s+(.+)', re.DOTALL)
+
+
+def _message(context: Context, rest: str) -> None:
+    found = _NAME_AND_TEXT.fullmatch(rest)
+    if found is None:
+        _say(context, context.texts("command_usage", usage="/msg alice Bonjour"))
+    else:
+        context.post(context.room.whisper, None, found[1] or found[2], found[3])
+
+
+def _password(context: Context, rest: str) -> None:
+    _say(context, context.texts("password_typed"))
+
+
+_COMMANDS: dict[str, Callable[[Context, str], None]] = {
+    "aide": _help, "help": _help, "?": _help,
+    "qui": _who, "who": _who, "users": _who,
+    "etat": _state, "état": _state, "status": _state,
+    "msg": _message,
+    "login": _password, "register": _password, "password": _password, "pass": _password,
+}

@@ -1,0 +1,41 @@
+"""One client's connection, as the functions that handle its requests see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from classcord.accounts import Accounts
+from classcord.registry import Item, Registry
+from classcord.session import Session
+from classcord.texts import Texts
+
+__all__ = ["Context"]
+
+
+class Context:
+    """Collects what a client's requests lead to. Only the client's own thread uses it."""
+
+    __slots__ = ("_items", "accounts", "registry", "room", "session", "texts")
+
+    def __init__(self, session: Session, registry: Registry, accounts: Accounts, texts: Texts) -> None:
+        self.session = session
+        self.registry = registry
+        self.room = registry.room
+        self.accounts = accounts
+        self.texts = texts
+        self._items: list[Item] = []
+
+    def post(self, operation: Callable[..., None], *arguments: Any) -> None:
+        """`operation(batch, session, *arguments)`, to be carried out in the common order, from the next flush on."""
+        self._items.append((operation, self.session, *arguments))
+
+    def reply(self, line: bytes) -> None:
+        """A line to this client, after whatever it asked before."""
+        self._items.append((self.registry.reply, self.session, line))
+
+    def flush(self) -> None:
+        """Hand over what was collected. Before anything slow, so that earlier requests don't wait for it."""
+        if self._items:
+            items, self._items = self._items, []
+            self.registry.post(items)

@@ -1,0 +1,263 @@
+#!/usr/bin/env python3
+"""The ClassCord server: command line, listening socket, signals and exit codes. What is said on the wire is elsewhere."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import resource
+import signal
+import socket
+import socketserver
+import sys
+import threading
+import time
+from collections import deque
+from types import FrameType
+from typing import Any
+
+from classcord import __version__, config, health, limits, logs
+from classcord.accounts import Accounts
+from classcord.protocol import ProtocolError
+from classcord.registry import Registry
+from classcord.store import Store, StoreError
+from classcord.texts import Texts
+from handlers.connection import ConnectionHandler, peer_address
+
+EXIT_STOPPED, EXIT_CANT_LISTEN, EXIT_USAGE, EXIT_DATABASE = 0, 1, 2, 78
+
+THREAD_STACK = 512 * 1024
+"""Bytes of stack a thread: the C JSON decoder recurses on it, protocol.MAX_DEPTH times at the most."""
+_SEND_BUFFER = 128 * 1024
+"""Bytes the kernel holds for a client that doesn't read."""
+_SPARE_FILES = 64
+"""Open files besides the connections."""
+_REFUSED = 64
+"""Refused connections kept open for a moment, so that the refusal gets through."""
+
+
+class ChatServer(socketserver.ThreadingTCPServer):
+    """Accepts connections and gives each a thread with a ConnectionHandler. Its methods run in the accept loop's thread.
+
+    Raises OSError when it can't listen on `settings.host` and `settings.port`.
+    """
+
+    request_queue_size = 1024  # socketserver's 5 makes a class that connects at once wait for SYN retries
+    allow_reuse_address = True  # else a restart fails while old connections are in TIME_WAIT
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, settings: config.Config) -> None:
+        self.outbox_limit = settings.outbox_limit
+        self.texts = Texts(settings.lang)
+        self.registry: Registry
+        self.accounts: Accounts
+        self._max_connections = settings.max_connections
+        self._open: set[socket.socket] = set()
+        self._refused: deque[tuple[float, socket.socket]] = deque()
+        self._refusals = limits.Sometimes(10)
+        self._accept_errors = limits.Sometimes(10)
+        self._nat = limits.NatWatch()
+        self._stopping = threading.Event()
+        host = "" if settings.host == config.EVERY_ADDRESS else settings.host
+        self._dual_stack = not host
+        self.address_family, address = _resolve(host, settings.port)
+        super().__init__(address, ConnectionHandler, bind_and_activate=False)
+        try:
+            self.server_bind()
+        except OSError:
+            self.server_close()
+            raise
+
+    def open(self, store: Store, settings: config.Config) -> None:
+        """Begin to listen, with what is stored."""
+        self.accounts = Accounts(store.accounts(), settings.password_cost)
+        self.registry = Registry(store, self.accounts, self.texts, stall_timeout=settings.stall_timeout)
+        self.server_activate()
+
+    def server_bind(self) -> None:
+        # Linux hands these on to every accepted socket
+        if self._dual_stack and self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # notices a peer that vanished within two minutes, and keeps a NAT from forgetting a quiet one
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
+        super().server_bind()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        try:
+            return super().get_request()
+        except OSError as error:
+            if not self._stopping.is_set() and error.errno not in (errno.ECONNABORTED, errno.EAGAIN):
+                count = self._accept_errors.happened(time.monotonic())
+                if count:
+                    logs.event("accept_failed", logging.ERROR, detail=str(error), count=count,
+                               hint="raise the limit of open files (ulimit -n), or lower --max-connections")
+                self._stopping.wait(0.1)  # the connection still waits: without a pause the loop would spin
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if len(self._open) >= self._max_connections:
+            self._refuse(request, client_address, "max_connections")
+            return
+        self._open.add(request)
+        warned = self._nat.connected(peer_address(client_address[0]))
+        if warned:
+            logs.event("nat_hides_clients", logging.WARNING, peer=warned,
+                       hint="most clients show one private address; forward the port without masquerading to see theirs")
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # the system has no thread left for us
+            self._closed(request, client_address)
+            self._refuse(request, client_address, "no_thread")
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._closed(request, client_address)
+
+    def _closed(self, request: socket.socket, client_address: Any) -> None:
+        self._open.discard(request)
+        self._nat.disconnected(peer_address(client_address[0]))
+
+    def _refuse(self, request: socket.socket, client_address: Any, reason: str) -> None:
+        """Answer without a thread, and close a moment later."""
+        count = self._refusals.happened(time.monotonic())
+        if count:
+            logs.event("refused", logging.WARNING, reason=reason, count=count, peer=peer_address(client_address[0]))
+        try:
+            request.send(_FULL, socket.MSG_DONTWAIT)
+            request.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # it has gone already
+        self._refused.append((time.monotonic() + 1, request))
+        if len(self._refused) > _REFUSED:
+            self._refused.popleft()[1].close()
+
+    def service_actions(self) -> None:
+        while self._refused and self._refused[0][0] < time.monotonic():
+            self._refused.popleft()[1].close()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        error = sys.exc_info()[1]
+        if error is not None:
+            logs.exception("internal_error", error, peer=peer_address(client_address[0]))
+
+    def stop(self) -> None:
+        """Accept nobody any more. For a thread that isn't the accept loop's."""
+        self._stopping.set()
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes the loop at once
+        except OSError:
+            pass
+        self.shutdown()
+        self.server_close()
+
+
+_FULL = ProtocolError("server_full", "The server has as many connections as it allows; try again later.").line()
+
+
+def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
+    if not host:
+        if socket.has_ipv6:
+            try:
+                with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+                    probe.bind(("::", 0))
+                return socket.AF_INET6, ("::", port)
+            except OSError:
+                pass  # no IPv6 on this machine
+        return socket.AF_INET, ("0.0.0.0", port)
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    return family, address
+
+
+def _allow_files(wanted: int) -> None:
+    """Raise the limit of open files as far as needed and allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        if allowed < wanted:
+            logs.event("few_open_files", logging.WARNING, allowed=allowed, wanted=wanted,
+                       hint="raise the hard limit (ulimit -Hn), or lower --max-connections")
+
+
+def _fail(code: int, text: str) -> int:
+    logs.stop()
+    print(f"server.py: {text}", file=sys.stderr)
+    return code
+
+
+def serve(settings: config.Config) -> int:
+    """Serve until a signal says stop; the exit code."""
+    wanted = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if wanted.is_set():
+            os._exit(EXIT_STOPPED)  # asked twice: now; what was answered is stored
+        wanted.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, on_signal)
+    logs.start(settings.log_level, settings.log_format)
+    for name in config.unknown_variables():
+        logs.event("unknown_setting", logging.WARNING, name=name, hint="see server.py --help for the settings")
+    _allow_files(settings.max_connections + _SPARE_FILES)
+    threading.stack_size(THREAD_STACK)
+    try:
+        server = ChatServer(settings)
+    except OSError as error:
+        where = f"{settings.host} port {settings.port}"
+        hint = "; another server uses it: stop that one, or choose with --port" if error.errno == errno.EADDRINUSE else ""
+        return _fail(EXIT_CANT_LISTEN, f"can't listen on {where}: {error.strerror or error}{hint}")
+    try:
+        store = Store(settings.data)
+    except StoreError as error:
+        server.server_close()
+        return _fail(EXIT_DATABASE, str(error))
+    server.open(store, settings)
+    host, port = server.server_address[:2]
+    threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
+    logs.event("listening", host=host, port=port, version=__version__, data=settings.data, accounts=len(server.accounts))
+    wanted.wait()
+    logs.event("stopping")
+    server.stop()
+    server.registry.close()
+    logs.event("stopped")
+    logs.stop()
+    return EXIT_STOPPED
+
+
+def main(arguments: list[str]) -> int:
+    """The program. Returns its exit code."""
+    try:
+        if arguments[:1] == ["health"]:
+            flags = config.parser("server.py health", "Ask a running server whether it answers.", ("host", "port"))
+            settings = config.load(flags.parse_args(arguments[1:]))
+            healthy, text = health.check(settings.host, settings.port)
+            print(text)
+            return 0 if healthy else 1
+        parser = config.parser("server.py", "The ClassCord chat server. `server.py health` asks a running one whether it answers.")
+        parser.add_argument("--check-config", action="store_true", help="print the settings in force, and leave")
+        parser.add_argument("--version", action="version", version=f"ClassCord {__version__}")
+        given = parser.parse_args(arguments)
+        settings = config.load(given)
+    except config.UsageError as error:
+        return _fail(EXIT_USAGE, str(error))
+    if given.check_config:
+        print(config.report(settings))
+        return 0
+    return serve(settings)
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(code)  # clients' threads may still be in a system call; there is nothing left to tidy
