@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The ClassCord server: command line, listening socket, signals and exit codes. What is said on the wire is elsewhere."""
+"""The ClassCord server: command line, listening socket, signals, exit codes. What is said on the wire is elsewhere."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _REFUSED = 64
 
 
 class ChatServer(socketserver.ThreadingTCPServer):
-    """Accepts connections and gives each a thread with a ConnectionHandler. Its methods run in the accept loop's thread.
+    """Accepts connections, and gives each a thread with a ConnectionHandler. Methods run in the accept loop's thread.
 
     Raises OSError when it can't listen on `settings.host` and `settings.port`.
     """
@@ -108,8 +108,8 @@ class ChatServer(socketserver.ThreadingTCPServer):
         self._open.add(request)
         warned = self._nat.connected(peer_address(client_address[0]))
         if warned:
-            logs.event("nat_hides_clients", logging.WARNING, peer=warned,
-                       hint="most clients show one private address; forward the port without masquerading to see theirs")
+            hint = "most clients show one private address; forward the port without masquerading to see theirs"
+            logs.event("nat_hides_clients", logging.WARNING, peer=warned, hint=hint)
         try:
             super().process_request(request, client_address)
         except RuntimeError:  # the system has no thread left for us
@@ -215,8 +215,12 @@ def serve(settings: config.Config) -> int:
         server = ChatServer(settings)
     except OSError as error:
         where = f"{settings.host} port {settings.port}"
-        hint = "; another server uses it: stop that one, or choose with --port" if error.errno == errno.EADDRINUSE else ""
-        return _fail(EXIT_CANT_LISTEN, f"can't listen on {where}: {error.strerror or error}{hint}")
+        hint = "choose another address with --host"
+        if error.errno == errno.EADDRINUSE:
+            hint = "another server uses it: stop that one, or choose another port with --port"
+        elif error.errno == errno.EACCES:
+            hint = "only root may use this port: choose one from 1024 up with --port"
+        return _fail(EXIT_CANT_LISTEN, f"can't listen on {where}: {error.strerror or error}; {hint}")
     try:
         store = Store(settings.data)
     except StoreError as error:
@@ -225,7 +229,8 @@ def serve(settings: config.Config) -> int:
     server.open(store, settings)
     host, port = server.server_address[:2]
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
-    logs.event("listening", host=host, port=port, version=__version__, data=settings.data, accounts=len(server.accounts))
+    accounts = len(server.accounts)
+    logs.event("listening", host=host, port=port, version=__version__, data=settings.data, accounts=accounts)
     wanted.wait()
     logs.event("stopping")
     server.stop()
@@ -244,7 +249,8 @@ def main(arguments: list[str]) -> int:
             healthy, text = health.check(settings.host, settings.port)
             print(text)
             return 0 if healthy else 1
-        parser = config.parser("server.py", "The ClassCord chat server. `server.py health` asks a running one whether it answers.")
+        about = "The ClassCord chat server. `server.py health` asks a running one whether it answers."
+        parser = config.parser("server.py", about)
         parser.add_argument("--check-config", action="store_true", help="print the settings in force, and leave")
         parser.add_argument("--version", action="version", version=f"ClassCord {__version__}")
         given = parser.parse_args(arguments)

@@ -11,10 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-__all__ = ["PREFIX", "SETTINGS", "Config", "Setting", "SettingError", "UsageError", "load", "markdown", "report", "unknown_variables"]
+__all__ = [
+    "EVERY_ADDRESS", "PREFIX", "SETTINGS", "Config", "Setting", "SettingError", "UsageError", "load", "markdown",
+    "parser", "report", "unknown_variables",
+]
 
 PREFIX = "CLASSCORD_"
+"""What the names of all variables begin with."""
 EVERY_ADDRESS = "*"
+"""The host that stands for all of this machine's addresses."""
 
 
 class UsageError(Exception):

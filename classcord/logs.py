@@ -25,7 +25,7 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 
 _WAITING = 10_000  # lines that may wait for a slow reader of the log; those beyond are counted and left out
 _BARE = re.compile(r"[A-Za-z0-9_.:/%*+-]+")
-_PROSE = frozenset({"user", "old", "name", "text", "hint", "detail", "type"})  # always quoted: people choose what's in it
+_PROSE = frozenset({"user", "old", "name", "text", "hint", "detail"})  # always quoted: people choose what's in it
 
 _log = logging.getLogger("classcord")
 
@@ -53,9 +53,8 @@ class _Logfmt(logging.Formatter):
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return json.dumps(
-            {"time": _format_time(record), "level": record.levelname, "event": record.msg, **_fields(record)}, default=str
-        )
+        fields = {"time": _format_time(record), "level": record.levelname, "event": record.msg, **_fields(record)}
+        return json.dumps(fields, default=str)
 
 
 class _Queue(logging.handlers.QueueHandler):

@@ -15,7 +15,9 @@ _RESERVED = frozenset(
 )  # without accents, as `_bare` leaves them: the server's own voice, and what known clients call rooms and themselves
 
 # Look empty in every font, though Unicode counts them as letters, marks or symbols.
-_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 _LOOKALIKES = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"})
 """Scripts that share the shapes of letters: a name may use only one of them (bob with a Cyrillic о)."""
 

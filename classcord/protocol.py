@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as quote
-from typing import Any, NamedTuple
+from typing import Any
 
 __all__ = [
     "ERRORS", "EXAMPLE", "MAX_CONTENT", "MAX_DEPTH", "MAX_DISCARD", "MAX_LINE", "MAX_OVERRUN", "ForeignProtocol",
-    "LineSplitter", "ProtocolError", "TooLong", "clean_content", "decode", "encode", "foreign_protocol", "foreign_start",
-    "quote",
+    "LineSplitter", "ProtocolError", "TooLong", "clean_content", "decode", "encode", "foreign_protocol",
+    "foreign_start", "quote",
 ]
 
 MAX_LINE = 64 * 1024
@@ -113,7 +114,8 @@ def _constant(text: str) -> float:
 
 
 # strict=False lets raw control characters through to the check of the field they stand in, whose message says more
-_scan = json.JSONDecoder(parse_float=_float, parse_int=_int, parse_constant=_constant, strict=False).scan_once
+_decoder = json.JSONDecoder(parse_float=_float, parse_int=_int, parse_constant=_constant, strict=False)
+_scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
 
 
 def _depth(text: str) -> int:
@@ -190,16 +192,16 @@ def clean_content(content: str) -> str:
         content = content.replace("\r\n", "\n")
         found = _CONTROL.search(content)
         if found:
-            raise ProtocolError(
-                "invalid_text", f"content has the control character U+{ord(found[0]):04X}; only tab and newline may stay"
-            )
+            control = f"U+{ord(found[0]):04X}"
+            raise ProtocolError("invalid_text", f"content has the control {control}; only tab and newline may stay")
     return content
 
 
 # --- framing --------------------------------------------------------------------------------------------------------
 
 
-class TooLong(NamedTuple):
+@dataclass(frozen=True)
+class TooLong:
     """Stands in the place of a line over the limit; nothing else of that line is kept."""
 
     start: bytes
@@ -227,11 +229,11 @@ class LineSplitter:
             self.overrun = 0
         if self._tail:
             data = self._tail + data
-        lines: list[bytes | TooLong] = list(data.split(b"\n"))
-        self._tail = tail = data[data.rfind(b"\n") + 1 :]
-        lines.pop()
+        pieces = data.split(b"\n")
+        self._tail = tail = pieces.pop()
+        lines: list[bytes | TooLong] = [*pieces]
         if len(data) > MAX_LINE:
-            lines = [line if _fits(line) else TooLong(line[:64]) for line in lines]
+            lines = [line if _fits(line) else TooLong(line[:64]) for line in pieces]
             if len(tail) > MAX_LINE + 1:  # one more than the limit, for it may be the CR of a line that fits
                 lines.append(TooLong(tail[:64]))
                 self.overrun = len(tail)
@@ -243,7 +245,7 @@ class LineSplitter:
         return self.feed(b"\n") if self._tail else []
 
 
-def _fits(line: bytes | TooLong) -> bool:
+def _fits(line: bytes) -> bool:
     return len(line) <= MAX_LINE or (len(line) == MAX_LINE + 1 and line[-1:] == b"\r")
 
 

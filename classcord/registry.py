@@ -143,7 +143,8 @@ class Registry:
             self._store.commit(batch.messages, list(batch.accounts.values()))
         except sqlite3.Error as error:
             if self._storing:
-                logs.event("storage_failed", logging.ERROR, detail=str(error), hint="free space, or check the data folder")
+                hint = "free space on the disk, or check the data folder"
+                logs.event("storage_failed", logging.ERROR, detail=str(error), hint=hint)
             self._storing = False
             self.room.unregister(batch)
             batch.failed()
@@ -195,7 +196,8 @@ class Registry:
 
     def _drop_stalled(self, batch: Batch, session: Session) -> None:
         """Item: drop the client unless its socket has taken something lately."""
-        if session.outbox.pending and not session.dropped and batch.now - session.outbox.progress >= self._stall_timeout:
+        outbox = session.outbox
+        if outbox.pending and not session.dropped and batch.now - outbox.progress >= self._stall_timeout:
             self._drop(session, "stalled")
 
     def _watch(self) -> None:
@@ -221,7 +223,7 @@ class Registry:
         self.room.announce(batch, self._texts("stopping"))
 
     def close(self, drain: float = 3) -> None:
-        """Tell everybody, wait at most `drain` seconds until all have taken what is theirs, disconnect all, close the store.
+        """Tell everybody, wait up to `drain` seconds until all have taken what is theirs, disconnect, close the store.
 
         For the main thread, once no connection is accepted any more.
         """

@@ -83,7 +83,7 @@ class Room:
     def logout(self, batch: Batch, session: Session) -> None:
         """End the identity; the connection stays, as if just opened."""
         if session.presence is None:
-            raise ProtocolError("not_named", "You are not logged in.", {"type": "login", "username": "alice", "password": "azerty"})
+            raise ProtocolError("not_named", "You are not logged in.")
         session.log("logout", user=session.presence.name)
         batch.to(session, b'{"type":"logout","status":"ok"}\n')
         self._exit(batch, session)
@@ -216,7 +216,7 @@ class Room:
         addressee = self._present.get(names.key(to))
         receivers = [s for s in addressee.sessions if s is not session] if addressee else []
         if addressee is None or not receivers:
-            self.notice(batch, session, self._texts("only_you" if addressee else "absent", name=to))
+            self.notice(batch, session, self._texts("only_you" if addressee else "absent", user=to))
             return
         guest = not presence.account
         self._last_id = id = self._last_id + 1
@@ -253,7 +253,7 @@ class Room:
             batch.broadcast(_status_line(presence.name_json, state), presence.sessions)
 
     def list_users(self, batch: Batch, session: Session) -> None:
-        """Answer `users`: who is here, then the states that aren't online unless nothing changed since the last time."""
+        """Answer `users`: who is here, then the states that aren't online, unless nothing changed since last time."""
         shown = self._shown_to(self.identify(batch, session))
         own = session.presence
         # a guest whose name was taken calls itself like somebody else in the list

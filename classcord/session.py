@@ -45,8 +45,8 @@ class Session:
     """
 
     __slots__ = (
-        "_log_fields", "alias", "announced", "drained", "dropped", "member", "outbox", "presence", "registered", "socket",
-        "users_version", "watched",
+        "_log_fields", "alias", "announced", "drained", "dropped", "member", "outbox", "presence", "registered",
+        "socket", "users_version", "watched",
     )
 
     def __init__(self, connection: socket.socket, outbox_limit: int, **log_fields: Any) -> None:

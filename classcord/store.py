@@ -210,5 +210,7 @@ def _open_folder(folder: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(lock)
-        raise StoreError(f"{folder}: another ClassCord server uses this folder; stop it, or name another with --data") from None
+        raise StoreError(
+            f"{folder}: another ClassCord server uses this folder; stop it, or name another with --data"
+        ) from None
     return lock

@@ -13,7 +13,7 @@ SERVER_NAME = "Serveur"
 
 LANGUAGES: dict[str, dict[str, str]] = {
     "fr": {
-        "absent": "« {name} » n'est pas là : votre message ne lui a pas été remis.",
+        "absent": "« {user} » n'est pas là : votre message ne lui a pas été remis.",
         "only_you": "Vous n'avez pas d'autre session ouverte : votre message n'a été remis à personne.",
         "stopping": "Le serveur s'arrête. À bientôt !",
         "unknown_command": "Commande inconnue : « {command} ». Rien n'a été envoyé. Tapez /aide pour la liste,"
@@ -31,7 +31,7 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "state_unknown": "État inconnu : « {state} ». Choisissez online, away, dnd ou invisible.",
     },
     "en": {
-        "absent": '"{name}" is not here: your message was not delivered.',
+        "absent": '"{user}" is not here: your message was not delivered.',
         "only_you": "You have no other session open: your message was delivered to nobody.",
         "stopping": "The server is stopping. See you soon!",
         "unknown_command": 'Unknown command: "{command}". Nothing was sent. Type /help for the list,'
@@ -57,6 +57,6 @@ class Texts:
     def __init__(self, language: str) -> None:
         self._texts = LANGUAGES[language]
 
-    def __call__(self, name: str, **values: object) -> str:
-        """The text called `name`, with its values filled in."""
-        return self._texts[name].format(**values)
+    def __call__(self, text: str, **values: object) -> str:
+        """The text called `text`, with its values filled in."""
+        return self._texts[text].format(**values)

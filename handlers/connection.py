@@ -13,7 +13,15 @@ from typing import Protocol
 from classcord import logs
 from classcord.accounts import Accounts
 from classcord.protocol import (
-    MAX_DISCARD, MAX_LINE, MAX_OVERRUN, ForeignProtocol, LineSplitter, ProtocolError, TooLong, decode, foreign_protocol,
+    ERRORS,
+    MAX_DISCARD,
+    MAX_OVERRUN,
+    ForeignProtocol,
+    LineSplitter,
+    ProtocolError,
+    TooLong,
+    decode,
+    foreign_protocol,
     foreign_start,
 )
 from classcord.registry import Registry, internal_error
@@ -94,8 +102,8 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         if self.session.dropped and why == "closed":
             why = "dropped"
         self.session.log(
-            "disconnected", self._level, reason=why, seconds=round(time.monotonic() - self._since, 1), lines=self._lines,
-            errors=sum(self._errors.values()),
+            "disconnected", self._level, reason=why, seconds=round(time.monotonic() - self._since, 1),
+            lines=self._lines, errors=sum(self._errors.values()),
         )
 
     # --- reading ---
@@ -126,16 +134,15 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         self._lines += 1
         context = self.context
         try:
-            if line[:1] != b"{":
+            if isinstance(line, TooLong) or line[:1] != b"{":
                 foreign = foreign_protocol(line)
                 if foreign is not None:
                     raise foreign
                 if isinstance(line, TooLong):
-                    raise ProtocolError("line_too_long", f"the line has more than {MAX_LINE} bytes; all of it was ignored")
+                    raise ProtocolError("line_too_long", ERRORS["line_too_long"])
                 if line.strip().lower() in _HELP_WORDS:
                     context.reply(HELP)
                     return
-            assert isinstance(line, bytes)
             message = decode(line)
             if message is not None:
                 dispatch(context, message)

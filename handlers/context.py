@@ -26,7 +26,7 @@ class Context:
         self.texts = texts
         self._items: list[Item] = []
 
-    def post(self, operation: Callable[..., None], *arguments: Any) -> None:
+    def post(self, operation: Callable[..., object], *arguments: Any) -> None:
         """`operation(batch, session, *arguments)`, to be carried out in the common order, from the next flush on."""
         self._items.append((operation, self.session, *arguments))
 

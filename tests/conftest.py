@@ -1,0 +1,55 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support import Client, Server, member, unique
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server | None]:
+    """One server for all tests that only speak to it; None where CLASSCORD_TEST_ADDR names one elsewhere."""
+    if os.environ.get("CLASSCORD_TEST_ADDR"):
+        yield None
+        return
+    with Server(tmp_path_factory.mktemp("shared") / "data") as server:
+        yield server
+        assert server.process.poll() is None, "the server died"
+        faults = [line for line in server.log if "internal_error" in line]
+        assert not faults, faults
+
+
+@pytest.fixture
+def address(shared_server: Server | None) -> tuple[str, int]:
+    """Where the server under test listens."""
+    if shared_server is not None:
+        return shared_server.host, shared_server.port
+    host, _, port = os.environ["CLASSCORD_TEST_ADDR"].rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+@pytest.fixture
+def connect(address: tuple[str, int]) -> Iterator[Callable[[], Client]]:
+    """Opens connections that are closed when the test ends."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(Client(address))
+
+
+@pytest.fixture
+def join(address: tuple[str, int]) -> Iterator[Callable[[str], Client]]:
+    """Opens connections that are logged in as a new account: join("alice") is called alice_…"""
+    with ExitStack() as stack:
+        yield lambda name: stack.enter_context(member(address, unique(name)))
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts servers for this test alone: own_server("--stall-timeout", "1"). They share one data folder."""
+    with ExitStack() as stack:
+        yield lambda *options, **more: stack.enter_context(Server(tmp_path / "data", *options, **more))
