@@ -216,7 +216,7 @@ class LineSplitter:
     __slots__ = ("_tail", "overrun")
 
     def __init__(self) -> None:
-        self._tail = b""
+        self._tail = bytearray()  # grows in place: a line may come byte by byte
         self.overrun = 0
 
     def feed(self, data: bytes) -> list[bytes | TooLong]:
@@ -227,17 +227,18 @@ class LineSplitter:
                 self.overrun += len(dropped)
                 return []
             self.overrun = 0
-        if self._tail:
-            data = self._tail + data
+        tail = self._tail
         pieces = data.split(b"\n")
-        self._tail = tail = pieces.pop()
-        lines: list[bytes | TooLong] = [*pieces]
-        if len(data) > MAX_LINE:
-            lines = [line if _fits(line) else TooLong(line[:64]) for line in pieces]
-            if len(tail) > MAX_LINE + 1:  # one more than the limit, for it may be the CR of a line that fits
-                lines.append(TooLong(tail[:64]))
-                self.overrun = len(tail)
-                self._tail = b""
+        last = pieces.pop()
+        if pieces and tail:
+            pieces[0] = bytes(tail) + pieces[0]
+            tail.clear()
+        lines: list[bytes | TooLong] = [line if _fits(line) else TooLong(line[:64]) for line in pieces]
+        tail += last
+        if len(tail) > MAX_LINE + 1:  # one more than the limit, for it may be the CR of a line that fits
+            lines.append(TooLong(bytes(tail[:64])))
+            self.overrun = len(tail)
+            tail.clear()
         return lines
 
     def rest(self) -> list[bytes | TooLong]:

@@ -11,8 +11,8 @@ doesn't get it goes back to reading, for the holder looks at the list again befo
 The rule that keeps it right: everything that changes who is here or writes to a socket is an item, and only the
 holder carries items out.
 
-Locks, in rank order (one may take a higher while holding a lower): flush lock, log queue. The semaphore of
-`Accounts` is taken by clients' threads that hold nothing.
+Locks, in rank order (one may take a later while holding an earlier): the semaphore of `Accounts`, which clients'
+threads take while they hold nothing; the flush lock; the store's write lock; those inside the log's queue.
 """
 
 from __future__ import annotations

@@ -93,6 +93,7 @@ class Store:
             os.close(self._lock_file)
             raise
         self._rows_since = 0
+        self._writing = threading.Lock()
         self._checkpoint_due = threading.Event()
         self._closing = False
         self._checkpointer = threading.Thread(target=self._checkpoint, name="checkpoint", daemon=True)
@@ -148,16 +149,17 @@ class Store:
 
         Raises sqlite3.Error when nothing was stored.
         """
-        if accounts:
-            self._db.execute("PRAGMA synchronous=FULL")
-        try:
-            with self._transaction():
-                self._insert(messages)
-                if accounts:
-                    self._db.executemany("INSERT INTO accounts VALUES (?,?,?,?)", accounts)
-        finally:
+        with self._writing:
             if accounts:
-                self._db.execute("PRAGMA synchronous=NORMAL")
+                self._db.execute("PRAGMA synchronous=FULL")
+            try:
+                with self._transaction():
+                    self._insert(messages)
+                    if accounts:
+                        self._db.executemany("INSERT INTO accounts VALUES (?,?,?,?)", accounts)
+            finally:
+                if accounts:
+                    self._db.execute("PRAGMA synchronous=NORMAL")
         self._rows_since += len(messages) + len(accounts)
         if self._rows_since >= _CHECKPOINT_ROWS:
             self._rows_since = 0
@@ -180,8 +182,10 @@ class Store:
         while self._checkpoint_due.wait() and not self._closing:
             self._checkpoint_due.clear()
             try:
-                mode = "TRUNCATE" if wal.stat().st_size > _WAL_HIGH else "PASSIVE"
-                db.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                if wal.stat().st_size > _WAL_HIGH:
+                    with self._writing:  # what is left to move is what came during the first pass
+                        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             except (sqlite3.Error, OSError) as error:
                 logs.event("checkpoint_failed", 30, detail=str(error))
         db.close()

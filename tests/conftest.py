@@ -8,8 +8,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support import Client, Server, member, unique
+
+# a test's speed says more about the machine than about the code
+settings.register_profile("classcord", deadline=None, print_blob=True)
+settings.load_profile("classcord")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,174 @@
+"""The parts that compare servers under load: each runs its cases in turn and returns a table with its targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.bench.load import Bench, Result
+from tests.bench.peers import NAIVE, NGIRCD, OURS, PEERS, REDIS, Peer
+from tests.bench.report import NONE, Part, Target, median, number, ratio, spread
+
+Samples = dict[str, list[Result]]
+"""The results of each server, by its name."""
+
+
+def measure(bench: Bench, label: str, *flags: str, peers: Sequence[Peer] = PEERS) -> Samples:
+    """Each installed server once a round, another one first in each round."""
+    here = [peer for peer in peers if peer.installed]
+    samples: Samples = {peer.name: [] for peer in peers}
+    for turn in range(bench.rounds):
+        for peer in here[turn % len(here) :] + here[: turn % len(here)]:
+            samples[peer.name].append(bench.run(peer, label, *flags))
+    return samples
+
+
+def against(samples: Samples, peer: Peer, *keys: str) -> float | None:
+    """Our median over that server's."""
+    return ratio(median(samples[OURS.name], *keys), median(samples[peer.name], *keys))
+
+
+def _times(value: float | None) -> str:
+    return NONE if value is None else f"{number(value)} ×"
+
+
+# --- deliveries a second ---
+
+_SPEED_HEADS = (
+    "case", "server", "deliveries/s", "least to greatest", "ClassCord ÷ it", "CPU s per 10⁶", "it ÷ ClassCord, CPU",
+    "lines a read",
+)
+
+
+def _speed_rows(case: str, samples: Samples) -> list[list[str]]:
+    ours = median(samples[OURS.name], "cpu_s_per_1e6")
+    rows = []
+    for name, results in samples.items():
+        cpu = median(results, "cpu_s_per_1e6")
+        faster = ratio(median(samples[OURS.name], "deliv_per_s"), median(results, "deliv_per_s"))
+        rows.append([
+            case, name, number(median(results, "deliv_per_s")), spread(results, "deliv_per_s"), _times(faster),
+            number(cpu), _times(ratio(cpu, ours)), number(median(results, "msgs_per_read")),
+        ])
+    return rows
+
+
+def _load(bench: Bench, receivers: int, senders: int, window: int) -> list[str]:
+    return [
+        "--receivers", str(receivers), "--senders", str(senders), "--window", str(window), "--payload", "100",
+        "--duration", bench.seconds(1.5),
+    ]
+
+
+def fan_out(bench: Bench) -> Part:
+    """Senders that keep 64 messages under way each."""
+    rows: list[list[str]] = []
+    targets: list[Target] = []
+    for receivers in (100, 500):
+        for senders in (1, 10):
+            case = f"{receivers} receivers, {senders} sender{'s' * (senders > 1)}"
+            samples = measure(bench, case, *_load(bench, receivers, senders, 64))
+            rows += _speed_rows(case, samples)
+            if senders == 1:
+                targets.append(Target(f"{case}: ÷ ngircd", against(samples, NGIRCD, "deliv_per_s"), 1))
+            else:
+                targets.append(Target(f"{case}: ÷ naive", against(samples, NAIVE, "deliv_per_s"), 40))
+                targets.append(Target(f"{case}: ÷ redis", against(samples, REDIS, "deliv_per_s"), 1))
+    return Part("Fan-out: deliveries a second, window 64, 100 bytes", _SPEED_HEADS, rows, targets)
+
+
+def chat(bench: Bench) -> Part:
+    """Fifty people who each wait for their own line before the next."""
+    case = "100 receivers, 50 senders"
+    samples = measure(bench, "chat", *_load(bench, 100, 50, 1))
+    targets = [
+        Target(f"{case}: ÷ naive", against(samples, NAIVE, "deliv_per_s"), 20),
+        Target(f"{case}: ÷ ngircd", against(samples, NGIRCD, "deliv_per_s"), 1),
+    ]
+    return Part("Like a chat: window 1, 100 bytes", _SPEED_HEADS, _speed_rows(case, samples), targets)
+
+
+# --- latency ---
+
+_PERCENTILES = ("p50_us", "p99_us", "max_us")
+
+
+def latency(bench: Bench) -> Part:
+    """A quiet room and a busy one, at a fixed rate."""
+    rows: list[list[str]] = []
+    targets: list[Target] = []
+    for rate, senders, most_p50, most_p99 in ((50, 1, 1.5, 1.5), (1000, 10, 1.2, 2.0)):
+        case = f"{rate} messages/s"
+        samples = measure(
+            bench, case, "--receivers", "100", "--senders", str(senders), "--rate", str(rate), "--payload", "100",
+            "--duration", bench.seconds(4),
+        )
+        for name, results in samples.items():
+            values = [number(median(results, key)) for key in _PERCENTILES]
+            ratios = [_times(ratio(median(samples[OURS.name], key), median(results, key))) for key in _PERCENTILES[:2]]
+            rows.append([case, name, *values, *ratios, number(median(results, "cpu_s_per_1e6"))])
+        targets.append(Target(f"{case}: p50 ÷ ngircd", against(samples, NGIRCD, "p50_us"), most_p50, at_least=False))
+        targets.append(Target(f"{case}: p99 ÷ ngircd", against(samples, NGIRCD, "p99_us"), most_p99, at_least=False))
+    heads = ("case", "server", "p50, µs", "p99, µs", "max, µs", "ClassCord ÷ it, p50", "p99", "CPU s per 10⁶")
+    return Part("Latency: 100 receivers, 50 messages/s from 1 and 1000/s from 10 senders", heads, rows, targets)
+
+
+# --- somebody who never reads ---
+
+
+def stuck(bench: Bench) -> Part:
+    """The same load with and without a client that never reads, alternating which comes first."""
+    cases = (
+        ("flood", "deliv_per_s", "deliveries/s", _load(bench, 100, 10, 64)),
+        ("1000 messages/s", "p99_us", "p99, µs", [
+            "--receivers", "100", "--senders", "10", "--rate", "1000", "--payload", "100",
+            "--duration", bench.seconds(3),
+        ]),
+    )
+    rows: list[list[str]] = []
+    targets: list[Target] = []
+    for case, key, what, flags in cases:
+        without: list[Result] = []
+        with_one: list[Result] = []
+        for turn in range(2 * bench.rounds + 1):
+            for number_stuck in ((0, 1), (1, 0))[turn % 2]:
+                label = f"{case}, {number_stuck} stuck"
+                result = bench.run(OURS, label, *flags, "--stuck", str(number_stuck))
+                (with_one if number_stuck else without).append(result)
+        for name, results in (("nobody", without), ("one", with_one)):
+            growth = [{"kb": r["rss_max_kb"] - r["rss1_kb"]} for r in results if "rss_max_kb" in r]
+            value, most = number(median(results, key)), max((r["kb"] for r in growth), default=None)
+            memory = (number(median(growth, "kb")), number(most))
+            rows.append([case, name, f"{value} {what}", spread(results, key), *memory])
+        changed = ratio(median(with_one, key), median(without, key))
+        faster = key == "deliv_per_s"
+        bound = 0.9 if faster else 1.1
+        targets.append(Target(f"{case}: {what} with ÷ without", changed, bound, at_least=faster))
+        extra = _difference(median(with_one, "rss_max_kb"), median(without, "rss_max_kb"))
+        targets.append(Target(f"{case}: KiB of memory that one stuck client costs", extra, 4096, at_least=False))
+    heads = ("case", "stuck", "the others' median", "least to greatest", "growth under load, KiB", "most, KiB")
+    return Part("A client that never reads", heads, rows, targets)
+
+
+def _difference(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one - other
+
+
+# --- everybody logs in at once ---
+
+
+def logins(bench: Bench) -> Part:
+    """A thousand at once, until the last status line has come."""
+    count = "1000"
+    keys = ("setup_s", "setup_settle_s")
+    samples = measure(
+        bench, "logins", "--idle", "--receivers", count, "--concurrency", count, peers=(OURS, NAIVE, NGIRCD)
+    )
+    rows = []
+    for name, results in samples.items():
+        faster = ratio(median(results, *keys), median(samples[OURS.name], *keys))
+        values = [number(median(results, key)) for key in (*keys, "setup_cpu_s")]
+        rows.append([f"{count} at once", name, *values, _times(faster)])
+    speed = ratio(median(samples[NGIRCD.name], *keys), median(samples[OURS.name], *keys))
+    heads = ("case", "server", "all are in, s", "then quiet after, s", "CPU, s", "it ÷ ClassCord, both")
+    note = "ClassCord registers and logs in (cheapest password hash), ngircd joins a channel, naive tells nobody."
+    return Part("1000 logins at once", heads, rows, [Target("ngircd ÷ ClassCord", speed, 10)], note)

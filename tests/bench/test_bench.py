@@ -1,0 +1,29 @@
+"""The benchmark works: a tiny run against our server and the baseline, in which everything arrives. No speed here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.bench.load import Bench, BuildError, build, faults
+from tests.bench.peers import NAIVE, OURS, Peer, running
+
+
+@pytest.fixture(scope="module")
+def loadgen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    try:
+        return build(tmp_path_factory.mktemp("build") / "loadgen")
+    except BuildError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("peer", [OURS, NAIVE], ids=lambda peer: peer.name)
+def test_everything_arrives(peer: Peer, loadgen: Path, tmp_path: Path) -> None:
+    with running(peer, tmp_path) as server:
+        result = Bench(loadgen, tmp_path).drive(
+            peer, server, "--receivers", "10", "--senders", "2", "--messages", "200", "--payload", "100"
+        )
+    assert faults(result) == []
+    assert result["sent"] == 200
+    assert result["recv_min"] == result["recv_max"] == 200

@@ -1,0 +1,83 @@
+"""What the functional tests share: picking the lines about certain people, for others may be in the room too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from tests.support import Client, Message
+
+Connect = Callable[[], Client]
+Join = Callable[[str], Client]
+Address = tuple[str, int]
+
+SERVER = "Serveur"
+
+
+def after(actor: Client, observer: Client) -> list[Message]:
+    """All that the observer has received once everything that the actor has sent so far is carried out."""
+    actor.pending()
+    return observer.pending()
+
+
+def about(lines: Iterable[Message], *names: str) -> list[Message]:
+    """The lines that come from these people or tell their state."""
+    return [line for line in lines if line.get("user", line.get("from")) in names]
+
+
+def states(lines: Iterable[Message], *names: str) -> list[tuple[str, str]]:
+    """The changes of these people's states, in order."""
+    return [(line["user"], line["state"]) for line in about(lines, *names) if line["type"] == "status"]
+
+
+def contents(lines: Iterable[Message], *names: str) -> list[str]:
+    """What these people wrote, in order."""
+    return [line["content"] for line in about(lines, *names) if line["type"] == "message"]
+
+
+def notices(lines: Iterable[Message]) -> list[Message]:
+    """What the server says to one person."""
+    return [line for line in about(lines, SERVER) if line["subtype"] == "private"]
+
+
+def errors(lines: Iterable[Message]) -> list[str]:
+    """The codes of the error lines, in order."""
+    return [line["code"] for line in lines if line["type"] == "error"]
+
+
+def say(text: str, **more: object) -> Message:
+    """A global message as most clients send it."""
+    return {"type": "message", "subtype": "global", "to": "global", "content": text, **more}
+
+
+def private(to: str, text: str, **more: object) -> Message:
+    """A private message as most clients send it."""
+    return {"type": "message", "subtype": "private", "to": to, "content": text, **more}
+
+
+def users(client: Client) -> list[str]:
+    """Who is here, as the server tells this client."""
+    client.send({"type": "users"})
+    names: list[str] = client.until(type="users")["users"]
+    return names
+
+
+def guest(connect: Connect, name: str) -> Client:
+    """A guest that has given this name."""
+    client = connect()
+    client.name = name
+    client.send(say("", **{"from": name}))
+    assert errors(client.pending()) == []
+    return client
+
+
+def nameless(connect: Connect, observer: Client) -> Client:
+    """A guest that has given no name; its `name` is what the observer, who must be somebody already, sees it as."""
+    client = connect()
+    known = {line["user"] for line in observer.pending() if line["type"] == "status"} | set(users(observer))
+    client.send({"type": "users"})
+    client.until(type="users")
+    own = f"who am I {id(client)}"
+    client.send(say(own))
+    client.name = observer.until(content=own)["from"]
+    assert client.name not in known
+    return client

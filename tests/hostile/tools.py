@@ -1,0 +1,89 @@
+"""What the tests of races, stuck clients and faults share: waiting without sleeping, stuck clients, launchers."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from tests.support import DEADLINE, ROOT, Bystanders, Client, member, unique
+
+__all__ = ["LARGE", "abort", "at_once", "eventually", "fill", "launcher", "stuck_member"]
+
+Result = TypeVar("Result")
+
+LARGE = "\U0001f600" * 4000
+"""The longest content there may be; as a line it has 48 kB."""
+
+
+def eventually(bystanders: Bystanders, reached: Callable[[], bool], what: str) -> None:
+    """Have the bystanders chat until something is so; it must be so before the deadline."""
+    deadline = time.monotonic() + DEADLINE
+    while not reached():
+        assert time.monotonic() < deadline, f"it never came to this: {what}"
+        bystanders.check(1)
+
+
+def at_once(actions: Sequence[Callable[[], Result]]) -> list[Result]:
+    """Call each in a thread of its own, all at the same moment; what they returned, in order."""
+    barrier = threading.Barrier(len(actions))
+
+    def run(action: Callable[[], Result]) -> Result:
+        barrier.wait(DEADLINE)
+        return action()
+
+    with ThreadPoolExecutor(len(actions)) as pool:
+        return [future.result(DEADLINE) for future in [pool.submit(run, action) for action in actions]]
+
+
+def abort(client: Client) -> None:
+    """Close with a reset."""
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+def stuck_member(address: tuple[str, int]) -> Client:
+    """Somebody logged in with a small receive buffer, who is not going to read."""
+    name = unique("stuck")
+    with member(address, name):
+        pass
+    client = Client(address, receive_buffer=4096)
+    assert client.login(name)["status"] == "ok"
+    return client
+
+
+def fill(bystanders: Bystanders, sender: Client, count: int) -> None:
+    """Have `sender` say `count` large things, which the bystanders read meanwhile, and must all get."""
+    before = len(said(bystanders, sender))
+    for number in range(count):
+        sender.send({"type": "message", "content": LARGE[:-6] + f"{number:6}"})
+        if number % 4 == 3:
+            bystanders.check(1)
+    eventually(bystanders, lambda: len(said(bystanders, sender)) - before >= count, "all large messages arrive")
+    assert [text[-6:] for text in said(bystanders, sender)[before:]] == [f"{number:6}" for number in range(count)]
+
+
+def said(bystanders: Bystanders, sender: Client) -> list[str]:
+    """The contents of all messages of `sender` that the first bystander got."""
+    return [line["content"] for line in bystanders.seen if line["type"] == "message" and line["from"] == sender.name]
+
+
+def launcher(changes: str) -> list[str]:
+    """A command that runs the server after the statements in `changes`, which break something in it."""
+    script = "\n".join(
+        [
+            "import os, sys",
+            f"sys.path.insert(0, {str(ROOT)!r})",
+            "import server",
+            changes,
+            "code = server.main(sys.argv[1:])",
+            "sys.stdout.flush()",
+            "os._exit(code)",
+        ]
+    )
+    return [sys.executable, "-c", script]

@@ -1,0 +1,37 @@
+"""Sessions without a network: what the registry's parts are tested with."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from classcord.session import Session
+
+
+class Wire:
+    """Stands for a socket. Takes `room` bytes, then is full; None takes everything."""
+
+    def __init__(self, room: int | None = None) -> None:
+        self.room = room
+        self.data = b""
+        self.broken = False
+
+    def send(self, data: bytes, flags: int = 0) -> int:
+        if self.broken:
+            raise BrokenPipeError
+        taken = len(data) if self.room is None else min(self.room, len(data))
+        if not taken:
+            raise BlockingIOError
+        if self.room is not None:
+            self.room -= taken
+        self.data += bytes(data[:taken])
+        return taken
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Everything sent so far, decoded; a torn line would not decode."""
+        assert self.data == b"" or self.data.endswith(b"\n")
+        return [json.loads(line) for line in self.data.splitlines()]
+
+
+def session(wire: Wire | None = None, limit: int = 1 << 20) -> Session:
+    return Session(cast(Any, wire or Wire()), limit)

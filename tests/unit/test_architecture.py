@@ -1,0 +1,58 @@
+"""The shape of the code: which module may import which, how long a file may be, and no package at run time."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+# a module may import those before it, never one after it
+ORDER = [
+    "classcord", "classcord.protocol", "classcord.names", "classcord.limits", "classcord.config", "classcord.texts",
+    "classcord.logs", "classcord.health", "classcord.store", "classcord.outbox", "classcord.accounts",
+    "classcord.session", "classcord.batch", "classcord.room", "classcord.registry", "handlers.context",
+    "handlers.accounts", "handlers.presence", "handlers.commands", "handlers.messages", "handlers",
+    "handlers.connection", "server",
+]
+SOURCES = [*ROOT.glob("*.py"), *ROOT.glob("classcord/*.py"), *ROOT.glob("handlers/*.py")]
+
+
+def module(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                names.add(name if name in ORDER else str(node.module))
+    return names
+
+
+def test_every_module_has_its_place() -> None:
+    assert sorted(map(module, SOURCES)) == sorted(ORDER)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module)
+def test_imports_point_one_way_and_only_to_the_standard_library(path: Path) -> None:
+    own = module(path)
+    for name in imported(path):
+        if name in ORDER:
+            assert ORDER.index(name) < ORDER.index(own), f"{own} imports {name}, which comes after it"
+        else:
+            assert name.partition(".")[0] in sys.stdlib_module_names, f"{own} imports {name}"
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *ROOT.glob("tests/**/*.py")], ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_file_is_too_long_to_read_at_once(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 400

@@ -1,0 +1,76 @@
+"""One client's unsent bytes: in order, never lost, bounded."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from classcord.outbox import Outbox
+from tests.unit.stubs import Wire
+
+
+def outbox(wire: Wire, limit: int = 1 << 20) -> Outbox:
+    return Outbox(cast(Any, wire), limit)
+
+
+@given(st.lists(st.one_of(st.binary(min_size=1, max_size=50), st.integers(0, 60)), max_size=40))
+def test_bytes_arrive_whole_and_in_order_however_the_socket_takes_them(steps: list[bytes | int]) -> None:
+    wire = Wire(0)
+    box = outbox(wire)
+    given_in = b""
+    for number, step in enumerate(steps):
+        if isinstance(step, bytes):
+            given_in += step
+            assert box.send(step, float(number)) is None
+        else:
+            wire.room = step
+            assert box.resume(float(number)) is None
+        assert box.pending == len(given_in) - len(wire.data)
+        assert given_in.startswith(wire.data)
+    wire.room = None
+    box.resume(0.0)
+    assert wire.data == given_in
+    assert box.pending == 0
+
+
+def test_a_client_that_reads_nothing_is_given_up_past_the_limit_and_not_before() -> None:
+    box = outbox(Wire(0), limit=100)
+    assert box.send(b"x" * 60, 0) is None
+    assert box.send(b"x" * 40, 0) is None
+    assert box.send(b"x", 0) == "outbox_full"
+
+
+def test_a_reset_connection_is_gone() -> None:
+    wire = Wire(3)
+    box = outbox(wire)
+    box.send(b"12345", 0)
+    wire.broken = True
+    assert box.resume(1) == "gone"
+    assert outbox(wire).send(b"x", 0) == "gone"
+
+
+def test_progress_is_when_the_socket_last_took_something() -> None:
+    wire = Wire(1)
+    box = outbox(wire)
+    box.send(b"123456", 1.0)
+    assert box.progress == 1.0
+    box.send(b"7", 2.0)
+    assert box.progress == 1.0, "what waits is no progress"
+    box.resume(3.0)
+    assert box.progress == 1.0
+    wire.room = 2
+    box.resume(4.0)
+    assert box.progress == 4.0
+
+
+def test_clear_forgets_everything() -> None:
+    wire = Wire(0)
+    box = outbox(wire)
+    box.send(b"123", 0)
+    box.clear()
+    wire.room = None
+    assert box.pending == 0
+    assert box.resume(0) is None
+    assert wire.data == b""

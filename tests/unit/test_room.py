@@ -1,0 +1,162 @@
+"""The room as a state machine: random histories, and what must hold in each of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from classcord import names
+from classcord.accounts import Accounts
+from classcord.batch import Batch
+from classcord.protocol import ProtocolError
+from classcord.room import Room
+from classcord.session import Session
+from classcord.store import AccountRow, MessageRow
+from classcord.texts import Texts
+from tests.unit.stubs import Wire, session
+
+PEOPLE = 4
+NAMES = ["alice", "Alice", "bob", "bob (invité)", "invité-1", "zoé"]
+people = st.integers(0, PEOPLE - 1)
+a_name = st.sampled_from(NAMES)
+maybe_name = st.sampled_from([None, *NAMES])
+STEPS = st.one_of(
+    st.tuples(st.just("register"), people, a_name),
+    st.tuples(st.just("login"), people, a_name),
+    st.tuples(st.just("logout"), people),
+    st.tuples(st.just("leave"), people),
+    st.tuples(st.just("say"), people, maybe_name, st.sampled_from(["a", "é"])),
+    st.tuples(st.just("whisper"), people, maybe_name, a_name, st.just("psst")),
+    st.tuples(st.just("announce_guest"), people, maybe_name),
+    st.tuples(st.just("set_state"), people, maybe_name, st.sampled_from(["online", "away", "dnd", "invisible"])),
+    st.tuples(st.just("list_users"), people),
+    st.tuples(st.just("tell_who"), people),
+)
+Step = tuple[Any, ...]
+
+
+class World:
+    """A room with some people, whose every line is kept."""
+
+    def __init__(self) -> None:
+        self.accounts = Accounts([], 1)
+        self.room = Room(self.accounts, Texts("fr"))
+        self.members: dict[Session, None] = {}
+        self.wires = [Wire() for _ in range(PEOPLE)]
+        self.people = [session(wire) for wire in self.wires]
+        self.stored: list[MessageRow] = []
+
+    def run(self, steps: list[Step]) -> None:
+        """Carry out the steps as one batch."""
+        batch = Batch(self.members, "2026-01-01T00:00:00.000Z", 0.0)
+        for name, who, *arguments in steps:
+            person = self.people[who]
+            try:
+                if name == "register":
+                    row = AccountRow(names.key(arguments[0]), arguments[0], "", "")
+                    self.room.register(batch, person, row)
+                elif name == "login":
+                    # only an account can log in; the handler sees to that before it posts
+                    key = names.key(arguments[0])
+                    known = self.accounts._by_key.get(key) or batch.accounts.get(key)
+                    if known:
+                        self.room.login(batch, person, known.name, arguments[0])
+                else:
+                    getattr(self.room, name)(batch, person, *arguments)
+            except ProtocolError as error:
+                batch.to(person, error.line())
+        for row in batch.accounts.values():
+            self.accounts.publish(row)
+        self.stored += batch.messages
+        for person, data in batch.deliveries():
+            assert person.outbox.send(data, 0.0) is None
+
+    def received(self, who: int) -> list[dict[str, Any]]:
+        return self.wires[who].messages()
+
+
+@settings(max_examples=300)
+@given(st.lists(STEPS, max_size=40), st.data())
+def test_batches_cannot_be_told_from_one_step_at_a_time(steps: list[Step], data: st.DataObject) -> None:
+    one, many = World(), World()
+    for step in steps:
+        one.run([step])
+    while steps:
+        size = data.draw(st.integers(1, len(steps)))
+        many.run(steps[:size])
+        steps = steps[size:]
+    for who in range(PEOPLE):
+        assert one.wires[who].data == many.wires[who].data
+    assert one.stored == many.stored
+
+
+@settings(max_examples=300)
+@given(st.lists(STEPS, max_size=40))
+def test_what_must_hold_in_every_history(steps: list[Step]) -> None:
+    world = World()
+    for step in steps:
+        before = [len(world.received(who)) for who in range(PEOPLE)]
+        world.run([step])
+        check_identities(world)
+        check_new_lines(world, step, [world.received(who)[before[who]:] for who in range(PEOPLE)])
+    for who in range(PEOPLE):
+        check_presence_changes(world.received(who))
+        ids = [line["id"] for line in world.received(who) if "id" in line]
+        assert ids == sorted(set(ids))
+    assert [row.id for row in world.stored] == list(range(1, len(world.stored) + 1))
+
+
+def check_identities(world: World) -> None:
+    present = world.room._present
+    for key, presence in present.items():
+        assert names.key(presence.name) == key == presence.key
+        assert json.loads(presence.name_json) == presence.name
+        assert presence.sessions
+        assert presence.account == (key in world.accounts), f"{presence.name} holds a name that is not its own"
+        assert presence.account or len(presence.sessions) == 1
+        assert all(person.presence is presence for person in presence.sessions)
+    for person in world.people:
+        assert person.member == (person.presence is not None) == (person in world.members)
+
+
+def check_new_lines(world: World, step: Step, new: list[list[dict[str, Any]]]) -> None:
+    actor = step[1]
+    for who, lines in enumerate(new):
+        own = world.people[who].presence
+        for line in lines:
+            if line["type"] == "message":
+                keys = ("from", "to", "subtype", "content", "timestamp")
+                assert all(isinstance(line[key], str) for key in keys)
+                if line["from"] != "Serveur":
+                    assert who != actor, "a message is not echoed"
+                if line["subtype"] == "private":
+                    assert line["to"] == world.people[who].alias, "a client drops what is not to its own name"
+            elif line["type"] == "status" and step[0] != "list_users":
+                assert own is None or line["user"] != own.name, "nobody is told of its own state"
+            elif line["type"] == "users":
+                check_users(world, who, line["users"])
+
+
+def check_users(world: World, who: int, users: list[str]) -> None:
+    asker = world.people[who].presence
+    shown = {
+        world.people[who].alias if presence is asker else presence.name
+        for presence in world.room._present.values()
+        if presence is asker or presence.state != "invisible"
+    }
+    assert len(users) == len(set(users))
+    assert set(users) == shown
+
+
+def check_presence_changes(lines: list[dict[str, Any]]) -> None:
+    """As an observer sees it: no state is told twice in a row, unless a list of users was asked for meanwhile."""
+    known: dict[str, str] = {}
+    for line in lines:
+        if line["type"] in ("users", "login", "logout"):
+            known.clear()  # lists come with states; membership may have ended meanwhile
+        elif line["type"] == "status":
+            assert known.get(line["user"]) != line["state"], "nothing changed"
+            known[line["user"]] = line["state"]

@@ -1,0 +1,152 @@
+"""Accounts and messages on disk."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from classcord import store as store_module
+from classcord.accounts import Accounts
+from classcord.store import AccountRow, MessageRow, Store, StoreError
+
+
+def message(number: int) -> MessageRow:
+    return MessageRow(number, "2026-01-01T00:00:00.000Z", "alice", 0, "global", None, f"texte é {number}")
+
+
+def rows(folder: Path) -> list[tuple[object, ...]]:
+    db = sqlite3.connect(folder / "classcord.db")
+    found = db.execute("SELECT * FROM messages ORDER BY id").fetchall()
+    db.close()
+    return found
+
+
+@given(sizes=st.lists(st.integers(0, 300), max_size=5))
+def test_what_is_committed_is_there_after_a_restart(tmp_path_factory: pytest.TempPathFactory, sizes: list[int]) -> None:
+    folder = tmp_path_factory.mktemp("store")
+    written: list[MessageRow] = []
+    account = AccountRow("zoé", "Zoé", "scrypt$…", "2026-01-01T00:00:00.000Z")
+    store = Store(folder)
+    store.commit([], [account])
+    for size in sizes:
+        batch = [message(len(written) + n + 1) for n in range(size)]
+        store.commit(batch, [])
+        written += batch
+    store.close()
+    assert rows(folder) == written
+    store = Store(folder)
+    assert store.last_id() == len(written)
+    assert store.accounts() == [account]
+    store.close()
+
+
+def test_a_batch_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
+    store = Store(tmp_path / "data")
+    account = AccountRow("a", "a", "x", "t")
+    store.commit([message(1)], [account])
+    with pytest.raises(sqlite3.Error):
+        store.commit([message(2), message(3)], [account])
+    store.commit([message(2)], [])
+    store.close()
+    assert rows(tmp_path / "data") == [message(1), message(2)]
+
+
+def test_the_folder_and_the_database_are_private(tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        Store(tmp_path / "data").close()
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "data" / "classcord.db").stat().st_mode) == 0o600
+
+
+def test_an_older_schema_is_brought_forward_with_what_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path)
+    store.commit([message(1)], [])
+    store.close()
+    more = (*store_module._MIGRATIONS, ("ALTER TABLE messages ADD COLUMN colour TEXT",))
+    monkeypatch.setattr(store_module, "_MIGRATIONS", more)
+    monkeypatch.setattr(store_module, "SCHEMA_VERSION", len(more))
+    Store(tmp_path).close()
+    assert rows(tmp_path) == [(*message(1), None)]
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Store(tmp_path).close()
+    broken = (*store_module._MIGRATIONS, ("CREATE TABLE half (x)", "nonsense"))
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "_MIGRATIONS", broken)
+        patch.setattr(store_module, "SCHEMA_VERSION", len(broken))
+        with pytest.raises(StoreError):
+            Store(tmp_path)
+    Store(tmp_path).close()
+
+
+@pytest.mark.parametrize(("content", "hint"), [(b"no database at all, but long enough" * 100, "not a database")])
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes, hint: str) -> None:
+    (tmp_path / "classcord.db").write_bytes(content)
+    with pytest.raises(StoreError, match=hint):
+        Store(tmp_path)
+    assert (tmp_path / "classcord.db").read_bytes() == content
+
+
+def test_a_database_of_a_newer_program_is_refused_and_left_alone(tmp_path: Path) -> None:
+    Store(tmp_path).close()
+    db = sqlite3.connect(tmp_path / "classcord.db")
+    db.execute("PRAGMA user_version=99")
+    db.close()
+    with pytest.raises(StoreError, match="99"):
+        Store(tmp_path)
+
+
+def test_two_servers_cannot_use_one_folder(tmp_path: Path) -> None:
+    first = Store(tmp_path)
+    with pytest.raises(StoreError, match="another"):
+        Store(tmp_path)
+    first.close()
+    Store(tmp_path).close()
+
+
+def test_the_write_ahead_log_begins_anew_under_unbroken_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_CHECKPOINT_ROWS", 50)
+    monkeypatch.setattr(store_module, "_WAL_HIGH", 200_000)
+    store = Store(tmp_path)
+    wal = tmp_path / "classcord.db-wal"
+    size = number = restarts = 0
+    while restarts < 3 and number < 100_000:
+        store.commit([message(number + n + 1) for n in range(50)], [])
+        number += 50
+        before, size = size, wal.stat().st_size
+        restarts += size < before
+    store.close()
+    assert restarts == 3
+    assert len(rows(tmp_path)) == number
+
+
+def test_passwords_verify_and_only_they() -> None:
+    accounts = Accounts([], 1)
+    hashed = accounts.hash_password("azerty")
+    assert "azerty" not in hashed
+    assert hashed != accounts.hash_password("azerty"), "each with its own salt"
+    accounts.publish(AccountRow("zoé", "Zoé", hashed, ""))
+    assert accounts.verify("ZOÉ", "azerty") == "Zoé"
+    for name, password in [
+        ("zoé", "qwerty"), ("zoé", ""), ("zoé", None), ("zoé", 5), ("zoé", "x" * 257), ("bob", "azerty"),
+        (None, "azerty"), ("zoé", ["azerty"]), ("x" * 5000, "azerty"),
+    ]:
+        assert accounts.verify(name, password) is None
+
+
+def test_a_hash_keeps_the_cost_it_was_made_with() -> None:
+    old = Accounts([], 1).hash_password("azerty")
+    assert Accounts([AccountRow("zoé", "Zoé", old, "")], 4).verify("zoé", "azerty") == "Zoé"
+    assert old.split("$")[:4] == ["scrypt", "1", "8", "1"]
