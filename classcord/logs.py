@@ -68,10 +68,10 @@ class _Queue(logging.handlers.QueueHandler):
     def enqueue(self, record: logging.LogRecord) -> None:
         try:
             if self.left_out:
-                count, self.left_out = self.left_out, 0
                 lost = logging.LogRecord(_log.name, logging.WARNING, "", 0, "log_lines_left_out", None, None)
-                lost.fields = {"count": count}
+                lost.fields = {"count": self.left_out}
                 self.queue.put_nowait(lost)
+                self.left_out = 0
             self.queue.put_nowait(record)
         except queue.Full:
             self.left_out += 1

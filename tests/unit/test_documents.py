@@ -1,0 +1,126 @@
+"""The documents say what the code does: tables are compared, examples are run."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from classcord import config
+from classcord.protocol import ERRORS, MAX_CONTENT, MAX_DEPTH, MAX_LINE
+from classcord.texts import LANGUAGES
+from handlers import REQUESTS
+from handlers.commands import _COMMANDS
+from handlers.presence import STATES
+from tests.support import ROOT, Client, Server
+
+PROTOCOL = (ROOT / "docs" / "PROTOCOLE.md").read_text()
+README = (ROOT / "README.md").read_text()
+
+
+def table(text: str, heading: str) -> list[list[str]]:
+    """The cells of the table whose first column has this heading."""
+    rows = re.search(rf"^\| {re.escape(heading)} \|.*\n\|[- |]+\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert rows is not None, heading
+    return [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in rows[1].splitlines()]
+
+
+def test_every_error_code_is_documented() -> None:
+    assert [row[0].strip("`") for row in table(PROTOCOL, "code")] == list(ERRORS)
+
+
+def test_every_request_type_is_documented_with_its_fields() -> None:
+    rows = table(PROTOCOL, "type")
+    assert [row[0].strip("`") for row in rows] == list(REQUESTS)
+    for row, request in zip(rows, REQUESTS.values(), strict=True):
+        required = {field.name for field in request.fields if field.required}
+        optional = {field.name for field in request.fields if not field.required}
+        assert set(re.findall(r"`(\w+)`", row[1])) == required
+        assert set(re.findall(r"`(\w+)`", row[2])) - {"from", "user"} == optional
+
+
+def test_every_state_and_command_is_documented() -> None:
+    rows = table(PROTOCOL, "état")
+    written = {word: row[0].strip("`") for row in rows for word in re.findall(r"`([^`]+)`", row[0] + row[1])}
+    assert written == STATES
+    commands = {name for row in table(PROTOCOL, "commande") for name in re.findall(r"`/([^`]+)`", row[0])}
+    assert commands == {name for name, run in _COMMANDS.items() if run.__name__ != "_password"}
+
+
+def test_the_limits_in_the_text_are_those_of_the_code() -> None:
+    assert f"dépasse {MAX_LINE:,} octets".replace(",", " ") in PROTOCOL
+    assert f"plus de {MAX_DEPTH} niveaux" in PROTOCOL
+    assert f"{MAX_CONTENT} caractères au plus" in PROTOCOL
+
+
+def test_both_languages_have_the_same_texts() -> None:
+    french, english = LANGUAGES["fr"], LANGUAGES["en"]
+    assert french.keys() == english.keys()
+    for name in french:
+        assert set(re.findall(r"{(\w+)}", french[name])) == set(re.findall(r"{(\w+)}", english[name]))
+
+
+def same(got: Any, expected: Any) -> bool:
+    """Equal, but for what the document leaves out with …"""
+    if isinstance(expected, dict):
+        return isinstance(got, dict) and list(got) == list(expected) and all(same(got[k], expected[k]) for k in got)
+    return expected == "…" or bool(got == expected)
+
+
+def test_the_exchanges_in_the_protocol_are_what_happens(own_server: Callable[..., Server]) -> None:
+    server = own_server()
+    blocks = "".join(re.findall(r"```exchange\n(.*?)```", PROTOCOL, re.DOTALL))
+    steps = re.findall(r"^(\w+)([<>]) (.*)$", blocks, re.MULTILINE)
+    assert len(steps) > 40
+    with ExitStack() as stack:
+        clients: dict[str, Client] = {}
+        for name, direction, line in steps:
+            if name not in clients:
+                clients[name] = stack.enter_context(Client((server.host, server.port)))
+            if direction == ">":
+                clients[name].send(line)
+                continue
+            got = clients[name].receive()
+            assert same(got, json.loads(line)), f"{name} got {got}, the document says {line}"
+
+
+def test_the_settings_table_is_that_of_the_code() -> None:
+    assert config.markdown() in README
+
+
+def test_every_flag_is_in_the_help() -> None:
+    shown = subprocess.run(
+        [sys.executable, str(ROOT / "server.py"), "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    for setting in config.SETTINGS:
+        assert setting.flag in shown
+        assert setting.variable in shown
+
+
+def test_the_map_of_the_code_names_every_file() -> None:
+    described = re.findall(r"^ *(\S+\.py)\s", README, re.MULTILINE)
+    files = [path for folder in ("classcord", "handlers") for path in (ROOT / folder).glob("*.py")]
+    files.remove(ROOT / "classcord" / "__init__.py")
+    assert sorted(described) == sorted([path.name for path in files] + ["server.py"])
+
+
+def test_the_netcat_session_prints_what_it_says(own_server: Callable[..., Server]) -> None:
+    netcat = subprocess.run(["sh", "-c", "command -v nc.openbsd || command -v nc"], capture_output=True, text=True)
+    if netcat.returncode:
+        pytest.skip("needs netcat: apt install netcat-openbsd")
+    server = own_server()
+    session = re.search(r"```console\n(\$ printf.*?)```", README, re.DOTALL)
+    assert session is not None
+    commands = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", session[1], re.MULTILINE)
+    assert len(commands) >= 2
+    for command, expected in commands:
+        here = command.replace("localhost 12345", f"{server.host} {server.port}")
+        here = here.replace("nc -N", f"{netcat.stdout.strip()} -N")
+        printed = subprocess.run(["sh", "-c", here], capture_output=True, text=True, timeout=20).stdout
+        assert re.sub(r'"timestamp":"[^"]*"', '"timestamp":"…"', printed) == expected

@@ -1,0 +1,101 @@
+"""Log lines: one an event, escaped, and never waited for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from classcord import logs
+from tests.support import ROOT, fields
+
+
+def formatted(formatter: Any, values: dict[str, Any]) -> str:
+    record = logs._log.makeRecord("classcord", 20, "", 0, "login", (), None, extra={"fields": values})
+    return str(formatter.format(record))
+
+
+@given(st.text())
+def test_no_value_can_forge_a_line_or_a_field(name: str) -> None:
+    line = formatted(logs._Logfmt(), {"user": name, "reason": name, "port": 5})
+    assert line.isprintable()
+    assert line.isascii()
+    read = fields(line)
+    assert read["user"] == name
+    assert read["reason"] == name
+    assert read["port"] == "5"
+    assert list(read) == ["event", "user", "reason", "port"]
+    as_json = formatted(logs._Json(), {"user": name})
+    assert "\n" not in as_json
+    assert json.loads(as_json)["user"] == name
+
+
+def test_a_line_reads_as_documented() -> None:
+    line = formatted(logs._Logfmt(), {"user": "alice", "peer": "10.0.108.34", "port": 50312})
+    stamp, rest = line.split(" ", 1)
+    assert len(stamp) == len("2026-11-23T10:00:00.000Z")
+    assert rest == 'INFO event=login user="alice" peer=10.0.108.34 port=50312'
+
+
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_a_reader_that_has_stopped_stops_nobody(format: str) -> None:
+    script = f"""
+import sys
+from classcord import logs
+logs.start("info", {format!r})
+for number in range(50_000):
+    logs.event("many", number=number, padding="x" * 100)
+print("went on", flush=True)
+sys.stdin.read()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdin
+    assert process.stdout
+    assert process.stderr
+    assert process.stdout.readline() == b"went on\n", "nothing has read its log yet"
+    process.stderr.close()
+    process.kill()
+    process.wait()
+    process.stdin.close()
+    process.stdout.close()
+
+
+def test_lines_left_out_are_counted_once_the_reader_goes_on() -> None:
+    script = """
+import sys
+from classcord import logs
+logs.start("info", "text")
+for number in range(50_000):
+    logs.event("many", number=number, padding="x" * 100)
+print("full", flush=True)
+sys.stdin.readline()
+logs.event("after")
+logs.stop(20)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdin
+    assert process.stdout
+    assert process.stderr
+    process.stdout.readline()
+    head = [process.stderr.readline() for _ in range(5000)]
+    process.stdin.write(b"\n")
+    process.stdin.close()
+    lines = head + process.stderr.readlines()
+    process.wait()
+    process.stdout.close()
+    process.stderr.close()
+    counted = [int(fields(line.decode())["count"]) for line in lines if b"event=log_lines_left_out" in line]
+    written = sum(b"event=many" in line for line in lines)
+    assert sum(counted) + written == 50_000
+    assert b"event=after" in lines[-1]
