@@ -16,18 +16,21 @@ __all__ = ["Batch"]
 
 
 class _Plan:
-    """`parts` is what the session gets; `start` the first common line not in it yet, None while not a member."""
+    """What one session gets: lines of its own, and stretches of the common lines as (from, to) in their joined bytes.
+
+    `start` is where the common lines begin that are not in it yet; None while the session is not a member.
+    """
 
     __slots__ = ("parts", "start")
 
     def __init__(self, start: int | None) -> None:
-        self.parts: list[bytes] = []
+        self.parts: list[bytes | tuple[int, int]] = []
         self.start = start
 
-    def catch_up(self, common: list[bytes]) -> None:
-        if self.start is not None and self.start < len(common):
-            self.parts += common[self.start :]
-            self.start = len(common)
+    def catch_up(self, end: int) -> None:
+        if self.start is not None and self.start < end:
+            self.parts.append((self.start, end))
+            self.start = end
 
 
 class Batch:
@@ -46,8 +49,9 @@ class Batch:
         self.size = 0
         self._members = members
         self._common: list[bytes] = []
+        self._end = 0  # of the common lines, in bytes
         self._plans: dict[Session, _Plan] = {}
-        self._registrations: list[tuple[Session, list[bytes], int]] = []
+        self._registrations: list[tuple[Session, _Plan, int]] = []
 
     def _plan(self, session: Session) -> _Plan:
         plan = self._plans.get(session)
@@ -57,26 +61,27 @@ class Batch:
 
     def broadcast(self, line: bytes, excluded: Collection[Session] = ()) -> None:
         """`line` to every member but those excluded."""
-        common = self._common
+        end = self._end + len(line)
         for session in excluded:
             if session.member:
                 plan = self._plan(session)
-                plan.catch_up(common)
-                plan.start = len(common) + 1
-        common.append(line)
+                plan.catch_up(self._end)
+                plan.start = end
+        self._common.append(line)
+        self._end = end
         self.size += len(line)
 
     def to(self, session: Session, line: bytes) -> None:
         """`line` to this session alone, member or not."""
         plan = self._plan(session)
-        plan.catch_up(self._common)
+        plan.catch_up(self._end)
         plan.parts.append(line)
         self.size += len(line)
 
     def join(self, session: Session) -> None:
         """From here on broadcasts reach the session."""
         if not session.member:
-            self._plan(session).start = len(self._common)
+            self._plan(session).start = self._end
             session.member = True
             self._members[session] = None
 
@@ -84,7 +89,7 @@ class Batch:
         """From here on broadcasts don't reach the session."""
         if session.member:
             plan = self._plan(session)
-            plan.catch_up(self._common)
+            plan.catch_up(self._end)
             plan.start = None
             session.member = False
             del self._members[session]
@@ -93,26 +98,27 @@ class Batch:
         """Store an account and answer with `line`, unless it can't be stored: see `failed`."""
         self.accounts[row.key] = row
         self.to(session, line)
-        parts = self._plans[session].parts
-        self._registrations.append((session, parts, len(parts) - 1))
+        plan = self._plans[session]
+        self._registrations.append((session, plan, len(plan.parts) - 1))
 
     def failed(self) -> None:
         """Nothing could be stored: whoever was to be told of an account that isn't there is told so instead."""
         line = ProtocolError("unavailable", "The server can't store an account for now; try again later.").line()
-        for session, parts, index in self._registrations:
-            parts[index] = line
+        for session, plan, index in self._registrations:
+            plan.parts[index] = line
             session.registered = None
         self.accounts.clear()
 
     def deliveries(self) -> Iterator[tuple[Session, bytes]]:
         """Each session that receives something, with all of it."""
         plans = self._plans
-        if self._common:
-            shared = b"".join(self._common)
+        shared = b"".join(self._common)
+        if shared:
             for session in self._members:
                 if session not in plans:
                     yield session, shared
         for session, plan in plans.items():
-            plan.catch_up(self._common)
+            plan.catch_up(self._end)
             if plan.parts:
-                yield session, b"".join(plan.parts)
+                parts = [part if isinstance(part, bytes) else shared[part[0] : part[1]] for part in plan.parts]
+                yield session, b"".join(parts)

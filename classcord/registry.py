@@ -40,8 +40,8 @@ from classcord.texts import Texts
 
 __all__ = ["Item", "Registry", "internal_error", "timestamp"]
 
-Item = tuple[Any, ...]
-"""An operation and its arguments after the batch, the session it is about first."""
+Item = tuple[Callable[..., object], Session, tuple[Any, ...]]
+"""An operation, the session it is about, and what else it takes: `operation(batch, session, *arguments)`."""
 
 _BATCH_ITEMS = 256
 """Items in a batch: beyond, sharing gains little and the first waits for the last."""
@@ -59,10 +59,19 @@ def internal_error(session: Session, error: BaseException) -> ProtocolError:
     return ProtocolError("internal", f"Internal error, incident {incident}; the server's log has the details.")
 
 
+_second: tuple[int, str] = (0, "")  # the last second asked for, and how it is written
+
+
 def timestamp() -> str:
     """Now, ISO 8601 in UTC with milliseconds. Any thread."""
-    now = time.time()
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1000):03d}Z"
+    global _second
+    now = time.time_ns() // 1_000_000
+    second, text = _second
+    if second != now // 1000:
+        second = now // 1000
+        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        _second = (second, text)
+    return f"{text}.{now % 1000:03d}Z"
 
 
 class Registry:
@@ -115,13 +124,13 @@ class Registry:
         batch = Batch(self._members, timestamp(), self._clock())
         items = self._items
         for _ in range(min(len(items), _BATCH_ITEMS)):
-            operation, *arguments = items.popleft()
+            operation, session, arguments = items.popleft()
             try:
-                operation(batch, *arguments)
+                operation(batch, session, *arguments)
             except ProtocolError as error:
-                batch.to(arguments[0], error.line())
+                batch.to(session, error.line())
             except Exception as error:
-                batch.to(arguments[0], internal_error(arguments[0], error).line())
+                batch.to(session, internal_error(session, error).line())
             if batch.size > _BATCH_BYTES:
                 break
         if batch.messages or batch.accounts:
@@ -169,7 +178,7 @@ class Registry:
             pass  # the peer was faster
         if session.drained is not None:
             session.drained.set()
-        self._items.append((self.room.leave, session))
+        self._items.append((self.room.leave, session, ()))
 
     # --- sockets that were full ---
 
@@ -207,11 +216,11 @@ class Registry:
             try:
                 events = self._epoll.poll(1)
                 full = [self._sessions.get(descriptor) for descriptor, _ in events]
-                items: list[Item] = [(self._resume, session) for session in full if session is not None]
+                items: list[Item] = [(self._resume, session, ()) for session in full if session is not None]
                 if self._clock() - looked >= 1:
                     looked = self._clock()
                     waiting = [session for session in list(self._sessions.values()) if session.outbox.pending]
-                    items += [(self._drop_stalled, session) for session in waiting]
+                    items += [(self._drop_stalled, session, ()) for session in waiting]
                 if items:
                     self.post(items)
             except Exception as error:
@@ -219,15 +228,13 @@ class Registry:
 
     # --- the end ---
 
-    def _say_goodbye(self, batch: Batch, session: None = None) -> None:
-        self.room.announce(batch, self._texts("stopping"))
-
     def close(self, drain: float = 3) -> None:
         """Tell everybody, wait up to `drain` seconds until all have taken what is theirs, disconnect, close the store.
 
         For the main thread, once no connection is accepted any more.
         """
-        self.post([(self._say_goodbye, None)])
+        for session in list(self._sessions.values())[:1]:  # on anybody's behalf
+            self.post([(self.room.announce, session, (self._texts("stopping"),))])
         deadline = self._clock() + drain
         while self._clock() < deadline and (
             self._items or any(session.outbox.pending for session in list(self._sessions.values()))

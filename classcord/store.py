@@ -66,7 +66,8 @@ SCHEMA_VERSION = len(_MIGRATIONS)
 # One statement with many rows costs one hand-over of the interpreter's lock; executemany costs one a row.
 _ROWS = (64, 16, 4, 1)
 _INSERT = {n: "INSERT INTO messages VALUES " + ",".join(["(?,?,?,?,?,?,?)"] * n) for n in _ROWS}
-_CHECKPOINT_ROWS = 2000
+_CHECKPOINT_PAGES = 4000
+"""Pages of write-ahead log, more or less, after which they are moved into the database: 16 MiB."""
 _WAL_HIGH = 64 * 1024 * 1024
 """Bytes of write-ahead log after which a checkpoint holds the writers up for a moment to start it anew."""
 
@@ -92,7 +93,7 @@ class Store:
         except StoreError:
             os.close(self._lock_file)
             raise
-        self._rows_since = 0
+        self._pages = 0  # written since the last checkpoint, by estimate
         self._writing = threading.Lock()
         self._checkpoint_due = threading.Event()
         self._closing = False
@@ -160,9 +161,9 @@ class Store:
             finally:
                 if accounts:
                     self._db.execute("PRAGMA synchronous=NORMAL")
-        self._rows_since += len(messages) + len(accounts)
-        if self._rows_since >= _CHECKPOINT_ROWS:
-            self._rows_since = 0
+        self._pages += 2 + len(messages) // 16 + len(accounts)  # 2: the last page of the table, and one above it
+        if self._pages >= _CHECKPOINT_PAGES:
+            self._pages = 0
             self._checkpoint_due.set()
 
     def _insert(self, messages: Sequence[MessageRow]) -> None:

@@ -28,11 +28,11 @@ class Context:
 
     def post(self, operation: Callable[..., object], *arguments: Any) -> None:
         """`operation(batch, session, *arguments)`, to be carried out in the common order, from the next flush on."""
-        self._items.append((operation, self.session, *arguments))
+        self._items.append((operation, self.session, arguments))
 
     def reply(self, line: bytes) -> None:
         """A line to this client, after whatever it asked before."""
-        self._items.append((self.registry.reply, self.session, line))
+        self._items.append((self.registry.reply, self.session, (line,)))
 
     def flush(self) -> None:
         """Hand over what was collected. Before anything slow, so that earlier requests don't wait for it."""

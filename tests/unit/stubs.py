@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any, cast
 
 from classcord.session import Session
@@ -15,6 +16,7 @@ class Wire:
         self.room = room
         self.data = b""
         self.broken = False
+        self.arrived = threading.Event()
 
     def send(self, data: bytes, flags: int = 0) -> int:
         if self.broken:
@@ -25,6 +27,7 @@ class Wire:
         if self.room is not None:
             self.room -= taken
         self.data += bytes(data[:taken])
+        self.arrived.set()
         return taken
 
     def messages(self) -> list[dict[str, Any]]:

@@ -117,7 +117,7 @@ def test_two_servers_cannot_use_one_folder(tmp_path: Path) -> None:
 def test_the_write_ahead_log_begins_anew_under_unbroken_writing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "_CHECKPOINT_ROWS", 50)
+    monkeypatch.setattr(store_module, "_CHECKPOINT_PAGES", 5)
     monkeypatch.setattr(store_module, "_WAL_HIGH", 200_000)
     store = Store(tmp_path)
     wal = tmp_path / "classcord.db-wal"

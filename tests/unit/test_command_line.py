@@ -1,0 +1,332 @@
+"""The command line as an operator meets it: flags, variables, exit codes, health, and what the process leaves on disk."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from classcord import __version__, config
+from tests.support import DEADLINE, ROOT, Client, Server, member, unique
+
+SERVER = [sys.executable, str(ROOT / "server.py")]
+OwnServer = Callable[..., Server]
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """server.py with these arguments and variables, to its end."""
+    clean = {
+        name: value for name, value in os.environ.items()
+        if not name.startswith("CLASSCORD_") and name != "STATE_DIRECTORY"
+    }
+    return subprocess.run(
+        [*SERVER, *arguments], capture_output=True, text=True, timeout=DEADLINE, env={**clean, **variables}, check=False
+    )
+
+
+def settings(*arguments: str, **variables: str) -> dict[str, str]:
+    """What --check-config prints, by setting."""
+    done = run(*arguments, "--check-config", **variables)
+    assert done.returncode == 0, done.stderr
+    return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+
+def test_help_lists_every_setting_with_its_variable() -> None:
+    done = run("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    for setting in config.SETTINGS:
+        assert setting.flag in done.stdout
+        assert setting.variable in done.stdout.replace("\n", "")
+    for other in ("--check-config", "--version", "health"):
+        assert other in done.stdout
+    assert run("health", "--help").returncode == 0
+
+
+def test_version() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"ClassCord {__version__}\n", "")
+
+
+def test_check_config_prints_every_setting_and_touches_nothing(tmp_path: Path) -> None:
+    found = settings("--data", str(tmp_path / "data"))
+    assert list(found) == [setting.name for setting in config.SETTINGS]
+    assert found["data"] == f"{tmp_path / 'data'} (--data)"
+    assert found["port"] == "12345 (default)"
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_flag_wins_over_its_variable_and_a_variable_over_the_default() -> None:
+    found = settings("--port", "2222", CLASSCORD_PORT="1111", CLASSCORD_HOST="127.0.0.1", CLASSCORD_LOG_LEVEL="debug")
+    assert found["port"] == "2222 (--port)"
+    assert found["host"] == "127.0.0.1 (CLASSCORD_HOST)"
+    assert found["log-level"] == "debug (CLASSCORD_LOG_LEVEL)"
+    assert found["lang"] == "fr (default)"
+
+
+@pytest.mark.parametrize("setting", config.SETTINGS, ids=lambda setting: setting.name)
+def test_every_setting_has_a_working_flag_and_variable(setting: config.Setting) -> None:
+    value = setting.choices[-1] if setting.choices else f"{setting.low}" if setting.low is not None else "127.0.0.1"
+    assert settings(setting.flag, value)[setting.name] == f"{value} ({setting.flag})"
+    assert settings(**{setting.variable: value})[setting.name] == f"{value} ({setting.variable})"
+
+
+def test_systemds_folder_is_the_default_for_data() -> None:
+    assert settings(STATE_DIRECTORY="/var/lib/classcord")["data"] == "/var/lib/classcord (STATE_DIRECTORY)"
+    assert settings(STATE_DIRECTORY="/a:/b")["data"] == "/a (STATE_DIRECTORY)"
+    assert settings(STATE_DIRECTORY="/a", CLASSCORD_DATA="/c")["data"] == "/c (CLASSCORD_DATA)"
+    assert settings("--data", "/d", STATE_DIRECTORY="/a")["data"] == "/d (--data)"
+
+
+def one_line(done: subprocess.CompletedProcess[str], code: int) -> str:
+    """The one line on standard error of a run that failed as it should."""
+    assert done.returncode == code, done
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in lines[0]
+    assert lines[0].startswith("server.py: ")
+    return lines[0]
+
+
+WRONG_VALUES = [
+    ("port", "abc"), ("port", "70000"), ("port", "-1"), ("port", ""), ("port", "1_000"), ("port", "1e3"), ("port", "٣"),
+    ("port", "9" * 5000), ("host", ""), ("lang", "de"), ("log-level", "loud"), ("log-format", "JSON"), ("data", ""),
+    ("password-cost", "0"), ("password-cost", "21"), ("max-connections", "0"), ("outbox-limit", "1"),
+    ("stall-timeout", "0.5"), ("data", "a\nb"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG_VALUES)
+def test_a_wrong_value_is_refused_in_one_line_that_says_what_would_do(name: str, value: str) -> None:
+    setting = next(setting for setting in config.SETTINGS if setting.name == name)
+    for source, done in (
+        (setting.flag, run(f"{setting.flag}={value}")), (setting.variable, run(**{setting.variable: value})),
+    ):
+        text = one_line(done, 2)
+        assert source in text
+        assert setting.allowed in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--prot", "1"], ["--por", "1"], ["-p", "1"], ["--port"], ["start"], ["--check-config=yes"], ["health", "--data", "x"]],
+)
+def test_a_wrong_flag_is_refused_in_one_line_that_points_to_help(arguments: list[str]) -> None:
+    assert "--help" in one_line(run(*arguments), 2)
+
+
+def test_a_wrong_variable_is_found_by_check_config_too() -> None:
+    assert "CLASSCORD_PORT" in one_line(run("--check-config", CLASSCORD_PORT="x"), 2)
+
+
+def test_a_host_that_is_not_this_machines_is_refused_in_one_line(tmp_path: Path) -> None:
+    for host in ("192.0.2.1", "no.such.host.invalid"):
+        text = one_line(run("--host", host, "--port", "0", "--data", str(tmp_path)), 1)
+        assert host in text
+        assert "--host" in text
+
+
+def test_a_port_in_use_is_refused_in_one_line(tmp_path: Path) -> None:
+    with listener() as port:
+        text = one_line(run("--host", "127.0.0.1", "--port", str(port), "--data", str(tmp_path)), 1)
+    assert f"port {port}" in text
+    assert "--port" in text
+
+
+def test_a_folder_that_cannot_be_used_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    text = one_line(run("--host", "127.0.0.1", "--port", "0", "--data", str(tmp_path / "file")), 78)
+    assert str(tmp_path / "file") in text
+
+
+def test_a_misspelt_variable_is_logged(own_server: OwnServer) -> None:
+    server = own_server(env={"CLASSCORD_PROT": "2000", "CLASSCORD_TEST_ADDR": "x:1"})
+    line = server.wait_log("event=unknown_setting")
+    assert "CLASSCORD_PROT" in line
+    assert "--help" in line
+    server.stop()
+    assert len([line for line in server.log if "unknown_setting" in line]) == 1
+
+
+# --- health ---
+
+
+@contextmanager
+def listener(answer: bytes | None = None, accepted: threading.Event | None = None) -> Iterator[int]:
+    """Something that listens and gives everyone this answer; None says nothing at all. Gives its port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        kept = []
+
+        def serve() -> None:
+            try:
+                while True:
+                    connection, _ = server.accept()
+                    kept.append(connection)
+                    if accepted is not None:
+                        accepted.set()
+                    if answer is not None:
+                        connection.sendall(answer)
+                        connection.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # the test is over, or the peer has gone
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            for connection in kept:
+                connection.close()
+
+
+def health(port: int, *arguments: str, **variables: str) -> tuple[int, str]:
+    """The exit code and the one line that says why."""
+    done = run("health", "--port", str(port), *arguments, **variables)
+    assert done.stderr == ""
+    assert done.stdout.count("\n") == 1
+    return done.returncode, done.stdout
+
+
+def test_health_of_a_server_that_answers(own_server: OwnServer) -> None:
+    server = own_server()
+    code, text = health(server.port)
+    assert (code, text[:2]) == (0, "ok")
+    assert run("health", CLASSCORD_PORT=str(server.port), CLASSCORD_HOST="127.0.0.1").returncode == 0
+
+
+def test_health_of_a_full_server(own_server: OwnServer) -> None:
+    server = own_server("--max-connections", "1")
+    with Client((server.host, server.port)) as client:
+        assert client.ask({"type": "ping"}) == {"type": "pong"}
+        code, text = health(server.port)
+        assert (code, text[:2]) == (0, "ok")
+        assert "full" in text
+
+
+def test_health_where_nobody_listens() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        code, text = health(port, "--host", "127.0.0.1")
+    assert code == 1
+    assert str(port) in text
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"220 mail.example ESMTP\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"[1]\n", b"{}\n", b"\xff\n",
+               b'{"type":"pon', b'{"type":"error","code":"unknown_type"}\n', b"x" * 100_000]
+)
+def test_health_where_something_else_listens(answer: bytes) -> None:
+    with listener(answer) as port:
+        code, text = health(port, "--host", "127.0.0.1")
+    assert code == 1
+    assert str(port) in text
+
+
+def test_health_is_over_soon_where_the_listener_says_nothing() -> None:
+    """Container engines kill a check that lasts longer; counted from the connection on, not from Python's start."""
+    accepted = threading.Event()
+    with listener(None, accepted) as port, subprocess.Popen(
+        [*SERVER, "health", "--host", "127.0.0.1", "--port", str(port)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert accepted.wait(DEADLINE)
+            out, _ = process.communicate(timeout=3)
+        finally:
+            process.kill()
+    assert process.returncode == 1
+    assert str(port) in out
+
+
+def test_health_with_a_wrong_setting() -> None:
+    assert "--port" in one_line(run("health", "--port", "x"), 2)
+
+
+# --- the process ---
+
+
+def test_what_is_stored_is_private(tmp_path: Path) -> None:
+    """Whatever the umask is."""
+    command = ["sh", "-c", 'umask 0; exec "$@"', "sh", *SERVER]
+    data = tmp_path / "data"
+    with Server(data, command=command) as server, member((server.host, server.port), unique("alice")) as alice:
+        alice.send({"type": "message", "content": "x"})
+        alice.pending()
+        assert stat.S_IMODE(data.stat().st_mode) == 0o700
+        files = list(data.iterdir())
+        assert data / "classcord.db" in files
+        assert {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in files} == {
+            path.name: oct(0o600) for path in files
+        }
+
+
+def test_passwords_are_neither_stored_nor_logged(own_server: OwnServer, tmp_path: Path) -> None:
+    secret = "correct-horse-battery"
+    server = own_server("--log-level", "debug")
+    with Client((server.host, server.port)) as client:
+        name = unique("alice")
+        client.register(name, secret)
+        client.login(name, secret + "-wrong")
+        client.login(name, secret)
+        client.send(b'{"type":"login","username":"x","password":"' + secret.encode() + b'"', b"/login bob " + secret.encode())
+        client.send({"type": "message", "content": f"/login bob {secret}"}, {"type": secret, "password": secret})
+        client.send({"type": "register", "username": name, "password": [secret]}, {"type": "login", "password": secret})
+        assert len(client.pending()) == 6
+    server.stop()
+    stored = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
+    assert name.encode() in stored
+    assert secret.encode() not in stored
+    assert [line for line in server.log if secret in line and "unknown type" not in line] == []
+
+
+def test_every_address_of_both_families_is_served_by_default(own_server: OwnServer) -> None:
+    server = own_server("--host", config.EVERY_ADDRESS, "--log-level", "debug")
+    assert config.SETTINGS[0].default == config.EVERY_ADDRESS
+    with Client(("127.0.0.1", server.port)) as client:
+        assert client.ask({"type": "ping"}) == {"type": "pong"}
+    line = server.wait_log("event=connected")
+    assert "peer=127.0.0.1" in line, "IPv4 peers are logged as such"
+    try:
+        six = Client(("::1", server.port))
+    except OSError as error:
+        if "::1" in Path("/proc/net/if_inet6").read_text() or re.search("^0{31}1 ", _six(), re.MULTILINE):
+            raise
+        pytest.skip(f"this machine has no IPv6: {error}")
+    with six:
+        assert six.ask({"type": "ping"}) == {"type": "pong"}
+
+
+def _six() -> str:
+    """The machine's IPv6 addresses as the kernel lists them."""
+    path = Path("/proc/net/if_inet6")
+    return path.read_text() if path.exists() else ""
+
+
+def test_a_server_can_be_started_again_at_once_on_the_same_port(own_server: OwnServer) -> None:
+    server = own_server()
+    with member((server.host, server.port), unique("alice")) as client:
+        assert server.stop() == 0
+        assert b"Serveur" in client.at_end()
+        again = own_server("--port", str(server.port))
+        assert again.port == server.port
+        with Client((again.host, again.port)) as back:
+            assert back.login(client.name)["status"] == "ok", "accounts outlast the process"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_exit_code_0(own_server: OwnServer, number: signal.Signals) -> None:
+    server = own_server()
+    assert server.stop(number) == 0
+    server.wait_log("event=stopped")

@@ -1,0 +1,189 @@
+"""The flush lock: its rank among the locks, the bound of the list, and what happens when storage or a client fails."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, cast
+
+import pytest
+
+from classcord import names, registry
+from classcord.accounts import Accounts
+from classcord.registry import Registry
+from classcord.session import Session
+from classcord.store import AccountRow, Store
+from classcord.texts import Texts
+from tests.support import DEADLINE
+from tests.unit.stubs import Wire, session
+
+HELD = threading.local()
+
+
+class Ranked:
+    """Wraps a lock; taking it while holding one of the same or a later rank is a fault."""
+
+    def __init__(self, lock: Any, rank: int) -> None:
+        self._lock = lock
+        self._rank = rank
+        self.taken = 0
+
+    def acquire(self, blocking: bool = True) -> bool:
+        held = HELD.__dict__.setdefault("ranks", [])
+        assert not held or max(held) < self._rank, f"lock {self._rank} taken while holding {held}"
+        taken: bool = self._lock.acquire(blocking)
+        if taken:
+            held.append(self._rank)
+            self.taken += 1
+        return taken
+
+    def release(self) -> None:
+        HELD.ranks.remove(self._rank)
+        self._lock.release()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+class World:
+    """A registry with its store, without a network."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = Store(folder)
+        self.accounts = Accounts([], 1)
+        self.registry = Registry(self.store, self.accounts, Texts("fr"))
+        self.room = self.registry.room
+
+    def guest(self, name: str, wire: Wire | None = None) -> Session:
+        made = session(wire)
+        self.registry.post([(self.room.identify, made, (name,))])
+        return made
+
+    def say(self, person: Session, text: str) -> None:
+        self.registry.post([(self.room.say, person, (None, text))])
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    with made.registry._lock:
+        made.store.close()
+
+
+def test_locks_are_taken_in_rank_order(world: World) -> None:
+    hashing = Ranked(world.accounts._hashing, 1)
+    flush = Ranked(world.registry._lock, 2)
+    writing = Ranked(world.store._writing, 3)
+    world.accounts._hashing = cast(Any, hashing)
+    world.registry._lock = cast(Any, flush)
+    world.store._writing = cast(Any, writing)
+    faults: list[BaseException] = []
+
+    def live(number: int) -> None:
+        try:
+            wire = Wire()
+            person = session(wire)
+            name = f"person{number}"
+            row = AccountRow(names.key(name), name, world.accounts.hash_password("x"), "")
+            world.registry.post([(world.room.register, person, (row,))])
+            assert wire.arrived.wait(DEADLINE)
+            for _ in range(20):
+                assert world.accounts.verify(name, "x") == name
+                world.registry.post([(world.room.login, person, (name, name))])
+                world.say(person, "hello")
+                world.registry.post([(world.room.logout, person, ())])
+        except BaseException as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=live, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert min(hashing.taken, flush.taken, writing.taken) > 0
+
+
+def test_who_posts_past_the_bound_waits_for_its_turn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_BACKLOG", 10)
+    person = world.guest("alice")
+    world.registry._lock.acquire()
+    world.say(person, "does not wait: one item only")
+    flood = [(world.room.say, person, (None, f"{number}")) for number in range(50)]
+    thread = threading.Thread(target=world.registry.post, args=(flood,))
+    thread.start()
+    thread.join(0.2)
+    assert thread.is_alive(), "the list has more than its bound, so the poster waits"
+    world.registry._lock.release()
+    thread.join(DEADLINE)
+    assert not thread.is_alive()
+    assert not world.registry._items
+
+
+def test_when_nothing_can_be_stored_the_chat_goes_on_and_registrations_are_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hears = Wire()
+    world.guest("hears", hears)
+    speaks_to = Wire()
+    speaker = world.guest("speaker", speaks_to)
+
+    def full(messages: object, accounts: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store, "commit", full)
+        row = AccountRow("newcomer", "newcomer", "x", "")
+        world.registry.post([(world.room.register, speaker, (row,)), (world.room.say, speaker, (None, "still here"))])
+    assert speaks_to.messages()[-1]["code"] == "unavailable"
+    assert hears.messages()[-1]["content"] == "still here"
+    assert speaker.presence is not None
+    assert not speaker.presence.account, "nobody becomes an account that is not stored"
+    assert "newcomer" not in world.accounts
+    world.registry.post([(world.room.register, speaker, (row,))])
+    assert speaks_to.messages()[-1] == {"type": "register", "status": "ok"}
+    assert [row.key for row in world.store.accounts()] == ["newcomer"]
+
+
+def test_a_client_that_is_gone_is_dropped_alone(world: World) -> None:
+    left, right = socket.socketpair()
+    gone = Session(left, 1 << 20)
+    world.registry.add(gone)
+    world.registry.post([(world.room.identify, gone, ("gone",))])
+    hears = Wire()
+    world.guest("hears", hears)
+    right.close()
+    speaker = world.guest("speaker")
+    for number in range(10):
+        world.say(speaker, str(number))
+    assert gone.dropped
+    assert not gone.member
+    lines = hears.messages()
+    assert [line["content"] for line in lines if line["type"] == "message"] == [str(number) for number in range(10)]
+    assert {"type": "status", "user": "gone", "state": "offline"} in lines
+    left.close()
+
+
+def test_a_fault_in_one_item_costs_its_client_an_answer_and_nobody_else_anything(world: World) -> None:
+    wire, hears = Wire(), Wire()
+    person = world.guest("person", wire)
+    world.guest("hears", hears)
+
+    def broken(batch: object, session: Session) -> None:
+        raise ZeroDivisionError
+
+    world.registry.post([
+        (world.room.say, person, (None, "before")), (broken, person, ()), (world.room.say, person, (None, "after")),
+    ])
+    assert wire.messages()[-1]["code"] == "internal"
+    assert [line["content"] for line in hears.messages()] == ["before", "after"]
