@@ -6,6 +6,7 @@ the batch (sent one of the lines, joins, leaves, has a reply) has a plan of its 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterator
 
 from classcord.protocol import ProtocolError
@@ -46,6 +47,8 @@ class Batch:
         self.messages: list[MessageRow] = []
         self.accounts: dict[str, AccountRow] = {}
         self.leaving: list[Session] = []
+        self.waiting: list[threading.Event] = []
+        """Set once the batch is stored, and sent as far as the sockets take it."""
         self.size = 0
         self._members = members
         self._common: list[bytes] = []

@@ -66,6 +66,7 @@ class Outbox:
                 self._waiting[0] = memoryview(data)[sent:]
                 return None
             self._waiting.popleft()
+        self._waiting = None
         return None
 
     def clear(self) -> None:

@@ -74,6 +74,11 @@ def timestamp() -> str:
     return f"{text}.{now % 1000:03d}Z"
 
 
+def _set_after(batch: Batch, session: Session, event: threading.Event) -> None:
+    """Item: set the event after the batch."""
+    batch.waiting.append(event)
+
+
 class Registry:
     """The sessions, and the one list of items about them. `clock` gives seconds and never goes back."""
 
@@ -118,6 +123,12 @@ class Registry:
         """Item: a line to the client that asked."""
         batch.to(session, line)
 
+    def wait(self, session: Session) -> None:
+        """Wait until all that the session's own thread has posted is carried out and stored. For that thread alone."""
+        done = threading.Event()
+        self.post([(_set_after, session, (done,))])
+        done.wait()
+
     # --- for the holder of the flush lock ---
 
     def _flush(self) -> None:
@@ -142,6 +153,8 @@ class Registry:
                     self._drop(session, reason)
                 elif session.outbox.pending and not session.watched:
                     self._await_writable(session)
+        for event in batch.waiting:
+            event.set()
         for session in batch.leaving:
             if session.drained is not None and not session.outbox.pending:
                 session.drained.set()

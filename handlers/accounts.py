@@ -36,7 +36,7 @@ def register(context: Context, message: dict[str, Any]) -> None:
 def login(context: Context, message: dict[str, Any]) -> None:
     """Become an account's session. Whatever is wrong with name or password, the answer is the same."""
     typed = message["username"]
-    context.flush()
+    context.settle()  # the account may be the one that this client has just asked for
     name = context.accounts.verify(typed, message["password"])
     if name is None:
         context.session.log("login_failed", logging.WARNING, user=typed[: names.MAX_NAME])

@@ -32,7 +32,7 @@ from handlers.context import Context
 
 __all__ = ["ConnectionHandler", "Services", "peer_address"]
 
-_READ = 4096
+_READ = 1024
 _READ_BUSY = 65536
 """Bytes asked of one read: more where the last one was full, so that an idle client costs little memory."""
 _OVERRUN_TIME = 2.0

@@ -34,6 +34,11 @@ class Context:
         """A line to this client, after whatever it asked before."""
         self._items.append((self.registry.reply, self.session, (line,)))
 
+    def settle(self) -> None:
+        """Hand over what was collected and wait until it is carried out, for what comes now builds on it."""
+        self.flush()
+        self.registry.wait(self.session)
+
     def flush(self) -> None:
         """Hand over what was collected. Before anything slow, so that earlier requests don't wait for it."""
         if self._items:

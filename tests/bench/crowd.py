@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import time
+from collections.abc import Set
 from pathlib import Path
 from types import TracebackType
 
@@ -24,44 +25,62 @@ class Crowd:
         self._end = time.monotonic() + deadline
         self._epoll = select.epoll()
         self._clients: dict[int, socket.socket] = {}
+        self._names: dict[int, str] = {}
+        self._wanted: dict[int, bytes] = {}
         self._tails: dict[int, bytes] = {}
         self.died = 0
 
     def log_in(self, count: int) -> int:
-        """Open connections that register and log in; how many got in."""
-        waiting: set[int] = set()
-        before = started = 0
-        while (started < count or waiting) and time.monotonic() < self._end:
-            while started < count and len(waiting) < AT_ONCE:
-                waiting.add(self._connect(started))
+        """Open connections that register, then log in; how many got in."""
+        arrived = started = 0
+        registering: set[int] = set()
+        entering: set[int] = set()
+        while (started < count or registering or entering) and time.monotonic() < self._end:
+            while started < count and len(registering) + len(entering) < AT_ONCE:
+                registering.add(self._connect(started))
                 started += 1
-            before += self._read(waiting, b'"login"')
-        return before
+            for descriptor in self._read(registering | entering):
+                if descriptor in registering:
+                    registering.remove(descriptor)
+                    if descriptor in self._clients:
+                        entering.add(descriptor)
+                        self._send(descriptor, "login")
+                else:
+                    entering.remove(descriptor)
+                    arrived += descriptor in self._clients
+        return arrived
 
     def ask(self) -> int:
         """Send a ping on every connection; how many were answered."""
-        for client in self._clients.values():
-            client.send(b'{"type":"ping"}\n')
         waiting = set(self._clients)
+        for descriptor in waiting:
+            self._wanted[descriptor] = b'"pong"'
+            self._clients[descriptor].send(b'{"type":"ping"}\n')
         answered = 0
         while waiting and time.monotonic() < self._end:
-            answered += self._read(waiting, b'"pong"')
+            done = self._read(waiting)
+            waiting -= done
+            answered += sum(descriptor in self._clients for descriptor in done)
         return answered
 
     def _connect(self, number: int) -> int:
         client = socket.create_connection((HOST, self._port), timeout=20)
-        login = f'"username":"crowd{number:05d}","password":"pw"}}\n'
-        client.send(f'{{"type":"register",{login}{{"type":"login",{login}'.encode())
         client.setblocking(False)
         descriptor = client.fileno()
         self._clients[descriptor] = client
-        self._tails[descriptor] = b""
+        self._names[descriptor] = f"crowd{number:05d}"
         self._epoll.register(descriptor, select.EPOLLIN)
+        self._send(descriptor, "register")
         return descriptor
 
-    def _read(self, waiting: set[int], wanted: bytes) -> int:
-        """Read once what has come; how many of those waiting got what they wanted, and wait no more."""
-        answered = 0
+    def _send(self, descriptor: int, kind: str) -> None:
+        self._wanted[descriptor] = f'"type":"{kind}","status":"ok"'.encode()
+        request = f'{{"type":"{kind}","username":"{self._names[descriptor]}","password":"pw"}}\n'
+        self._clients[descriptor].send(request.encode())
+
+    def _read(self, waiting: Set[int]) -> set[int]:
+        """Read once what has come; which of those waiting got what they wanted, or were lost."""
+        done = set()
         for descriptor, _ in self._epoll.poll(0.2):
             try:
                 data = self._clients[descriptor].recv(_READ)
@@ -69,15 +88,18 @@ class Crowd:
                 data = b""
             if not data:
                 self._lose(descriptor)
-                waiting.discard(descriptor)
+                done.add(descriptor)
             elif descriptor in waiting:
-                data = self._tails[descriptor] + data
+                data = self._tails.get(descriptor, b"") + data
+                wanted = self._wanted[descriptor]
                 if wanted in data:
-                    waiting.remove(descriptor)
-                    answered += 1
+                    done.add(descriptor)
                     data = b""
+                elif b'{"type":"error"' in data:
+                    self._lose(descriptor)
+                    done.add(descriptor)
                 self._tails[descriptor] = data[-len(wanted) :]
-        return answered
+        return done & waiting
 
     def _lose(self, descriptor: int) -> None:
         self.died += 1

@@ -38,7 +38,8 @@ def memory(bench: Bench) -> Part:
             bench.problem(f"memory: {error}")
             continue
         if arrived != count or answered != count:
-            bench.problem(f"memory: {arrived} of {count} logged in, {answered} were answered, {crowd.died} died")
+            bench.problem(f"memory: {arrived} of {count} logged in, {answered} were answered, {crowd.died} were lost")
+            continue
         each.append((after - before) / count)
         values = (str(arrived), str(answered), number(took), number(before), number(after), number(each[-1]))
         rows.append([f"{count} clients", str(turn + 1), *values])

@@ -157,18 +157,29 @@ def _difference(one: float | None, other: float | None) -> float | None:
 
 
 def logins(bench: Bench) -> Part:
-    """A thousand at once, until the last status line has come."""
-    count = "1000"
+    """A thousand people, until the last status line has come."""
     keys = ("setup_s", "setup_settle_s")
-    samples = measure(
-        bench, "logins", "--idle", "--receivers", count, "--concurrency", count, peers=(OURS, NAIVE, NGIRCD)
-    )
+    cases = ((OURS, 1000), (NAIVE, 1000), (NGIRCD, 1000), (NGIRCD, 8))
+    found: dict[tuple[str, int], list[Result]] = {(peer.name, at_once): [] for peer, at_once in cases}
+    for _ in range(bench.rounds):
+        for peer, at_once in cases:
+            if peer.installed:
+                flags = ("--idle", "--receivers", "1000", "--concurrency", str(at_once), "--setup-max", "30")
+                result = bench.run(peer, f"1000 logins, {at_once} at once", *flags, partial=peer is NGIRCD)
+                found[peer.name, at_once].append(result)
+    ours = median(found[OURS.name, 1000], *keys)
     rows = []
-    for name, results in samples.items():
-        faster = ratio(median(results, *keys), median(samples[OURS.name], *keys))
-        values = [number(median(results, key)) for key in (*keys, "setup_cpu_s")]
-        rows.append([f"{count} at once", name, *values, _times(faster)])
-    speed = ratio(median(samples[NGIRCD.name], *keys), median(samples[OURS.name], *keys))
-    heads = ("case", "server", "all are in, s", "then quiet after, s", "CPU, s", "it ÷ ClassCord, both")
-    note = "ClassCord registers and logs in (cheapest password hash), ngircd joins a channel, naive tells nobody."
-    return Part("1000 logins at once", heads, rows, [Target("ngircd ÷ ClassCord", speed, 10)], note)
+    for (name, at_once), results in found.items():
+        values = [number(median(results, key)) for key in ("setup_ready", *keys, "setup_cpu_s")]
+        rows.append([f"{at_once} at once", name, *values, _times(ratio(median(results, *keys), ours))])
+    targets = [
+        Target(f"ngircd, {at_once} at once ÷ ClassCord", ratio(median(found[NGIRCD.name, at_once], *keys), ours), 10)
+        for at_once in (1000, 8)
+    ]
+    heads = ("case", "server", "got in", "time, s", "then quiet after, s", "CPU, s", "it ÷ ClassCord, both times")
+    note = (
+        "ClassCord registers and logs in (cheapest password hash), ngircd joins a channel, naive tells nobody.\n"
+        "Where not all 1000 got in within 30 s, the ratio is a lower bound. ngircd has a short listening queue\n"
+        "and drops connections when 1000 come at once; 8 at once is what suits it."
+    )
+    return Part("1000 logins", heads, rows, targets, note)

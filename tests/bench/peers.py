@@ -72,7 +72,7 @@ class Peer:
 
 @dataclass(frozen=True)
 class Running:
-    """A server that accepts connections. `began` is when it was executed, `took` how many seconds until it accepted."""
+    """A server that accepts connections; `took` is how many seconds after exec it began to."""
 
     port: int
     pid: int

@@ -187,3 +187,25 @@ def test_a_fault_in_one_item_costs_its_client_an_answer_and_nobody_else_anything
     ])
     assert wire.messages()[-1]["code"] == "internal"
     assert [line["content"] for line in hears.messages()] == ["before", "after"]
+
+
+def test_waiting_means_that_what_was_posted_is_stored_even_while_another_thread_delivers(world: World) -> None:
+    person = session()
+    row = AccountRow("alice", "alice", "x", "")
+    world.registry._lock.acquire()
+    seen: list[bool] = []
+
+    def register() -> None:
+        world.registry.post([(world.room.register, person, (row,))])
+        world.registry.wait(person)
+        seen.append("alice" in world.accounts)
+
+    thread = threading.Thread(target=register)
+    thread.start()
+    while len(world.registry._items) < 2:
+        thread.join(0.001)
+    assert seen == [], "nobody has carried it out yet"
+    world.registry._lock.release()
+    world.registry.post([(world.room.leave, session(), ())])
+    thread.join(DEADLINE)
+    assert seen == [True]
