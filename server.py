@@ -195,17 +195,19 @@ def _fail(code: int, text: str) -> int:
     return code
 
 
+def _stop_now(number: int, frame: FrameType | None) -> None:
+    """Asked to stop for a second time: at once. What was answered is stored."""
+    os._exit(EXIT_STOPPED)
+
+
 def serve(settings: config.Config) -> int:
     """Serve until a signal says stop; the exit code."""
-    wanted = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        if wanted.is_set():
-            os._exit(EXIT_STOPPED)  # asked twice: now; what was answered is stored
-        wanted.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, on_signal)
+    # Blocked in all threads and waited for below. A handler that sets an event could run while this very thread
+    # holds that event's lock, just before it waits: then nothing would ever stop the server.
+    stop = {signal.SIGTERM, signal.SIGINT}
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
+        stop.add(signal.SIGHUP)
+    signal.pthread_sigmask(signal.SIG_BLOCK, stop)
     logs.start(settings.log_level, settings.log_format)
     for name in config.unknown_variables():
         logs.event("unknown_setting", logging.WARNING, name=name, hint="see server.py --help for the settings")
@@ -231,8 +233,11 @@ def serve(settings: config.Config) -> int:
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
     accounts = len(server.accounts)
     logs.event("listening", host=host, port=port, version=__version__, data=settings.data, accounts=accounts)
-    wanted.wait()
-    logs.event("stopping")
+    number = signal.sigwait(stop)
+    for each in stop:
+        signal.signal(each, _stop_now)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, stop)
+    logs.event("stopping", signal=signal.Signals(number).name)
     server.stop()
     server.registry.close()
     logs.event("stopped")

@@ -16,7 +16,7 @@ _RESERVED = frozenset(
 
 # Look empty in every font, though Unicode counts them as letters, marks or symbols.
 _INVISIBLE = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U0001d159\U000e0100-\U000e01ef]"
 )
 _LOOKALIKES = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"})
 """Scripts that share the shapes of letters: a name may use only one of them (bob with a Cyrillic о)."""
@@ -35,8 +35,9 @@ def key(name: str) -> str:
 
 
 def _bare(name: str) -> str:
-    """The name's key without its accents."""
-    return "".join(c for c in unicodedata.normalize("NFKD", key(name)) if not unicodedata.combining(c))
+    """The name's key without its accents, and with the dot of i that Turkish writes apart."""
+    letters = unicodedata.normalize("NFKD", key(name)).replace("ı", "i")
+    return "".join(c for c in letters if unicodedata.category(c)[0] != "M")
 
 
 def _script(char: str) -> str:
@@ -71,7 +72,7 @@ def _check_characters(name: str) -> None:
             raise NameRefused(f"a name can't contain U+{ord(char):04X}, an invisible or control character")
         if _INVISIBLE.match(char):
             raise NameRefused(f"a name can't contain U+{ord(char):04X}, an invisible character")
-        marks = marks + 1 if category == "Mn" else 0
+        marks = marks + 1 if category in ("Mn", "Me") else 0
         if marks > 2:
             raise NameRefused("a name can't stack more than two combining marks")
         if category[0] == "L":

@@ -29,6 +29,8 @@ def private(context: Context, message: dict[str, Any]) -> None:
     to = message.get("to")
     if not to:
         raise ProtocolError("missing_field", "a private message needs the field to: the name of a person")
+    if not to.isprintable():
+        raise ProtocolError("invalid_name", "to has a character that no name has")
     content = _relayed(context, message)
     if content:
         context.post(context.room.whisper, message.get("from"), to, content)

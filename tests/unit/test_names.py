@@ -44,7 +44,7 @@ def test_names_that_people_have(name: str) -> None:
 
 @pytest.mark.parametrize("name", [
     "", "x" * 41, " bob", "bob ", "bob\n", "b\tb", "b\0b", "b\x1bb", "b\x7fb", "b\x85b", "bo\u200bb", "\u202ebob",
-    "b\u2066b",
+    "b\u2066b", "bob\U0001d159", "b" + "\u0489" * 3, "Serveur\u20dd", "adm\u0131n", "ADM\u0130N",
     "b\u00a0b", "b\u3000b", "b\u2028b", "<bob>", "a>b", "bоb", "αlice", "\u0301bob", "b\u034fb", "\u3164", "a\ufe0f",
     "z\u0301\u0301\u0301\u0301", "\ud800", "\ue000", "\u2800",
 ])
