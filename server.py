@@ -31,10 +31,10 @@ THREAD_STACK = 512 * 1024
 """Bytes of stack a thread: the C JSON decoder recurses on it, protocol.MAX_DEPTH times at the most."""
 _SEND_BUFFER = 128 * 1024
 """Bytes the kernel holds for a client that doesn't read."""
-_SPARE_FILES = 64
-"""Open files besides the connections."""
 _REFUSED = 64
 """Refused connections kept open for a moment, so that the refusal gets through."""
+_SPARE_FILES = 64 + _REFUSED
+"""Open files besides the connections."""
 
 
 class ChatServer(socketserver.ThreadingTCPServer):
@@ -71,7 +71,7 @@ class ChatServer(socketserver.ThreadingTCPServer):
             raise
 
     def open(self, store: Store, settings: config.Config) -> None:
-        """Begin to listen, with what is stored."""
+        """Begin to listen, with what is stored. Raises OSError when another server was faster."""
         self.accounts = Accounts(store.accounts(), settings.password_cost)
         self.registry = Registry(store, self.accounts, self.texts, stall_timeout=settings.stall_timeout)
         self.server_activate()
@@ -200,6 +200,15 @@ def _stop_now(number: int, frame: FrameType | None) -> None:
     os._exit(EXIT_STOPPED)
 
 
+def _why_not(error: OSError, settings: config.Config) -> str:
+    hint = "choose another address with --host"
+    if error.errno == errno.EADDRINUSE:
+        hint = "another server uses it: stop that one, or choose another port with --port"
+    elif error.errno == errno.EACCES:
+        hint = "only root may use this port: choose one from 1024 up with --port"
+    return f"can't listen on {settings.host} port {settings.port}: {error.strerror or error}; {hint}"
+
+
 def serve(settings: config.Config) -> int:
     """Serve until a signal says stop; the exit code."""
     # Blocked in all threads and waited for below. A handler that sets an event could run while this very thread
@@ -215,20 +224,12 @@ def serve(settings: config.Config) -> int:
     threading.stack_size(THREAD_STACK)
     try:
         server = ChatServer(settings)
-    except OSError as error:
-        where = f"{settings.host} port {settings.port}"
-        hint = "choose another address with --host"
-        if error.errno == errno.EADDRINUSE:
-            hint = "another server uses it: stop that one, or choose another port with --port"
-        elif error.errno == errno.EACCES:
-            hint = "only root may use this port: choose one from 1024 up with --port"
-        return _fail(EXIT_CANT_LISTEN, f"can't listen on {where}: {error.strerror or error}; {hint}")
-    try:
         store = Store(settings.data)
+        server.open(store, settings)
+    except OSError as error:
+        return _fail(EXIT_CANT_LISTEN, _why_not(error, settings))
     except StoreError as error:
-        server.server_close()
         return _fail(EXIT_DATABASE, str(error))
-    server.open(store, settings)
     host, port = server.server_address[:2]
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
     accounts = len(server.accounts)

@@ -46,6 +46,7 @@ class Batch:
         self.now = now
         self.messages: list[MessageRow] = []
         self.accounts: dict[str, AccountRow] = {}
+        self.registered: list[tuple[Session, AccountRow]] = []
         self.leaving: list[Session] = []
         self.waiting: list[threading.Event] = []
         """Set once the batch is stored, and sent as far as the sockets take it."""
@@ -54,7 +55,7 @@ class Batch:
         self._common: list[bytes] = []
         self._end = 0  # of the common lines, in bytes
         self._plans: dict[Session, _Plan] = {}
-        self._registrations: list[tuple[Session, _Plan, int]] = []
+        self._answers: list[tuple[Session, _Plan, int]] = []
 
     def _plan(self, session: Session) -> _Plan:
         plan = self._plans.get(session)
@@ -100,14 +101,15 @@ class Batch:
     def register(self, session: Session, row: AccountRow, line: bytes) -> None:
         """Store an account and answer with `line`, unless it can't be stored: see `failed`."""
         self.accounts[row.key] = row
+        self.registered.append((session, row))
         self.to(session, line)
         plan = self._plans[session]
-        self._registrations.append((session, plan, len(plan.parts) - 1))
+        self._answers.append((session, plan, len(plan.parts) - 1))
 
     def failed(self) -> None:
         """Nothing could be stored: whoever was to be told of an account that isn't there is told so instead."""
         line = ProtocolError("unavailable", "The server can't store an account for now; try again later.").line()
-        for session, plan, index in self._registrations:
+        for session, plan, index in self._answers:
             plan.parts[index] = line
             session.registered = None
         self.accounts.clear()

@@ -1,18 +1,16 @@
-"""How much of something is let through, and when to speak of it. Pure: the clock is handed in.
-
-Each object belongs to one thread, the accept loop's.
-"""
+"""How much of something is let through, and when to speak of it. Pure: the clock is handed in."""
 
 from __future__ import annotations
 
 import ipaddress
+import threading
 from collections import Counter
 
 __all__ = ["NatWatch", "Sometimes"]
 
 
 class Sometimes:
-    """Lets one of many alike events be logged each `interval` seconds, with how many there were."""
+    """Lets one of many alike events be logged each `interval` seconds, with how many there were. For one thread."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
@@ -30,7 +28,10 @@ class Sometimes:
 
 
 class NatWatch:
-    """Notices, once, that most clients share one private address: a NAT before the server hides who they are."""
+    """Notices, once, that most clients share one private address: a NAT before the server hides who they are.
+
+    Any thread.
+    """
 
     _FEW = 5
     """Fewer connections than this prove nothing: one person may have two clients open."""
@@ -38,21 +39,24 @@ class NatWatch:
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
         self._said = False
+        self._lock = threading.Lock()
 
     def connected(self, address: str) -> str | None:
         """Count a connection; the address to warn about, the first time that one has more than half of them."""
-        self._open[address] += 1
-        total = self._open.total()
-        if self._said or total < self._FEW or self._open[address] * 2 <= total:
-            return None
-        known = ipaddress.ip_address(address.partition("%")[0])
-        if known.is_loopback or not known.is_private:
-            return None
-        self._said = True
-        return address
+        with self._lock:
+            self._open[address] += 1
+            total = self._open.total()
+            if self._said or total < self._FEW or self._open[address] * 2 <= total:
+                return None
+            known = ipaddress.ip_address(address.partition("%")[0])
+            if known.is_loopback or not known.is_private:
+                return None
+            self._said = True
+            return address
 
     def disconnected(self, address: str) -> None:
         """Count a connection off."""
-        self._open[address] -= 1
-        if self._open[address] <= 0:
-            del self._open[address]
+        with self._lock:
+            self._open[address] -= 1
+            if not self._open[address]:
+                del self._open[address]

@@ -21,7 +21,6 @@ import logging
 import os
 import select
 import socket
-import sqlite3
 import struct
 import threading
 import time
@@ -163,10 +162,10 @@ class Registry:
         """Store the batch. Where that fails the chat goes on, and registrations are refused."""
         try:
             self._store.commit(batch.messages, list(batch.accounts.values()))
-        except sqlite3.Error as error:
+        except Exception as error:  # sqlite3.Error, most likely; but nothing may lose the batch
             if self._storing:
                 hint = "free space on the disk, or check the data folder"
-                logs.event("storage_failed", logging.ERROR, detail=str(error), hint=hint)
+                logs.event("storage_failed", logging.ERROR, detail=f"{type(error).__name__}: {error}", hint=hint)
             self._storing = False
             self.room.unregister(batch)
             batch.failed()
@@ -174,8 +173,9 @@ class Registry:
         if not self._storing:
             logs.event("storage_recovered", logging.WARNING)
             self._storing = True
-        for row in batch.accounts.values():
+        for session, row in batch.registered:
             self._accounts.publish(row)
+            session.log("register", user=row.name)
 
     def _drop(self, session: Session, reason: str) -> None:
         """Give a client up, alone; its own thread notices and closes."""

@@ -63,7 +63,6 @@ class Room:
             raise ProtocolError("name_exists", "Username already exists.")
         batch.register(session, row, b'{"type":"register","status":"ok"}\n')
         session.registered = row.name
-        session.log("register", user=row.name)
         holder = self._present.get(row.key)
         if holder is None:
             return
@@ -93,10 +92,12 @@ class Room:
 
     def leave(self, batch: Batch, session: Session) -> None:
         """The connection has ended. Safe to repeat."""
-        if session.presence is not None:
-            self._exit(batch, session)
-        batch.leave(session)
-        batch.leaving.append(session)
+        try:
+            if session.presence is not None:
+                self._exit(batch, session)
+        finally:  # whatever happens, its thread must not wait for ever
+            batch.leave(session)
+            batch.leaving.append(session)
 
     def identify(self, batch: Batch, session: Session, wanted: object = None) -> Presence:
         """Who the session is, a guest named now if it was nobody.

@@ -85,7 +85,8 @@ class Store:
         try:
             self._db = self._connect()
             self._migrate()
-        except sqlite3.Error as error:
+            self.accounts(), self.last_id()  # another program's database may have our version number by chance
+        except (sqlite3.Error, OSError) as error:
             os.close(self._lock_file)
             raise StoreError(
                 f"{self._path}: {error}; move the file away to start with an empty one, or put a backup in its place"
@@ -104,6 +105,13 @@ class Store:
         if not self._path.exists():
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
         db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:  # before anything is changed in it
+            db.close()
+            raise StoreError(
+                f"{self._path}: its schema version is {version}, this program knows {SCHEMA_VERSION};"
+                " start the newer ClassCord that wrote it"
+            )
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute("PRAGMA wal_autocheckpoint=0")
@@ -114,11 +122,6 @@ class Store:
 
     def _migrate(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
-            raise StoreError(
-                f"{self._path}: its schema version is {version}, this program knows {SCHEMA_VERSION};"
-                " start the newer ClassCord that wrote it"
-            )
         for number in range(version, SCHEMA_VERSION):
             with self._transaction():
                 for statement in _MIGRATIONS[number]:

@@ -54,6 +54,15 @@ def private(to: str, text: str, **more: object) -> Message:
     return {"type": "message", "subtype": "private", "to": to, "content": text, **more}
 
 
+def answer(client: Client, message: Message) -> Message:
+    """What the server answers; what others do meanwhile may come before it, once the client is somebody."""
+    client.send(message)
+    while True:
+        line = client.receive()
+        if line["type"] not in ("message", "status"):
+            return line
+
+
 def users(client: Client) -> list[str]:
     """Who is here, as the server tells this client."""
     client.send({"type": "users"})

@@ -13,9 +13,9 @@ from tests.functional.lines import (
     Join,
     about,
     after,
+    answer,
     contents,
     errors,
-    guest,
     nameless,
     private,
     say,
@@ -74,35 +74,28 @@ def test_the_answers_to_register_and_login_are_one_line_each_and_come_first(conn
     assert client.receive() == {"type": "login", "status": "ok", "username": name}
 
 
-def test_register_and_login_back_to_back_work_in_a_busy_room(address: Address, join: Join) -> None:
-    """Without waiting for the answer to the first, while others keep the server delivering."""
-    over = threading.Event()
+def test_register_and_login_back_to_back_work_while_others_do_the_same(address: Address, join: Join) -> None:
+    """Without waiting for the answer to the first, when the server has other things to deliver."""
+    alice = join("alice")
+    answers: list[tuple[Message, Message]] = []
 
-    def chatter() -> None:
-        with Client(address) as client:
-            client.name = unique("chatter")
-            client.register(client.name)
-            client.login(client.name)
-            while not over.is_set():
-                client.send(*(say(f"noise {n}") for n in range(50)))
-                client.pending()
-
-    threads = [threading.Thread(target=chatter) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    try:
-        answers: list[Message] = []
-        for _ in range(60):
+    def come_and_go() -> None:
+        for _ in range(10):
             with Client(address) as client:
                 credentials = {"username": unique("hasty"), "password": "x"}
-                client.send({"type": "register", **credentials}, {"type": "login", **credentials})
-                assert client.receive() == {"type": "register", "status": "ok"}
-                answers.append(client.receive())
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
-    assert [answer for answer in answers if answer["type"] != "login"] == []
+                client.send({"type": "register", **credentials}, {"type": "login", **credentials}, say("I am here"))
+                answers.append((client.receive(), client.receive()))
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 200
+    assert [first for first, _ in answers if first != {"type": "register", "status": "ok"}] == []
+    assert [second for _, second in answers if second.get("status") != "ok"] == []
+    speakers = [line["from"] for line in alice.pending() if line.get("content") == "I am here"]
+    assert [name for name in speakers if not name.startswith("hasty")] == [], "none of them became a guest"
 
 
 @pytest.mark.parametrize("password", ["wrong", "", "AZERTY", "azerty ", None, 5, True, ["azerty"], {"azerty": 1}])
@@ -126,14 +119,14 @@ def test_a_failed_login_can_be_repeated_on_the_same_socket(connect: Connect) -> 
 def test_a_failed_login_changes_nothing_for_who_is_logged_in(join: Join) -> None:
     alice, bob = join("alice"), join("bob")
     bob.pending()
-    assert alice.ask({"type": "login", "username": bob.name, "password": "wrong"})["code"] == "login_failed"
+    assert answer(alice, {"type": "login", "username": bob.name, "password": "wrong"}) == LOGIN_FAILED
     alice.send(say("still me"))
     seen = after(alice, bob)
     assert states(seen, alice.name, bob.name) == []
     assert contents(seen, alice.name) == ["still me"]
 
 
-@pytest.mark.parametrize("start", ["Élève", "jean pierre", "a_b", "x", "O'Neil-3", "漢字", "Ωμέγα", "name.with@signs"])
+@pytest.mark.parametrize("start", ["Élève", "jean pierre", "a_b", "x", "O'Neil-3", "漢字", "name.with@signs"])
 def test_names_that_people_have(connect: Connect, join: Join, start: str) -> None:
     alice, client = join("alice"), connect()
     name = unique(start)
@@ -203,7 +196,7 @@ def test_one_session_of_an_account_can_end_without_the_other(connect: Connect, j
     bob, one, two = join("bob"), join("alice"), connect()
     two.login(one.name)
     assert states(bob.pending(), one.name) == [(one.name, "online")]
-    assert two.ask({"type": "logout"}) == {"type": "logout", "status": "ok"}
+    assert answer(two, {"type": "logout"}) == {"type": "logout", "status": "ok"}
     assert states(bob.pending(), one.name) == []
     one.close()
     bob.until(type="status", user=one.name, state="offline")
@@ -215,7 +208,8 @@ def test_logging_in_as_another_ends_the_first_identity(connect: Connect, join: J
     first, second = client.name, unique("anna")
     connect().register(second)
     bob.pending()
-    assert client.login(second)["username"] == second
+    credentials = {"username": second, "password": "azerty"}
+    assert answer(client, {"type": "login", **credentials})["username"] == second
     client.send(say("who am I"))
     seen = after(client, bob)
     assert states(seen, first, second) == [(first, "offline"), (second, "online")]
@@ -227,7 +221,7 @@ def test_logging_in_as_another_ends_the_first_identity(connect: Connect, join: J
 def test_logging_in_again_as_oneself_is_answered_and_announces_nothing(join: Join) -> None:
     bob, alice = join("bob"), join("alice")
     bob.pending()
-    assert alice.login(alice.name)["status"] == "ok"
+    assert answer(alice, {"type": "login", "username": alice.name, "password": "azerty"})["status"] == "ok"
     assert states(after(alice, bob), alice.name) == []
     assert users(bob).count(alice.name) == 1
 
@@ -253,7 +247,7 @@ def test_logging_in_under_another_spelling(connect: Connect, join: Join) -> None
 def test_logout_ends_the_identity_and_keeps_the_connection(join: Join) -> None:
     bob, alice = join("bob"), join("alice")
     bob.pending()
-    assert alice.ask({"type": "logout"}) == {"type": "logout", "status": "ok"}
+    assert answer(alice, {"type": "logout"}) == {"type": "logout", "status": "ok"}
     assert states(bob.pending(), alice.name) == [(alice.name, "offline")]
     bob.send(say("not for her"))
     assert after(bob, alice) == []
@@ -297,7 +291,7 @@ def test_a_person_may_use_two_sockets(connect: Connect) -> None:
     assert first.register(name)["status"] == "ok"
     assert second.login(name)["status"] == "ok"
     second.send(say("hello"))
-    assert second.pending() == []
+    assert errors(second.pending()) == []
     assert first.pending() == []
 
 
@@ -328,21 +322,3 @@ def test_a_whole_class_behind_one_address_comes_at_once(address: Address) -> Non
     for thread in threads:
         thread.join()
     assert faults == []
-
-
-def test_registering_while_a_guest_of_that_name_is_here_leaves_the_guest_its_connection(
-    connect: Connect, join: Join
-) -> None:
-    bob, name = join("bob"), unique("zoe")
-    visitor = guest(connect, name)
-    bob.pending()
-    owner = connect()
-    assert owner.register(name)["status"] == "ok"
-    assert states(bob.pending(), name, f"{name} (invité)") == [(name, "offline"), (f"{name} (invité)", "online")]
-    assert owner.login(name)["status"] == "ok"
-    visitor.send(say("I was zoe"))
-    owner.send(say("I am zoe"))
-    visitor.pending()
-    seen = after(owner, bob)
-    assert contents(seen, f"{name} (invité)") == ["I was zoe"]
-    assert contents(seen, name) == ["I am zoe"]

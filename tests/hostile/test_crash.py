@@ -1,0 +1,147 @@
+"""The server is killed in the middle of everything: what it has answered and delivered is stored."""
+
+from __future__ import annotations
+
+import functools
+import random
+import signal
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support import DEADLINE, Bystanders, Client, Message, Server, member, unique
+
+TALKERS = 6
+REGISTRARS = 3
+
+
+class Killer:
+    """Kills the server at the moment when so many messages have been received, by all clients together."""
+
+    def __init__(self, server: Server, after: int) -> None:
+        self._server = server
+        self._left = after
+        self._lock = threading.Lock()
+        self.done = threading.Event()
+
+    def received(self) -> None:
+        with self._lock:
+            self._left -= 1
+            if self._left == 0:
+                self._server.process.send_signal(signal.SIGKILL)
+                self.done.set()
+
+
+def _talk(client: Client, previous: str, killer: Killer, burst: int) -> list[Message]:
+    """Say something whenever `previous` has; all messages received until the end. The ring keeps turning."""
+    got: list[Message] = []
+    count = 0
+    try:
+        for _ in range(burst):
+            count += 1
+            client.send({"type": "message", "content": f"{client.name} says {count} é😀"})
+        while True:
+            line = client.receive()
+            if line["type"] == "message":
+                got.append(line)
+                killer.received()
+                if line["from"] == previous:
+                    count += 1
+                    client.send({"type": "message", "content": f"{client.name} says {count} é😀"})
+    except (AssertionError, OSError):  # Closed is an AssertionError
+        return got
+
+
+def _register(client: Client) -> list[str]:
+    """Register name after name; those that were answered ok."""
+    names: list[str] = []
+    try:
+        while True:
+            name = unique("registered")
+            if client.register(name, f"of {name}") == {"type": "register", "status": "ok"}:
+                names.append(name)
+    except (AssertionError, OSError):
+        return names
+
+
+def _run_until_killed(server: Server, chance: random.Random) -> tuple[list[list[Message]], list[str]]:
+    """What each talker received, and which names were registered."""
+    address = server.host, server.port
+    killer = Killer(server, chance.randrange(100, 1200))
+    heard: list[list[Message]] = []
+    names: list[str] = []
+    with ExitStack() as stack:
+        talkers = [stack.enter_context(member(address, unique("talker"))) for _ in range(TALKERS)]
+        names += [talker.name for talker in talkers]
+        registrars = [stack.enter_context(Client(address)) for _ in range(REGISTRARS)]
+        work: list[Callable[[], None]] = []
+        for place, talker in enumerate(talkers):
+            talk = functools.partial(_talk, talker, talkers[place - 1].name, killer, chance.randrange(1, 4))
+            work.append(lambda talk=talk: heard.append(talk()))  # type: ignore[misc]
+        work += [lambda client=client: names.extend(_register(client)) for client in registrars]  # type: ignore[misc]
+        threads = [threading.Thread(target=run, daemon=True) for run in work]
+        for thread in threads:
+            thread.start()
+        assert killer.done.wait(DEADLINE), "the talk came to an end by itself"
+        for thread in threads:
+            thread.join(DEADLINE)
+        assert len(heard) == TALKERS
+    assert server.wait() == -signal.SIGKILL
+    return heard, names
+
+
+def _stored(data: Path) -> dict[int, tuple[str, str, str]]:
+    with sqlite3.connect(data / "classcord.db") as db:
+        rows = db.execute("SELECT id, time, sender, content FROM messages WHERE kind = 'global' ORDER BY id").fetchall()
+    db.close()
+    return {id: (time, sender, content) for id, time, sender, content in rows}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_was_answered_and_delivered_survives_a_kill(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    password = {}
+    last = 0
+    for _ in range(2):  # the second time on what the first has left
+        with Server(tmp_path / "data") as server:
+            heard, names = _run_until_killed(server, chance)
+        for name in names:
+            password[name] = f"of {name}" if name.startswith("registered") else "azerty"
+        with Server(tmp_path / "data") as server, Bystanders((server.host, server.port)) as bystanders:
+            stored = _stored(tmp_path / "data")
+            for got in heard:
+                assert got, "everybody had heard something"
+                ids = [line["id"] for line in got]
+                assert ids == sorted(set(ids)), "received in the order of the ids, each once"
+                for line in got:
+                    assert stored.get(line["id"]) == (line["timestamp"], line["from"], line["content"])
+                    assert line["id"] > last
+            # ids go on after the last that was stored, which somebody may have seen
+            bystanders.check(1)
+            last = max(stored)
+            with Client((server.host, server.port)) as client:
+                assert len(names) > TALKERS, "somebody was registered meanwhile"
+                for name, word in password.items():
+                    assert client.login(name, word) == {"type": "login", "status": "ok", "username": name}
+                client.send({"type": "message", "content": "after the crash"})
+                client.pending()
+                bystanders.check(1)
+                (line,) = (line for line in bystanders.seen if line["type"] == "message")
+                assert line["id"] > last
+                last = line["id"]
+
+
+def test_texts_that_are_hard_to_store_survive_a_kill(tmp_path: Path) -> None:
+    hard = ["'); DROP TABLE messages; --", "\u2028\u2029", "a\tb\nc", "\U0001f600" * 100, "\ufeff", "a" * 4000, "\\ \""]
+    with Server(tmp_path / "data") as server:
+        address = server.host, server.port
+        with member(address, "alice") as alice, member(address, "bob") as bob:
+            alice.send(*({"type": "message", "content": text} for text in hard))
+            got = [bob.until(type="message") for _ in hard]
+            assert server.stop(signal.SIGKILL) == -signal.SIGKILL
+    assert [line["content"] for line in got] == hard
+    assert [content for _, _, content in _stored(tmp_path / "data").values()] == hard

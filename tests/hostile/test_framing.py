@@ -1,0 +1,271 @@
+"""Lines cut anywhere, ended in any way, too long or without end, and connections closed half-way."""
+
+from __future__ import annotations
+
+import functools
+import json
+import select
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from classcord.protocol import MAX_DISCARD, MAX_LINE, MAX_OVERRUN
+from tests.hostile.asking import PING, PONG, Connect, Join, Logged, answers, heard, refused, say, works
+from tests.hostile.tools import at_once
+from tests.support import DEADLINE, Bystanders, Client, Server, unique
+
+pytestmark = pytest.mark.usefixtures("bystanders")
+
+MIB = 1024 * 1024
+QUIET = 3.0
+"""Seconds for which a connection must not be closed: more than an endless line is given."""
+
+
+def line_of(length: int, text: str) -> bytes:
+    """A message whose line has exactly so many bytes, its newline not counted."""
+    line = json.dumps(say(text, padding="")).encode()
+    return line.replace(b'"padding": ""', b'"padding": "' + b"p" * (length - len(line)) + b'"')
+
+
+def contents(bystanders: Bystanders, sender: Client) -> list[str]:
+    """What this client said to everybody."""
+    return [line["content"] for line in heard(bystanders, sender.name)]
+
+
+# --- cut anywhere ---
+
+
+def test_a_line_byte_by_byte(join: Join, bystanders: Bystanders) -> None:
+    client = join("slow")
+    client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for byte in json.dumps(say("byte après byte 😀"), ensure_ascii=False).encode() + b"\r\n":
+        client.send_raw(bytes([byte]))
+    works(client)
+    assert contents(bystanders, client) == ["byte après byte 😀"]
+
+
+def test_three_lines_in_one_segment_come_in_order(join: Join, bystanders: Bystanders) -> None:
+    client = join("fast")
+    client.send(say("one"), say("two"), say("three"))
+    works(client)
+    assert contents(bystanders, client) == ["one", "two", "three"]
+
+
+def test_a_line_cut_anywhere_even_inside_a_character(join: Join, bystanders: Bystanders) -> None:
+    client = join("cut")
+    client.pending()
+    client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    line = json.dumps({"type": "message", "content": "é😀漢"}, ensure_ascii=False).encode()
+    cuts = [1, 2, 8, 20, *range(line.index("é".encode()), len(line))]
+    for cut in cuts:
+        # once the answer is here, the server has read the first half by itself
+        client.send_raw(b'{"type":"ping"}\n' + line[:cut])
+        assert client.receive() == PONG
+        client.send_raw(line[cut:] + b"\n")
+    works(client)
+    assert contents(bystanders, client) == ["é😀漢"] * len(cuts)
+
+
+# --- ends of lines, blanks ---
+
+
+@pytest.mark.parametrize("line", [
+    b'{"type":"ping"}\r', b'  {"type":"ping"}', b'{"type":"ping"}  \t', b'\xef\xbb\xbf{"type":"ping"}',
+    b'\xef\xbb\xbf  {"type":"ping"}\r', b'\t{ "type" : "ping" }\r', b'{\r"type":\r"ping"}',
+])
+def test_line_ends_spaces_and_byte_order_marks_are_accepted(connect: Connect, line: bytes) -> None:
+    client = connect()
+    for _ in range(3):  # a BOM may stand before every line
+        assert client.ask(line) == PONG
+
+
+def test_blank_lines_are_ignored(connect: Connect) -> None:
+    client = connect()
+    client.send_raw(b"\n\r\n \n\t\r\n\n\xef\xbb\xbf\n\xef\xbb\xbf\r\n" + b"\n" * 30)
+    works(client)
+
+
+# --- half-closed ---
+
+
+@pytest.mark.parametrize(("last", "answer"), [
+    (b'{"type":"ping"}', PONG), (b'{"type":"ping"}\r', PONG), (b"junk", "invalid_json"), (b"{", "invalid_json"),
+    (b'{"type":"caf\xc3', "invalid_json"), (b"x" * (MAX_LINE + 1), "line_too_long"),
+])
+@pytest.mark.parametrize("before", [b"", b'{"type":"ping"}\n'])
+def test_a_last_line_without_newline_is_answered_before_the_close(
+    connect: Connect, before: bytes, last: bytes, answer: object
+) -> None:
+    client = connect()
+    client.send_raw(before + last)
+    client.half_close()
+    if before:
+        assert client.receive() == PONG
+    got = client.receive()
+    assert answer in (got, got.get("code"))
+    assert client.at_end() == b""
+
+
+def test_a_message_without_newline_is_delivered_before_the_sender_is_gone(
+    join: Join, bystanders: Bystanders
+) -> None:
+    client = join("hasty")
+    client.send_raw(json.dumps(say("last words")).encode())
+    client.half_close()
+    bystanders.one.until(type="message", **{"from": client.name}, content="last words")
+    bystanders.one.until(type="status", user=client.name, state="offline")
+    client.at_end()
+
+
+def test_a_half_close_right_after_the_requests_loses_nothing_of_a_large_answer(connect: Connect) -> None:
+    client = connect()
+    client.send(*[{"type": "help"}] * 300, PING)
+    client.half_close()
+    lines = client.at_end().splitlines()
+    assert [json.loads(line)["type"] for line in lines] == ["help"] * 300 + ["pong"]
+
+
+def test_users_from_netcat_arrives_before_the_close(connect: Connect, bystanders: Bystanders) -> None:
+    client = connect()
+    client.send_raw(b'{"type":"users"}\n')
+    client.half_close()
+    first = json.loads(client.at_end().splitlines()[0])
+    assert first["type"] == "users"
+    assert {bystanders.one.name, bystanders.two.name} <= set(first["users"])
+
+
+# --- too long ---
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_line_of_exactly_the_limit_works(join: Join, bystanders: Bystanders, end: bytes) -> None:
+    client = join("exact")
+    line = line_of(MAX_LINE, "just fits")
+    assert len(line) == MAX_LINE
+    client.send_raw(line + end)
+    works(client)
+    assert contents(bystanders, client) == ["just fits"]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_line_of_one_byte_more_is_refused_once(join: Join, bystanders: Bystanders, end: bytes) -> None:
+    client = join("over")
+    client.send_raw(line_of(MAX_LINE + 1, "does not fit") + end)
+    assert [error["code"] for error in answers(client)] == ["line_too_long"]
+    client.send(say("next"))
+    works(client)
+    assert contents(bystanders, client) == ["next"]
+
+
+@pytest.mark.parametrize("length", [MAX_LINE + 1, 3 * MAX_LINE, MIB + 1, 10 * MIB])
+def test_nothing_in_the_tail_of_a_line_over_the_limit_is_parsed(
+    join: Join, bystanders: Bystanders, length: int
+) -> None:
+    client = join("tail")
+    tail = json.dumps(say("from the tail")).encode()
+    client.send_raw(b"x" * length + tail + b"\r" + tail + b"\n" + json.dumps(say("next")).encode() + b"\n")
+    assert [error["code"] for error in answers(client)] == ["line_too_long"]
+    assert contents(bystanders, client) == ["next"]
+
+
+def test_a_line_of_ten_mebibytes_is_refused_once_each_time_it_comes(connect: Connect) -> None:
+    client = connect()
+    for _ in range(3):
+        refused(client, b'{"type":"dance"} ' * (10 * MIB // 17), "line_too_long")
+
+
+def test_long_lines_that_end_keep_memory_flat(own_server: Callable[..., Server]) -> None:
+    server = own_server()
+
+    def overrun() -> None:
+        with Client((server.host, server.port)) as client:
+            refused(client, b"x" * (12 * MIB), "line_too_long")
+
+    with Bystanders((server.host, server.port)) as bystanders:
+        at_once([functools.partial(refuse_small, server) for _ in range(8)])
+        before = server.status("VmRSS")
+        at_once([overrun] * 8)
+        bystanders.check()
+        assert server.status("VmHWM") - before < 10 * 1024  # kB; one such line alone has 12 MiB
+
+
+def refuse_small(server: Server) -> None:
+    """The same as a long line costs, without the line: what threads and buffers need anyway."""
+    with Client((server.host, server.port)) as client:
+        refused(client, b"x" * (2 * MAX_LINE), "line_too_long")
+
+
+# --- without end ---
+
+
+def flood(client: Client, most: int) -> int:
+    """Send bytes without newline until the server closes, or so many; how many the socket took."""
+    sent, chunk = 0, b"y" * MAX_LINE
+    try:
+        while sent < most:
+            sent += client.socket.send(chunk)
+    except OSError:
+        pass
+    return sent
+
+
+def test_endless_bytes_are_closed_and_memory_stays_flat(own_server: Callable[..., Server]) -> None:
+    server = own_server()
+    address = (server.host, server.port)
+
+    def endless() -> int:
+        with Client(address) as client:
+            return flood(client, 10 * MAX_DISCARD)
+
+    with Bystanders(address) as bystanders:
+        at_once([functools.partial(refuse_small, server) for _ in range(4)])
+        before = server.status("VmRSS")
+        for sent in at_once([endless] * 4):
+            assert MAX_OVERRUN < sent < 5 * MAX_DISCARD  # beyond the bound there is what the two kernels hold
+        bystanders.check()
+        assert server.status("VmHWM") - before < 10 * 1024
+        server.wait_log("event=endless_line .*hint=")
+        server.wait_log("event=endless_line .*hint=", server.log.index(server.wait_log("event=endless_line")) + 1)
+    assert not [line for line in server.log if "internal_error" in line]
+
+
+def test_a_long_line_that_stops_without_newline_is_told_then_closed(connect: Connect, logged: Logged) -> None:
+    client = connect()
+    client.send_raw(b"z" * (MAX_OVERRUN + 1))
+    assert client.receive()["code"] == "line_too_long"
+    assert client.at_end() == b""
+    logged(client, "event=endless_line hint=.*")
+
+
+def test_a_long_line_that_trickles_on_is_closed(connect: Connect, logged: Logged) -> None:
+    client = connect()
+    client.send_raw(b"z" * (MAX_OVERRUN + 1))
+    assert client.receive()["code"] == "line_too_long"
+    trickled = 0
+    while not select.select([client.socket], [], [], 0.05)[0]:
+        client.send_raw(b"z")
+        trickled += 1
+        assert trickled * 0.05 < DEADLINE, "it may trickle for ever"
+    assert client.at_end() == b""
+    logged(client, "event=endless_line hint=.*")
+
+
+def test_only_a_line_far_over_the_limit_has_a_deadline(connect: Connect, bystanders: Bystanders) -> None:
+    """Neither a long line that has ended, nor one that is merely over the limit, nor silence closes a connection."""
+    ended, over, begun, silent = connect(), connect(), connect(), connect()
+    refused(ended, b"x" * (2 * MAX_OVERRUN), "line_too_long")
+    over.send_raw(b"x" * (4 * MAX_LINE))
+    assert over.receive()["code"] == "line_too_long"
+    begun.send_raw(b'{"type":')
+    sockets = [client.socket for client in (ended, over, begun, silent)]
+    assert select.select(sockets, [], [], QUIET)[0] == []
+    over.send_raw(b"\n")
+    begun.send_raw(b'"ping"}\n')
+    assert begun.receive() == PONG
+    for client in (ended, over, begun, silent):
+        works(client)
+    name = unique("late")
+    assert silent.register(name)["status"] == "ok"
+    assert silent.login(name)["status"] == "ok"
+    bystanders.one.until(type="status", user=name, state="online")

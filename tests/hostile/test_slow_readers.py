@@ -1,0 +1,116 @@
+"""Clients that don't read, or hardly: each is dropped alone, and costs nobody else anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.hostile.tools import eventually, fill, open_files, said, stuck_member
+from tests.support import Bystanders, Server, fields, member, unique
+
+
+def _dropped(server: Server) -> list[dict[str, str]]:
+    return [fields(line) for line in list(server.log) if "event=dropped" in line]
+
+
+def test_clients_that_never_read_are_dropped_alone(own_server: Callable[..., Server]) -> None:
+    server = own_server()
+    address = server.host, server.port
+    with Bystanders(address) as bystanders, member(address, unique("busy")) as sender:
+        before = server.status("VmRSS")
+        most = before
+        stuck = [stuck_member(address) for _ in range(5)]
+        ports = {str(client.socket.getsockname()[1]) for client in stuck}
+
+        def all_dropped() -> bool:
+            nonlocal most
+            most = max(most, server.status("VmRSS"))
+            return len(_dropped(server)) == len(stuck)
+
+        for _ in range(10):  # 1 MiB in the outbox, as much in the kernel: 48 lines of 48 kB are more than enough
+            fill(bystanders, sender, 5)
+            if all_dropped():
+                break
+        eventually(bystanders, all_dropped, "the stuck clients are dropped")
+        assert {line["port"] for line in _dropped(server)} == ports
+        for line in _dropped(server):
+            assert (line["reason"], line["peer"]) == ("outbox_full", "127.0.0.1")
+            assert int(line["pending"]) < (1 << 20) + (1 << 19)
+        assert most - before < 32 * 1024, "kB of memory for five stuck clients"
+        # gone from the list, and the socket is closed
+        sender.send({"type": "users"})
+        assert sender.until(type="users")["users"] == sorted([bystanders.one.name, bystanders.two.name, sender.name])
+        for client in stuck:
+            client.at_end()
+            client.close()
+        fill(bystanders, sender, 5)
+    assert server.stop() == 0
+    assert len(_dropped(server)) == len(stuck)
+
+
+def test_the_bound_of_the_outbox_is_the_one_that_is_set(own_server: Callable[..., Server]) -> None:
+    server = own_server("--outbox-limit", str(8 << 20))
+    address = server.host, server.port
+    with Bystanders(address) as bystanders, member(address, unique("busy")) as sender, stuck_member(address) as stuck:
+        fill(bystanders, sender, 40)
+        assert _dropped(server) == []
+        before = said(bystanders, sender)
+        got = [stuck.until(type="message", **{"from": sender.name})["content"] for _ in range(40)]
+        assert got == before, "who reads late gets everything, in order"
+        stuck.pending()
+        fill(bystanders, sender, 40)
+        assert [stuck.until(type="message", **{"from": sender.name})["content"] for _ in range(40)] == got
+        assert _dropped(server) == []
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["one byte at a time", "nothing"])
+def test_a_client_that_hardly_reads_is_dropped_for_stalling(own_server: Callable[..., Server], reads: bool) -> None:
+    server = own_server("--stall-timeout", "1", "--outbox-limit", str(64 << 20))
+    address = server.host, server.port
+    with Bystanders(address) as bystanders, member(address, unique("busy")) as sender, stuck_member(address) as stuck:
+        fill(bystanders, sender, 20)
+
+        def dropped() -> bool:
+            if reads and not _dropped(server):
+                try:
+                    stuck.socket.recv(1)
+                except ConnectionResetError:
+                    pass
+            return bool(_dropped(server))
+
+        eventually(bystanders, dropped, "the client that hardly reads is dropped")
+        (line,) = _dropped(server)
+        assert (line["reason"], line["port"]) == ("stalled", str(stuck.socket.getsockname()[1]))
+        sender.send({"type": "users"})
+        assert sender.until(type="users")["users"] == sorted([bystanders.one.name, bystanders.two.name, sender.name])
+        fill(bystanders, sender, 5)
+
+
+def test_a_stuck_client_that_half_closes_does_not_stay(own_server: Callable[..., Server]) -> None:
+    """It has asked for the end, but doesn't take what is left for it."""
+    server = own_server("--stall-timeout", "1", "--outbox-limit", str(64 << 20))
+    address = server.host, server.port
+    with Bystanders(address) as bystanders, member(address, unique("busy")) as sender:
+        threads, files = server.status("Threads"), open_files(server)
+        stuck = stuck_member(address)
+        fill(bystanders, sender, 20)
+        stuck.half_close()
+        eventually(bystanders, lambda: server.status("Threads") == threads, "its thread has ended")
+        eventually(bystanders, lambda: open_files(server) == files, "its socket is closed")
+        assert [line["reason"] for line in _dropped(server)] == ["stalled"]
+        stuck.close()
+
+
+def test_a_stuck_client_that_vanishes_leaves_nothing(own_server: Callable[..., Server]) -> None:
+    server = own_server()
+    address = server.host, server.port
+    with Bystanders(address) as bystanders, member(address, unique("busy")) as sender:
+        threads, files = server.status("Threads"), open_files(server)
+        for _ in range(3):
+            stuck = stuck_member(address)
+            fill(bystanders, sender, 20)
+            stuck.close()  # with unread data: a reset
+            eventually(bystanders, lambda: server.status("Threads") == threads, "its thread has ended")
+            eventually(bystanders, lambda: open_files(server) == files, "its socket is closed")
+        assert _dropped(server) == []
