@@ -125,9 +125,12 @@ class Room:
                 raise ProtocolError("invalid_name", f"{refused}") from None
             name = self._variant(batch, wanted)
         if presence is not None:
-            self._exit(batch, session)
-        entered = Presence(name, names.key(name), account=False, given=wanted is not None)
+            self._rename(batch, presence, name)
+            presence.given = True
+            session.alias = wanted or name
+            return presence
         session.log("guest", user=name)
+        entered = Presence(name, names.key(name), account=False, given=wanted is not None)
         return self._enter(batch, session, entered, wanted or name)
 
     def _registered(self, batch: Batch, key: str) -> bool:
@@ -269,14 +272,9 @@ class Room:
                 batch.to(session, _status_line(name, presence.state))
 
     def tell_who(self, batch: Batch, session: Session) -> None:
-        """Answer a typed command that asks who is here."""
-        own = self.identify(batch, session)
-        shown = self._shown_to(own)
-        described = [
-            (session.alias if presence is own else presence.name)
-            + (f" ({presence.state})" if presence.state != "online" else "")
-            for presence in shown
-        ]
+        """Answer a typed command that asks who is here, everybody by the name that the others see."""
+        shown = self._shown_to(self.identify(batch, session))
+        described = (f"{p.name} ({p.state})" if p.state != "online" else p.name for p in shown)
         self.notice(batch, session, self._texts("who", count=len(shown), names=", ".join(described)))
 
     def _shown_to(self, asker: Presence) -> list[Presence]:

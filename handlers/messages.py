@@ -39,11 +39,12 @@ def private(context: Context, message: dict[str, Any]) -> None:
 def _relayed(context: Context, message: dict[str, Any]) -> str:
     """The content to relay, or nothing if it was for the server itself."""
     content = clean_content(message["content"])
-    if content.startswith("/"):
-        if content.startswith("//"):
-            return content[1:]
+    typed = content.lstrip()
+    if typed.startswith("/"):
+        if typed.startswith("//"):
+            return typed[1:]
         context.post(context.room.identify, message.get("from"))
-        commands.run(context, content)
+        commands.run(context, typed)
         return ""
     if not content:
         context.post(context.room.announce_guest, message.get("from"))

@@ -177,8 +177,14 @@ def test_commands_answer_who_typed_them_alone(connect: Connect, join: Join) -> N
 
 def test_two_slashes_begin_a_message_with_one(join: Join) -> None:
     alice, bob = join("alice"), join("bob")
-    alice.send(say("//join is a command"), private(bob.name, "//x"), say("1/2"), say(" /x"))
-    assert contents(after(alice, bob), alice.name) == ["/join is a command", "/x", "1/2", " /x"]
+    alice.send(say("//join is a command"), private(bob.name, "//x"), say("1/2"), say(" //y"))
+    assert contents(after(alice, bob), alice.name) == ["/join is a command", "/x", "1/2", "/y"]
+
+
+def test_a_space_before_a_command_does_not_make_it_a_message(join: Join) -> None:
+    alice, bob = join("alice"), join("bob")
+    alice.send(say(" /login bob secret"), say("\t/qui"))
+    assert contents(after(alice, bob), alice.name) == []
 
 
 def test_an_answer_of_several_lines_keeps_the_askers_order(join: Join) -> None:
