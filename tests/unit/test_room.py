@@ -48,11 +48,16 @@ class World:
         self.wires = [Wire() for _ in range(PEOPLE)]
         self.people = [session(wire) for wire in self.wires]
         self.stored: list[MessageRow] = []
+        self.left: set[int] = set()
 
     def run(self, steps: list[Step]) -> None:
         """Carry out the steps as one batch."""
         batch = Batch(self.members, "2026-01-01T00:00:00.000Z", 0.0)
         for name, who, *arguments in steps:
+            if who in self.left:
+                continue  # nothing comes from a connection that has ended
+            if name == "leave":
+                self.left.add(who)
             person = self.people[who]
             try:
                 if name == "register":
