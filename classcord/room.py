@@ -258,18 +258,20 @@ class Room:
 
     def list_users(self, batch: Batch, session: Session) -> None:
         """Answer `users`: who is here, then the states that aren't online, unless nothing changed since last time."""
-        shown = self._shown_to(self.identify(batch, session))
-        own = session.presence
-        # a guest whose name was taken calls itself like somebody else in the list
-        listed = dict.fromkeys(session.alias if presence is own else presence.name for presence in shown)
+        own = self.identify(batch, session)
+        shown = self._shown_to(own)
+        listed = {session.alias if presence is own else presence.name: presence for presence in shown}
+        namesake = self._present.get(names.key(session.alias))
+        if namesake is not None and namesake is not own and namesake in shown:
+            # a guest whose name was taken calls itself like somebody else in the list, who goes before it
+            listed[namesake.name] = namesake
         batch.to(session, encode({"type": "users", "users": list(listed)}))
         if session.users_version == self._version:
             return
         session.users_version = self._version
-        for presence in shown:
+        for name, presence in listed.items():
             if presence.state != "online":
-                name = quote(session.alias) if presence is own else presence.name_json
-                batch.to(session, _status_line(name, presence.state))
+                batch.to(session, _status_line(quote(name), presence.state))
 
     def tell_who(self, batch: Batch, session: Session) -> None:
         """Answer a typed command that asks who is here, everybody by the name that the others see."""

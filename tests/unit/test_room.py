@@ -156,6 +156,18 @@ def check_users(world: World, who: int, users: list[str]) -> None:
     assert set(users) == shown
 
 
+def test_a_guests_own_state_is_not_shown_as_that_of_its_namesake() -> None:
+    for namesakes_state, expected in (("online", []), ("dnd", ["dnd"]), ("invisible", ["away"])):
+        world = World()
+        world.run([("register", 0, "alice"), ("login", 0, "alice"), ("set_state", 0, None, namesakes_state)])
+        world.run([("set_state", 1, "alice", "away")])
+        before = len(world.received(1))
+        world.run([("list_users", 1)])
+        answer, *states = world.received(1)[before:]
+        assert answer["users"] == ["alice"]
+        assert [(line["user"], line["state"]) for line in states] == [("alice", state) for state in expected]
+
+
 def check_presence_changes(lines: list[dict[str, Any]]) -> None:
     """As an observer sees it: no state is told twice in a row, unless a list of users was asked for meanwhile."""
     known: dict[str, str] = {}
