@@ -8,14 +8,17 @@ from __future__ import annotations
 import socket
 from collections import deque
 
-__all__ = ["Outbox"]
+__all__ = ["WAITING", "Outbox"]
+
+WAITING = "waiting"
+"""Not everything was sent, and that is no reason to worry yet."""
 
 
 class Outbox:
     """What one socket hasn't taken yet.
 
-    `send` and `resume` return why the client is to be dropped, or None: "gone" (the peer reset the
-    connection) or "outbox_full" (more than `limit` bytes wait).
+    `send` and `resume` return None when nothing is left to send, WAITING when something is, or why the client is to be
+    dropped: "gone" (the peer reset the connection) or "outbox_full" (more than `limit` bytes wait).
     """
 
     __slots__ = ("_limit", "_send", "_waiting", "pending", "progress")
@@ -48,7 +51,7 @@ class Outbox:
             assert self._waiting is not None
             self._waiting.append(data)
             self.pending += len(data)
-        return "outbox_full" if self.pending > self._limit else None
+        return "outbox_full" if self.pending > self._limit else WAITING
 
     def resume(self, now: float) -> str | None:
         """The socket can be written again: send on."""
@@ -57,14 +60,14 @@ class Outbox:
             try:
                 sent = self._send(data, socket.MSG_DONTWAIT)
             except BlockingIOError:
-                return None
+                return WAITING
             except OSError:
                 return "gone"
             self.progress = now
             self.pending -= sent
             if sent < len(data):
                 self._waiting[0] = memoryview(data)[sent:]
-                return None
+                return WAITING
             self._waiting.popleft()
         self._waiting = None
         return None
