@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import threading
 from collections import Counter
@@ -27,6 +28,12 @@ class Sometimes:
         return count
 
 
+@functools.lru_cache
+def _can_be_a_nat(address: str) -> bool:
+    known = ipaddress.ip_address(address.partition("%")[0])
+    return known.is_private and not known.is_loopback
+
+
 class NatWatch:
     """Notices, once, that most clients share one private address: a NAT before the server hides who they are.
 
@@ -38,6 +45,7 @@ class NatWatch:
 
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
+        self._total = 0
         self._said = False
         self._lock = threading.Lock()
 
@@ -45,11 +53,9 @@ class NatWatch:
         """Count a connection; the address to warn about, the first time that one has more than half of them."""
         with self._lock:
             self._open[address] += 1
-            total = self._open.total()
-            if self._said or total < self._FEW or self._open[address] * 2 <= total:
-                return None
-            known = ipaddress.ip_address(address.partition("%")[0])
-            if known.is_loopback or not known.is_private:
+            self._total += 1
+            most = self._total >= self._FEW and self._open[address] * 2 > self._total
+            if self._said or not most or not _can_be_a_nat(address):
                 return None
             self._said = True
             return address
@@ -58,5 +64,6 @@ class NatWatch:
         """Count a connection off."""
         with self._lock:
             self._open[address] -= 1
+            self._total -= 1
             if not self._open[address]:
                 del self._open[address]
