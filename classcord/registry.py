@@ -2,7 +2,8 @@
 
 Clients' threads never send. They post items to one list and try the flush lock without waiting. Whoever gets it
 carries out what is pending, stores it in one transaction, and makes one non-blocking send to each receiver; whoever
-doesn't get it goes back to reading, for the holder looks at the list again before and after it lets go. So:
+doesn't get it goes back to reading, for the holder looks at the list again once it has let go. After a few batches a
+client's thread leaves the rest to the relief thread, for it has a client of its own to read. So:
 
 - an item's place in the list is its place for everybody: ids, screens and the stored history have one order;
 - nobody sees a message, nor the answer to a registration, that isn't stored;

@@ -209,3 +209,20 @@ def test_waiting_means_that_what_was_posted_is_stored_even_while_another_thread_
     world.registry.post([(world.room.leave, session(), ())])
     thread.join(DEADLINE)
     assert seen == [True]
+
+
+def test_on_a_server_that_is_never_idle_a_clients_thread_gets_back_to_its_client(world: World) -> None:
+    person = session()
+    who: list[threading.Thread] = []
+    over = threading.Event()
+
+    def more(batch: object, session: Session) -> None:
+        who.append(threading.current_thread())
+        if len(who) == 100:
+            over.set()
+        else:
+            world.registry._items.append((more, session, ()))
+
+    world.registry.post([(more, person, ())])
+    assert over.wait(DEADLINE), "what the poster left was carried out"
+    assert who.count(threading.current_thread()) == registry._TURNS, "the poster did not stay for all of it"
