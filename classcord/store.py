@@ -81,19 +81,19 @@ class Store:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._folder = Path(folder)
         self._path = self._folder / FILE
-        self._lock_file = _open_folder(self._folder)
-        try:
-            self._db = self._connect()
-            self._migrate()
-            self.accounts(), self.last_id()  # another program's database may have our version number by chance
-        except (sqlite3.Error, OSError) as error:
-            os.close(self._lock_file)
-            raise StoreError(
-                f"{self._path}: {error}; move the file away to start with an empty one, or put a backup in its place"
-            ) from None
-        except StoreError:
-            os.close(self._lock_file)
-            raise
+        with contextlib.ExitStack() as undo:
+            self._lock_file = _open_folder(self._folder)
+            undo.callback(os.close, self._lock_file)
+            try:
+                if not self._path.exists():
+                    os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+                self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
+                undo.callback(self._db.close)
+                self._prepare()
+            except (sqlite3.Error, OSError) as error:
+                hint = "move the file away to start with an empty one, or put a backup in its place"
+                raise StoreError(f"{self._path}: {error}; {hint}") from None
+            undo.pop_all()
         self._pages = 0  # written since the last checkpoint, by estimate
         self._writing = threading.Lock()
         self._checkpoint_due = threading.Event()
@@ -101,32 +101,27 @@ class Store:
         self._checkpointer = threading.Thread(target=self._checkpoint, name="checkpoint", daemon=True)
         self._checkpointer.start()
 
-    def _connect(self) -> sqlite3.Connection:
-        if not self._path.exists():
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
-        (version,) = db.execute("PRAGMA user_version").fetchone()
+    def _prepare(self) -> None:
+        """Check the database, and bring its schema forward."""
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA_VERSION:  # before anything is changed in it
-            db.close()
             raise StoreError(
                 f"{self._path}: its schema version is {version}, this program knows {SCHEMA_VERSION};"
                 " start the newer ClassCord that wrote it"
             )
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=NORMAL")
-        db.execute("PRAGMA wal_autocheckpoint=0")
-        problem = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("PRAGMA wal_autocheckpoint=0")
+        (problem,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if problem != "ok":
             raise sqlite3.DatabaseError(f"the database is damaged ({problem})".replace("\n", " "))
-        return db
-
-    def _migrate(self) -> None:
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
         for number in range(version, SCHEMA_VERSION):
             with self._transaction():
                 for statement in _MIGRATIONS[number]:
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version={number + 1}")
+        self.accounts()  # another program's database may have our version number by chance
+        self.last_id()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sqlite3
@@ -190,9 +191,8 @@ def _contents(data: Path) -> object:
     if not path.is_file():
         return None
     try:
-        with sqlite3.connect(path) as db:
+        with contextlib.closing(sqlite3.connect(path)) as db:
             found = db.execute("PRAGMA user_version").fetchall() + db.execute("SELECT * FROM sqlite_master").fetchall()
-        db.close()
     except sqlite3.DatabaseError:
         return path.read_bytes()
     return found
