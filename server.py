@@ -3,6 +3,11 @@
 
 from __future__ import annotations
 
+import sys
+
+if sys.version_info < (3, 10):  # noqa: UP036 - before anything that an older one would stumble over
+    sys.exit("server.py: Python 3.10 or later is needed")
+
 import errno
 import logging
 import os
@@ -10,7 +15,6 @@ import resource
 import signal
 import socket
 import socketserver
-import sys
 import threading
 import time
 from collections import deque
@@ -200,8 +204,8 @@ def _stop_now(number: int, frame: FrameType | None) -> None:
     os._exit(EXIT_STOPPED)
 
 
-def _why_not(error: OSError, settings: config.Config) -> str:
-    hint = "choose another address with --host"
+def _listen_failure(error: OSError, settings: config.Config) -> str:
+    hint = "choose another address with --host (the port goes in --port)"
     if error.errno == errno.EADDRINUSE:
         hint = "another server uses it: stop that one, or choose another port with --port"
     elif error.errno == errno.EACCES:
@@ -224,16 +228,20 @@ def serve(settings: config.Config) -> int:
     threading.stack_size(THREAD_STACK)
     try:
         server = ChatServer(settings)
-        store = Store(settings.data)
-        server.open(store, settings)
     except OSError as error:
-        return _fail(EXIT_CANT_LISTEN, _why_not(error, settings))
+        return _fail(EXIT_CANT_LISTEN, _listen_failure(error, settings))
+    try:
+        store = Store(settings.data)
     except StoreError as error:
         return _fail(EXIT_DATABASE, str(error))
+    try:
+        server.open(store, settings)
+    except OSError as error:
+        return _fail(EXIT_CANT_LISTEN, _listen_failure(error, settings))
     host, port = server.server_address[:2]
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
-    accounts = len(server.accounts)
-    logs.event("listening", host=host, port=port, version=__version__, data=settings.data, accounts=accounts)
+    data, accounts = os.path.abspath(settings.data), len(server.accounts)
+    logs.event("listening", host=host, port=port, version=__version__, data=data, accounts=accounts)
     number = signal.sigwait(stop)
     for each in stop:
         signal.signal(each, _stop_now)
@@ -250,8 +258,11 @@ def main(arguments: list[str]) -> int:
     """The program. Returns its exit code."""
     try:
         if arguments[:1] == ["health"]:
-            flags = config.parser("server.py health", "Ask a running server whether it answers.", ("host", "port"))
+            about = "Ask the server at --host (* is this machine) and --port whether it answers, within 3 seconds."
+            flags = config.parser("server.py health", about, ("host", "port"))
             settings = config.load(flags.parse_args(arguments[1:]))
+            if settings.port == 0:
+                raise config.SettingError("port 0 stands for any free port; give the one that the server logged")
             healthy, text = health.check(settings.host, settings.port)
             print(text)
             return 0 if healthy else 1
@@ -265,6 +276,8 @@ def main(arguments: list[str]) -> int:
         return _fail(EXIT_USAGE, str(error))
     if given.check_config:
         print(config.report(settings))
+        for name in config.unknown_variables():
+            print(f"server.py: {name} is no setting; see server.py --help", file=sys.stderr)
         return 0
     return serve(settings)
 

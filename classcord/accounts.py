@@ -65,7 +65,10 @@ class Accounts:
             return _pack(self._cost, salt, _scrypt(password, salt, self._cost, _R, _P))
 
     def verify(self, name: object, password: object) -> str | None:
-        """The account's own spelling of its name, or None. As slow for an unknown name as for a wrong password."""
+        """The account's own spelling of its name, or None. As slow for an unknown name as for a wrong password.
+
+        Waits for its turn, then takes tens of milliseconds. For clients' threads, which must hold no lock.
+        """
         if not isinstance(password, str) or not 1 <= len(password) <= MAX_PASSWORD:
             password = ""
         row = None

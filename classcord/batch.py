@@ -1,4 +1,4 @@
-"""Who receives what of one batch, in which order. Pure but for the `member` flag of sessions.
+"""Who receives what of one batch, in which order. Touches no socket and no lock.
 
 Most receivers get every broadcast line of a batch: for them the lines are joined once. Whoever is special in
 the batch (sent one of the lines, joins, leaves, has a reply) has a plan of its own.
@@ -38,7 +38,7 @@ class Batch:
     """The effects of some items, to be stored and then sent. For the holder of the flush lock.
 
     `members` is the registry's own: those whom broadcasts reach, in the order in which they joined.
-    `time` is the timestamp that all messages of the batch carry.
+    `time` is the timestamp that all messages of the batch carry; `now` is the registry's clock, in seconds.
     """
 
     def __init__(self, members: dict[Session, None], time: str, now: float) -> None:

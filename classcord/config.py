@@ -76,7 +76,7 @@ class Setting:
         else:
             right = text != "" and text.isprintable()
         if not right:
-            raise SettingError(f"{where}: {text!r} won't do; give {self.allowed}")
+            raise SettingError(f"{where}: {text!r} is not allowed; give {self.allowed}")
         return value
 
 
@@ -89,10 +89,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("lang", "fr", "language in which the server speaks to people", choices=("fr", "en")),
     # 14: what the authors of scrypt (Percival, 2009) propose for interactive logins, with r=8 and p=1
     Setting("password-cost", 14, "work of one password hash; lower it for tests and benchmarks only",
-            "log2 of scrypt's n", 1, 20),
+            "= log2 of scrypt's n", 1, 20),
     Setting("max-connections", 2000, "connections at once, in all", "connections", 1, 100_000),
     Setting("outbox-limit", 1 << 20, "unsent bytes after which a client that doesn't read is dropped", "bytes",
-            1 << 16, 1 << 30),
+            1 << 19, 1 << 30),  # twice what one batch may bring
     Setting("stall-timeout", 30, "time without progress after which a client that doesn't read is dropped", "seconds",
             1, 3600),
 )
@@ -129,8 +129,8 @@ def parser(program: str, description: str, names: Sequence[str] | None = None) -
     group = made.add_argument_group("settings")
     for setting in SETTINGS:
         if names is None or setting.name in names:
-            unit = f", {setting.unit}" if setting.unit else ""
-            text = f"{setting.help} (default {setting.default}{unit}; {setting.variable})"
+            unit = f" {setting.unit}" if setting.unit else ""
+            text = f"{setting.help} (default: {setting.default}{unit}; {setting.variable})"
             group.add_argument(
                 setting.flag, dest=setting.attribute, help=text.replace("%", "%%"),
                 metavar="|".join(setting.choices) or ("N" if isinstance(setting.default, int) else "TEXT"),

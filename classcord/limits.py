@@ -1,4 +1,4 @@
-"""How much of something is let through, and when to speak of it. Pure: the clock is handed in."""
+"""How much of something is let through, and when to speak of it. Clocks are handed in."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ EXAMPLE: dict[str, Any] = {"type": "users"}
 """The line shown to whoever sent something that is not a request at all."""
 
 ERRORS: dict[str, str] = {
-    "invalid_json": "the line is not a JSON object, or not text in UTF-8",
+    "invalid_json": "the line is not a JSON object, or not text",
     "line_too_long": f"the line has more than {MAX_LINE} bytes; all of it was ignored",
     "too_deep": f"arrays and objects are nested more than {MAX_DEPTH} deep",
     "invalid_text": "a text has control characters or half a surrogate pair",

@@ -1,12 +1,13 @@
 """Who is connected, and delivery to them: flat combining.
 
-Clients' threads never send. They post items to one list and try the flush lock without waiting. Whoever gets it
-carries out what is pending, stores it in one transaction, and makes one non-blocking send to each receiver; whoever
-doesn't get it goes back to reading, for the holder looks at the list again once it has let go. After a few batches a
-client's thread leaves the rest to the relief thread, for it has a client of its own to read. So:
+Clients' threads never send on their own account. They post items to one list and try the flush lock without waiting.
+Whoever gets it carries out what is pending, stores it in one transaction, and makes one non-blocking send to each
+receiver; whoever doesn't get it goes back to reading, for the holder looks at the list again once it has let go. After
+a few batches a client's thread leaves the rest to the relief thread, for it has a client of its own to read. So:
 
 - an item's place in the list is its place for everybody: ids, screens and the stored history have one order;
-- nobody sees a message, nor the answer to a registration, that isn't stored;
+- nobody sees a message, nor the answer to a registration, that isn't stored (unless storing fails: then the chat
+  goes on, and the log says so);
 - many messages share one commit and one system call a receiver, the more so the busier the server is.
 
 The rule that keeps it right: everything that changes who is here or writes to a socket is an item, and only the
@@ -115,7 +116,11 @@ class Registry:
         self._sessions.pop(session.socket.fileno(), None)
 
     def post(self, items: Iterable[Item]) -> None:
-        """Append items to the list and see that they are carried out. Any thread; waits for no client."""
+        """Append items to the list and see that they are carried out. Any thread; waits for no client.
+
+        May deliver other threads' items too, up to _TURNS batches. Waits for its turn while more than _BACKLOG items
+        are pending.
+        """
         self._items.extend(items)
         for _ in range(_TURNS):
             if not self._turn(blocking=len(self._items) > _BACKLOG) or not self._items:
@@ -151,7 +156,10 @@ class Registry:
         batch.to(session, line)
 
     def wait(self, session: Session) -> None:
-        """Wait until all that the session's own thread has posted is carried out and stored. For that thread alone."""
+        """Wait until all that the session's own thread has posted is carried out and stored. For that thread alone.
+
+        Once `close` has begun it may wait for ever.
+        """
         done = threading.Event()
         self.post([(_set_after, session, (done,))])
         done.wait()

@@ -36,7 +36,9 @@ class Presence:
 
 
 class Session:
-    """A connection and who is on it. All but `log` belongs to the holder of the registry's flush lock.
+    """A connection and who is on it, for the holder of the registry's flush lock.
+
+    Exceptions: any thread may log, and read `dropped` and `outbox.pending`; `drained` is made by the client's thread.
 
     `alias` is what the client calls itself, which may differ from the presence's name in case, or because
     that name was taken; in what is delivered to the client, its own name is the alias.

@@ -8,7 +8,9 @@ delivery waits for the disk to do that.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import logging
 import os
 import sqlite3
 import threading
@@ -73,7 +75,7 @@ _WAL_HIGH = 64 * 1024 * 1024
 
 
 class Store:
-    """The database in `folder`. All methods but `close` are for the one thread at a time that holds the caller's lock.
+    """The database in `folder`. All methods are for the one thread at a time that holds the caller's lock.
 
     Raises StoreError when the folder or the database can't be used, or another server uses it.
     """
@@ -91,7 +93,9 @@ class Store:
                 undo.callback(self._db.close)
                 self._prepare()
             except (sqlite3.Error, OSError) as error:
-                hint = "move the file away to start with an empty one, or put a backup in its place"
+                hint = f"user {os.getuid()} must be able to read and write it"
+                if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+                    hint = "put a backup in its place, or move it away to start with an empty one"
                 raise StoreError(f"{self._path}: {error}; {hint}") from None
             undo.pop_all()
         self._pages = 0  # written since the last checkpoint, by estimate
@@ -176,18 +180,17 @@ class Store:
                 left -= n
 
     def _checkpoint(self) -> None:
-        db = sqlite3.connect(self._path, isolation_level=None, timeout=10)
         wal = self._path.with_name(FILE + "-wal")
         while self._checkpoint_due.wait() and not self._closing:
             self._checkpoint_due.clear()
             try:
-                db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                if wal.stat().st_size > _WAL_HIGH:
-                    with self._writing:  # what is left to move is what came during the first pass
-                        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                with contextlib.closing(sqlite3.connect(self._path, isolation_level=None, timeout=10)) as db:
+                    db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                    if wal.stat().st_size > _WAL_HIGH:
+                        with self._writing:  # what is left to move is what came during the first pass
+                            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             except (sqlite3.Error, OSError) as error:
-                logs.event("checkpoint_failed", 30, detail=str(error))
-        db.close()
+                logs.event("checkpoint_failed", logging.WARNING, detail=str(error))
 
     def close(self) -> None:
         """Move everything into the database file and let go of it. The caller holds its lock for good."""
@@ -205,15 +208,18 @@ def _open_folder(folder: Path) -> int:
             folder.mkdir(mode=0o700, parents=True)
         lock = os.open(folder / "classcord.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StoreError(
-            f"{folder}: {error.strerror}; the data folder must be a folder that user {os.getuid()} may write"
-            f" (chown {os.getuid()} {folder}), or name another with --data"
-        ) from None
+        hint = "name another folder with --data"
+        if error.errno in (errno.EACCES, errno.EPERM):
+            hint = f"user {os.getuid()} must be able to write there: chown {os.getuid()} {folder}, or {hint}"
+        elif error.errno in (errno.EEXIST, errno.ENOTDIR):
+            hint = f"the data folder can't be a file: {hint}"
+        raise StoreError(f"{folder}: {error.strerror}; {hint}") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
         os.close(lock)
-        raise StoreError(
-            f"{folder}: another ClassCord server uses this folder; stop it, or name another with --data"
-        ) from None
+        why = "another ClassCord server uses this folder; stop it"
+        if error.errno != errno.EWOULDBLOCK:  # some network file systems have no locks
+            why = f"the folder can't be locked ({error.strerror})"
+        raise StoreError(f"{folder}: {why}, or name another with --data") from None
     return lock

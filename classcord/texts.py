@@ -18,9 +18,9 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "stopping": "Le serveur s'arrête. À bientôt !",
         "unknown_command": "Commande inconnue : « {command} ». Rien n'a été envoyé. Tapez /aide pour la liste,"
         " ou // pour commencer un message par une barre oblique.",
-        "command_usage": "Usage : {usage}",
+        "command_usage": "Utilisation : {usage}",
         "password_typed": "Les commandes qui portent un mot de passe ne se tapent pas ici."
-        " Rien n'a été envoyé aux autres ; changez de fenêtre pour vous connecter.",
+        " Rien n'a été envoyé aux autres ; connectez-vous par la fenêtre de connexion de votre client.",
         "help_intro": "Commandes :",
         "help_aide": "/aide : cette liste",
         "help_qui": "/qui : qui est là, et dans quel état",

@@ -21,10 +21,10 @@ _PAUSE = 0.02
 
 def run(context: Context, text: str) -> None:
     """Carry out the command in `text`, which begins with a slash."""
-    word, _, rest = text[1:].partition(" ")
-    command = _COMMANDS.get(word.strip().casefold())
+    word, rest = [*text[1:].split(None, 1), "", ""][:2]
+    command = _COMMANDS.get(word.casefold())
     if command is None:
-        _say(context, context.texts("unknown_command", command="/" + word.strip()[:20]))
+        _say(context, context.texts("unknown_command", command="/" + word[:20]))
     else:
         command(context, rest.strip())
 
@@ -47,14 +47,16 @@ def _who(context: Context, rest: str) -> None:
 
 def _state(context: Context, rest: str) -> None:
     state = state_of(rest)
-    if state is None:
+    if not rest:
+        _say(context, context.texts("command_usage", usage="/etat online|away|dnd|invisible"))
+    elif state is None:
         _say(context, context.texts("state_unknown", state=rest[:20]))
     else:
         context.post(context.room.set_state, None, state)
         _say(context, context.texts("state_set", state=state))
 
 
-_NAME_AND_TEXT = re.compile(r'(?:"([^"]+)"|(\S+))\s+(.+)', re.DOTALL)
+_NAME_AND_TEXT = re.compile(r'(?:["“«]\s*([^"”»]+?)\s*["”»]|(\S+))\s+(.+)', re.DOTALL)
 
 
 def _message(context: Context, rest: str) -> None:

@@ -33,8 +33,9 @@ from handlers.context import Context
 __all__ = ["ConnectionHandler", "Services", "peer_address"]
 
 _READ = 1024
+"""Bytes asked of one read: little, for a client that waits in one holds this memory."""
 _READ_BUSY = 65536
-"""Bytes asked of one read: more where the last one was full, so that an idle client costs little memory."""
+"""Bytes asked of one read after one that was full."""
 _OVERRUN_TIME = 2.0
 """Seconds that a line over MAX_OVERRUN bytes has to end."""
 _LINGER = 1.0

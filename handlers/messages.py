@@ -28,7 +28,8 @@ def private(context: Context, message: dict[str, Any]) -> None:
     """A message to one person; one known client sends it as a type of its own."""
     to = message.get("to")
     if not to:
-        raise ProtocolError("missing_field", "a private message needs the field to: the name of a person")
+        example = {"type": "message", "subtype": "private", "to": "bob", "content": "Salut"}
+        raise ProtocolError("missing_field", "a private message needs the field to: the name of a person", example)
     if not to.isprintable():
         raise ProtocolError("invalid_name", "to has a character that no name has")
     content = _relayed(context, message)
