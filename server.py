@@ -178,8 +178,11 @@ def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
             except OSError:
                 pass  # no IPv6 on this machine
         return socket.AF_INET, ("0.0.0.0", port)
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    return family, address
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except UnicodeError:
+        raise OSError(errno.EINVAL, "this is no host name") from None
+    return found[0][0], found[0][4]
 
 
 def _allow_files(wanted: int) -> None:
@@ -284,5 +287,6 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     code = main(sys.argv[1:])
-    sys.stdout.flush()
+    if sys.stdout is not None:  # closed at the start
+        sys.stdout.flush()
     os._exit(code)  # clients' threads may still be in a system call; there is nothing left to tidy

@@ -151,7 +151,7 @@ def load(flags: argparse.Namespace, environment: Mapping[str, str] = os.environ)
         elif variable is not None:
             source, value = setting.variable, setting.parse(variable, setting.variable)
         elif state:
-            source, value = "STATE_DIRECTORY", state
+            source, value = "STATE_DIRECTORY", setting.parse(state, "STATE_DIRECTORY")
         else:
             source, value = "default", setting.default
         values[setting.attribute] = value

@@ -23,8 +23,9 @@ def check(host: str, port: int) -> tuple[bool, str]:
     for address in ("127.0.0.1", "::1") if host in ("*", "::", "0.0.0.0") else (host,):
         try:
             reply = _ping(address, port, deadline)
-        except OSError as error:
-            problem = problem or f"no answer from {address} port {port}: {error.strerror or error}"
+        except (OSError, UnicodeError) as error:  # UnicodeError: no host name at all
+            why = getattr(error, "strerror", None) or error
+            problem = problem or f"no answer from {address} port {port}: {why}"
             continue
         if reply.get("type") == "pong":
             return True, f"ok: the server at {address} port {port} answers"

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["MAX_NAME", "NameRefused", "check", "key"]
+__all__ = ["MAX_NAME", "NameRefused", "check", "find", "key"]
 
 MAX_NAME = 40
 """Characters in a name."""
+
+_FINDABLE = 256
+"""Characters in a name as somebody may write it: a decomposed one, or a guest's with its suffix, is over MAX_NAME."""
 
 _RESERVED = frozenset(
     {"global", "serveur", "server", "systeme", "system", "admin", "invite", "all", "moi"}
@@ -16,7 +19,7 @@ _RESERVED = frozenset(
 
 # Look empty in every font, though Unicode counts them as letters, marks or symbols.
 _INVISIBLE = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U0001d159\U000e0100-\U000e01ef]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U00016fe4\U0001d159\U000e0100-\U000e01ef]"
 )
 _LOOKALIKES = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"})
 """Scripts that share the shapes of letters: a name may use only one of them (bob with a Cyrillic о)."""
@@ -32,6 +35,14 @@ def key(name: str) -> str:
         return name.lower()
     folded = unicodedata.normalize("NFKC", name).casefold()
     return unicodedata.normalize("NFKC", folded).casefold()
+
+
+def find(name: str) -> str | None:
+    """The key of what somebody takes for a name, or None if it is too long to be one in any form.
+
+    Normalizing takes time that grows with the square of a run of combining marks.
+    """
+    return key(name) if len(name) <= _FINDABLE else None
 
 
 def _bare(name: str) -> str:
@@ -61,7 +72,7 @@ def check(name: str) -> None:
 
 
 def _check_characters(name: str) -> None:
-    if unicodedata.combining(name[0]):
+    if unicodedata.category(name[0])[0] == "M":
         raise NameRefused("a name can't begin with a combining mark")
     scripts = set()
     marks = 0

@@ -171,6 +171,8 @@ class Registry:
         items = self._items
         for _ in range(min(len(items), _BATCH_ITEMS)):
             operation, session, arguments = items.popleft()
+            if session.expelled and operation not in (self.room.leave, _set_after):
+                continue  # else it would come back as somebody else
             try:
                 operation(batch, session, *arguments)
             except ProtocolError as error:
@@ -220,9 +222,15 @@ class Registry:
             session.log("register", user=row.name)
 
     def _drop(self, session: Session, reason: str) -> None:
-        """Give a client up, alone; its own thread notices and closes."""
+        """Give a client up, alone; its own thread notices and closes.
+
+        Of one that is gone by itself, what it had sent before is still carried out, and then its thread leaves: many a
+        program sends its lines and closes without reading.
+        """
         session.dropped = True
         if reason != "gone":
+            session.expelled = True
+            self._items.append((self.room.leave, session, ()))
             session.log("dropped", logging.WARNING, reason=reason, pending=session.outbox.pending)
         session.outbox.clear()
         try:
@@ -233,7 +241,6 @@ class Registry:
             pass  # the peer was faster
         if session.drained is not None:
             session.drained.set()
-        self._items.append((self.room.leave, session, ()))
 
     # --- sockets that were full ---
 

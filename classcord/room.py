@@ -71,7 +71,11 @@ class Room:
             if holder.name != row.name:
                 self._rename(batch, holder, row.name)
         else:
-            self._rename(batch, holder, self._variant(batch, holder.name))
+            try:
+                form = self._variant(batch, holder.name)
+            except ProtocolError:  # the account comes first, even where a hundred guests hold its variants
+                form = self._numbered(batch)
+            self._rename(batch, holder, form)
 
     def unregister(self, batch: Batch) -> None:
         """The batch's accounts could not be stored: whoever is here under one of them is a guest."""
@@ -112,7 +116,7 @@ class Room:
         if wanted is not None and not isinstance(wanted, str):
             raise ProtocolError("invalid_field", "a name must be a string")
         registered = session.registered
-        if registered is not None and (wanted is None or names.key(wanted) == names.key(registered)):
+        if registered is not None and (wanted is None or names.find(wanted) == names.key(registered)):
             return self._enter_account(batch, session, registered, wanted or registered)
         if presence is not None and (presence.given or wanted is None):
             return presence
@@ -157,6 +161,7 @@ class Room:
 
     def _enter_account(self, batch: Batch, session: Session, name: str, alias: str) -> Presence:
         key = names.key(name)
+        session.users_version = -1  # what it was shown last was somebody else's view
         if session.presence is not None:
             if session.presence.key == key:
                 session.alias = alias
@@ -217,7 +222,8 @@ class Room:
         """A message to every session of one person, or a notice to the sender that nobody is there."""
         presence = self.identify(batch, session, wanted)
         session.announced = True
-        addressee = self._present.get(names.key(to))
+        key = names.find(to)
+        addressee = self._present.get(key) if key is not None else None
         receivers = [s for s in addressee.sessions if s is not session] if addressee else []
         if addressee is None or not receivers:
             self.notice(batch, session, self._texts("only_you" if addressee else "absent", user=to))

@@ -38,7 +38,8 @@ class Presence:
 class Session:
     """A connection and who is on it, for the holder of the registry's flush lock.
 
-    Exceptions: any thread may log, and read `dropped` and `outbox.pending`; `drained` is made by the client's thread.
+    Exceptions: any thread may log, and read `dropped`, `expelled` and `outbox.pending`; `drained` is made by the
+    client's thread.
 
     `alias` is what the client calls itself, which may differ from the presence's name in case, or because
     that name was taken; in what is delivered to the client, its own name is the alias.
@@ -47,8 +48,8 @@ class Session:
     """
 
     __slots__ = (
-        "_log_fields", "alias", "announced", "drained", "dropped", "member", "outbox", "presence", "registered",
-        "socket", "users_version", "watched",
+        "_log_fields", "alias", "announced", "drained", "dropped", "expelled", "member", "outbox", "presence",
+        "registered", "socket", "users_version", "watched",
     )
 
     def __init__(self, connection: socket.socket, outbox_limit: int, **log_fields: Any) -> None:
@@ -61,7 +62,8 @@ class Session:
         self.member = False
         self.users_version = -1  # what the room's version was when the client last asked who is here
         self.watched = False  # somebody waits for the socket to take more
-        self.dropped = False
+        self.dropped = False  # nothing can be sent to it any more
+        self.expelled = False  # and nothing is taken from it either
         self.drained: threading.Event | None = None  # made by the client's thread, set once nothing is left to send
         self._log_fields = log_fields
 

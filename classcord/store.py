@@ -14,11 +14,13 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from classcord import logs
+from classcord.limits import Sometimes
 
 __all__ = ["SCHEMA_VERSION", "AccountRow", "MessageRow", "Store", "StoreError"]
 
@@ -70,6 +72,8 @@ _ROWS = (64, 16, 4, 1)
 _INSERT = {n: "INSERT INTO messages VALUES " + ",".join(["(?,?,?,?,?,?,?)"] * n) for n in _ROWS}
 _CHECKPOINT_PAGES = 4000
 """Pages of write-ahead log, more or less, after which they are moved into the database: 16 MiB."""
+_BUSY = 250
+"""Milliseconds that a commit waits for another program that writes to the database: everybody waits with it."""
 _WAL_HIGH = 64 * 1024 * 1024
 """Bytes of write-ahead log after which a checkpoint holds the writers up for a moment to start it anew."""
 
@@ -124,6 +128,7 @@ class Store:
                 for statement in _MIGRATIONS[number]:
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version={number + 1}")
+        self._db.execute(f"PRAGMA busy_timeout={_BUSY}")
         self.accounts()  # another program's database may have our version number by chance
         self.last_id()
 
@@ -154,6 +159,8 @@ class Store:
         """
         with self._writing:
             if accounts:
+                if not self._path.exists():  # it was deleted: what we write now nobody will find again
+                    raise sqlite3.OperationalError("the database file is gone")
                 self._db.execute("PRAGMA synchronous=FULL")
             try:
                 with self._transaction():
@@ -181,14 +188,18 @@ class Store:
 
     def _checkpoint(self) -> None:
         wal = self._path.with_name(FILE + "-wal")
+        held = Sometimes(60)
         while self._checkpoint_due.wait() and not self._closing:
             self._checkpoint_due.clear()
             try:
-                with contextlib.closing(sqlite3.connect(self._path, isolation_level=None, timeout=10)) as db:
+                with contextlib.closing(sqlite3.connect(self._path, isolation_level=None, timeout=0.05)) as db:
                     db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                     if wal.stat().st_size > _WAL_HIGH:
                         with self._writing:  # what is left to move is what came during the first pass
-                            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                            (busy, _, _) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                        if busy and held.happened(time.monotonic()):
+                            hint = "another program keeps the database open in a transaction; end it"
+                            logs.event("checkpoint_busy", logging.WARNING, hint=hint)
             except (sqlite3.Error, OSError) as error:
                 logs.event("checkpoint_failed", logging.WARNING, detail=str(error))
 

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable
 
+from classcord.names import MAX_NAME
 from handlers.context import Context
 from handlers.presence import state_of
 
@@ -24,17 +25,22 @@ def run(context: Context, text: str) -> None:
     word, rest = [*text[1:].split(None, 1), "", ""][:2]
     command = _COMMANDS.get(word.casefold())
     if command is None:
-        _say(context, context.texts("unknown_command", command="/" + word[:20]))
+        _say(context, context.texts("unknown_command", command="/" + _shown(word)))
     else:
         command(context, rest.strip())
 
 
 def _say(context: Context, *lines: str) -> None:
     for number, line in enumerate(lines):
-        if number:
+        if number and not context.session.dropped:
             context.flush()
             time.sleep(_PAUSE)
         context.post(context.room.notice, line)
+
+
+def _shown(text: str) -> str:
+    """What somebody typed, fit to be shown in an answer."""
+    return "".join(char if char.isprintable() else "?" for char in text[:20])
 
 
 def _help(context: Context, rest: str) -> None:
@@ -50,7 +56,7 @@ def _state(context: Context, rest: str) -> None:
     if not rest:
         _say(context, context.texts("command_usage", usage="/etat online|away|dnd|invisible"))
     elif state is None:
-        _say(context, context.texts("state_unknown", state=rest[:20]))
+        _say(context, context.texts("state_unknown", state=_shown(rest)))
     else:
         context.post(context.room.set_state, None, state)
         _say(context, context.texts("state_set", state=state))
@@ -61,7 +67,7 @@ _NAME_AND_TEXT = re.compile(r'(?:["“«]\s*([^"”»]+?)\s*["”»]|(\S+))\s+(.
 
 def _message(context: Context, rest: str) -> None:
     found = _NAME_AND_TEXT.fullmatch(rest)
-    if found is None:
+    if found is None or not (found[1] or found[2]).isprintable() or len(found[1] or found[2]) > 2 * MAX_NAME:
         _say(context, context.texts("command_usage", usage="/msg alice Bonjour"))
     else:
         context.post(context.room.whisper, None, found[1] or found[2], found[3])

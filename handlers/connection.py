@@ -118,8 +118,12 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
             raise foreign
         while data:
             for line in splitter.feed(data):
+                if self.session.expelled:
+                    return
                 self._line(line)
             self.context.flush()
+            if self.session.dropped:
+                return
             if splitter.overrun or self._overrun_since is not None:
                 self._check_overrun()
             size = _READ_BUSY if len(data) >= _READ else _READ

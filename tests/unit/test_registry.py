@@ -167,6 +167,7 @@ def test_a_client_that_is_gone_is_dropped_alone(world: World) -> None:
     for number in range(10):
         world.say(speaker, str(number))
     assert gone.dropped
+    world.registry.post([(world.room.leave, gone, ())])  # as its own thread does then
     assert not gone.member
     lines = hears.messages()
     assert [line["content"] for line in lines if line["type"] == "message"] == [str(number) for number in range(10)]
