@@ -3,9 +3,17 @@ PYTHON ?= python3
 VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo none)
 BIN := $(VENV)/bin
 TESTS ?= tests
+# what the docker-* targets act on: make docker-run PORT=2000 NAME=second
+NAME ?= classcord
+PORT ?= 12345
+IMAGE ?= classcord-server
+FILE ?= build/classcord-server.tar.gz
+DOCKER := NAME='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' FILE='$(FILE)' sh deploy/docker.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help check-python run test test-functional lint fmt bench clean
+.PHONY: help check-python run test test-functional test-deploy lint fmt bench clean
+.PHONY: docker-build docker-run docker-stop docker-logs docker-shell docker-test docker-save docker-load docker-clean
+.PHONY: install upgrade uninstall migrate-to-systemd migrate-to-docker doctor
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,15 +22,65 @@ run: check-python ## start the server on port 12345 (ARGS="--port 2000" passes f
 	@exec $(PYTHON) server.py $(ARGS)
 
 test: $(VENV)/ready ## run all tests (PYTHON=python3.13 chooses the interpreter, TESTS=tests/unit a part)
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -m 'not lab' $(TESTS)
 
 test-functional: $(VENV)/ready ## run the functional tests, against CLASSCORD_TEST_ADDR=host:port if it is set
 	$(BIN)/python -m pytest tests/functional
+
+test-deploy: $(VENV)/ready ## run the tests of deploy/ in a lab of network namespaces, as root: real Docker, systemd, ufw
+	$(BIN)/python -m pytest -m lab tests/deploy
+
+docker-build: ## build the image classcord-server
+	@$(DOCKER) build
+
+docker-run: ## build if needed, start the container classcord, wait until it is healthy, print the addresses
+	@$(DOCKER) run
+
+docker-stop: ## stop the container and remove it; the data stays
+	@$(DOCKER) stop
+
+docker-logs: ## show and follow the container's log; Ctrl-C ends that
+	@$(DOCKER) logs
+
+docker-shell: ## open a shell in the running container
+	@$(DOCKER) shell
+
+docker-test: $(VENV)/ready ## run the functional tests against a container of its own
+	@PYTEST='$(BIN)/python -m pytest' $(DOCKER) test
+
+docker-save: ## write the image to FILE=build/classcord-server.tar.gz, to carry it to another machine
+	@$(DOCKER) save
+
+docker-load: ## read the image from FILE
+	@$(DOCKER) load
+
+docker-clean: ## remove the container and the image; VOLUME=yes removes the data too
+	@VOLUME='$(VOLUME)' $(DOCKER) clean
+
+install: ## as root: install to /opt/classcord, enable and start the systemd service
+	@sh deploy/install.sh install
+
+upgrade: ## as root: replace the installed files by these, and restart the service
+	@sh deploy/install.sh upgrade
+
+uninstall: ## as root: remove the service, keep the data (PURGE=yes: remove it too)
+	@sh deploy/install.sh uninstall $(if $(PURGE),--purge)
+
+migrate-to-systemd: ## as root: stop the container, carry its data to the systemd service, start that
+	@NAME='$(NAME)' sh deploy/migrate.sh to-systemd
+
+migrate-to-docker: ## as root: stop the systemd service, carry its data to the container, start that
+	@NAME='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' sh deploy/migrate.sh to-docker
+
+doctor: ## walk the way from here to the server, hop by hop, and say what is broken (ARGS="--from-slam HOST")
+	@sh deploy/doctor.sh $(ARGS)
 
 lint: $(VENV)/ready ## check style, types and scripts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	git ls-files -z '*.sh' .ci/run | xargs -0 -r $(BIN)/shellcheck
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/docker-compose --file docker-compose.yml config --quiet
 
 fmt: $(VENV)/ready ## sort imports and mend what ruff can mend by itself
 	$(BIN)/ruff check --fix .

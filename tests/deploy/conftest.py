@@ -1,0 +1,36 @@
+"""Labs for the tests of deploy/, one a module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy import machines
+from tests.deploy.lab import Lab
+
+
+def _lab(folder: Path, *, host: bool) -> Iterator[Lab]:
+    lacking = machines.missing()
+    if lacking:
+        pytest.skip(lacking)
+    lab = Lab(folder)
+    try:
+        lab.open(host=host)
+        yield lab
+    finally:
+        lab.close()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The school's network with the VM and its host, new for each module. For tests marked `lab`."""
+    yield from _lab(tmp_path_factory.mktemp("lab"), host=True)
+
+
+@pytest.fixture(scope="module")
+def vm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[machines.Machine]:
+    """The VM alone, new for each module. For tests marked `lab`."""
+    for lab in _lab(tmp_path_factory.mktemp("lab"), host=False):
+        yield lab.vm

@@ -1,0 +1,115 @@
+"""The school's network, as in CONTAINERS.md, with nobody else on it:
+
+    slam 10.0.108.34 --- 10.0.108.42 host 192.168.56.1 --- 192.168.56.10 vm
+
+`vm` and `host` are booted machines (see machines.py), `slam` is a desk of the pupils' network, `other` (10.0.109.7) one
+of another network beyond the host. Nothing leads from slam to vm until the project's own scripts, run on the host, make
+it so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from itertools import count
+from pathlib import Path
+
+from tests.deploy.machines import CACHE, Desk, Machine, until
+
+__all__ = ["HOST", "HOST_INSIDE", "OTHER", "SLAM", "VM", "Lab", "base_image"]
+
+SLAM, OTHER, HOST, HOST_INSIDE, VM = "10.0.108.34", "10.0.109.7", "10.0.108.42", "192.168.56.1", "192.168.56.10"
+BASE = "python:3.13-slim"
+"""The image that the Dockerfile begins with. No registry is needed: it is made of Debian's packages."""
+
+_numbers = count()
+
+
+class Lab:
+    """The network and its machines. `close` takes all of it away again. Root only."""
+
+    def __init__(self, folder: Path) -> None:
+        tag = f"-{os.getpid()}-{next(_numbers)}"
+        self.folder = folder
+        self._netns = [name + tag for name in ("slam", "other", "host", "vm")]
+        self.slam, self.other = Desk("slam" + tag), Desk("other" + tag)
+        self.host = Machine("host" + tag, folder / "host")
+        self.vm = Machine("vm" + tag, folder / "vm")
+
+    def open(self, *, host: bool = True) -> None:
+        """Lay the cables and boot the machines; `host` false leaves the host off (its addresses are there)."""
+        for name in self._netns:
+            _ip("netns", "add", name)
+            _ip("-n", name, "link", "set", "lo", "up")
+        slam, other, router, vm = self._netns
+        for name, card, address, there, theirs in (
+            (slam, "eth0", f"{SLAM}/24", "lan0", f"{HOST}/24"),
+            (other, "eth0", f"{OTHER}/24", "lan1", "10.0.109.42/24"),
+            (vm, "eth0", f"{VM}/24", "vbox0", f"{HOST_INSIDE}/24"),
+        ):
+            _ip("link", "add", card, "netns", name, "type", "veth", "peer", "name", there, "netns", router)
+            for namespace, device, has in ((name, card, address), (router, there, theirs)):
+                _ip("-n", namespace, "address", "add", has, "dev", device)
+                _ip("-n", namespace, "link", "set", device, "up")
+        _ip("-n", vm, "route", "add", "default", "via", HOST_INSIDE)
+        _ip("-n", other, "route", "add", "default", "via", "10.0.109.42")
+        self.vm.boot()
+        self.vm.lay_project()
+        if host:
+            self.host.boot()
+            self.host.lay_project()
+
+    def start_engine(self, machine: Machine) -> None:
+        """Start Docker on a machine, with the base image in it, as after the first `docker pull`."""
+        machine.run("systemctl enable -q --now docker")
+        if machine.run(f"docker image inspect {BASE}", check=False).returncode:
+            with base_image().open("rb") as archive:
+                subprocess.run(
+                    machine.command(f"docker import -c 'CMD [\"python3\"]' -c 'ENV LANG=C.UTF-8' - {BASE}"),
+                    stdin=archive, stdout=subprocess.DEVNULL, check=True,
+                )
+
+    def close(self) -> None:
+        """End the machines and take the network away."""
+        try:
+            self.vm.close()
+            self.host.close()
+        finally:
+            for name in self._netns:
+                subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True)
+
+
+def base_image() -> Path:
+    """The file system of the base image as a tar file, made once: Debian's, with Debian's Python 3.13."""
+    recipe = "trixie minbase python3 1"
+    made = CACHE / f"base-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.tar"
+    if not made.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        draft = made.with_name(f"{os.getpid()}-{made.name}")
+        link = 'ln -s /usr/bin/python3 "$1/usr/local/bin/python3"; ln -s python3 "$1/usr/local/bin/python"'
+        try:
+            subprocess.run(
+                ["mmdebstrap", "--quiet", "--variant=minbase", "--include=python3", f"--customize-hook={link}",
+                 "trixie", str(draft)],
+                check=True, env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
+            )
+            draft.rename(made)
+        finally:
+            draft.unlink(missing_ok=True)
+    return made
+
+
+def answers(desk: Desk, address: str, port: int = 12345) -> bool:
+    """Whether a ClassCord server answers there, asked from that desk with netcat."""
+    line = f"printf '{{\"type\":\"ping\"}}\\n' | timeout 3 nc.openbsd -N -w 2 {address} {port}"
+    return "pong" in desk.run(line, check=False).stdout
+
+
+def wait_for_answer(desk: Desk, address: str, port: int = 12345) -> None:
+    """Wait until a ClassCord server answers there."""
+    until(lambda: answers(desk, address, port), f"{address} port {port} answers {desk.netns}")

@@ -1,0 +1,301 @@
+"""Machines for the tests of deploy/: Debian systems with systemd as PID 1, each in a network namespace of its own.
+
+A machine is an overlay on a root file system made once by mmdebstrap and kept in CACHE, so that it boots in about two
+seconds and nothing of what a test does in it outlives it. Root only. Nothing here touches this machine's own network,
+firewall or services.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from tests.support import DEADLINE, ROOT
+
+__all__ = ["CACHE", "USER", "Desk", "Done", "Machine", "missing", "rootfs", "until"]
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", "/var/cache")) / "classcord-lab"
+USER = "etudiant"
+"""Who works on a machine: may use sudo without a password, and docker."""
+
+PACKAGES = (
+    "ca-certificates", "dbus", "docker.io", "docker-compose", "git", "iproute2", "iptables", "iputils-ping", "less",
+    "make", "ncat", "netcat-openbsd", "nftables", "procps", "python3", "python3-venv", "sudo", "systemd",
+    "systemd-sysv", "ufw",
+)
+_SUITE = "bookworm"
+_NEEDED = {
+    "mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container", "ip": "iproute2", "nsenter": "util-linux",
+    "git": "git", "pgrep": "procps", "ping": "iputils-ping", "nc.openbsd": "netcat-openbsd",
+}
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# The engine and systemd's own limits need the resource controllers, which nspawn leaves read-only
+_CGROUPS_UNIT = """[Unit]
+DefaultDependencies=no
+Before=sysinit.target
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'for d in /sys/fs/cgroup/*/; do mount -o remount,bind,rw "$d" || :; done'
+ExecStart=/bin/sh -c 'mount -o remount,bind,rw /sys/fs/cgroup || :'
+[Install]
+WantedBy=sysinit.target
+"""
+_SETUP = f"""
+set -e
+useradd --create-home --shell /bin/bash --groups sudo,docker {USER}
+echo '{USER} ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/{USER}
+systemctl enable -q lab-cgroups.service
+systemctl disable -q docker.service docker.socket containerd.service ufw.service
+systemctl mask -q systemd-networkd.service systemd-resolved.service systemd-timesyncd.service systemd-logind.service \
+    apt-daily.timer apt-daily-upgrade.timer console-getty.service getty@.service
+rm -f /etc/fstab /etc/machine-id /etc/hostname
+: >/etc/machine-id
+"""
+
+Done = subprocess.CompletedProcess[str]
+
+
+def missing() -> str | None:
+    """What a lab lacks here and how to get it, or None."""
+    if os.geteuid() != 0:
+        return "needs root: sudo make test-deploy"
+    packages = sorted(package for tool, package in _NEEDED.items() if shutil.which(tool) is None)
+    if packages:
+        return f"needs {', '.join(packages)}: apt install {' '.join(packages)}"
+    return None
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = DEADLINE) -> None:
+    """Wait until the condition holds. For what gives no line to wait for, like another machine's processes."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain: {what}"
+        time.sleep(0.05)
+
+
+def rootfs() -> Path:
+    """The root file system that all machines share: made where it isn't there yet, in about half a minute."""
+    recipe = "\0".join([_SUITE, *PACKAGES, _CGROUPS_UNIT, _SETUP])
+    made = CACHE / f"rootfs-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+    if not made.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        draft = made.with_name(f"{made.name}.{os.getpid()}")
+        try:
+            subprocess.run(
+                ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", _SUITE, str(draft)],
+                check=True, env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
+            )
+            (draft / "etc/systemd/system/lab-cgroups.service").write_text(_CGROUPS_UNIT)
+            subprocess.run(["chroot", str(draft), "sh", "-c", _SETUP], check=True)
+            draft.rename(made)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    return made
+
+
+class Desk:
+    """A network namespace in which commands of this machine run: a desk with nothing of its own but addresses."""
+
+    def __init__(self, netns: str) -> None:
+        self.netns = netns
+
+    def command(self, command: str, *, user: str = "root", env: dict[str, str] | None = None,
+                cwd: str | None = None) -> list[str]:
+        """The argument list that runs a line of shell there."""
+        del user, cwd
+        settings = [f"{name}={value}" for name, value in (env or {}).items()]
+        return ["nsenter", f"--net=/run/netns/{self.netns}", "env", *settings, "bash", "-c", command]
+
+    def run(self, command: str, *, check: bool = True, user: str = "root", env: dict[str, str] | None = None,
+            cwd: str | None = None, input: str | None = None, timeout: float = 120) -> Done:
+        """Run a line of shell, as `user`; its output is captured. Fails with the output where `check` and it failed."""
+        done = subprocess.run(
+            self.command(command, user=user, env=env, cwd=cwd), input=input, capture_output=True, text=True,
+            timeout=timeout, check=False, stdin=subprocess.DEVNULL if input is None else None,
+        )
+        assert not check or done.returncode == 0, (
+            f"{self.netns}$ {command}\nexit code {done.returncode}\n{done.stdout}{done.stderr}"
+        )
+        return done
+
+    def start(self, command: str, *, user: str = "root") -> subprocess.Popen[str]:
+        """Start a line of shell with pipes; the caller ends it."""
+        return subprocess.Popen(
+            self.command(command, user=user), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+def _is_systemd(pid: int) -> bool:
+    """Whether the process is PID 1 of a namespace, and systemd by now."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    return status.startswith("Name:\tsystemd\n") and re.search(r"^NSpid:.*\s1$", status, re.MULTILINE) is not None
+
+
+def _make_cgroups(name: str) -> list[Path]:
+    """A control group in each hierarchy, so that two machines don't take each other's processes for their own."""
+    made = []
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, own = line.split(":", 2)
+        mount = Path("/sys/fs/cgroup", controllers.removeprefix("name=") or "unified")
+        if not controllers and not mount.is_dir():
+            mount = mount.parent  # nothing but the unified hierarchy
+        parent = Path(f"{mount}{own}")
+        if controllers == "cpuset":
+            (parent / "cgroup.clone_children").write_text("1")  # else the new group has no processor to run on
+        group = parent / f"lab-{name}"
+        group.mkdir(exist_ok=True)
+        made.append(group)
+    return made
+
+
+def _enter(groups: list[Path]) -> None:
+    """Move this process there, before it becomes the machine."""
+    for group in groups:
+        (group / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def _remove_cgroups(groups: list[Path]) -> None:
+    for group in groups:
+        for folder, _, _ in os.walk(group, topdown=False):
+            # the last processes of the machine may still be on their way out
+            until(partial(_remove_folder, folder), f"nothing runs in {folder} any more")
+
+
+def _remove_folder(folder: str) -> bool:
+    try:
+        os.rmdir(folder)
+    except FileNotFoundError:
+        pass
+    except OSError:
+        return False
+    return True
+
+
+class Machine(Desk):
+    """A booted Debian in a network namespace. Commands of `run` are its own; the project lies in ~etudiant/classcord.
+
+    `folder` holds what it writes. `close` ends it.
+    """
+
+    def __init__(self, netns: str, folder: Path) -> None:
+        super().__init__(netns)
+        self._folder = folder
+        self.root = folder / "root"
+        self._leader = 0
+        self._nspawn: subprocess.Popen[bytes] | None = None
+        self._mounted = False
+        self._cgroups: list[Path] = []
+        for name in ("upper", "work", "root", "docker"):
+            (folder / name).mkdir(parents=True)
+
+    def boot(self) -> None:
+        """Start it and wait until systemd has started everything."""
+        name = self.netns.partition("-")[0]
+        if not self._mounted:
+            layers = f"lowerdir={rootfs()},upperdir={self._folder}/upper,workdir={self._folder}/work"
+            subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, str(self.root)], check=True)
+            self._mounted = True
+            (self.root / "etc/hostname").write_text(f"{name}\n")
+            (self.root / "etc/hosts").write_text(f"127.0.0.1 localhost\n127.0.1.1 {name}\n::1 localhost\n")
+        self._cgroups = _make_cgroups(self.netns)
+        log = (self._folder / "boot.log").open("ab")
+        self._nspawn = subprocess.Popen(
+            [
+                "systemd-nspawn", "--quiet", f"--directory={self.root}", "--boot", "--register=no", "--keep-unit",
+                f"--machine={self.netns}", f"--network-namespace-path=/run/netns/{self.netns}", "--capability=all",
+                "--system-call-filter=add_key keyctl bpf", f"--bind={self._folder}/docker:/var/lib/docker",
+                "--console=pipe",
+            ],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=partial(_enter, self._cgroups),
+            env={"PATH": _PATH, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"},
+        )
+        log.close()
+        until(self._find_leader, f"the machine {self.netns} boots: {self._folder}/boot.log")
+        until(self._is_up, f"systemd in {self.netns} is up: {self._folder}/boot.log", 60)
+
+    def _find_leader(self) -> bool:
+        """Look for the machine's PID 1 among nspawn's children, the first of which only prepares it."""
+        assert self._nspawn is not None
+        assert self._nspawn.poll() is None, (self._folder / "boot.log").read_text(errors="replace")
+        found = subprocess.run(["pgrep", "-P", str(self._nspawn.pid)], capture_output=True, text=True, check=False)
+        self._leader = next((int(pid) for pid in found.stdout.split() if _is_systemd(int(pid))), 0)
+        return self._leader != 0
+
+    def _is_up(self) -> bool:
+        state = self.run("systemctl is-system-running", check=False).stdout.strip()
+        return state in ("running", "degraded")
+
+    def command(self, command: str, *, user: str = "root", env: dict[str, str] | None = None,
+                cwd: str | None = None) -> list[str]:
+        home = "/root" if user == "root" else f"/home/{user}"
+        settings = {"PATH": _PATH, "LANG": "C.UTF-8", "HOME": home, "USER": user, "TERM": "dumb", **(env or {})}
+        change = f"cd {shlex.quote(cwd or home)} && "
+        inside = ["env", "-i", *(f"{name}={value}" for name, value in settings.items()), "bash", "-c", change + command]
+        if user != "root":
+            inside = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", *inside]
+        return ["nsenter", "-t", str(self._leader), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root",
+                "--", *inside]
+
+    def lay_project(self, target: str = f"/home/{USER}/classcord") -> str:
+        """Put the project's files there, as they are now, owned by USER. Returns the folder."""
+        names = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True,
+            check=True,
+        ).stdout
+        self.run(f"rm -rf {target} && mkdir -p {target}")
+        there = [name for name in names.split(b"\0") if name and os.path.lexists(ROOT / os.fsdecode(name))]
+        packed = subprocess.run(
+            ["tar", "-C", str(ROOT), "--null", "--files-from=-", "-c"], input=b"\0".join(there), capture_output=True,
+            check=True,
+        ).stdout
+        unpack = f"tar -C {target} -xf - && chown -R {USER}:{USER} {target}"
+        subprocess.run(self.command(unpack), input=packed, check=True)
+        return target
+
+    def shut_down(self) -> None:
+        """Power off, in order, as a person would."""
+        assert self._nspawn is not None
+        self.run("systemctl poweroff", check=False)
+        try:
+            self._nspawn.wait(60)
+        except subprocess.TimeoutExpired:
+            pass
+        self._kill()
+
+    def reboot(self) -> None:
+        """Power off and boot again, with what was written."""
+        self.shut_down()
+        self.boot()
+
+    def _kill(self) -> None:
+        if self._nspawn is not None and self._nspawn.poll() is None:
+            if self._leader:
+                os.kill(self._leader, signal.SIGKILL)  # PID 1 of the machine: all that runs in it goes too
+            try:
+                self._nspawn.wait(DEADLINE)
+            except subprocess.TimeoutExpired:
+                self._nspawn.kill()
+                self._nspawn.wait()
+        self._nspawn = None
+        _remove_cgroups(self._cgroups)
+
+    def close(self) -> None:
+        """End it, and forget what was written."""
+        self._kill()
+        if self._mounted:
+            subprocess.run(["umount", "--lazy", str(self.root)], check=True)
+            self._mounted = False
+        shutil.rmtree(self._folder, ignore_errors=True)
