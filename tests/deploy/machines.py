@@ -7,6 +7,7 @@ firewall or services.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import re
@@ -15,7 +16,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -29,8 +31,8 @@ USER = "etudiant"
 
 PACKAGES = (
     "ca-certificates", "dbus", "docker.io", "docker-compose", "git", "iproute2", "iptables", "iputils-ping", "less",
-    "make", "ncat", "netcat-openbsd", "nftables", "procps", "python3", "python3-venv", "sudo", "systemd",
-    "systemd-sysv", "ufw",
+    "make", "ncat", "netcat-openbsd", "nftables", "openssh-client", "openssh-server", "procps", "python3",
+    "python3-venv", "sudo", "systemd", "systemd-sysv", "ufw",
 )
 _SUITE = "bookworm"
 _NEEDED = {
@@ -54,7 +56,7 @@ set -e
 useradd --create-home --shell /bin/bash --groups sudo,docker {USER}
 echo '{USER} ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/{USER}
 systemctl enable -q lab-cgroups.service
-systemctl disable -q docker.service docker.socket containerd.service ufw.service
+systemctl disable -q docker.service docker.socket containerd.service ufw.service ssh.service
 systemctl mask -q systemd-networkd.service systemd-resolved.service systemd-timesyncd.service systemd-logind.service \
     apt-daily.timer apt-daily-upgrade.timer console-getty.service getty@.service
 rm -f /etc/fstab /etc/machine-id /etc/hostname
@@ -134,6 +136,16 @@ class Desk:
             text=True,
         )
 
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Sockets that this thread makes meanwhile belong to the desk's network, for good."""
+        with open("/proc/thread-self/ns/net") as here, open(f"/run/netns/{self.netns}") as there:
+            _enter_network(there.fileno())
+            try:
+                yield
+            finally:
+                _enter_network(here.fileno())
+
 
 def _is_systemd(pid: int) -> bool:
     """Whether the process is PID 1 of a namespace, and systemd by now."""
@@ -182,6 +194,11 @@ def _remove_folder(folder: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def _enter_network(namespace: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).setns(namespace, 0):  # os.setns came with Python 3.12
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 class Machine(Desk):
