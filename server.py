@@ -18,10 +18,12 @@ import socketserver
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from classcord import __version__, config, health, limits, logs
+from classcord import __version__, backup, config, health, limits, logs
 from classcord.accounts import Accounts
 from classcord.protocol import ProtocolError
 from classcord.registry import Registry
@@ -29,7 +31,7 @@ from classcord.store import Store, StoreError
 from classcord.texts import Texts
 from handlers.connection import ConnectionHandler, peer_address
 
-EXIT_STOPPED, EXIT_CANT_LISTEN, EXIT_USAGE, EXIT_DATABASE = 0, 1, 2, 78
+EXIT_STOPPED, EXIT_CANT_LISTEN, EXIT_FAILED, EXIT_USAGE, EXIT_DATABASE = 0, 1, 1, 2, 78
 
 THREAD_STACK = 512 * 1024
 """Bytes of stack a thread: the C JSON decoder recurses on it, protocol.MAX_DEPTH times at the most."""
@@ -257,19 +259,54 @@ def serve(settings: config.Config) -> int:
     return EXIT_STOPPED
 
 
+def _health(arguments: list[str]) -> int:
+    about = "Ask the server at --host (* is this machine) and --port whether it answers, within 3 seconds."
+    flags = config.parser("server.py health", about, ("host", "port"))
+    settings = config.load(flags.parse_args(arguments))
+    if settings.port == 0:
+        raise config.SettingError("port 0 stands for any free port; give the one that the server logged")
+    healthy, text = health.check(settings.host, settings.port)
+    print(text)
+    return 0 if healthy else 1
+
+
+def _backup(arguments: list[str]) -> int:
+    about = "Copy the database to FILE, which must not exist yet. The server may go on running."
+    return _on_database("backup", about, "the file to write; - is standard output", backup.backup, arguments)
+
+
+def _restore(arguments: list[str]) -> int:
+    about = "Put a backup in place of the database, which is kept under another name. The server must not run."
+    return _on_database("restore", about, "what `backup` wrote; - is standard input", backup.restore, arguments)
+
+
+def _on_database(
+    name: str, about: str, file: str, carry_out: Callable[[Path, str], str], arguments: list[str]
+) -> int:
+    flags = config.parser(f"server.py {name}", about, ("data",))
+    flags.add_argument("file", metavar="FILE", help=file)
+    given = flags.parse_args(arguments)
+    try:
+        print(carry_out(Path(config.load(given).data), given.file), file=sys.stderr)
+    except backup.BackupError as error:
+        return _fail(EXIT_FAILED, str(error))
+    except StoreError as error:
+        return _fail(EXIT_DATABASE, str(error))
+    return 0
+
+
+_COMMANDS = {"health": _health, "backup": _backup, "restore": _restore}
+
+
 def main(arguments: list[str]) -> int:
     """The program. Returns its exit code."""
     try:
-        if arguments[:1] == ["health"]:
-            about = "Ask the server at --host (* is this machine) and --port whether it answers, within 3 seconds."
-            flags = config.parser("server.py health", about, ("host", "port"))
-            settings = config.load(flags.parse_args(arguments[1:]))
-            if settings.port == 0:
-                raise config.SettingError("port 0 stands for any free port; give the one that the server logged")
-            healthy, text = health.check(settings.host, settings.port)
-            print(text)
-            return 0 if healthy else 1
-        about = "The ClassCord chat server. `server.py health` asks a running one whether it answers."
+        if arguments and arguments[0] in _COMMANDS:
+            return _COMMANDS[arguments[0]](arguments[1:])
+        about = (
+            "The ClassCord chat server. Other commands: `server.py health` asks a running server whether it answers,"
+            " `server.py backup FILE` copies the database, `server.py restore FILE` puts a copy back."
+        )
         parser = config.parser("server.py", about)
         parser.add_argument("--check-config", action="store_true", help="print the settings in force, and leave")
         parser.add_argument("--version", action="version", version=f"ClassCord {__version__}")

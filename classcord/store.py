@@ -22,9 +22,10 @@ from typing import NamedTuple
 from classcord import logs
 from classcord.limits import Sometimes
 
-__all__ = ["SCHEMA_VERSION", "AccountRow", "MessageRow", "Store", "StoreError"]
+__all__ = ["FILE", "SCHEMA_VERSION", "AccountRow", "MessageRow", "Store", "StoreError", "lock_folder"]
 
 FILE = "classcord.db"
+"""The database, in its folder."""
 
 
 class StoreError(Exception):
@@ -88,7 +89,7 @@ class Store:
         self._folder = Path(folder)
         self._path = self._folder / FILE
         with contextlib.ExitStack() as undo:
-            self._lock_file = _open_folder(self._folder)
+            self._lock_file = lock_folder(self._folder)
             undo.callback(os.close, self._lock_file)
             try:
                 if not self._path.exists():
@@ -212,8 +213,11 @@ class Store:
         os.close(self._lock_file)
 
 
-def _open_folder(folder: Path) -> int:
-    """Make the folder where it isn't there, and lock it: two servers on one database would both number messages."""
+def lock_folder(folder: Path) -> int:
+    """Make the folder where it isn't there, and lock it: two servers on one database would both number messages.
+
+    The file descriptor that holds the lock until it is closed. Raises StoreError.
+    """
     try:
         if not folder.is_dir():
             folder.mkdir(mode=0o700, parents=True)

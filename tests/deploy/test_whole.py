@@ -45,7 +45,7 @@ def peers(log: str) -> set[str]:
 
 def state(machine: Machine) -> dict[str, str]:
     """What the project's scripts may change on a machine. Counters and moments are left out."""
-    rules = "iptables-save | grep -v '^#' | sed 's/\\[[0-9]*:[0-9]*\\]//'; nft list ruleset | sed 's/packets.*bytes [0-9]*//'"
+    rules = r"iptables-save | sed '/^#/d; s/\[[0-9:]*\]//'; nft list ruleset | sed 's/packets [0-9]* bytes [0-9]*//'"
     return {
         "firewall": machine.run(rules).stdout,
         "sysctl": machine.run("sysctl -a 2>/dev/null | grep -E '^net.ipv4.*(forward|route_localnet)'").stdout,
@@ -77,9 +77,10 @@ def test_from_slam_to_the_container_then_to_the_unit_and_back(lab: Lab) -> None:
     assert not answers(lab.other, HOST), "another network got in"
 
     # killed, it comes back by itself
-    pid = vm.run("docker inspect -f '{{.State.Pid}}' classcord").stdout.strip()
+    first = "docker inspect -f '{{.State.Pid}}' classcord"
+    pid = vm.run(first).stdout.strip()
     vm.run(f"kill -9 {pid}")
-    until(lambda: vm.run("docker inspect -f '{{.State.Pid}}' classcord").stdout.strip() not in (pid, "0"), "a new PID 1")
+    until(lambda: vm.run(first).stdout.strip() not in (pid, "0"), "the container has another PID 1")
     wait_for_answer(slam, HOST)
     with two_who_chat(slam):
         pass
