@@ -113,9 +113,10 @@ class Desk:
     def command(self, command: str, *, user: str = "root", env: dict[str, str] | None = None,
                 cwd: str | None = None) -> list[str]:
         """The argument list that runs a line of shell there."""
-        del user, cwd
+        del user  # there is nobody else
         settings = [f"{name}={value}" for name, value in (env or {}).items()]
-        return ["nsenter", f"--net=/run/netns/{self.netns}", "env", *settings, "bash", "-c", command]
+        return ["nsenter", f"--net=/run/netns/{self.netns}", "env", *settings, "bash", "-c",
+                f"cd {shlex.quote(cwd or '/')} && {command}"]
 
     def run(self, command: str, *, check: bool = True, user: str = "root", env: dict[str, str] | None = None,
             cwd: str | None = None, input: str | None = None, timeout: float = 120) -> Done:

@@ -1,0 +1,117 @@
+"""CONTAINERS.md, followed word by word: every block of commands runs, in order, on the machine that it names."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import threading
+from typing import NamedTuple
+
+import pytest
+
+from tests.deploy.lab import Lab, wait_for_answer
+from tests.deploy.machines import USER, Desk, Machine
+from tests.support import ROOT
+
+TEXT = (ROOT / "CONTAINERS.md").read_text()
+HOME = f"/home/{USER}"
+PLACES = {"vm": "VM", "hôte": "hôte", "slam": "SLAM"}
+
+
+class Block(NamedTuple):
+    """A fenced block: its language, where it is typed, what is special about it, its line number and the commands."""
+
+    language: str
+    place: str
+    flags: frozenset[str]
+    line: int
+    commands: str
+
+
+def blocks() -> list[Block]:
+    found = []
+    for match in re.finditer(r"^```(\S+) ?(.*)\n((?:.*\n)*?)```$", TEXT, re.MULTILINE):
+        place, *flags = match[2].split() or [""]
+        line = TEXT.count("\n", 0, match.start()) + 1
+        found.append(Block(match[1], place, frozenset(flags), line, match[3]))
+    return found
+
+
+def test_every_block_says_where_it_is_typed() -> None:
+    for block in blocks():
+        assert block.language in ("sh", "powershell", "text"), f"line {block.line}"
+        before = TEXT.splitlines()[: block.line - 1]
+        if block.language == "sh" and block.place != "ailleurs":
+            said = re.findall(r"\*\*(VM|hôte|SLAM)\*\* :$", "\n".join(before), re.MULTILINE)
+            assert said[-1] == PLACES[block.place], f"line {block.line}: the text says {said[-1]}"
+        elif block.language == "sh":
+            assert "n'est pas exécuté par nos tests" in " ".join(before[-8:]), f"line {block.line}"
+
+
+def _prepare(lab: Lab) -> None:
+    """What the document takes for granted: a repository to clone, a network to pull from, keys to log in with."""
+    lab.start_engine(lab.vm)
+    project = lab.vm.lay_project("/srv/project")
+    lab.vm.run(f"chown {USER}: /srv && rm -rf {HOME}/classcord")
+    lab.vm.run(
+        f"cd {project} && git init -q -b main && git config user.email t@example.org && git config user.name t"
+        " && git add -A && git commit -qm all && git clone -q --bare . /srv/classcord.git",
+        user=USER,
+    )
+    lab.vm.run("ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519", user=USER)
+    key = lab.vm.run("cat ~/.ssh/id_ed25519.pub", user=USER).stdout
+    lab.host.run("mkdir -p .ssh && cat >.ssh/authorized_keys", user=USER, input=key)
+    lab.host.run("systemctl start ssh")
+    lab.vm.run("ssh-keyscan 192.168.56.1 >~/.ssh/known_hosts", user=USER)
+
+
+def _until_interrupted(lab: Lab, block: Block) -> None:
+    """Run it at a terminal, wait until the server answers a pupil, press Ctrl-C."""
+    command = lab.vm.command(block.commands, user=USER, cwd=f"{HOME}/classcord")
+    ours, theirs = os.openpty()
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as process:
+        os.close(theirs)
+        printed = bytearray()
+
+        def read() -> None:
+            try:
+                while data := os.read(ours, 4096):
+                    printed.extend(data)
+            except OSError:
+                pass  # the terminal's other end is closed
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        wait_for_answer(lab.vm, "127.0.0.1")
+        os.write(ours, b"\x03")
+        assert process.wait(20) == 0, printed.decode()
+        reader.join(5)
+        os.close(ours)
+    assert b"event=stopped" in printed
+
+
+def _run(desk: Desk, block: Block) -> None:
+    """Run it as a person there would: in the folder of the project, or where the shell begins (~)."""
+    cwd = HOME if "~" in block.flags else f"{HOME}/classcord"
+    if not isinstance(desk, Machine):
+        cwd = str(ROOT)  # a desk has this machine's files
+    commands = block.commands.replace("ADRESSE_DU_DEPOT", "/srv/classcord.git")
+    done = desk.run(f"set -e\n{commands}", user=USER, cwd=cwd, check=False)
+    assert done.returncode == 0, (
+        f"CONTAINERS.md line {block.line}, {block.place}:\n{commands}\nexit code {done.returncode}\n"
+        f"{done.stdout}{done.stderr}"
+    )
+
+
+@pytest.mark.lab
+def test_every_block_runs_in_order(lab: Lab) -> None:
+    _prepare(lab)
+    desks: dict[str, Desk] = {"vm": lab.vm, "hôte": lab.host, "slam": lab.slam}
+    for block in blocks():
+        if "docker" in block.flags:  # the other machine has an engine too
+            lab.host.run("systemctl enable -q --now docker")
+        if "interactif" in block.flags:
+            _until_interrupted(lab, block)
+        elif block.place in desks:
+            _run(desks[block.place], block)
