@@ -102,7 +102,8 @@ uuids() {
 }
 
 names() {
-    "$vboxmanage" list vms 2>/dev/null | sed -n 's/^\(".*"\) {.*}$/\1/p' | awk 'NR > 1 { printf ", " } { printf "%s", $0 }'
+    "$vboxmanage" list vms 2>/dev/null | sed -n 's/^\(".*"\) {.*}$/\1/p' |
+        awk 'NR > 1 { printf ", " } { printf "%s", $0 }'
 }
 
 find_vm() {

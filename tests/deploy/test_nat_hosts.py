@@ -148,6 +148,7 @@ def test_the_nat_adapter_need_not_be_the_first(host: VirtualBox) -> None:
 
 def test_a_rule_left_on_another_adapter_moves(host: VirtualBox) -> None:
     host.add("Debian", "poweroff", nat(), nat(ADDED))
+    assert host.works("status").endswith("The server will see 10.0.3.2 for every client.\n")
     host.works("apply")
     assert (host.rules(adapter=1), host.rules(adapter=2)) == ([ADDED], [])
 
