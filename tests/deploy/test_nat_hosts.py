@@ -78,11 +78,9 @@ class VirtualBox:
         return list(self.machines[vm - 1]["nics"][adapter - 1].get("rules", []))
 
 
-@pytest.fixture(params=["sh", "bash --posix"])
-def host(request: pytest.FixtureRequest, tmp_path: Path) -> VirtualBox:
-    found = VirtualBox(tmp_path)
-    found.shell = request.param.split()
-    return found
+@pytest.fixture
+def host(tmp_path: Path) -> VirtualBox:
+    return VirtualBox(tmp_path)
 
 
 def nat(*rules: str, **more: str) -> dict[str, Any]:
@@ -117,6 +115,17 @@ def test_the_state_of_a_saved_vm(host: VirtualBox) -> None:
         "virtualbox.sh: VBoxManage modifyvm failed: The machine is not mutable (state is Saved); "
         "its state is saved: start the VM, then type the same again\n"
     )
+
+
+def test_the_shell_of_a_mac_is_bash(host: VirtualBox) -> None:
+    host.shell = ["bash", "--posix"]
+    host.add("Windows")
+    host.add("Debian 12")
+    for action in ("apply", "status", "undo"):
+        assert '"Debian 12"' in host.works(action, "--vm", "Debian 12")
+    assert host.changes == ["modifyvm vm2 --natpf1 delete classcord"]
+    assert "which one" in host.fails(1, "apply")
+    assert "--help" in host.fails(2, "apply", "--vm")
 
 
 def test_twice_is_once(host: VirtualBox) -> None:
