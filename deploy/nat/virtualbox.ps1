@@ -1,0 +1,375 @@
+#Requires -Version 5.1
+# On a Windows host with VirtualBox: lets port 12345 of the host lead to the server in the VM, by a rule of
+# VirtualBox's own NAT. On a Linux or macOS host, virtualbox.sh does the same.
+# Neither Windows nor VirtualBox can run where this project is tested: this script was only parsed there, and the
+# command lines in it compared with those that virtualbox.sh gives to a stand-in for VBoxManage.
+
+# Not Write-Output: the caller's caller keeps what it outputs
+function Write-Help {
+    Write-Host @'
+Usage: virtualbox.ps1 apply|status|undo [--vm NAME] [--port N] [--address ADDRESS] [--dry-run]
+
+Run it on the host, as the user whose VMs they are, not as administrator:
+  powershell -ExecutionPolicy Bypass -File deploy\nat\virtualbox.ps1 apply
+  apply    forward a port of this host to port 12345 of the VM, now and after every restart
+  status   say whether that rule is there, and whether the server answers through it
+  undo     remove the rule
+
+  --vm NAME          the VM, by name or UUID; not needed if there is only one, or only one is running
+  --port N           port of this host (12345)
+  --address ADDRESS  IPv4 address of this host to listen on (every address)
+  --dry-run          show what apply or undo would run, and change nothing
+
+-Vm, -Port, -Address and -DryRun mean the same.
+Exit code: 0 fine, 1 not in force or failed, 2 wrong command line.
+'@
+}
+
+# --- the same in virtualbox.ps1 and windows-portproxy.ps1, so that each can be copied to the host alone --------------
+
+Set-StrictMode -Version 2.0
+$ErrorActionPreference = 'Stop'
+$PSNativeCommandUseErrorActionPreference = $false # PowerShell 7 would add its own lines to a program's failure
+$ScriptName = $MyInvocation.MyCommand.Name
+
+function Stop-Script([int] $Code, [string] $Text) {
+    [Console]::Error.WriteLine("${ScriptName}: $Text")
+    exit $Code
+}
+
+function Stop-Usage([string] $Text) {
+    Stop-Script 2 "$Text; see $ScriptName --help"
+}
+
+# The words of the command line, read here so that --dry-run and -DryRun both do, as in the scripts for Linux
+function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Switches) {
+    $found = @{ action = '' }
+    foreach ($key in $Values) { $found[$key] = '' }
+    foreach ($key in $Switches) { $found[$key] = $false }
+    $i = 0
+    while ($i -lt $Words.Count) {
+        $word = [string] $Words[$i]
+        $key = ($word -replace '-', '').ToLowerInvariant()
+        if ($word -notmatch '^-') {
+            if (@('apply', 'status', 'undo') -notcontains $key) { Stop-Usage "$word is no option and no action" }
+            if ($found['action'] -ne '') { Stop-Usage 'say one of apply, status and undo' }
+            $found['action'] = $key
+        }
+        elseif (@('help', 'h', '?') -contains $key) {
+            Write-Help
+            exit 0
+        }
+        elseif ($Switches -contains $key) {
+            $found[$key] = $true
+        }
+        elseif ($Values -contains $key) {
+            $i++
+            if ($i -lt $Words.Count) { $found[$key] = [string] $Words[$i] }
+            if ($found[$key] -eq '') { Stop-Usage "$word needs a value" }
+        }
+        else {
+            Stop-Usage "$word is no option and no action"
+        }
+        $i++
+    }
+    if ($found['action'] -eq '') { Stop-Usage 'say what to do: apply, status or undo' }
+    if ($found['port'] -eq '') { $found['port'] = '12345' }
+    if ($found['port'] -notmatch '^[1-9][0-9]{0,4}$' -or [int] $found['port'] -gt 65535) {
+        Stop-Usage "--port $($found['port']): a whole number from 1 to 65535 is needed"
+    }
+    if ($found['address'] -ne '' -and -not (Test-IPv4 $found['address'])) {
+        Stop-Usage "--address $($found['address']): an IPv4 address of this host is needed, like 10.0.108.42"
+    }
+    return $found
+}
+
+function Test-IPv4([string] $Text) {
+    return $Text -match '^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(\.|$)){4}$' -and $Text -notmatch '\.$'
+}
+
+# Run a program: its exit code, and its lines as text. The local preference is for PowerShell 5.1, which otherwise
+# takes a line on the standard error for the end of this script.
+function Invoke-Tool([string] $Program, [string[]] $Words) {
+    $ErrorActionPreference = 'Continue'
+    $lines = @(& $Program $Words 2>&1 | ForEach-Object { [string] $_ })
+    return @{ Code = $LASTEXITCODE; Lines = $lines }
+}
+
+# Run a program that changes something, or only show it
+function Invoke-Change([string] $Program, [string[]] $Words, [string] $Hint) {
+    $line = "$([IO.Path]::GetFileNameWithoutExtension($Program)) $($Words -join ' ')"
+    if ($options['dryrun']) {
+        Write-Output "would run: $line"
+        return
+    }
+    $done = Invoke-Tool $Program $Words
+    if ($done['Code'] -ne 0) {
+        $said = @($done['Lines'] | Where-Object { $_ -match '\S' }) + @('no reason given')
+        Stop-Script 1 "$line failed: $($said[0].Trim()); $Hint"
+    }
+}
+
+# Whether the ClassCord server answers there. An open port alone says nothing: a forwarding accepts before the server.
+function Test-Answer([string] $At, [int] $Port) {
+    $client = New-Object Net.Sockets.TcpClient
+    try {
+        $client.SendTimeout = 3000
+        $client.ReceiveTimeout = 3000
+        $client.Connect($At, $Port)
+        $stream = $client.GetStream()
+        $ping = [Text.Encoding]::ASCII.GetBytes('{"type":"ping"}' + "`n")
+        $stream.Write($ping, 0, $ping.Length)
+        $reader = New-Object IO.StreamReader($stream)
+        return [bool] ($reader.ReadLine() -match '"pong"')
+    }
+    catch {
+        return $false
+    }
+    finally {
+        $client.Close()
+    }
+}
+
+function Show-Answer([string] $At, [int] $Port) {
+    if (Test-Answer $At $Port) {
+        Write-Output "The server answers at $At port $Port."
+    }
+    else {
+        Write-Output "No answer at $At port $Port; in the VM, make doctor says why."
+    }
+}
+
+function Test-FirewallRule([string] $Rule) {
+    return (Invoke-Tool 'netsh' @('advfirewall', 'firewall', 'show', 'rule', "name=$Rule"))['Code'] -eq 0
+}
+
+# --- end of what is the same ------------------------------------------------------------------------------------------
+
+$Rule = 'classcord'
+$GuestPort = '12345'
+
+function Find-VBoxManage {
+    $command = Get-Command -Name 'VBoxManage' -CommandType Application -ErrorAction SilentlyContinue |
+        Select-Object -First 1
+    if ($command) { return $command.Path }
+    foreach ($folder in @($env:VBOX_MSI_INSTALL_PATH, "$env:ProgramFiles\Oracle\VirtualBox")) {
+        if ($folder) {
+            $file = Join-Path $folder 'VBoxManage.exe'
+            if (Test-Path -LiteralPath $file) { return $file }
+        }
+    }
+    Stop-Script 1 'VBoxManage is not on this machine; run this on the host, where VirtualBox is installed'
+}
+
+# The VMs in a list (vms or runningvms)
+function Get-Vms([string] $List) {
+    foreach ($line in (Invoke-Tool $vboxmanage @('list', $List))['Lines']) {
+        if ($line -match '^"(.*)" \{(.*)\}') { Write-Output @{ Name = $Matches[1]; Uuid = $Matches[2] } }
+    }
+}
+
+function Stop-NoVm {
+    Stop-Script 1 ("VirtualBox has no VM of user $env:USERNAME; run this as the user who made the VM, " +
+        'not as administrator')
+}
+
+# The name or UUID to ask VirtualBox about: it knows how to match names, whatever letters are in them
+function Find-Vm {
+    if ($options['vm'] -ne '') { return $options['vm'] }
+    $all = @(Get-Vms 'vms')
+    $running = @(Get-Vms 'runningvms')
+    if ($all.Count -eq 0) { Stop-NoVm }
+    if ($all.Count -eq 1) { return $all[0]['Uuid'] }
+    if ($running.Count -eq 1) { return $running[0]['Uuid'] }
+    $names = @($all | ForEach-Object { '"' + $_['Name'] + '"' }) -join ', '
+    Stop-Script 1 "there are several VMs; say which one with --vm: $names"
+}
+
+# What VirtualBox knows of the VM: Values by key, and Rules, its port forwardings
+function Read-Vm([string] $Vm) {
+    $info = Invoke-Tool $vboxmanage @('showvminfo', $Vm, '--machinereadable')
+    if ($info['Code'] -ne 0) {
+        $all = @(Get-Vms 'vms')
+        if ($all.Count -eq 0) { Stop-NoVm }
+        $names = @($all | ForEach-Object { '"' + $_['Name'] + '"' }) -join ', '
+        Stop-Script 1 "no VM is called ""$Vm""; there is $names"
+    }
+    $values = @{}
+    $rules = @()
+    $adapter = ''
+    foreach ($line in $info['Lines']) {
+        if ($line -match '^(natnet|nic)(\d+)=') { $adapter = $Matches[2] }
+        if ($line -match '^Forwarding\(\d+\)="(.*)"$') {
+            $parts = $Matches[1].Split(',')
+            $rules += @{
+                Adapter = $adapter; Name = $parts[0]; Protocol = $parts[1]; Address = $parts[2]; Port = $parts[3]
+                Text = $Matches[1]
+            }
+        }
+        elseif ($line -match '^([\w-]+)="(.*)"$' -and -not $values.ContainsKey($Matches[1])) {
+            $values[$Matches[1]] = $Matches[2]
+        }
+    }
+    return @{ Values = $values; Rules = $rules }
+}
+
+# The number of the first adapter of this kind, or nothing
+function Find-Adapter([string] $Kind) {
+    foreach ($number in @(1, 2, 3, 4, 5, 6, 7, 8)) {
+        if ($vm['Values']["nic$number"] -eq $Kind) { return [string] $number }
+    }
+    return ''
+}
+
+function Stop-NoNat {
+    $name = $vm['Values']['name']
+    $hangs = Find-Adapter 'natnetwork'
+    if ($hangs -ne '') {
+        $network = $vm['Values']["nat-network$hangs"]
+        Stop-Script 1 ("""$name"" hangs on a NAT network, which has its own rules: VBoxManage natnetwork modify " +
+            "--netname $network --port-forward-4 '${Rule}:tcp:[]:${port}:[ADDRESS OF THE VM]:$GuestPort'")
+    }
+    if ((Find-Adapter 'bridged') -ne '') {
+        Stop-Script 1 ("""$name"" is bridged: it has an address on the school's network, and needs no forwarding; " +
+            'give the address that hostname -I prints in the VM to the clients')
+    }
+    Stop-Script 1 ("no adapter of ""$name"" is NAT, so nothing can be forwarded to it; shut it down and type: " +
+        "VBoxManage modifyvm $($vm['Values']['UUID']) --nic1 nat")
+}
+
+# Which address the VM sees for what comes through VirtualBox's NAT: the second of its network
+function Show-Seen([string] $Adapter) {
+    $network = [string] $vm['Values']["natnet$Adapter"]
+    if ($network -eq '' -or $network -eq 'nat') { $network = "10.0.$([int] $Adapter + 1).0" }
+    $parts = @(($network -replace '/.*', '').Split('.')) + @('0', '0', '0')
+    Write-Output "The server will see $($parts[0]).$($parts[1]).$($parts[2]).$([int] $parts[3] + 2) for every client."
+}
+
+# A rule added or deleted: by the VM's own process while it runs, else in its settings
+function Set-Forwarding([string] $Adapter, [string[]] $Words) {
+    $uuid = $vm['Values']['UUID']
+    $hint = 'is the VM starting or stopping? type the same again in a moment'
+    if ($state -match 'saved$') { $hint = 'its state is saved: start the VM, then type the same again' }
+    if ($live) {
+        Invoke-Change $vboxmanage (@('controlvm', $uuid, "natpf$Adapter") + $Words) $hint
+    }
+    else {
+        Invoke-Change $vboxmanage (@('modifyvm', $uuid, "--natpf$Adapter") + $Words) $hint
+    }
+}
+
+function Remove-Ours {
+    foreach ($each in $ours) { Set-Forwarding $each['Adapter'] @('delete', $Rule) }
+}
+
+# VirtualBox accepts the connections itself, so Windows' firewall must let it. Changing that takes an administrator,
+# as whom VirtualBox should not run: so this only says what to type.
+function Show-Firewall {
+    $name = "classcord-$port"
+    $refused = @(Get-NetFirewallRule -Direction Inbound -Action Block -Enabled True -ErrorAction SilentlyContinue |
+            Where-Object { $_.DisplayName -like '*VirtualBox*' } | ForEach-Object { $_.DisplayName } |
+            Select-Object -Unique)
+    foreach ($each in $refused) {
+        Write-Output ("The firewall refuses connections to ""$each""; in a PowerShell opened as administrator: " +
+            "Remove-NetFirewallRule -DisplayName '$each'")
+    }
+    if (-not (Test-FirewallRule $name)) {
+        Write-Output ('Allow VirtualBox if Windows asks; if it never asked, in a PowerShell opened as administrator: ' +
+            "netsh advfirewall firewall add rule name=$name dir=in action=allow protocol=TCP localport=$port")
+    }
+}
+
+# In the words of apply and status: what the rule does
+function Get-Forwarding {
+    $at = 'this host'
+    if ($address -ne '') { $at = $address }
+    return "port $port of $at goes to port $GuestPort of the VM"
+}
+
+# Other rules, made by hand, that take the same port of the host
+function Get-OtherRules {
+    foreach ($each in $vm['Rules']) {
+        $overlaps = @('', '0.0.0.0', $address) -contains $each['Address'] -or $address -eq ''
+        if ($each['Name'] -ne $Rule -and $each['Protocol'] -eq 'tcp' -and $each['Port'] -eq $port -and $overlaps) {
+            Write-Output $each
+        }
+    }
+}
+
+function Invoke-Apply {
+    if ($adapter -eq '') { Stop-NoNat }
+    $wanted = "$Rule,tcp,$address,$port,,$GuestPort"
+    $others = @(Get-OtherRules)
+    if ($others.Count -gt 0) {
+        $taker = $others[0]
+        Stop-Script 1 ("the rule ""$($taker['Name'])"" of adapter $($taker['Adapter']) has port $port already; " +
+            'remove it in VirtualBox (Settings, Network, Port Forwarding), or choose another port with --port')
+    }
+    $start = """$($vm['Values']['name'])"", adapter ${adapter}:"
+    if ($ours.Count -eq 1 -and $ours[0]['Adapter'] -eq $adapter -and $ours[0]['Text'] -eq $wanted) {
+        Write-Output "$start the rule $Rule is there already; $(Get-Forwarding)."
+    }
+    else {
+        Remove-Ours
+        Set-Forwarding $adapter @($wanted)
+        if (-not $options['dryrun']) { Write-Output "$start rule $Rule set; $(Get-Forwarding)." }
+    }
+    if (-not $live) { Write-Output 'The VM is not running: the port opens when it starts.' }
+    Show-Firewall
+    Show-Seen $adapter
+}
+
+function Show-Status {
+    if ($adapter -eq '') { Stop-NoNat }
+    $start = """$($vm['Values']['name'])"" ($state), adapter"
+    if ($ours.Count -eq 0) {
+        Write-Output "$start ${adapter}: there is no rule $Rule; virtualbox.ps1 apply makes it."
+        foreach ($each in @(Get-OtherRules)) { Write-Output "Another rule has port ${port}: $($each['Text'])." }
+        exit 1
+    }
+    $address = $ours[0]['Address']
+    $port = $ours[0]['Port']
+    Write-Output "$start $($ours[0]['Adapter']): the rule $Rule is there; $(Get-Forwarding)."
+    $at = '127.0.0.1'
+    if ($address -ne '') { $at = $address }
+    if ($live) { Show-Answer $at $port }
+    else { Write-Output 'The VM is not running: the port opens when it starts.' }
+    Show-Firewall
+    Show-Seen $ours[0]['Adapter']
+}
+
+function Invoke-Undo {
+    $name = $vm['Values']['name']
+    if ($ours.Count -eq 0) {
+        Write-Output """$name"": there is no rule $Rule; nothing to do."
+    }
+    else {
+        $port = $ours[0]['Port']
+        Remove-Ours
+        if (-not $options['dryrun']) { Write-Output """$name"": rule $Rule removed." }
+    }
+    if (Test-FirewallRule "classcord-$port") {
+        Write-Output ("The firewall has its rule still; in a PowerShell opened as administrator: " +
+            "netsh advfirewall firewall delete rule name=classcord-$port")
+    }
+}
+
+try {
+    $options = Read-CommandLine $args @('vm', 'port', 'address') @('dryrun')
+    $port = $options['port']
+    $address = $options['address']
+    if ($address -eq '0.0.0.0') { $address = '' } # VirtualBox's word for every address
+    $vboxmanage = Find-VBoxManage
+    $vm = Read-Vm (Find-Vm)
+    $state = $vm['Values']['VMState']
+    $live = @('running', 'paused') -contains $state
+    $adapter = Find-Adapter 'nat'
+    $ours = @($vm['Rules'] | Where-Object { $_['Name'] -eq $Rule })
+    if ($options['action'] -eq 'apply') { Invoke-Apply }
+    elseif ($options['action'] -eq 'status') { Show-Status }
+    else { Invoke-Undo }
+}
+catch {
+    Stop-Script 1 $_.Exception.Message
+}
+exit 0

@@ -1,0 +1,281 @@
+#!/bin/sh
+# On a Linux or macOS host with VirtualBox: lets port 12345 of the host lead to the server in the VM, by a rule of
+# VirtualBox's own NAT. On a Windows host, virtualbox.ps1 does the same.
+# VirtualBox can't run where this project is tested: the tests run this script against a stand-in for VBoxManage.
+set -eu
+
+usage() {
+    cat <<'END'
+Usage: virtualbox.sh apply|status|undo [--vm NAME] [--port N] [--address ADDRESS] [--dry-run]
+
+Run it on the host, as the user whose VMs they are (without sudo).
+  apply    forward a port of this host to port 12345 of the VM, now and after every restart
+  status   say whether that rule is there, and whether the server answers through it
+  undo     remove the rule
+
+  --vm NAME          the VM, by name or UUID; not needed if there is only one, or only one is running
+  --port N           port of this host (12345)
+  --address ADDRESS  IPv4 address of this host to listen on (every address)
+  --dry-run          show what apply or undo would run, and change nothing
+
+Exit code: 0 fine, 1 not in force or failed, 2 wrong command line.
+END
+}
+
+RULE=classcord
+GUEST_PORT=12345
+
+say() {
+    printf '%s\n' "$1" # echo would change a backslash in a name
+}
+
+fail() {
+    printf 'virtualbox.sh: %s\n' "$1" >&2
+    exit "${2:-1}"
+}
+
+wrong() {
+    fail "$1; see virtualbox.sh --help" 2
+}
+
+# --- command line ---------------------------------------------------------------------------------------------------
+
+is_port() {
+    case $1 in '' | 0* | *[!0-9]* | ??????*) return 1 ;; esac
+    [ "$1" -le 65535 ]
+}
+
+is_ipv4() {
+    printf '%s\n' "$1" | awk -F. '
+        NF != 4 { exit 1 }
+        { for (i = 1; i <= 4; i++) if ($i !~ /^[0-9]+$/ || length($i) > 3 || $i > 255 || $i ~ /^0./) exit 1 }'
+}
+
+action='' vm='' port=12345 address='' dry_run=no
+while [ $# -gt 0 ]; do
+    case $1 in
+        -h | --help) usage; exit 0 ;;
+        --dry-run) dry_run=yes ;;
+        --vm | --port | --address)
+            [ $# -ge 2 ] && [ -n "$2" ] || wrong "$1 needs a value"
+            case $1 in
+                --vm) vm=$2 ;;
+                --port) port=$2 ;;
+                --address) address=$2 ;;
+            esac
+            shift
+            ;;
+        apply | status | undo)
+            [ -z "$action" ] || wrong "one of apply, status and undo, not $action and $1"
+            action=$1
+            ;;
+        *) wrong "$1 is no option and no action" ;;
+    esac
+    shift
+done
+[ -n "$action" ] || wrong "say what to do: apply, status or undo"
+is_port "$port" || wrong "--port $port: a whole number from 1 to 65535 is needed"
+if [ -n "$address" ]; then
+    is_ipv4 "$address" || wrong "--address $address: an IPv4 address of this host is needed, like 10.0.108.42"
+    [ "$address" != 0.0.0.0 ] || address='' # VirtualBox's word for every address
+fi
+
+# --- VirtualBox -----------------------------------------------------------------------------------------------------
+
+vboxmanage=''
+for candidate in VBoxManage vboxmanage /usr/local/bin/VBoxManage \
+    /Applications/VirtualBox.app/Contents/MacOS/VBoxManage /usr/lib/virtualbox/VBoxManage; do
+    if vboxmanage=$(command -v "$candidate"); then
+        break
+    fi
+done
+[ -n "$vboxmanage" ] || fail "VBoxManage is not on this machine; run this on the host, where VirtualBox is installed"
+
+# The one line of VBoxManage's complaint that says what is wrong
+complaint() {
+    printf '%s\n' "$1" | sed -n 's/^VBoxManage[^:]*: error: //p' | head -n 1
+}
+
+# VMs in the list (vms or runningvms): their UUIDs, or their quoted names
+uuids() {
+    "$vboxmanage" list "$1" 2>/dev/null | sed -n 's/^".*" {\(.*\)}$/\1/p'
+}
+
+names() {
+    "$vboxmanage" list vms 2>/dev/null | sed -n 's/^\(".*"\) {.*}$/\1/p' |
+        awk 'NR > 1 { printf ", " } { printf "%s", $0 }'
+}
+
+find_vm() {
+    found=$(uuids vms)
+    [ -n "$found" ] || fail "VirtualBox has no VM of user $(id -un); run this as the user who made the VM, without sudo"
+    case $found in
+        *"
+"*)
+            found=$(uuids runningvms)
+            case $found in
+                '' | *"
+"*) fail "there are several VMs; say which one with --vm: $(names)" ;;
+            esac
+            ;;
+    esac
+    vm=$found
+}
+
+value() {
+    printf '%s\n' "$info" | sed -n "s/^$1=\"\(.*\)\"\$/\1/p" | head -n 1
+}
+
+[ -n "$vm" ] || find_vm
+if ! info=$("$vboxmanage" showvminfo "$vm" --machinereadable 2>&1); then
+    known=$(names)
+    [ -n "$known" ] || fail "VirtualBox has no VM of user $(id -un); run this as the user who made the VM, without sudo"
+    fail "no VM is called \"$vm\"; there is $known"
+fi
+uuid=$(value UUID)
+name=$(value name)
+state=$(value VMState)
+adapter=$(printf '%s\n' "$info" | sed -n 's/^nic\([0-9]*\)="nat"$/\1/p' | head -n 1)
+
+# Every port forwarding of the VM: adapter,name,protocol,host address,host port,VM address,VM port
+rules=$(printf '%s\n' "$info" | awk -F'"' '
+    /^(natnet|nic)[0-9]+=/ { adapter = $1; gsub(/[^0-9]/, "", adapter) }
+    /^Forwarding\([0-9]+\)=/ { print adapter "," $2 }')
+ours=$(printf '%s\n' "$rules" | awk -F, -v rule="$RULE" '$2 == rule')
+
+# Which address the VM sees for what comes through VirtualBox's NAT: the second of its network
+seen() {
+    network=$(value "natnet$adapter")
+    if [ "$network" = nat ] || [ -z "$network" ]; then
+        network=10.0.$((adapter + 1)).0
+    fi
+    gateway=$(printf '%s\n' "${network%/*}" | awk -F. '{ printf "%d.%d.%d.%d", $1, $2, $3, $4 + 2 }')
+    say "The server will see $gateway for every client."
+}
+
+# What to do about a VM none of whose adapters is NAT
+no_nat() {
+    case $info in
+        *'="natnetwork"'*)
+            network=$(value 'nat-network[0-9]*')
+            fail "\"$name\" hangs on a NAT network, which has its own rules: VBoxManage natnetwork modify --netname \
+${network:-NAME} --port-forward-4 '$RULE:tcp:[]:$port:[ADDRESS OF THE VM]:$GUEST_PORT'"
+            ;;
+        *'="bridged"'*)
+            fail "\"$name\" is bridged: it has an address on the school's network, and needs no forwarding; \
+give the address that hostname -I prints in the VM to the clients"
+            ;;
+    esac
+    fail "no adapter of \"$name\" is NAT, so nothing can be forwarded to it; shut it down and type: \
+VBoxManage modifyvm $uuid --nic1 nat"
+}
+
+# change add RULE-TEXT | change delete ADAPTER: by the VM's own process while it runs, else in its settings
+change() {
+    on=$adapter
+    words=$2
+    if [ "$1" = delete ]; then
+        on=$2
+        words="delete $RULE"
+    fi
+    hint="is the VM starting or stopping? type the same again in a moment"
+    case $state in
+        running | paused) set -- controlvm "$uuid" "natpf$on" ;;
+        *) set -- modifyvm "$uuid" "--natpf$on" ;;
+    esac
+    case $state in saved | aborted-saved) hint="its state is saved: start the VM, then type the same again" ;; esac
+    # shellcheck disable=SC2086 # "delete classcord" is two words, a rule has no space
+    set -- "$@" $words
+    if [ "$dry_run" = yes ]; then
+        say "would run: VBoxManage $*"
+    elif ! output=$("$vboxmanage" "$@" 2>&1); then
+        fail "VBoxManage $1 failed: $(complaint "$output"); $hint"
+    fi
+}
+
+remove_ours() {
+    for on in $(printf '%s\n' "$ours" | cut -d, -f1); do
+        change delete "$on"
+    done
+}
+
+# In the words of apply and status: what the rule does
+forwarding() {
+    say "port $port of ${address:-this host} goes to port $GUEST_PORT of the VM"
+}
+
+# --- apply, status, undo --------------------------------------------------------------------------------------------
+
+# Another rule, made by hand, that takes the same port of the host
+other_rule() {
+    printf '%s\n' "$rules" | awk -F, -v rule="$RULE" -v port="$port" -v address="$address" '
+        $2 != rule && $3 == "tcp" && $5 == port && ($4 == "" || $4 == "0.0.0.0" || address == "" || $4 == address)' |
+        head -n 1
+}
+
+apply() {
+    [ -n "$adapter" ] || no_nat
+    wanted="$RULE,tcp,$address,$port,,$GUEST_PORT"
+    other=$(other_rule)
+    if [ -n "$other" ]; then
+        other_adapter=${other%%,*}
+        other_name=${other#*,}
+        other_name=${other_name%%,*}
+        fail "the rule \"$other_name\" of adapter $other_adapter has port $port already; remove it in VirtualBox \
+(Settings, Network, Port Forwarding), or choose another port with --port"
+    fi
+    if [ "$ours" = "$adapter,$wanted" ]; then
+        say "\"$name\", adapter $adapter: the rule $RULE is there already; $(forwarding)."
+    else
+        remove_ours
+        change add "$wanted"
+        [ "$dry_run" = yes ] || say "\"$name\", adapter $adapter: rule $RULE set; $(forwarding)."
+    fi
+    case $state in running | paused) ;; *) say "The VM is not running: the port opens when it starts." ;; esac
+    seen
+}
+
+check_answer() {
+    at=${address:-127.0.0.1}
+    if ! command -v nc >/dev/null; then
+        say "No netcat is here, so it was not tried whether the server answers."
+        return
+    fi
+    # VirtualBox accepts connections even if nobody listens in the VM: only an answer tells
+    answer=$(printf '{"type":"ping"}\n' | nc -w 2 "$at" "$port" 2>/dev/null | head -n 1) || answer=''
+    case $answer in
+        *'"pong"'*) say "The server answers at $at port $port." ;;
+        *) say "No answer at $at port $port; in the VM, make doctor says why." ;;
+    esac
+}
+
+status() {
+    [ -n "$adapter" ] || no_nat
+    if [ -z "$ours" ]; then
+        say "\"$name\" ($state), adapter $adapter: there is no rule $RULE; virtualbox.sh apply makes it."
+        other=$(other_rule)
+        [ -z "$other" ] || say "Another rule has port $port: ${other#*,}."
+        exit 1
+    fi
+    on=$(printf '%s\n' "$ours" | head -n 1 | cut -d, -f1)
+    address=$(printf '%s\n' "$ours" | head -n 1 | cut -d, -f4)
+    port=$(printf '%s\n' "$ours" | head -n 1 | cut -d, -f5)
+    say "\"$name\" ($state), adapter $on: the rule $RULE is there; $(forwarding)."
+    case $state in
+        running) check_answer ;;
+        *) say "The VM is not running: the port opens when it starts." ;;
+    esac
+    adapter=$on
+    seen
+}
+
+undo() {
+    if [ -z "$ours" ]; then
+        say "\"$name\": there is no rule $RULE; nothing to do."
+        return
+    fi
+    remove_ours
+    [ "$dry_run" = yes ] || say "\"$name\": rule $RULE removed."
+}
+
+"$action"

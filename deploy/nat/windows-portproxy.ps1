@@ -1,0 +1,355 @@
+#Requires -Version 5.1
+# On a Windows host with Hyper-V, WSL 2 or VMware: lets port 12345 of the host lead to the server in the VM, by
+# Windows' own port proxy, and opens the port in Windows' firewall. With VirtualBox, take virtualbox.ps1.
+# Windows can't run where this project is tested: this script was only parsed there, and the command lines in it
+# compared with those of the documentation.
+
+# Not Write-Output: the caller's caller keeps what it outputs
+function Write-Help {
+    Write-Host @'
+Usage: windows-portproxy.ps1 apply (--vm ADDRESS | --wsl [--persist]) [--port N] [--address ADDRESS] [--dry-run]
+       windows-portproxy.ps1 status [--wsl] [--port N]
+       windows-portproxy.ps1 undo [--port N] [--dry-run]
+
+Run it on the host, in a PowerShell opened as administrator:
+  powershell -ExecutionPolicy Bypass -File deploy\nat\windows-portproxy.ps1 apply --vm 192.168.56.10
+  apply    forward a port of this host to port 12345 of the VM, and open it in the firewall
+  status   say whether that is in force, and whether the server answers through it
+  undo     remove all that apply made
+
+  --vm ADDRESS       IPv4 address of the VM (in the VM: hostname -I)
+  --wsl              the VM is WSL 2: its address is looked up
+  --persist          look it up again at every logon, for WSL 2 gets another address when Windows restarts
+  --port N           port of this host (12345)
+  --address ADDRESS  IPv4 address of this host to listen on (every address)
+  --dry-run          show what apply or undo would run, and change nothing
+
+-Vm, -Wsl, -Persist, -Port, -Address and -DryRun mean the same.
+Exit code: 0 fine, 1 not in force or failed, 2 wrong command line.
+'@
+}
+
+# --- the same in virtualbox.ps1 and windows-portproxy.ps1, so that each can be copied to the host alone --------------
+
+Set-StrictMode -Version 2.0
+$ErrorActionPreference = 'Stop'
+$PSNativeCommandUseErrorActionPreference = $false # PowerShell 7 would add its own lines to a program's failure
+$ScriptName = $MyInvocation.MyCommand.Name
+
+function Stop-Script([int] $Code, [string] $Text) {
+    [Console]::Error.WriteLine("${ScriptName}: $Text")
+    exit $Code
+}
+
+function Stop-Usage([string] $Text) {
+    Stop-Script 2 "$Text; see $ScriptName --help"
+}
+
+# The words of the command line, read here so that --dry-run and -DryRun both do, as in the scripts for Linux
+function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Switches) {
+    $found = @{ action = '' }
+    foreach ($key in $Values) { $found[$key] = '' }
+    foreach ($key in $Switches) { $found[$key] = $false }
+    $i = 0
+    while ($i -lt $Words.Count) {
+        $word = [string] $Words[$i]
+        $key = ($word -replace '-', '').ToLowerInvariant()
+        if ($word -notmatch '^-') {
+            if (@('apply', 'status', 'undo') -notcontains $key) { Stop-Usage "$word is no option and no action" }
+            if ($found['action'] -ne '') { Stop-Usage 'say one of apply, status and undo' }
+            $found['action'] = $key
+        }
+        elseif (@('help', 'h', '?') -contains $key) {
+            Write-Help
+            exit 0
+        }
+        elseif ($Switches -contains $key) {
+            $found[$key] = $true
+        }
+        elseif ($Values -contains $key) {
+            $i++
+            if ($i -lt $Words.Count) { $found[$key] = [string] $Words[$i] }
+            if ($found[$key] -eq '') { Stop-Usage "$word needs a value" }
+        }
+        else {
+            Stop-Usage "$word is no option and no action"
+        }
+        $i++
+    }
+    if ($found['action'] -eq '') { Stop-Usage 'say what to do: apply, status or undo' }
+    if ($found['port'] -eq '') { $found['port'] = '12345' }
+    if ($found['port'] -notmatch '^[1-9][0-9]{0,4}$' -or [int] $found['port'] -gt 65535) {
+        Stop-Usage "--port $($found['port']): a whole number from 1 to 65535 is needed"
+    }
+    if ($found['address'] -ne '' -and -not (Test-IPv4 $found['address'])) {
+        Stop-Usage "--address $($found['address']): an IPv4 address of this host is needed, like 10.0.108.42"
+    }
+    return $found
+}
+
+function Test-IPv4([string] $Text) {
+    return $Text -match '^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(\.|$)){4}$' -and $Text -notmatch '\.$'
+}
+
+# Run a program: its exit code, and its lines as text. The local preference is for PowerShell 5.1, which otherwise
+# takes a line on the standard error for the end of this script.
+function Invoke-Tool([string] $Program, [string[]] $Words) {
+    $ErrorActionPreference = 'Continue'
+    $lines = @(& $Program $Words 2>&1 | ForEach-Object { [string] $_ })
+    return @{ Code = $LASTEXITCODE; Lines = $lines }
+}
+
+# Run a program that changes something, or only show it
+function Invoke-Change([string] $Program, [string[]] $Words, [string] $Hint) {
+    $line = "$([IO.Path]::GetFileNameWithoutExtension($Program)) $($Words -join ' ')"
+    if ($options['dryrun']) {
+        Write-Output "would run: $line"
+        return
+    }
+    $done = Invoke-Tool $Program $Words
+    if ($done['Code'] -ne 0) {
+        $said = @($done['Lines'] | Where-Object { $_ -match '\S' }) + @('no reason given')
+        Stop-Script 1 "$line failed: $($said[0].Trim()); $Hint"
+    }
+}
+
+# Whether the ClassCord server answers there. An open port alone says nothing: a forwarding accepts before the server.
+function Test-Answer([string] $At, [int] $Port) {
+    $client = New-Object Net.Sockets.TcpClient
+    try {
+        $client.SendTimeout = 3000
+        $client.ReceiveTimeout = 3000
+        $client.Connect($At, $Port)
+        $stream = $client.GetStream()
+        $ping = [Text.Encoding]::ASCII.GetBytes('{"type":"ping"}' + "`n")
+        $stream.Write($ping, 0, $ping.Length)
+        $reader = New-Object IO.StreamReader($stream)
+        return [bool] ($reader.ReadLine() -match '"pong"')
+    }
+    catch {
+        return $false
+    }
+    finally {
+        $client.Close()
+    }
+}
+
+function Show-Answer([string] $At, [int] $Port) {
+    if (Test-Answer $At $Port) {
+        Write-Output "The server answers at $At port $Port."
+    }
+    else {
+        Write-Output "No answer at $At port $Port; in the VM, make doctor says why."
+    }
+}
+
+function Test-FirewallRule([string] $Rule) {
+    return (Invoke-Tool 'netsh' @('advfirewall', 'firewall', 'show', 'rule', "name=$Rule"))['Code'] -eq 0
+}
+
+# --- end of what is the same ------------------------------------------------------------------------------------------
+
+$GuestPort = '12345'
+
+function Assert-Administrator {
+    if ($options['dryrun']) { return }
+    $me = [Security.Principal.WindowsPrincipal] [Security.Principal.WindowsIdentity]::GetCurrent()
+    if (-not $me.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)) {
+        Stop-Script 1 ('this needs an administrator: in the Start menu type powershell, right click, ' +
+            'Run as administrator, and type the same there; status and --dry-run work without')
+    }
+}
+
+function Find-WslAddress {
+    $hint = 'in your own PowerShell type wsl hostname -I, and give that address with --vm'
+    if (-not (Get-Command -Name 'wsl.exe' -CommandType Application -ErrorAction SilentlyContinue)) {
+        Stop-Script 1 "WSL is not on this machine; give the VM's address with --vm"
+    }
+    $done = Invoke-Tool 'wsl.exe' @('hostname', '-I')
+    foreach ($word in ($done['Lines'] -join ' ').Split(' ')) {
+        if ($done['Code'] -eq 0 -and (Test-IPv4 $word)) { return $word }
+    }
+    Stop-Script 1 "WSL gives no address to $env:USERNAME; $hint"
+}
+
+# The VM's address, from --vm or --wsl
+function Find-Target {
+    $target = $options['vm']
+    if ($options['wsl']) { $target = Find-WslAddress }
+    $own = @(Get-NetIPAddress -AddressFamily IPv4 | ForEach-Object { $_.IPAddress })
+    if ($own -contains $target) {
+        Stop-Script 1 ("$target is an address of this host itself; if WSL's network is mirrored, nothing need be " +
+            'forwarded: see CONTAINERS.md')
+    }
+    return $target
+}
+
+# The port proxies that listen on our port, whatever language Windows speaks: two addresses, each with a port
+function Get-Proxies {
+    $shown = Invoke-Tool 'netsh' @('interface', 'portproxy', 'show', 'v4tov4')
+    foreach ($line in $shown['Lines']) {
+        if ($line -match '^\s*(\S+)\s+(\d+)\s+(\S+)\s+(\d+)\s*$' -and $Matches[2] -eq $port) {
+            Write-Output @{ Listen = $Matches[1]; Target = $Matches[3]; TargetPort = $Matches[4] }
+        }
+    }
+}
+
+function Remove-Proxy([string] $Listen) {
+    Invoke-Change 'netsh' @(
+        'interface', 'portproxy', 'delete', 'v4tov4', "listenaddress=$Listen", "listenport=$port"
+    ) 'netsh interface portproxy show v4tov4 lists what there is'
+}
+
+# Which address the VM sees: that which this host has towards it. Connecting a UDP socket sends nothing.
+function Show-Seen([string] $Target) {
+    $probe = New-Object Net.Sockets.UdpClient
+    try {
+        $probe.Connect($Target, 9)
+        $seen = $probe.Client.LocalEndPoint.Address.ToString()
+    }
+    catch {
+        # there is no way to the VM now
+        $seen = "this host's own address on the VM's network"
+    }
+    finally {
+        $probe.Close()
+    }
+    Write-Output "The server will see $seen for every client."
+}
+
+function Install-Refresh {
+    $user = [Security.Principal.WindowsIdentity]::GetCurrent().Name
+    $words = "-NoProfile -ExecutionPolicy Bypass -WindowStyle Hidden -File ""$PSCommandPath"" apply --wsl --port $port"
+    if ($options['address'] -ne '') { $words += " --address $($options['address'])" }
+    if ($options['dryrun']) {
+        Write-Output "would make the scheduled task ${task}, at each logon of ${user}: powershell.exe $words"
+        return
+    }
+    $action = New-ScheduledTaskAction -Execute 'powershell.exe' -Argument $words
+    $trigger = New-ScheduledTaskTrigger -AtLogOn -User $user
+    $principal = New-ScheduledTaskPrincipal -UserId $user -LogonType Interactive -RunLevel Highest
+    $settings = New-ScheduledTaskSettingsSet -AllowStartIfOnBatteries -DontStopIfGoingOnBatteries
+    $null = Register-ScheduledTask -TaskName $task -Action $action -Trigger $trigger -Principal $principal `
+        -Settings $settings -Force
+    Write-Output ("At each logon of $user the address is looked up again (scheduled task $task); " +
+        'leave this script where it is.')
+}
+
+function Test-Refresh {
+    return [bool] (Get-ScheduledTask -TaskName $task -ErrorAction SilentlyContinue)
+}
+
+function Invoke-Apply {
+    if (($options['vm'] -ne '') -eq $options['wsl']) { Stop-Usage 'say where the server is: --vm ADDRESS, or --wsl' }
+    if ($options['vm'] -ne '' -and -not (Test-IPv4 $options['vm'])) {
+        Stop-Usage "--vm $($options['vm']): the IPv4 address of the VM is needed, like 192.168.56.10"
+    }
+    if ($options['persist'] -and -not $options['wsl']) {
+        Stop-Usage '--persist goes with --wsl: what leads to a fixed address outlives a restart by itself'
+    }
+    Assert-Administrator
+    $target = Find-Target
+    $listen = '0.0.0.0'
+    if ($options['address'] -ne '') { $listen = $options['address'] }
+    if ((Get-Service -Name 'iphlpsvc').Status -ne 'Running') {
+        Invoke-Change 'net' @('start', 'iphlpsvc') 'if it is disabled: Set-Service iphlpsvc -StartupType Automatic'
+    }
+    $there = $false
+    foreach ($each in @(Get-Proxies)) {
+        if ($each['Listen'] -eq $listen -and $each['Target'] -eq $target -and $each['TargetPort'] -eq $GuestPort) {
+            $there = $true
+        }
+        else {
+            Remove-Proxy $each['Listen']
+        }
+    }
+    if (-not $there) {
+        Invoke-Change 'netsh' @(
+            'interface', 'portproxy', 'add', 'v4tov4', "listenaddress=$listen", "listenport=$port",
+            "connectaddress=$target", "connectport=$GuestPort"
+        ) 'is this PowerShell one of an administrator?'
+    }
+    if (-not (Test-FirewallRule $firewall)) {
+        Invoke-Change 'netsh' @(
+            'advfirewall', 'firewall', 'add', 'rule', "name=$firewall", 'dir=in', 'action=allow', 'protocol=TCP',
+            "localport=$port"
+        ) 'is another firewall in charge of this machine?'
+    }
+    if ($options['persist']) { Install-Refresh }
+    if (-not $options['dryrun']) {
+        Write-Output "Port $port of this host (listening on $listen) goes to port $GuestPort of $target."
+        if ($options['wsl'] -and -not (Test-Refresh)) {
+            Write-Output "WSL's address changes when Windows restarts: type the same again then, or now with --persist."
+        }
+    }
+    Show-Seen $target
+}
+
+function Show-Status {
+    $proxies = @(Get-Proxies)
+    if ($proxies.Count -eq 0) {
+        Write-Output "Nothing forwards port $port of this host; windows-portproxy.ps1 apply does."
+        exit 1
+    }
+    $code = 0
+    foreach ($each in $proxies) {
+        $to = "port $($each['TargetPort']) of $($each['Target'])"
+        Write-Output "Port $port of this host (listening on $($each['Listen'])) goes to $to."
+    }
+    if ((Get-Service -Name 'iphlpsvc').Status -ne 'Running') {
+        Write-Output 'The service that forwards is not running; as administrator: Start-Service iphlpsvc'
+        $code = 1
+    }
+    if (-not (Test-FirewallRule $firewall)) {
+        Write-Output "The firewall has no rule $firewall; windows-portproxy.ps1 apply makes it."
+        $code = 1
+    }
+    if (Test-Refresh) { Write-Output "WSL's address is looked up at each logon (scheduled task $task)." }
+    if ($options['wsl']) {
+        $target = Find-WslAddress
+        if ($target -ne $proxies[0]['Target']) {
+            Write-Output "WSL's address is $target now; windows-portproxy.ps1 apply --wsl takes it over."
+            $code = 1
+        }
+    }
+    $at = $proxies[0]['Listen']
+    if (@('*', '0.0.0.0') -contains $at) { $at = '127.0.0.1' }
+    Show-Answer $at $port
+    Show-Seen $proxies[0]['Target']
+    exit $code
+}
+
+function Invoke-Undo {
+    Assert-Administrator
+    $proxies = @(Get-Proxies)
+    $open = Test-FirewallRule $firewall
+    $refresh = Test-Refresh
+    if ($proxies.Count -eq 0 -and -not $open -and -not $refresh) {
+        Write-Output "Nothing forwards port $port of this host; nothing to do."
+        return
+    }
+    foreach ($each in $proxies) { Remove-Proxy $each['Listen'] }
+    if ($open) {
+        Invoke-Change 'netsh' @('advfirewall', 'firewall', 'delete', 'rule', "name=$firewall") (
+            'netsh advfirewall firewall show rule name=all lists what there is')
+    }
+    if ($refresh) {
+        if ($options['dryrun']) { Write-Output "would remove the scheduled task $task" }
+        else { Unregister-ScheduledTask -TaskName $task -Confirm:$false }
+    }
+    if (-not $options['dryrun']) { Write-Output "Port $port of this host is not forwarded any more." }
+}
+
+try {
+    $options = Read-CommandLine $args @('vm', 'port', 'address') @('wsl', 'persist', 'dryrun')
+    $port = $options['port']
+    $firewall = "classcord-$port"
+    $task = "classcord-portproxy-$port"
+    if ($options['action'] -eq 'apply') { Invoke-Apply }
+    elseif ($options['action'] -eq 'status') { Show-Status }
+    else { Invoke-Undo }
+}
+catch {
+    Stop-Script 1 $_.Exception.Message
+}
+exit 0

@@ -1,0 +1,307 @@
+"""deploy/nat/virtualbox.sh, against a stand-in for VBoxManage: what it asks of it, and what it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import ROOT, Server
+
+SCRIPT = ROOT / "deploy" / "nat" / "virtualbox.sh"
+STANDIN = Path(__file__).with_name("standin_vboxmanage.py")
+UUID = "00000000-0000-4000-8000-00000000000"
+SEEN = "The server will see 10.0.2.2 for every client.\n"
+ADDED = "classcord,tcp,,12345,,12345"
+
+Done = subprocess.CompletedProcess[str]
+
+
+class VirtualBox:
+    """A host with these VMs. `changes` are the commands that changed something, as they were typed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.machines: list[dict[str, Any]] = []
+        self.shell = ["sh"]
+        (folder / "bin").mkdir()
+        wrapper = folder / "bin" / "VBoxManage"
+        wrapper.write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -S {shlex.quote(str(STANDIN))} \"$@\"\n")
+        wrapper.chmod(0o755)
+
+    def add(self, name: str = "Debian", state: str = "poweroff", *nics: dict[str, Any], **more: Any) -> None:
+        uuid = UUID + str(len(self.machines) + 1)
+        self.machines.append(
+            {"name": name, "uuid": uuid, "state": state, "nics": list(nics) or [{"kind": "nat"}], **more}
+        )
+
+    def run(self, *words: str) -> Done:
+        (self.folder / "changes").write_text("")
+        (self.folder / "machines.json").write_text(json.dumps(self.machines))
+        path = f"{self.folder / 'bin'}:/usr/bin:/bin"
+        done = subprocess.run(
+            [*self.shell, str(SCRIPT), *words], capture_output=True, text=True, timeout=60,
+            env={**os.environ, "PATH": path, "VBOX_STANDIN": str(self.folder)},
+        )
+        self.machines = json.loads((self.folder / "machines.json").read_text())
+        assert "line " not in done.stderr, f"the shell complained: {done.stderr}"
+        return done
+
+    def fails(self, code: int, *words: str) -> str:
+        """The one line of a run that fails with this exit code and changes nothing."""
+        before = self.machines
+        done = self.run(*words)
+        assert (done.returncode, done.stdout) == (code, ""), done
+        assert done.stderr.startswith("virtualbox.sh: ")
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert self.machines == before
+        return done.stderr
+
+    def works(self, *words: str) -> str:
+        done = self.run(*words)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        return done.stdout
+
+    @property
+    def changes(self) -> list[str]:
+        return (self.folder / "changes").read_text().replace(UUID, "vm").splitlines()
+
+    def rules(self, vm: int = 1, adapter: int = 1) -> list[str]:
+        return list(self.machines[vm - 1]["nics"][adapter - 1].get("rules", []))
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> VirtualBox:
+    return VirtualBox(tmp_path)
+
+
+def nat(*rules: str, **more: str) -> dict[str, Any]:
+    return {"kind": "nat", "rules": list(rules), **more}
+
+
+def test_a_stopped_vm_gets_the_rule_in_its_settings(host: VirtualBox) -> None:
+    host.add()
+    assert host.works("apply") == (
+        '"Debian", adapter 1: rule classcord set; port 12345 of this host goes to port 12345 of the VM.\n'
+        "The VM is not running: the port opens when it starts.\n" + SEEN
+    )
+    assert host.changes == [f"modifyvm vm1 --natpf1 {ADDED}"]
+    assert host.rules() == [ADDED]
+
+
+@pytest.mark.parametrize("state", ["running", "paused"])
+def test_a_running_vm_gets_the_rule_at_once(host: VirtualBox, state: str) -> None:
+    host.add("Debian", state)
+    assert host.works("apply") == (
+        '"Debian", adapter 1: rule classcord set; port 12345 of this host goes to port 12345 of the VM.\n' + SEEN
+    )
+    assert host.changes == [f"controlvm vm1 natpf1 {ADDED}"]
+
+
+def test_the_state_of_a_saved_vm(host: VirtualBox) -> None:
+    host.add("Debian", "saved")
+    host.works("apply")
+    assert host.changes == [f"modifyvm vm1 --natpf1 {ADDED}"]
+    host.machines[0].update(strict=True, nics=[nat()])
+    assert host.fails(1, "apply") == (
+        "virtualbox.sh: VBoxManage modifyvm failed: The machine is not mutable (state is Saved); "
+        "its state is saved: start the VM, then type the same again\n"
+    )
+
+
+def test_the_shell_of_a_mac_is_bash(host: VirtualBox) -> None:
+    host.shell = ["bash", "--posix"]
+    host.add("Windows")
+    host.add("Debian 12")
+    for action in ("apply", "status", "undo"):
+        assert '"Debian 12"' in host.works(action, "--vm", "Debian 12")
+    assert host.changes == ["modifyvm vm2 --natpf1 delete classcord"]
+    assert "which one" in host.fails(1, "apply")
+    assert "--help" in host.fails(2, "apply", "--vm")
+
+
+def test_twice_is_once(host: VirtualBox) -> None:
+    host.add("Debian", "running", nat(ADDED, "ssh,tcp,,2222,,22"))
+    assert "is there already" in host.works("apply")
+    assert host.changes == []
+
+
+def test_a_rule_that_says_otherwise_is_replaced(host: VirtualBox) -> None:
+    host.add("Debian", "running", nat("ssh,tcp,,2222,,22", ADDED))
+    printed = host.works("apply", "--port", "2000", "--address", "10.0.108.42")
+    assert "port 2000 of 10.0.108.42 goes to port 12345 of the VM" in printed
+    assert host.changes == [
+        "controlvm vm1 natpf1 delete classcord", "controlvm vm1 natpf1 classcord,tcp,10.0.108.42,2000,,12345",
+    ]
+    assert host.rules() == ["ssh,tcp,,2222,,22", "classcord,tcp,10.0.108.42,2000,,12345"]
+    host.works("apply", "--address", "0.0.0.0")
+    assert host.rules() == ["ssh,tcp,,2222,,22", ADDED]
+
+
+def test_the_nat_adapter_need_not_be_the_first(host: VirtualBox) -> None:
+    host.add("Debian", "running", {"kind": "hostonly"}, nat())
+    assert host.works("apply").endswith("The server will see 10.0.3.2 for every client.\n")
+    assert host.changes == [f"controlvm vm1 natpf2 {ADDED}"]
+    assert "adapter 2: the rule classcord is there" in host.works("status")
+    host.works("undo")
+    assert host.changes == ["controlvm vm1 natpf2 delete classcord"]
+
+
+def test_a_rule_left_on_another_adapter_moves(host: VirtualBox) -> None:
+    host.add("Debian", "poweroff", nat(), nat(ADDED))
+    assert host.works("status").endswith("The server will see 10.0.3.2 for every client.\n")
+    host.works("apply")
+    assert (host.rules(adapter=1), host.rules(adapter=2)) == ([ADDED], [])
+
+
+@pytest.mark.parametrize(("net", "gateway"), [("192.168.100.0/24", "192.168.100.2"), ("192.168/16", "192.168.0.2")])
+def test_a_nat_network_of_ones_own_choice_changes_the_address_seen(host: VirtualBox, net: str, gateway: str) -> None:
+    host.add("Debian", "poweroff", nat(net=net))
+    assert host.works("apply").endswith(f"The server will see {gateway} for every client.\n")
+
+
+@pytest.mark.parametrize(("nic", "hint"), [
+    ({"kind": "bridged"}, "is bridged: it has an address on the school's network, and needs no forwarding"),
+    ({"kind": "hostonly"}, "VBoxManage modifyvm vm1 --nic1 nat"),
+    ({"kind": "natnetwork", "net": "Classe"}, "VBoxManage natnetwork modify --netname Classe --port-forward-4 "
+        "'classcord:tcp:[]:12345:[ADDRESS OF THE VM]:12345'"),
+])
+def test_an_adapter_that_is_not_nat(host: VirtualBox, nic: dict[str, str], hint: str) -> None:
+    host.add("Debian", "running", nic)
+    for action in ("apply", "status"):
+        assert hint in host.fails(1, action).replace(UUID, "vm")
+    assert "nothing to do" in host.works("undo")
+
+
+def test_the_only_running_vm_is_meant(host: VirtualBox) -> None:
+    host.add("Windows")
+    host.add("Debian 12", "running")
+    host.works("apply")
+    assert (host.rules(1), host.rules(2)) == ([], [ADDED])
+
+
+@pytest.mark.parametrize("state", ["poweroff", "running"])
+def test_which_of_several_vms_must_be_said(host: VirtualBox, state: str) -> None:
+    host.add("Windows", state)
+    host.add("Debian 12", state)
+    said = host.fails(1, "apply")
+    assert said == 'virtualbox.sh: there are several VMs; say which one with --vm: "Windows", "Debian 12"\n'
+    host.works("apply", "--vm", "Debian 12")
+    assert (host.rules(1), host.rules(2)) == ([], [ADDED])
+    assert 'no VM is called "Debian"; there is "Windows", "Debian 12"' in host.fails(1, "apply", "--vm", "Debian")
+
+
+@pytest.mark.parametrize("name", ["Serveur d'été", "a \"b\" {c}", "x; touch y", "$(id) `id`", "-v", "*", "50 % \\n"])
+def test_names_with_all_sorts_of_characters(host: VirtualBox, name: str) -> None:
+    host.add("other")
+    host.add(name)
+    assert f'"{name}", adapter 1: rule classcord set' in host.works("apply", "--vm", name)
+    assert f'"{name}": rule classcord removed' in host.works("undo", "--vm", UUID + "2")
+    assert f'"{name}"' in host.fails(1, "apply")
+
+
+def test_no_vm_at_all(host: VirtualBox) -> None:
+    for words in (["apply"], ["apply", "--vm", "Debian"]):
+        assert "run this as the user who made the VM, without sudo" in host.fails(1, *words)
+
+
+def test_no_virtualbox(host: VirtualBox) -> None:
+    if shutil.which("VBoxManage"):
+        pytest.skip("VirtualBox is installed here")
+    host.add()
+    (host.folder / "bin" / "VBoxManage").unlink()
+    assert "run this on the host, where VirtualBox is installed" in host.fails(1, "apply")
+
+
+@pytest.mark.parametrize(("rule", "taken"), [
+    ("web,tcp,,12345,,80", True), ("chat,tcp,,12345,,12345", True), ("web,tcp,127.0.0.1,12345,,80", True),
+    ("dns,udp,,12345,,53", False), ("ssh,tcp,,2222,,22", False),
+])
+def test_a_port_that_another_rule_has(host: VirtualBox, rule: str, taken: bool) -> None:
+    host.add("Debian", "running", nat(rule))
+    if taken:
+        name = rule.partition(",")[0]
+        assert f'the rule "{name}" of adapter 1 has port 12345 already' in host.fails(1, "apply")
+        done = host.run("status")
+        assert (done.returncode, f"Another rule has port 12345: {rule}." in done.stdout) == (1, True)
+        host.works("apply", "--port", "12346")
+    else:
+        host.works("apply")
+    assert host.rules()[0] == rule
+
+
+def test_undo_removes_the_rule_and_no_other(host: VirtualBox) -> None:
+    host.add("Debian", "poweroff", nat("ssh,tcp,,2222,,22", ADDED))
+    assert host.works("undo") == '"Debian": rule classcord removed.\n'
+    assert host.changes == ["modifyvm vm1 --natpf1 delete classcord"]
+    assert host.rules() == ["ssh,tcp,,2222,,22"]
+    assert host.works("undo") == '"Debian": there is no rule classcord; nothing to do.\n'
+
+
+def test_a_dry_run_shows_the_commands_and_changes_nothing(host: VirtualBox) -> None:
+    host.add("Debian", "running", nat(ADDED))
+    shown = host.works("apply", "--port", "2000", "--dry-run").replace(UUID, "vm")
+    assert shown == (
+        "would run: VBoxManage controlvm vm1 natpf1 delete classcord\n"
+        "would run: VBoxManage controlvm vm1 natpf1 classcord,tcp,,2000,,12345\n" + SEEN
+    )
+    assert host.changes == []
+    shown = host.works("undo", "--dry-run").replace(UUID, "vm")
+    assert shown == "would run: VBoxManage controlvm vm1 natpf1 delete classcord\n"
+    assert host.changes == []
+
+
+def test_a_refusal_of_virtualbox_is_one_line(host: VirtualBox) -> None:
+    host.add("Debian", "starting", nat())
+    host.machines[0].update(state="saved", strict=True)
+    assert "VBoxManage modifyvm failed: " in host.fails(1, "apply")
+
+
+def test_status_of_a_vm_without_the_rule(host: VirtualBox) -> None:
+    host.add("Debian", "running", nat("ssh,tcp,,2222,,22"))
+    done = host.run("status")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout == '"Debian" (running), adapter 1: there is no rule classcord; virtualbox.sh apply makes it.\n'
+
+
+def test_status_asks_the_server_through_the_rule(host: VirtualBox, own_server: Callable[..., Server]) -> None:
+    if shutil.which("nc") is None:
+        pytest.skip("needs netcat: apt install netcat-openbsd")
+    server = own_server()
+    host.add("Debian", "running", nat(f"classcord,tcp,127.0.0.1,{server.port},,12345"))
+    said = host.works("status").splitlines()
+    assert said == [
+        f'"Debian" (running), adapter 1: the rule classcord is there; '
+        f"port {server.port} of 127.0.0.1 goes to port 12345 of the VM.",
+        f"The server answers at 127.0.0.1 port {server.port}.", SEEN.strip(),
+    ]
+    server.stop()
+    assert host.works("status").splitlines()[1] == (
+        f"No answer at 127.0.0.1 port {server.port}; in the VM, make doctor says why."
+    )
+    host.machines[0]["state"] = "poweroff"
+    assert host.works("status").splitlines()[1] == "The VM is not running: the port opens when it starts."
+
+
+@pytest.mark.parametrize("words", [
+    [], ["start"], ["apply", "undo"], ["apply", "--vm"], ["apply", "--vm", ""], ["apply", "--port", "0"],
+    ["apply", "--port", "65536"], ["apply", "--port", "99999999999999999999"], ["apply", "--port", "12a"],
+    ["apply", "--port", "-1"], ["apply", "--address", "10.0.108"], ["apply", "--address", "10.0.108.256"],
+    ["apply", "--address", "::1"], ["apply", "--address", "10.0.0.1,x"], ["apply", "Debian"], ["apply", "--force"],
+])
+def test_wrong_command_lines(host: VirtualBox, words: list[str]) -> None:
+    host.add()
+    assert "see virtualbox.sh --help" in host.fails(2, *words)
+    assert host.changes == []
+
+
+def test_help(host: VirtualBox) -> None:
+    assert host.works("--help").startswith("Usage: virtualbox.sh apply|status|undo ")

@@ -1,0 +1,228 @@
+"""The PowerShell scripts of deploy/nat, which nothing can run here: they are parsed, and read for what goes wrong.
+
+PowerShell finds an unknown command, parameter or variable only when it comes to that line; these tests find it before.
+They can't tell whether Windows does what the scripts take it to do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+import tree_sitter_powershell
+from tree_sitter import Language, Node, Parser
+
+from tests.support import ROOT
+
+FOLDER = ROOT / "deploy" / "nat"
+SCRIPTS = ("virtualbox.ps1", "windows-portproxy.ps1")
+
+CMDLETS = {
+    "ForEach-Object": "", "Get-Command": "Name CommandType ErrorAction", "Join-Path": "", "New-Object": "",
+    "Get-NetFirewallRule": "Direction Action Enabled ErrorAction", "Get-NetIPAddress": "AddressFamily",
+    "Get-ScheduledTask": "TaskName ErrorAction", "Get-Service": "Name",
+    "New-ScheduledTaskAction": "Execute Argument", "New-ScheduledTaskTrigger": "AtLogOn User",
+    "New-ScheduledTaskPrincipal": "UserId LogonType RunLevel",
+    "New-ScheduledTaskSettingsSet": "AllowStartIfOnBatteries DontStopIfGoingOnBatteries",
+    "Register-ScheduledTask": "TaskName Action Trigger Principal Settings Force",
+    "Unregister-ScheduledTask": "TaskName Confirm", "Select-Object": "First Unique", "Set-StrictMode": "Version",
+    "Test-Path": "LiteralPath", "Where-Object": "", "Write-Host": "", "Write-Output": "",
+}
+"""The cmdlets that the scripts may use, with their parameters: all in the documentation of Windows PowerShell 5.1."""
+AUTOMATIC = {"_", "args", "false", "lastexitcode", "matches", "myinvocation", "null", "pscommandpath", "true"}
+
+
+def tree(script: str) -> Node:
+    source = (FOLDER / script).read_bytes()
+    return Parser(Language(tree_sitter_powershell.language())).parse(source).root_node
+
+
+def walk(node: Node, *kinds: str) -> Iterator[Node]:
+    """This node and all below, or those of these kinds."""
+    if not kinds or node.type in kinds:
+        yield node
+    for child in node.children:
+        yield from walk(child, *kinds)
+
+
+def text(node: Node | None) -> str:
+    assert node is not None
+    assert node.text is not None
+    return node.text.decode()
+
+
+def name(variable: Node) -> str:
+    return text(variable).strip("${}").lower()
+
+
+def functions(root: Node) -> dict[str, Node]:
+    found = [(text(next(walk(node, "function_name"))), node) for node in walk(root, "function_statement")]
+    assert len(found) == len(dict(found)), "a function is defined twice"
+    return dict(found)
+
+
+def called(node: Node) -> set[str]:
+    return {text(command.child_by_field_name("command_name")) for command in walk(node, "command")}
+
+
+def assigned(node: Node) -> set[str]:
+    """The variables that this part sets: assigned, parameters, loops."""
+    names = set()
+    for each in walk(node, "left_assignment_expression", "script_parameter", "foreach_statement"):
+        variable = next(walk(each, "variable"))
+        if each.type != "left_assignment_expression" or text(each) == text(variable):
+            names.add(name(variable))
+    return names
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_it_parses(script: str) -> None:
+    faults = [node for node in walk(tree(script)) if node.type == "ERROR" or node.is_missing]
+    assert not faults, [(node.start_point, node.text) for node in faults]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_it_is_ascii(script: str) -> None:
+    """PowerShell 5.1 reads a file without a byte order mark in the machine's own encoding."""
+    source = (FOLDER / script).read_bytes()
+    assert source.isascii()
+    assert b"\r" not in source
+    assert b"\t" not in source
+    assert len(source.splitlines()) <= 400
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_it_needs_no_later_powershell_than_that_of_windows(script: str) -> None:
+    root = tree(script)
+    assert not list(walk(root, "pipeline_chain_tail")), "&& and || came with PowerShell 7"
+    assert (FOLDER / script).read_text().startswith("#Requires -Version 5.1\n")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_command_is_there_and_has_these_parameters(script: str) -> None:
+    root = tree(script)
+    own = functions(root)
+    for command in walk(root, "command"):
+        called_name = text(command.child_by_field_name("command_name"))
+        parameters = {text(node)[1:].rstrip(":") for node in walk(command, "command_parameter")}
+        if called_name == "$Program":
+            continue
+        if called_name in own:
+            assert not parameters, f"{called_name} is called by position"
+            taken = len(list(walk(own[called_name], "script_parameter")))
+            elements = command.child_by_field_name("command_elements")
+            given = [node for node in elements.children if node.type != "command_argument_sep"] if elements else []
+            assert len(given) == taken, f"{text(command)}: {taken} arguments"
+        else:
+            assert parameters <= set(CMDLETS[called_name].split()), text(command)
+    assert set(own) <= called(root), "a function is never called"
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_variable_is_set_before_it_is_read(script: str) -> None:
+    """In strict mode, reading one that isn't ends the script. A function sees its own and the script's."""
+    root = tree(script)
+    own = functions(root)
+    inside = {node.id for function in own.values() for node in walk(function, "variable")}
+    everywhere = set(AUTOMATIC)
+    for each in walk(root, "left_assignment_expression", "foreach_statement"):
+        variable = next(walk(each, "variable"))
+        if variable.id not in inside:
+            everywhere.add(name(variable))
+    for function, node in own.items():
+        known = everywhere | assigned(node)
+        for variable in walk(node, "variable"):
+            read = name(variable)
+            assert read in known or read.startswith("env:"), f"{function} reads ${read}"
+    for variable in walk(root, "variable"):
+        if variable.id not in inside:
+            assert name(variable) in everywhere
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_functions_that_return_something_print_nothing(script: str) -> None:
+    """What a function prints with Write-Output is part of what it returns."""
+    own = functions(tree(script))
+    returning = {each for each in own if re.match("(Find|Get|Read|Test)-", each)}
+    printing = {each for each, node in own.items() if each not in returning and "Write-Output" in called(node)}
+    for each in returning:
+        reached = {each}
+        while more := {call for inner in reached for call in called(own[inner]) if call in own} - reached:
+            reached |= more
+        assert not reached & printing, f"{each} prints by {reached & printing}"
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_option_of_the_help_is_read(script: str) -> None:
+    root = tree(script)
+    shown = {word.replace("-", "") for word in re.findall(r"^  --([a-z-]+)", text(functions(root)["Write-Help"]), re.M)}
+    read = next(node for node in walk(root, "command") if text(node).startswith("Read-CommandLine "))
+    assert set(re.findall(r"'(\w+)'", text(read))) == shown
+    used = set(re.findall(r"\$options\['(\w+)'\]", text(root)))
+    assert used == shown | {"action"}
+
+
+def test_what_both_scripts_share_is_the_same() -> None:
+    shared = [re.findall(r"^# --- the same in .*^# --- end of", (FOLDER / s).read_text(), re.M | re.S) for s in SCRIPTS]
+    assert len(shared[0]) == 1
+    assert shared[0] == shared[1]
+
+
+def changes(script: str) -> list[str]:
+    """The command lines by which the script changes something, as they stand in it: variables by name."""
+    lines = []
+    for command in walk(tree(script), "command"):
+        if text(command.child_by_field_name("command_name")) == "Invoke-Change":
+            # the last is the hint, or the place where it begins
+            program, words, _ = (
+                node for node in command.child_by_field_name("command_elements").children  # type: ignore[union-attr]
+                if node.type != "command_argument_sep"
+            )
+            strings = [text(node).strip("'\"") for node in walk(words, "verbatim_string_literal", "string_literal")]
+            lines.append(" ".join([text(program).strip("'"), *strings]))
+    return lines
+
+
+def test_the_command_lines_of_the_port_proxy() -> None:
+    assert changes("windows-portproxy.ps1") == [
+        "netsh interface portproxy delete v4tov4 listenaddress=$Listen listenport=$port",
+        "net start iphlpsvc",
+        "netsh interface portproxy add v4tov4 listenaddress=$listen listenport=$port connectaddress=$target "
+        "connectport=$GuestPort",
+        "netsh advfirewall firewall add rule name=$firewall dir=in action=allow protocol=TCP localport=$port",
+        "netsh advfirewall firewall delete rule name=$firewall",
+    ]
+
+
+def test_the_command_lines_of_virtualbox_are_those_of_the_shell_script() -> None:
+    """Those of virtualbox.sh are tried on the stand-in for VBoxManage, in test_nat_hosts.py."""
+    shell = (FOLDER / "virtualbox.sh").read_text()
+    powershell = (FOLDER / "virtualbox.ps1").read_text()
+    assert 'set -- controlvm "$uuid" "natpf$on"' in shell
+    assert 'set -- modifyvm "$uuid" "--natpf$on"' in shell
+    assert changes("virtualbox.ps1") == ["$vboxmanage controlvm natpf$Adapter", "$vboxmanage modifyvm --natpf$Adapter"]
+    assert 'wanted="$RULE,tcp,$address,$port,,$GUEST_PORT"' in shell
+    assert '$wanted = "$Rule,tcp,$address,$port,,$GuestPort"' in powershell
+    assert 'words="delete $RULE"' in shell
+    assert "@('delete', $Rule)" in powershell
+
+
+def test_both_scripts_for_virtualbox_say_the_same() -> None:
+    """The sentences of the shell script are tested; the same ones, with variables as PowerShell writes them."""
+    shell = (FOLDER / "virtualbox.sh").read_text()
+    powershell = re.sub(r"[\"'] \+\n\s+[\"']", "", (FOLDER / "virtualbox.ps1").read_text())
+    for sentence in (
+        "run this on the host, where VirtualBox is installed", "there are several VMs; say which one with --vm: ",
+        "hangs on a NAT network, which has its own rules: VBoxManage natnetwork modify --netname ",
+        "is bridged: it has an address on the school's network, and needs no forwarding; give the address that "
+        "hostname -I prints in the VM to the clients",
+        "is NAT, so nothing can be forwarded to it; shut it down and type: ",
+        "has port $port already; remove it in VirtualBox (Settings, Network, Port Forwarding), or choose another port "
+        "with --port", "The VM is not running: the port opens when it starts.", "is there already; ", "goes to port ",
+        " for every client.", "The server will see ", "makes it.", "nothing to do.", " removed.",
+        "is the VM starting or stopping? type the same again in a moment",
+        "its state is saved: start the VM, then type the same again",
+    ):
+        assert sentence in shell.replace("\\\n", "")
+        assert sentence in powershell

@@ -1,0 +1,103 @@
+"""docs/CONNEXION.md says what the server does: its netcat sessions are typed, its table of errors is provoked."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import pytest
+
+from classcord.protocol import ERRORS, MAX_CONTENT, MAX_LINE
+from tests.support import DEADLINE, ROOT, Client, Server, member
+from tests.unit.test_documents import PROTOCOL, same, table
+
+CONNEXION = (ROOT / "docs" / "CONNEXION.md").read_text()
+ADDRESS = "10.0.108.42 12345"
+
+
+def netcat() -> str:
+    found = shutil.which("nc.openbsd")
+    if found is None:
+        pytest.skip("needs netcat: apt install netcat-openbsd")
+    return found
+
+
+def test_every_error_code_is_explained() -> None:
+    rows = table(CONNEXION, "code")
+    assert [row[0].strip("`") for row in rows] == list(ERRORS)
+    assert [row[0] for row in rows] == [row[0] for row in table(PROTOCOL, "code")]
+    assert all(row[2] for row in rows)
+
+
+def test_the_line_beside_an_error_provokes_it(own_server: Callable[..., Server]) -> None:
+    server = own_server()
+    address = (server.host, server.port)
+    provoked = [(row[0].strip("`"), row[1].strip("`")) for row in table(CONNEXION, "code") if row[1]]
+    assert len(provoked) >= 9
+    with member(address, "alice"), Client(address) as client:
+        for code, line in provoked:
+            assert client.ask(line).get("code") == code, line
+
+
+def test_the_limits_in_the_text_are_those_of_the_code() -> None:
+    assert f"plus de {MAX_LINE:,} octets".replace(",", " ") in CONNEXION
+    assert f"plus de {MAX_CONTENT:,} caractères".replace(",", " ") in CONNEXION
+
+
+def test_the_commands_print_what_the_document_says(own_server: Callable[..., Server]) -> None:
+    program = netcat()
+    server = own_server()
+    session = re.search(r"```console\n(.*?)```", CONNEXION, re.DOTALL)
+    assert session is not None
+    commands = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", session[1], re.MULTILINE)
+    assert len(commands) == 3
+    for command, expected in commands:
+        here = command.replace(ADDRESS, f"{server.host} {server.port}").replace("nc -N", f"{program} -N")
+        assert here != command
+        done = subprocess.run(["sh", "-c", here], capture_output=True, text=True, timeout=DEADLINE)
+        assert done.stdout == expected
+
+
+def test_the_session_in_two_terminals(own_server: Callable[..., Server]) -> None:
+    """Typed into netcat line by line. What comes to a terminal and isn't in the document fails the next reading."""
+    program = netcat()
+    server = own_server()
+    block = re.search(r"```exchange\n(.*?)```", CONNEXION, re.DOTALL)
+    assert block is not None
+    steps = re.findall(r"^(\w+)([<>]) (.*)$", block[1], re.MULTILINE)
+    assert len(steps) == len(block[1].splitlines())
+    with ExitStack() as stack:
+        terminals: dict[str, subprocess.Popen[str]] = {}
+        for name, direction, line in steps:
+            if name not in terminals:
+                terminals[name] = stack.enter_context(subprocess.Popen(
+                    [program, "-w", str(int(DEADLINE)), server.host, str(server.port)],
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                ))
+                stack.callback(terminals[name].kill)
+            terminal = terminals[name]
+            assert terminal.stdin is not None
+            assert terminal.stdout is not None
+            if direction == ">":
+                terminal.stdin.write(line + "\n")
+                terminal.stdin.flush()
+            else:
+                got = terminal.stdout.readline()  # netcat gives up at DEADLINE
+                assert got, f"{name} got nothing, the document says {line}"
+                assert same(json.loads(got), json.loads(line)), f"{name} got {got}, the document says {line}"
+
+
+def test_what_a_web_client_is_told(own_server: Callable[..., Server]) -> None:
+    server = own_server()
+    with Client((server.host, server.port)) as client:
+        client.send_raw(b"GET / HTTP/1.1\r\n\r\n")
+        assert f"`{client.at_end().decode().strip()}`" in CONNEXION
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", CONNEXION):
+        assert (ROOT / "docs" / target).exists(), target
