@@ -337,7 +337,7 @@ save() {
     set -- "$IMAGE"
     if has_image "$(base)"; then set -- "$@" "$(base)"; fi
     docker save --output "$draft" "$@" || die "the image could not be written to $FILE"
-    gzip "$draft" || die "the image could not be written to $FILE"
+    gzip <"$draft" >"$draft.gz" || die "the image could not be written to $FILE"
     mv "$draft.gz" "$FILE"
     say "The image is in $FILE ($(du -h "$FILE" | cut -f 1)). Carry it to the other machine, into the same place,"
     say "and type there: make docker-load docker-run (or, without this folder: docker load -i $(basename "$FILE"))"
