@@ -122,9 +122,10 @@ build() {
         printf '%s\n' "$output" >&2
         die "the image could not be built; see above"
     }
-    # the images that this one replaces
-    docker image prune --force --filter "label=org.opencontainers.image.title=$TITLE" >/dev/null
 }
+
+# Remove the images of ours that newer ones have taken the name of, and that nobody uses
+prune() { docker image prune --force --filter "label=org.opencontainers.image.title=$TITLE" >/dev/null; }
 
 # Build, so that what runs is what lies here; where the base can't be had, an image that was carried here will do
 build_or_take() {
@@ -248,6 +249,7 @@ run() {
     docker update --restart unless-stopped "$NAME" >/dev/null
     trap - EXIT INT TERM HUP
     if exists "$ASIDE"; then docker rm "$ASIDE" >/dev/null; fi
+    prune
     if [ -n "$there" ] && [ "$there" != "$DATA" ]; then
         warn "the container that was replaced kept its data in $there; this one has its own, in the volume $DATA"
     fi
@@ -337,7 +339,7 @@ save() {
     set -- "$IMAGE"
     if has_image "$(base)"; then set -- "$@" "$(base)"; fi
     docker save --output "$draft" "$@" || die "the image could not be written to $FILE"
-    gzip <"$draft" >"$draft.gz" || die "the image could not be written to $FILE"
+    gzip -1 <"$draft" >"$draft.gz" || die "the image could not be written to $FILE"
     mv "$draft.gz" "$FILE"
     say "The image is in $FILE ($(du -h "$FILE" | cut -f 1)). Carry it to the other machine, into the same place,"
     say "and type there: make docker-load docker-run (or, without this folder: docker load -i $(basename "$FILE"))"
@@ -385,6 +387,7 @@ check_engine
 case $1 in
     build)
         build
+        prune
         say "The image $IMAGE is built. Start it: make docker-run"
         ;;
     logs)
