@@ -75,14 +75,15 @@ def facts(vm: Machine) -> dict[str, Any]:
 
 def host_config(vm: Machine) -> dict[str, Any]:
     """What must be the same, without the ways of writing it that differ."""
-    found = {name: facts(vm)["HostConfig"][name] or None for name in SAME}
+    found: dict[str, Any] = {name: facts(vm)["HostConfig"][name] or None for name in SAME}
     for binding in found["PortBindings"]["12345/tcp"]:
         binding.setdefault("HostIp", "")
     for limit in found["Ulimits"]:
         del limit["Name"]
     found["StopTimeout"] = facts(vm)["Config"]["StopTimeout"]
     found["Data"] = [(mount["Name"], mount["Destination"]) for mount in facts(vm)["Mounts"]]
-    found["Settings"] = sorted(item for item in facts(vm)["Config"]["Env"] if item.startswith("CLASSCORD_"))
+    # a name without a value is a setting that isn't set
+    found["Settings"] = sorted(item for item in facts(vm)["Config"]["Env"] if re.match("CLASSCORD_.*=", item))
     return found
 
 
