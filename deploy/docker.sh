@@ -210,7 +210,8 @@ restore() {
     trap - EXIT INT TERM HUP
     if [ -z "$was_running" ] || exists "$ASIDE"; then docker rm --force "$NAME" >/dev/null 2>&1 || :; fi
     if exists "$ASIDE"; then docker rename "$ASIDE" "$NAME"; fi
-    if [ "$was_running" = true ] && docker start "$NAME" >/dev/null; then
+    # restart, and not start: the engine may still be busy with stopping it
+    if [ "$was_running" = true ] && docker restart "$NAME" >/dev/null; then
         warn "nothing was replaced: the container that was here runs again"
     fi
 }

@@ -127,6 +127,38 @@ def test_a_new_container_that_cannot_start_leaves_the_old_one_running(vm: Machin
     wait_for_answer(vm, VM)
 
 
+def test_whoever_ends_it_half_way_has_the_old_container_back(vm: Machine) -> None:
+    make(vm, "docker-run")
+    first = state(vm)["Id"]
+    vm.run(
+        ":\nsetsid sh deploy/docker.sh run >/tmp/run.log 2>&1 & running=$!\n"
+        "until grep -q Stopping /tmp/run.log; do sleep 0.02; done\n"
+        "kill -TERM -- -$running; wait $running; test $? = 130", cwd=f"/home/{USER}/classcord",
+    )
+    assert BACK in vm.run("cat /tmp/run.log").stdout
+    assert (state(vm)["Id"], containers(vm)) == (first, ["classcord"])
+    wait_for_answer(vm, VM)
+    # one that was killed had no time for that
+    vm.run("docker stop classcord && docker rename classcord classcord.replaced")
+    make(vm, "docker-run")
+    assert containers(vm) == ["classcord"]
+
+
+def test_a_container_started_by_hand_is_replaced_and_its_data_named(vm: Machine) -> None:
+    make(vm, "docker-build")
+    by_hand = "docker run -d --name classcord -p 12345:12345"
+    vm.run(f"{by_hand} --rm classcord-server")
+    assert "kept its data in " in make(vm, "docker-run").stderr
+    vm.run("docker rm -f classcord; mkdir -p /srv/chat && chown 10001 /srv/chat")
+    vm.run(f"{by_hand} -v /srv/chat:/data classcord-server")
+    assert make(vm, "docker-run").stderr == (
+        "docker.sh: the container that was replaced kept its data in /srv/chat;"
+        " this one has its own, in the volume classcord-data\n"
+    )
+    vm.run(f"docker rm -f classcord; {by_hand} --rm classcord-server")
+    assert make(vm, "docker-stop").stdout == "The container classcord is stopped and removed; it kept no data.\n"
+
+
 def test_data_that_cannot_be_used_is_said_and_not_tried_for_ever(vm: Machine) -> None:
     make(vm, "docker-run docker-stop")
     spoil = "docker run --rm -u 0 --entrypoint chown -v classcord-data:/data classcord-server -R {0}:{0} /data"
