@@ -139,7 +139,8 @@ def test_whoever_ends_it_half_way_has_the_old_container_back(vm: Machine) -> Non
     assert (state(vm)["Id"], containers(vm)) == (first, ["classcord"])
     wait_for_answer(vm, VM)
     # one that was killed had no time for that
-    vm.run("docker stop classcord && docker rename classcord classcord.replaced")
+    vm.run("docker stop classcord && docker rename classcord classcord.replaced && "
+           "docker create --name classcord classcord-server")
     make(vm, "docker-run")
     assert containers(vm) == ["classcord"]
 
