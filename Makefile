@@ -75,12 +75,15 @@ migrate-to-docker: ## as root: stop the systemd service, carry its data to the c
 doctor: ## walk the way from here to the server, hop by hop, and say what is broken (ARGS="--from-slam HOST")
 	@sh deploy/doctor.sh $(ARGS)
 
+# linters that are programs, which their packages don't bring to every processor
+lint-with = if [ -x $(BIN)/$(1) ]; then set -x; $(BIN)/$(1) $(2); else echo "left out: no $(1) for this machine"; fi
+
 lint: $(VENV)/ready ## check style, types and scripts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	git ls-files -z '*.sh' .ci/run | xargs -0 -r $(BIN)/shellcheck
-	$(BIN)/hadolint Dockerfile
-	$(BIN)/docker-compose --file docker-compose.yml config --quiet
+	@$(call lint-with,shellcheck,$$(git ls-files '*.sh' .ci/run))
+	@$(call lint-with,hadolint,Dockerfile)
+	@$(call lint-with,docker-compose,--file docker-compose.yml config --quiet)
 
 fmt: $(VENV)/ready ## sort imports and mend what ruff can mend by itself
 	$(BIN)/ruff check --fix .

@@ -225,7 +225,10 @@ def lock_folder(folder: Path) -> int:
     except OSError as error:
         hint = "name another folder with --data"
         if error.errno in (errno.EACCES, errno.EPERM):
-            hint = f"user {os.getuid()} must be able to write there: chown {os.getuid()} {folder}, or {hint}"
+            what, note = str(folder), ""
+            if folder.is_mount():  # in a container, where its name is not the one to type
+                what, note = "FOLDER", f" on the host (FOLDER is what is mounted at {folder})"
+            hint = f"user {os.getuid()} must be able to write there: sudo chown {os.getuid()} {what}{note}, or {hint}"
         elif error.errno in (errno.EEXIST, errno.ENOTDIR):
             hint = f"the data folder can't be a file: {hint}"
         raise StoreError(f"{folder}: {error.strerror}; {hint}") from None

@@ -34,3 +34,11 @@ def vm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[machines.Machine]:
     """The VM alone, new for each module. For tests marked `lab`."""
     for lab in _lab(tmp_path_factory.mktemp("lab"), host=False):
         yield lab.vm
+
+
+@pytest.fixture(scope="module")
+def docker_vm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[machines.Machine]:
+    """The VM alone with a running engine, which has the base image; new for each module. For tests marked `lab`."""
+    for lab in _lab(tmp_path_factory.mktemp("lab"), host=False):
+        lab.start_engine(lab.vm)
+        yield lab.vm

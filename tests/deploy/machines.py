@@ -283,6 +283,10 @@ class Machine(Desk):
         subprocess.run(self.command(unpack), input=packed, check=True)
         return target
 
+    def outside(self, path: str) -> Path:
+        """Where this machine finds a file of that one, even one that is on a file system mounted there."""
+        return Path(f"/proc/{self._leader}/root{path}")
+
     def shut_down(self) -> None:
         """Power off, in order, as a person would."""
         assert self._nspawn is not None

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
 from classcord.protocol import MAX_DEPTH, MAX_LINE
 from handlers import REQUESTS
 from tests.hostile.asking import PING, Connect, Join, answers, heard, refused, say, works
-from tests.support import DEADLINE, ROOT, Bystanders, unique
+from tests.hostile.tools import launcher
+from tests.support import DEADLINE, ROOT, Bystanders, Client, Server, unique
 
 pytestmark = pytest.mark.usefixtures("bystanders")
 
@@ -69,6 +71,20 @@ def test_nesting_bombs_do_not_kill_a_process_whose_threads_have_the_servers_stac
     )
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.decode().split() == ["too_deep"] * len(BOMBS) + ["dict", "alive"]
+
+
+@pytest.mark.parametrize("stack", [1024, 32])
+def test_nesting_bombs_do_not_kill_a_server_with_another_stack(
+    own_server: Callable[..., Server], stack: int
+) -> None:
+    """1 MiB is what Python gives its threads on musl (Alpine), 32 KiB the least that it allows."""
+    server = own_server(command=launcher(f"server.THREAD_STACK = {stack} * 1024"))
+    deepest = b'{"type":"ping","a":' + b'{"a":' * (MAX_DEPTH - 1) + b"1" + b"}" * MAX_DEPTH
+    with Bystanders((server.host, server.port)), Client((server.host, server.port)) as client:
+        for bomb in BOMBS.values():
+            assert client.ask(bomb)["code"] == "too_deep"
+        assert client.ask(deepest) == {"type": "pong"}
+    assert server.process.poll() is None
 
 
 def test_nesting_up_to_the_limit_is_accepted(connect: Connect) -> None:

@@ -1,0 +1,372 @@
+"""deploy/docker.sh, by the targets of the Makefile, as a student types them in the VM."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploy.lab import BASE, VM, answers, wait_for_answer
+from tests.deploy.machines import USER, Desk, Done, Machine, rootfs, until
+from tests.support import DEADLINE, ROOT, unique
+
+pytestmark = pytest.mark.lab
+BACK = "docker.sh: nothing was replaced: the container that was here runs again\n"
+UNIT = """[Unit]
+Before=docker.service
+[Service]
+Type=exec
+ExecStart=python3 -m http.server 12345
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+@pytest.fixture
+def vm(docker_vm: Machine) -> Iterator[Machine]:
+    """The VM with an engine, and no container when the test begins and ends; images and volumes stay."""
+    yield docker_vm
+    docker_vm.run("docker ps -aq | xargs -r docker rm -fv")
+
+
+def make(vm: Machine, words: str, *, check: bool = True, user: str = USER, **more: Any) -> Done:
+    """What a person types in the project's folder."""
+    return vm.run(f"make --no-print-directory {words}", user=user, cwd=f"/home/{USER}/classcord", check=check, **more)
+
+
+def refused(vm: Machine, words: str, **more: Any) -> str:
+    """The one line that says why make failed, without make's own."""
+    done = make(vm, words, check=False, **more)
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines(keepends=True) if not line.startswith("make:")]
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def state(vm: Machine, name: str = "classcord") -> dict[str, Any]:
+    (facts,) = json.loads(vm.run(f"docker inspect {name}").stdout)
+    assert isinstance(facts, dict)
+    return facts
+
+
+def containers(vm: Machine) -> list[str]:
+    return vm.run("docker ps -a --format '{{.Names}}'").stdout.split()
+
+
+def ask(vm: Machine, *requests: dict[str, str]) -> list[dict[str, Any]]:
+    """The answers to these requests on one connection."""
+    lines = "".join(json.dumps(request) + "\n" for request in requests)
+    printed = vm.run(f"nc.openbsd -N {VM} 12345", input=lines).stdout
+    return [json.loads(line) for line in printed.splitlines()]
+
+
+def test_run_starts_a_hardened_container_and_prints_how_to_reach_it(vm: Machine) -> None:
+    done = make(vm, "docker-run")
+    assert done.stderr == ""
+    command = f"printf '{{\"type\":\"ping\"}}\\n' | nc -N {VM} 12345"
+    assert done.stdout == (
+        "Building the image classcord-server...\n"
+        "The server runs in the container classcord and answers. The address to give to SLAM:\n"
+        f"    {VM} port 12345\n"
+        "In a virtual machine behind NAT, give the host's address instead: see CONTAINERS.md.\n"
+        f"To try it:\n    {command}\n"
+    )
+    assert vm.run(command).stdout == '{"type":"pong"}\n'
+    assert state(vm)["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+    status = vm.run("docker exec classcord cat /proc/1/status").stdout
+    assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)
+    assert re.search(r"^CapBnd:\s+0+$", status, re.MULTILINE)
+    assert re.search(r"^NoNewPrivs:\s+1$", status, re.MULTILINE)
+    assert re.search(r"^Uid:\s+10001\s+10001", status, re.MULTILINE)
+    files = vm.run("docker exec classcord grep files /proc/1/limits").stdout.split()
+    assert files[3:5] == ["4096", "4096"]
+    group = vm.run(f"cat /sys/fs/cgroup/memory/docker/{state(vm)['Id']}/memory.limit_in_bytes"
+                   f" /sys/fs/cgroup/pids/docker/{state(vm)['Id']}/pids.max", check=False)
+    if group.returncode == 0:  # control groups of the first kind
+        assert group.stdout.split() == [str(512 << 20), "2200"]
+    writing = "touch /data/a /tmp/a; touch /app/a /etc/a"
+    assert vm.run(f"docker exec classcord sh -c '{writing}'", check=False).stderr.count("Read-only file system") == 2
+
+
+def test_data_survives_a_replaced_a_removed_and_a_killed_container(vm: Machine) -> None:
+    account = {"username": unique("alice"), "password": "azerty"}
+    make(vm, "docker-run")
+    assert ask(vm, {"type": "register", **account})[0]["status"] == "ok"
+    first = state(vm)["Id"]
+    assert "Stopping the container classcord that is replaced...\n" in make(vm, "docker-run").stdout
+    assert containers(vm) == ["classcord"]
+    assert state(vm)["Id"] != first
+    assert ask(vm, {"type": "login", **account})[0]["status"] == "ok"
+    vm.run("docker rm -f classcord")
+    make(vm, "docker-run CLASSCORD_LANG=en")
+    assert ask(vm, {"type": "login", **account})[0]["status"] == "ok"
+    assert "CLASSCORD_LANG=en" in state(vm)["Config"]["Env"]
+    vm.run(f"kill -9 {state(vm)['State']['Pid']}")
+    until(lambda: state(vm)["RestartCount"] == 1 and answers(vm, VM), "the engine starts it again")
+    assert ask(vm, {"type": "login", **account})[0]["status"] == "ok"
+
+
+def test_a_new_container_that_cannot_start_leaves_the_old_one_running(vm: Machine) -> None:
+    make(vm, "docker-run")
+    first = state(vm)["Id"]
+    done = make(vm, "docker-run CLASSCORD_LANG=xx", check=False)
+    assert done.stderr.startswith(
+        "docker.sh: the container stopped: server.py: CLASSCORD_LANG: 'xx' is not allowed; give fr or en\n" + BACK
+    )
+    assert state(vm)["Id"] == first
+    assert state(vm)["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+    assert containers(vm) == ["classcord"]
+    wait_for_answer(vm, VM)
+
+
+def test_whoever_ends_it_half_way_has_the_old_container_back(vm: Machine) -> None:
+    make(vm, "docker-run")
+    first = state(vm)["Id"]
+    vm.run(
+        ":\nsetsid sh deploy/docker.sh run >/tmp/run.log 2>&1 & running=$!\n"
+        "until grep -q Stopping /tmp/run.log; do sleep 0.02; done\n"
+        "kill -TERM -- -$running; wait $running; test $? = 130", cwd=f"/home/{USER}/classcord",
+    )
+    assert BACK in vm.run("cat /tmp/run.log").stdout
+    assert (state(vm)["Id"], containers(vm)) == (first, ["classcord"])
+    wait_for_answer(vm, VM)
+    # one that was killed had no time for that
+    vm.run("docker stop classcord && docker rename classcord classcord.replaced && "
+           "docker create --name classcord classcord-server")
+    make(vm, "docker-run")
+    assert containers(vm) == ["classcord"]
+
+
+def test_a_container_started_by_hand_is_replaced_and_its_data_named(vm: Machine) -> None:
+    make(vm, "docker-build")
+    by_hand = "docker run -d --name classcord -p 12345:12345"
+    vm.run(f"{by_hand} --rm classcord-server")
+    assert "kept its data in " in make(vm, "docker-run").stderr
+    vm.run("docker rm -f classcord; mkdir -p /srv/chat && chown 10001 /srv/chat")
+    vm.run(f"{by_hand} -v /srv/chat:/data classcord-server")
+    assert make(vm, "docker-run").stderr == (
+        "docker.sh: the container that was replaced kept its data in /srv/chat;"
+        " this one has its own, in the volume classcord-data\n"
+    )
+    vm.run(f"docker rm -f classcord; {by_hand} --rm classcord-server")
+    assert make(vm, "docker-stop").stdout == "The container classcord is stopped and removed; it kept no data.\n"
+
+
+def test_data_that_cannot_be_used_is_said_and_not_tried_for_ever(vm: Machine) -> None:
+    make(vm, "docker-run docker-stop")
+    spoil = "docker run --rm -u 0 --entrypoint chown -v classcord-data:/data classcord-server -R {0}:{0} /data"
+    vm.run(spoil.format(0))
+    try:
+        done = vm.run("sh deploy/docker.sh run", cwd=f"/home/{USER}/classcord", check=False)
+        assert done.returncode == 78
+        assert done.stderr.startswith("docker.sh: the container stopped: server.py: /data: Permission denied; user 10")
+        assert containers(vm) == []
+    finally:
+        vm.run(spoil.format(10001))
+    make(vm, "docker-run")
+
+
+def test_a_taken_port_is_said_with_who_has_it(vm: Machine) -> None:
+    make(vm, "docker-build")
+    vm.run("systemd-run --quiet --unit=other-program python3 -m http.server 12345")
+    listening = "ss -Hltn 'sport = :12345'"
+    until(lambda: vm.run(listening).stdout, "the other program listens")
+    try:
+        line = refused(vm, "docker-run", user="root")
+        holder = r"docker\.sh: port 12345 is taken by python3 \(process \d+\): stop it, "
+        assert re.fullmatch(holder + r"or choose another port with PORT=\.\.\.\n", line)
+        make(vm, "docker-run NAME=second PORT=2000")
+    finally:
+        vm.run("systemctl stop other-program")
+    assert refused(vm, "docker-run PORT=2000") == (
+        "docker.sh: port 2000 is taken by the container second: docker stop second,"
+        " or choose another port with PORT=...\n"
+    )
+    assert containers(vm) == ["second"]
+    make(vm, "docker-stop NAME=second")
+    vm.run("docker volume rm second-data")
+
+
+def test_container_and_unit_keep_out_of_each_others_way_even_at_boot(vm: Machine) -> None:
+    unit = vm.root / "etc/systemd/system/classcord.service"
+    unit.write_text(UNIT)
+    vm.run("systemctl daemon-reload && systemctl enable -q --now classcord")
+    until(lambda: vm.run("ss -Hltn 'sport = :12345'").stdout, "the unit listens")
+    assert refused(vm, "docker-run") == (
+        "docker.sh: port 12345 is taken by the systemd service classcord: sudo systemctl disable --now"
+        " classcord.service (sudo make migrate-to-docker carries its data along),"
+        " or choose another port with PORT=...\n"
+    )
+    vm.run("systemctl stop classcord")
+    warning = make(vm, "docker-run").stderr
+    assert warning == (
+        "docker.sh: the systemd service is enabled too, and may be first on the port after a reboot:"
+        " sudo systemctl disable classcord.service\n"
+    )
+    vm.reboot()
+    assert vm.run("systemctl is-active classcord").stdout == "active\n"
+    found = state(vm)
+    assert (found["State"]["Status"], found["RestartCount"]) == ("exited", 0)
+    assert "12345" in found["State"]["Error"]
+    line = refused(vm, "docker-run")
+    assert "taken by the systemd service classcord" in line
+    vm.run("systemctl disable -q --now classcord")
+    unit.unlink()
+    vm.run("systemctl daemon-reload")
+    assert make(vm, "docker-run").stderr == ""
+
+
+def test_an_image_is_carried_to_a_machine_without_registry_and_built_anew_there(vm: Machine) -> None:
+    make(vm, "docker-build")
+    said = make(vm, "docker-save").stdout
+    assert said.startswith("The image is in build/classcord-server.tar.gz (")
+    vm.run(f"docker image rm -f {BASE}")
+    assert make(vm, "docker-clean").stdout == (
+        "The image classcord-server is removed.\n"
+        "The data stays in the volume classcord-data; VOLUME=yes removes it too.\n"
+    )
+    assert vm.run("docker images -aq").stdout == ""
+    assert "make docker-save writes it" in refused(vm, "docker-load FILE=/tmp/none.tar.gz")
+    vm.run("echo nonsense >/tmp/nonsense")
+    assert "/tmp/nonsense is no image" in refused(vm, "docker-load FILE=/tmp/nonsense")
+    assert make(vm, "docker-load").stdout == "The image classcord-server is here. Start it: make docker-run\n"
+    before = state(vm, "classcord-server")["Id"]
+    readme = f"/home/{USER}/classcord/classcord/__init__.py"
+    vm.run(f"echo '# changed' >>{readme}")
+    make(vm, "docker-run")
+    assert state(vm, "classcord-server")["Id"] != before
+    assert "# changed" in vm.run("docker exec classcord cat /app/classcord/__init__.py").stdout
+    vm.lay_project()
+    make(vm, "docker-run")
+    assert vm.run("docker images -q --filter dangling=true").stdout == "", "images that nobody uses any more"
+
+
+def test_an_image_is_run_as_it_is_where_its_base_cannot_be_had(vm: Machine) -> None:
+    make(vm, "docker-build")
+    vm.run(f"docker tag {BASE} kept && docker rmi {BASE}")
+    route = vm.run("ip route show default && ip route del default").stdout
+    try:
+        done = make(vm, "docker-run")
+    finally:
+        vm.run(f"ip route add {route.strip()}; docker tag kept {BASE} && docker rmi kept")
+    assert done.stderr.endswith(
+        f"docker.sh: the base image {BASE} can't be had, so nothing was built: taking the image classcord-server"
+        " as it is here\n"
+    )
+    assert answers(vm, VM)
+
+
+def test_stop_logs_shell_and_clean(vm: Machine) -> None:
+    make(vm, "docker-run")
+    vm.run("docker exec -i classcord true")
+    assert make(vm, "docker-shell", input="id -u; pwd\n").stdout == "10001\n/app\n"
+    follower = vm.start(f"cd /home/{USER}/classcord && exec sh deploy/docker.sh logs", user=USER)
+    assert follower.stdout is not None
+    assert "event=listening" in follower.stdout.readline()
+    assert make(vm, "docker-stop").stdout == (
+        "The container classcord is stopped and removed; its data stays in classcord-data.\n"
+    )
+    assert "event=stopped" in follower.communicate(timeout=DEADLINE)[0]
+    assert make(vm, "docker-stop").stdout == "There is no container classcord; nothing to stop.\n"
+    none = "docker.sh: there is no container classcord: make docker-run starts it\n"
+    assert [refused(vm, "docker-shell"), refused(vm, "docker-logs")] == [none, none]
+    make(vm, "docker-run")
+    assert make(vm, "docker-clean VOLUME=yes").stdout == (
+        "The container classcord is stopped and removed; its data stays in classcord-data.\n"
+        "The image classcord-server is removed.\n"
+        "The data, the volume classcord-data, is removed.\n"
+    )
+    assert vm.run("docker volume ls -q").stdout == ""
+    assert make(vm, "docker-clean VOLUME=yes").stdout == ""
+
+
+def test_a_container_of_another_program_is_left_alone(vm: Machine) -> None:
+    vm.run(f"docker run -d --name web --stop-signal KILL {BASE} sleep infinity")
+    line = "docker.sh: a container web is here that is not ClassCord's: choose another name with NAME=...\n"
+    assert {refused(vm, f"{target} NAME=web") for target in ("docker-run", "docker-stop", "docker-clean")} == {line}
+    assert state(vm, "web")["State"]["Running"]
+
+
+def test_wrong_words_get_a_line_that_helps(vm: Machine) -> None:
+    for port in ("0", "65536", "12x", "123456", "-1"):
+        line = refused(vm, f"docker-run PORT={port}")
+        assert line == f"docker.sh: PORT={port}: give a whole number from 1 to 65535\n"
+    assert "NAME=a/b: give two or more of" in refused(vm, "docker-run NAME=a/b")
+    assert "PORT=2000 publishes another port" in refused(vm, "docker-run CLASSCORD_PORT=2000")
+    script = f"/home/{USER}/classcord/deploy/docker.sh"
+    assert vm.run(f"sh {script}", check=False).stderr.startswith("Usage: sh deploy/docker.sh COMMAND")
+    assert vm.run(f"sh {script} fly", check=False).stderr == (
+        "docker.sh: there is no command fly; see sh deploy/docker.sh --help\n"
+    )
+    for command in re.findall(r"^  (\w+) ", vm.run(f"sh {script} --help").stdout, re.MULTILINE):
+        assert f"docker-{command}:" in (ROOT / "Makefile").read_text()
+
+
+# --- docker-test: the tests run here, in the VM's network and with its engine ---
+
+
+def docker_test(vm: Machine, folder: Path, pytest_command: str) -> list[str]:
+    """The command that runs `deploy/docker.sh test` as if typed in the VM, which has no pytest."""
+    (folder / "docker").symlink_to(rootfs() / "usr/bin/docker")
+    settings = {
+        "PATH": f"{folder}:{os.environ['PATH']}", "DOCKER_CONFIG": str(folder), "PYTEST": pytest_command,
+        "DOCKER_HOST": f"unix://{vm.outside('/run/docker.sock')}",
+    }
+    return Desk(vm.netns).command(f"exec sh {ROOT}/deploy/docker.sh test", env=settings)
+
+
+def left_over(vm: Machine) -> str:
+    return vm.run("docker ps -aq; docker volume ls -q --filter name=test").stdout
+
+
+def test_the_functional_tests_run_against_a_container_of_their_own(vm: Machine, tmp_path: Path) -> None:
+    command = docker_test(vm, tmp_path, f"{sys.executable} -m pytest -p no:cacheprovider -k presence")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^Testing the container classcord-test-\d+ at 127\.0\.0\.1:\d+\.\.\.$", done.stdout, re.MULTILINE)
+    assert re.search(r"^=+ \d\d+ passed, \d+ deselected", done.stdout, re.MULTILINE)
+    assert left_over(vm) == ""
+
+
+def test_control_c_ends_the_tests_and_takes_their_container_away(vm: Machine, tmp_path: Path) -> None:
+    waits = tmp_path / "pytest"
+    waits.write_text('#!/bin/sh\n[ "$1" = --version ] || { echo $CLASSCORD_TEST_ADDR; exec sleep 100; }\n')
+    waits.chmod(0o755)
+    command = docker_test(vm, tmp_path, str(waits))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as running:
+        assert running.stdout is not None
+        assert any(re.match(r"127\.0\.0\.1:\d+$", line) for line in running.stdout)
+        assert left_over(vm) != ""
+        os.killpg(running.pid, signal.SIGINT)
+        assert running.wait(DEADLINE) == 130
+    assert left_over(vm) == ""
+
+
+# --- without an engine; last, for it is stopped ---
+
+
+def test_without_an_engine_it_says_what_to_install_or_to_start(vm: Machine) -> None:
+    vm.run(f"gpasswd --delete {USER} docker")
+    assert refused(vm, "docker-run") == (
+        f"docker.sh: you may not use Docker: sudo usermod -aG docker {USER}, then log in anew (or begin with sudo)\n"
+    )
+    vm.run(f"usermod -aG docker {USER}")
+    vm.run("systemctl stop docker.socket docker")
+    assert refused(vm, "docker-run") == (
+        "docker.sh: the Docker engine is not running: sudo systemctl enable --now docker;"
+        " or do without Docker: sudo make install\n"
+    )
+    vm.run("mv /usr/bin/docker /usr/bin/docker.away")
+    assert refused(vm, "docker-logs") == (
+        "docker.sh: Docker is not installed: sudo apt install docker.io; or do without Docker: sudo make install\n"
+    )
+
+

@@ -1,0 +1,191 @@
+"""The image: what is in it, what it weighs, and how it runs when docker is typed by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from classcord import __version__
+from tests.deploy.lab import BASE, VM, answers, wait_for_answer
+from tests.deploy.machines import USER, Machine, until
+from tests.support import DEADLINE, ROOT
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+IMAGE = "classcord-server"
+
+
+# --- without an engine ---
+
+
+def test_the_dockerfile_of_deploy_is_a_link_to_the_one_at_the_root() -> None:
+    assert os.readlink(ROOT / "deploy" / "Dockerfile") == "../Dockerfile"
+
+
+def test_the_builder_gets_nothing_but_what_is_copied() -> None:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    assert rules[0] == "*"
+    copied = re.findall(r"^COPY (\S+) \S+$", DOCKERFILE, re.MULTILINE)
+    assert [rule.removeprefix("!") for rule in rules if rule.startswith("!")] == copied
+    assert len(copied) == DOCKERFILE.count("\nCOPY")
+
+
+def test_the_label_has_the_version_of_the_code() -> None:
+    assert f'image.version="{__version__}"' in DOCKERFILE
+
+
+# --- with one ---
+
+
+@pytest.fixture(scope="module")
+def vm(docker_vm: Machine) -> Machine:
+    """The VM with the image, built by the classic builder as it was always typed."""
+    in_project(docker_vm, f"docker build -t {IMAGE} .")
+    return docker_vm
+
+
+@pytest.fixture
+def started(vm: Machine) -> Iterator[Callable[[str], str]]:
+    """Runs a container in the background with these options, whose name it returns, and removes it at the end."""
+    with ExitStack() as stack:
+        def start(options: str) -> str:
+            name = vm.run(f"docker run -d {options}").stdout.strip()
+            stack.callback(vm.run, f"docker rm -fv {name}")
+            return name
+
+        yield start
+
+
+def in_project(vm: Machine, command: str, **more: Any) -> str:
+    """What the command prints, typed by the user in the project's folder."""
+    return vm.run(command, user=USER, cwd=f"/home/{USER}/classcord", **more).stdout
+
+
+def inspect(vm: Machine, what: str) -> dict[str, Any]:
+    (facts,) = json.loads(vm.run(f"docker inspect {what}").stdout)
+    assert isinstance(facts, dict)
+    return facts
+
+
+def in_image(vm: Machine, command: str, options: str = "", image: str = IMAGE) -> str:
+    """What a line of shell prints in a container of its own."""
+    return vm.run(f"docker run --rm {options} --entrypoint sh {image} -c '{command}'").stdout
+
+
+@pytest.mark.lab
+def test_both_builders_make_the_same_small_image(vm: Machine) -> None:
+    # a checkout under a strict umask, on top: the server's user must be able to read it all the same
+    vm.run(f"cp -a /home/{USER}/classcord /tmp/strict && chmod -R go= /tmp/strict")
+    vm.run("cd /tmp/strict && mkdir classcord/__pycache__ && touch classcord/__pycache__/stray.cpython-313.pyc .env")
+    vm.run("cd /tmp/strict && DOCKER_BUILDKIT=1 docker build -t buildkit .")
+    listing = 'cd /app && find . -printf "%p %m %u %l\\n" | sort; find . -name "*.py" | sort | xargs cat | sha256sum'
+    seen = in_image(vm, listing)
+    assert seen == in_image(vm, listing, image="buildkit")
+    sources = in_project(vm, "git init -q . && git add . && git ls-files server.py handlers classcord").split()
+    files = re.findall(r"^\./(\S+\.py) 644 root", seen, re.MULTILINE)
+    assert sorted(files) == sorted(sources)
+    assert len(re.findall(r"^\./\S+\.cpython-313\.pyc 644", seen, re.MULTILINE)) == len(sources)
+    base = inspect(vm, BASE)["Size"]
+    for image in (IMAGE, "buildkit"):
+        assert 0 < inspect(vm, image)["Size"] - base < 1_000_000
+        assert vm.run(f"docker run --rm {image} --version").stdout == f"ClassCord {__version__}\n"
+
+
+@pytest.mark.lab
+def test_the_image_says_what_it_is(vm: Machine) -> None:
+    config = inspect(vm, IMAGE)["Config"]
+    assert config["User"] == "10001:10001"
+    assert list(config["ExposedPorts"]) == ["12345/tcp"]
+    assert config["StopSignal"] == "SIGTERM"
+    assert config["Entrypoint"] == ["python3", "/app/server.py"]
+    assert config["Cmd"] is None
+    assert list(config["Volumes"]) == ["/data"]
+    assert config["Labels"]["org.opencontainers.image.title"] == IMAGE
+    assert "data=/data (CLASSCORD_DATA)\n" in vm.run(f"docker run --rm {IMAGE} --check-config").stdout
+
+
+@pytest.mark.lab
+def test_the_server_runs_from_bytecode_that_nobody_rewrites(vm: Machine) -> None:
+    """Neither the server's user nor root, nor after a builder has set all files' times anew."""
+    trace = "python3 -v /app/server.py --version 2>&1"
+    for command in (trace, f"touch -d 2001-01-01 /app/*/*.py && {trace}"):
+        loaded = re.findall(r"code object from '(/app/[^']*)'", in_image(vm, command, "--user 0"))
+        assert loaded
+        assert {os.path.splitext(path)[1] for path in loaded} == {".pyc"}
+    name = vm.run(f"docker run -d --user 0 -v /tmp {IMAGE} --check-config").stdout.strip()
+    vm.run(f"docker wait {name}")
+    changes = vm.run(f"docker diff {name}").stdout
+    assert "/app" not in changes
+    vm.run(f"docker rm -v {name}")
+    writable = 'find /app -writable | wc -l; id -u; stat -c "%u:%g %a" /data'
+    assert in_image(vm, writable).split() == ["0", "10001", "10001:10001", "700"]
+
+
+@pytest.mark.lab
+def test_it_needs_to_write_nowhere_but_to_its_data(vm: Machine, started: Callable[[str], str]) -> None:
+    name = started(f"--read-only --cap-drop ALL --network none {IMAGE}")
+    until(lambda: "event=listening" in vm.run(f"docker logs {name} 2>&1").stdout, "the server starts")
+    assert vm.run(f"docker diff {name}").stdout == ""
+
+
+@pytest.mark.lab
+def test_the_health_check_follows_the_port_and_docker_stop_is_no_failure(
+    vm: Machine, started: Callable[[str], str]
+) -> None:
+    name = started(f"-e CLASSCORD_PORT=2000 {IMAGE}")
+    kind, *check = inspect(vm, IMAGE)["Config"]["Healthcheck"]["Test"]
+    assert kind == "CMD"
+    ask = f"docker exec {name} {' '.join(check)}"
+    until(lambda: vm.run(ask, check=False).returncode == 0, "the server is healthy")
+    assert vm.run(ask).stdout == "ok: the server at 127.0.0.1 port 2000 answers\n"
+    vm.run(f"docker stop {name}")
+    assert inspect(vm, name)["State"]["ExitCode"] == 0
+    assert "event=stopped" in vm.run(f"docker logs {name} 2>&1").stdout
+
+
+@pytest.mark.lab
+def test_the_line_of_old_runs_it_and_control_c_stops_it(vm: Machine) -> None:
+    screen, keyboard = pty.openpty()
+    try:
+        typed = vm.command(f"docker run -it --rm --name typed -p 12345:12345 {IMAGE}", user=USER)
+        client = subprocess.Popen(typed, stdin=keyboard, stdout=keyboard, stderr=keyboard, start_new_session=True)
+        try:
+            wait_for_answer(vm, VM)
+            os.write(screen, b"\x03")
+            assert client.wait(DEADLINE) == 0
+        finally:
+            client.kill()
+            client.wait()
+        os.set_blocking(screen, False)
+        shown = os.read(screen, 65536).decode()
+        assert "event=stopping signal=SIGINT" in shown
+        assert "event=stopped" in shown
+        until(lambda: not vm.run("docker ps -aq --filter name=typed").stdout, "the container is removed")
+    finally:
+        os.close(screen)
+        os.close(keyboard)
+        vm.run("docker rm -fv typed", check=False)
+
+
+@pytest.mark.lab
+def test_a_folder_of_root_is_refused_with_the_chown_to_type(vm: Machine, started: Callable[[str], str]) -> None:
+    refused = vm.run(f"docker run --rm -v /srv/chat:/data {IMAGE}", check=False)
+    assert refused.returncode == 78
+    assert refused.stderr == (
+        "server.py: /data: Permission denied; user 10001 must be able to write there: sudo chown 10001 FOLDER on the"
+        " host (FOLDER is what is mounted at /data), or name another folder with --data\n"
+    )
+    hint = re.search(r"sudo (chown 10001 FOLDER)", refused.stderr)
+    assert hint is not None
+    vm.run(hint[1].replace("FOLDER", "/srv/chat"))
+    started(f"-v /srv/chat:/data -p 12345:12345 {IMAGE}")
+    until(lambda: answers(vm, VM), "the server answers")
+    assert (vm.root / "srv/chat/classcord.db").exists()
