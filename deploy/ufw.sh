@@ -20,15 +20,17 @@ here=$(dirname "$0")
 
 usage() {
     cat <<END
-usage: sudo sh deploy/ufw.sh apply|status|undo [--from NETWORK] [--port N] [--dry-run]
+Usage: sudo sh deploy/ufw.sh apply|status|undo [--from NETWORK] [--port N] [--dry-run]
 
   apply           let clients in: ufw allow 12345/tcp. A second call replaces the first. It never turns ufw on.
     --from NET    only from this network or address, like 10.0.108.0/24. Docker goes around ufw, so this also closes
                   every port that Docker publishes on this machine, except the server's to NET.
     --port N      the port of the server, as clients see it (default: 12345)
-  status          say who may reach the server; exit code 0 if what apply set is in force, 1 if not
+  status          say who may reach the server, and whether what apply set is in force
   undo            take away all that apply set
   --dry-run       show the commands of apply or undo, and change nothing
+
+Exit code: 0 done, 1 not in force or failed, 2 wrong command line.
 END
 }
 
@@ -314,25 +316,19 @@ END
 action='' from='' port=12345 dry=''
 while [ $# -gt 0 ]; do
     case $1 in
-    apply | status | undo)
-        [ -z "$action" ] || wrong "say one of apply, status, undo"
-        action=$1
-        ;;
+    apply | status | undo) action=$action$1 ;;
     --from | --port)
         [ $# -gt 1 ] || wrong "$1 needs a value"
         case $1 in --from) from=$(network "$2") ;; --port) port=$2 ;; esac
         shift
         ;;
     --dry-run) dry=yes ;;
-    -h | --help)
-        usage
-        exit 0
-        ;;
+    -h | --help) usage && exit ;;
     *) wrong "unknown word: '$1'" ;;
     esac
     shift
 done
-[ -n "$action" ] || wrong "say one of apply, status, undo"
+case $action in apply | status | undo) ;; *) wrong "say apply, status or undo" ;; esac
 whole "$port" 1 65535 || wrong "--port: '$port' is no port; type a number from 1 to 65535"
 [ "$(id -u)" -eq 0 ] || die "needs root: sudo sh deploy/ufw.sh $action"
 command -v ufw >/dev/null || die "ufw isn't installed: sudo apt install ufw"
