@@ -87,15 +87,15 @@ network() {
     [ "$bits" -eq 32 ] && echo "$net" || echo "$net/$bits"
 }
 
-added() { ufw show added | sed -n 's/^ufw //p'; }            # the rules of people, like: allow 22/tcp
-ours() { added | sed -n "s/ $COMMENT\$//p"; }                 # those that apply made
+read_rules() { added=$(ufw show added | sed -n 's/^ufw //p'); } # all rules of people, like: allow 22/tcp
+ours() { echo "$added" | sed -n "s/ $COMMENT\$//p"; }           # those that apply made
 rule() { # [NETWORK] PORT, in ufw's words
     if [ -n "$1" ]; then echo "allow from $1 to any port $2 proto tcp"; else echo "allow $2/tcp"; fi
 }
 
 # Rules of others that name the port or the profile, comments cut off
 others() {
-    added | grep -v " $COMMENT\$" | sed "s/ comment '.*'\$//" |
+    echo "$added" | grep -v " $COMMENT\$" | sed "s/ comment '.*'\$//" |
         grep -E "(^| )($port|$port/tcp|ClassCord)( |\$)" || :
 }
 
@@ -196,6 +196,7 @@ keep_originals() {
 }
 
 apply() {
+    read_rules
     wanted=$(rule "$from" "$port")
     [ -n "$dry" ] || keep_originals
     sed "s|^ports=.*|ports=$port/tcp|" "$here/ufw/classcord" | write $PROFILE
@@ -212,11 +213,15 @@ apply() {
 }
 
 undo() {
+    read_rules
     untouched=''
     if [ -d $KEPT ] && [ "$(cat $KEPT/sums)" = "$(sums)" ]; then untouched=yes; fi
     ours | while read -r old; do delete "$old"; done
     if [ -d $KEPT ]; then
-        [ -z "$untouched" ] || run cp -p $KEPT/user.rules $KEPT/user6.rules /etc/ufw
+        if [ -n "$untouched" ]; then
+            run cp -p $KEPT/user.rules $KEPT/user6.rules /etc/ufw
+            run ufw reload # does nothing where ufw is inactive
+        fi
         run rm -rf $KEPT
     fi
     [ ! -e $PROFILE ] || run rm -f $PROFILE
@@ -243,6 +248,7 @@ bad() { # WHAT TO_TYPE...
 
 status() {
     code=0
+    read_rules
     mine=$(ours | head -n 1)
     own='allow (from [^ ]+ to any port [0-9]+ proto tcp|[0-9]+/tcp|ClassCord)' # or the same, typed by hand
     [ -n "$mine" ] || mine=$(others | grep -m 1 -xE "$own" || :)
