@@ -218,10 +218,7 @@ undo() {
     if [ -d $KEPT ] && [ "$(cat $KEPT/sums)" = "$(sums)" ]; then untouched=yes; fi
     ours | while read -r old; do delete "$old"; done
     if [ -d $KEPT ]; then
-        if [ -n "$untouched" ]; then
-            run cp -p $KEPT/user.rules $KEPT/user6.rules /etc/ufw
-            run ufw reload # does nothing where ufw is inactive
-        fi
+        [ -z "$untouched" ] || run cp -p $KEPT/user.rules $KEPT/user6.rules /etc/ufw
         run rm -rf $KEPT
     fi
     [ ! -e $PROFILE ] || run rm -f $PROFILE

@@ -95,6 +95,9 @@ def test_clients_reach_the_server_under_their_own_address(lab: Lab, host: Machin
     assert seen(lab, host) == HOST
     # the VM itself, and whoever shares its network, would get the answer past the host
     assert seen(lab, lab.vm) == HOST_INSIDE
+    lab.vm.run("ip address replace 192.168.56.20/24 dev eth0")
+    ask = f"printf '{{\"type\":\"ping\"}}\\n' | nc.openbsd -s 192.168.56.20 -N -w 2 {HOST} 12345"
+    assert "pong" in lab.vm.run(ask).stdout
     # what isn't addressed to the host isn't its business
     lab.slam.run(f"ip route replace {OTHER} via {HOST}")
     assert refused(lab.slam, OTHER)
