@@ -187,7 +187,7 @@ remove_guard() {
 # kept, and undo puts them back if nobody but this script has touched them since.
 sums() { (cd /etc/ufw && cksum user.rules user6.rules); }
 keep_originals() {
-    if [ -d $KEPT ] && [ "$(cat $KEPT/sums)" != "$(sums)" ]; then
+    if [ -d $KEPT ] && [ "$(cat $KEPT/sums 2>/dev/null)" != "$(sums)" ]; then
         rm -rf $KEPT
     elif [ ! -d $KEPT ] && [ -z "$(ours)" ]; then
         mkdir -m 700 $KEPT
@@ -215,7 +215,7 @@ apply() {
 undo() {
     read_rules
     untouched=''
-    if [ -d $KEPT ] && [ "$(cat $KEPT/sums)" = "$(sums)" ]; then untouched=yes; fi
+    if [ -d $KEPT ] && [ "$(cat $KEPT/sums 2>/dev/null)" = "$(sums)" ]; then untouched=yes; fi
     ours | while read -r old; do delete "$old"; done
     if [ -d $KEPT ]; then
         [ -z "$untouched" ] || run cp -p $KEPT/user.rules $KEPT/user6.rules /etc/ufw

@@ -85,8 +85,9 @@ neighbours() {
     *) ip -4 route show match "$vm" dev "$(device)" scope link 2>/dev/null | sed -n '1s/^\([0-9.]*\/[0-9]*\) .*/\1/p' ;;
     esac
 }
-# An address of this host that the VM can answer only by its default route
+# An address of this host that the VM can answer only by its default route. None where the VM is among the clients.
 outside() {
+    ! ip -4 route show default | grep -q " dev $(device) " || return 0
     ip -4 -o address show scope global | grep -vE "^[0-9]+: ($(device)|docker0|br-[0-9a-f]{12}|virbr[0-9]+) " |
         sed -n '1s/.* inet \([0-9.]*\).*/\1/p'
 }
@@ -114,7 +115,7 @@ foreign_chains() {
     nft list chains 2>/dev/null | awk -v own=$TABLE '
         /^table/ { family = $2; table = $3 }
         /^\tchain/ { chain = $2 }
-        /hook forward/ && (family == "ip" || family == "inet") && table != own && chain != "FORWARD" {
+        /hook forward/ && table != own && (family == "inet" || family == "ip" && chain != "FORWARD") {
             print family, table, chain
         }' |
         while read -r family table chain; do
@@ -161,7 +162,7 @@ remove_chain() { # TABLE OWN CHAIN...
     run iptables -w -t "$table" -X "$own"
 }
 
-iptables_drops() { has iptables && [ "$(iptables -w -S FORWARD)" != "-P FORWARD ACCEPT" ]; }
+iptables_drops() { case $(iptables -w -S FORWARD 2>/dev/null) in '' | "-P FORWARD ACCEPT") false ;; esac }
 
 forward_rules() {
     cat <<END

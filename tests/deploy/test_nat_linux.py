@@ -185,6 +185,16 @@ def test_a_server_that_is_not_there_and_rules_that_are_gone(host: Machine, backe
     assert "✘ forwarding is off" in found.stdout
 
 
+def test_a_vm_in_the_clients_own_network(lab: Lab, host: Machine) -> None:
+    host.run("ip route add default via 10.0.108.1 dev lan0")
+    done = host.run(f"{NAT} apply --vm {SLAM} --no-check")
+    host.run("ip route del default")
+    assert last(done) == (
+        f"The server will see {HOST} for clients of 10.0.108.0/24, which is the VM's network: "
+        f"they can connect to {SLAM} directly."
+    )
+
+
 def test_persist_outlasts_a_reboot(lab: Lab, host: Machine) -> None:
     host.run(f"{NAT} apply --vm {VM} --persist")
     host.reboot()

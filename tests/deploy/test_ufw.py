@@ -53,15 +53,16 @@ def start_process(machine: Machine) -> None:
 
 @pytest.fixture(scope="module")
 def _running(lab: Lab) -> None:
-    for name, port in (("chat", 12345), ("aside", 8080)):
-        lab.vm.run(f"docker run -d --name {name} --restart unless-stopped -p {port}:12345 -w /app "
+    lab.vm.run("docker network create -o com.docker.network.bridge.name=plain0 plain")
+    for name, port, network in (("chat", 12345, "bridge"), ("aside", 8080, "plain")):
+        lab.vm.run(f"docker run -d --name {name} --restart unless-stopped --network {network} -p {port}:12345 -w /app "
                    f"-v /home/{USER}/classcord:/app:ro {BASE} {SERVER}")
         wait_for_answer(lab.vm, "127.0.0.1", port)
 
 
 @pytest.fixture
 def containers(active: Machine, _running: None) -> None:
-    """The server in a container, published as 12345, and in another, published as 8080, from now on."""
+    """The server in a container, published as 12345, and in one on a network of its own, published as 8080."""
 
 
 def silent(desk: Desk, address: str, port: int = 12345) -> bool:
@@ -159,10 +160,10 @@ def test_the_rule_is_replaced_and_another_network_stays_out(lab: Lab, active: Ma
     active.run("systemctl stop chat")
 
 
-def in_container(machine: Machine, name: str, address: str, port: int) -> bool:
-    """Whether a connection from within a container gets through."""
+def from_container(machine: Machine, address: str, port: int) -> bool:
+    """Whether a connection from a new container gets through."""
     code = f"import socket; socket.create_connection(('{address}', {port}), 2)"
-    return machine.run(f'docker exec {name} python3 -c "{code}"', check=False).returncode == 0
+    return machine.run(f'docker run --rm {BASE} python3 -c "{code}"', check=False).returncode == 0
 
 
 def test_docker_goes_around_ufw_until_a_network_is_named(lab: Lab, containers: None) -> None:
@@ -181,13 +182,13 @@ def test_docker_goes_around_ufw_until_a_network_is_named(lab: Lab, containers: N
     # what must go on
     assert answers(vm, VM)
     assert answers(vm, "127.0.0.1", 8080)
-    assert in_container(vm, "aside", inner, 12345)
+    assert from_container(vm, inner, 12345)
     listener = lab.slam.start("nc.openbsd -l 7000")
-    until(lambda: in_container(vm, "chat", SLAM, 7000), "a container reaches the outside")
+    until(lambda: from_container(vm, SLAM, 7000), "a container reaches the outside")
     listener.kill()
     listener.communicate()
 
-    lab.vm.run(f"{UFW} undo")
+    lab.vm.run(f"{UFW} apply")
     assert reached(lab, 8080) == [True, True]
 
 
