@@ -298,8 +298,11 @@ class Machine(Desk):
         self._kill()
 
     def reboot(self) -> None:
-        """Power off and boot again, with what was written."""
+        """Power off and boot again, with what was written. Firewall rules and forwarding go with the old kernel."""
         self.shut_down()
+        # a namespace of the network keeps them
+        forget = f"chroot {rootfs()} /usr/sbin/nft flush ruleset && echo 0 >/proc/sys/net/ipv4/ip_forward"
+        Desk(self.netns).run(forget)
         self.boot()
 
     def _kill(self) -> None:

@@ -1,0 +1,341 @@
+#!/bin/sh
+# Opens the port of the ClassCord server in ufw, to everybody or to one network; `sh ufw.sh --help` says how.
+#
+# Docker goes around ufw: a packet for a published port is sent on to the container (FORWARD) and never comes by ufw's
+# rules, which stand in INPUT. So with --from this script also guards what Docker publishes, in DOCKER-USER, the chain
+# that the engine leaves to its users. The guard is a chain of its own, CLASSCORD, kept in /etc/ufw/classcord.rules and
+# loaded by the unit classcord-firewall.service before the engine starts.
+set -eu
+export LC_ALL=C LANGUAGE=C # ufw's words are read below
+PATH=$PATH:/usr/sbin:/sbin
+
+PROFILE=/etc/ufw/applications.d/classcord
+RULES=/etc/ufw/classcord.rules
+RULES6=/etc/ufw/classcord6.rules
+UNIT=classcord-firewall.service
+UNIT_FILE=/etc/systemd/system/$UNIT
+KEPT=/var/lib/classcord-ufw
+COMMENT="comment 'ClassCord'"
+here=$(dirname "$0")
+
+usage() {
+    cat <<END
+Usage: sudo sh deploy/ufw.sh apply|status|undo [--from NETWORK] [--port N] [--dry-run]
+
+  apply           let clients in: ufw allow 12345/tcp. A second call replaces the first. It never turns ufw on.
+    --from NET    only from this network or address, like 10.0.108.0/24. Docker goes around ufw, so this also closes
+                  every port that Docker publishes on this machine, except the server's to NET.
+    --port N      the port of the server, as clients see it (default: 12345)
+  status          say who may reach the server, and whether what apply set is in force
+  undo            take away all that apply set
+  --dry-run       show the commands of apply or undo, and change nothing
+
+Exit code: 0 done, 1 not in force or failed, 2 wrong command line.
+END
+}
+
+die() { # MESSAGE [EXIT_CODE]
+    echo "ufw.sh: $1" >&2
+    exit "${2:-1}"
+}
+
+wrong() { die "$1; see sh deploy/ufw.sh --help" 2; }
+
+run() { # a command that changes something
+    if [ -n "$dry" ]; then
+        echo "+ $*"
+    else
+        "$@" >/dev/null || die "failed: $*"
+    fi
+}
+
+write() { # FILE, with what comes from standard input
+    content=$(cat)
+    if [ -n "$dry" ]; then
+        printf '+ write %s:\n' "$1"
+        printf '%s\n' "$content" | sed 's/^/      /'
+    elif ! printf '%s\n' "$content" | cmp -s - "$1"; then
+        printf '%s\n' "$content" >"$1"
+    fi
+}
+
+whole() { # TEXT LOW HIGH: a whole number in these bounds?
+    case $1 in '' | *[!0-9]* | 0?* | ??????*) return 1 ;; esac
+    [ "$1" -ge "$2" ] && [ "$1" -le "$3" ]
+}
+
+# Print the network in the way ufw writes it. Fails with a hint where it is none.
+network() {
+    hint="--from: '$1' is no IPv4 network or address; type one like 10.0.108.0/24"
+    case $1 in */*/* | *[!0-9./]* | *.) wrong "$hint" ;; esac
+    bits=32
+    case $1 in */*) bits=${1#*/} ;; esac
+    whole "$bits" 0 32 || wrong "$hint"
+    [ "$bits" -gt 0 ] || wrong "--from: '$1' is everybody; leave --from out"
+    old=$IFS IFS=.
+    # shellcheck disable=SC2086 # split at the dots
+    set -- "$1" ${1%%/*}
+    IFS=$old
+    [ $# -eq 5 ] || wrong "$hint"
+    left=$bits net=''
+    for part in "$2" "$3" "$4" "$5"; do
+        whole "$part" 0 255 || wrong "$hint"
+        taken=$((left > 8 ? 8 : left)) left=$((left > 8 ? left - 8 : 0))
+        net=$net${net:+.}$((part >> (8 - taken) << (8 - taken)))
+    done
+    [ "$net" = "${1%%/*}" ] || wrong "--from: '$1' is an address in a network; type the network: $net/$bits"
+    [ "$bits" -eq 32 ] && echo "$net" || echo "$net/$bits"
+}
+
+read_rules() { added=$(ufw show added | sed -n 's/^ufw //p'); } # all rules of people, like: allow 22/tcp
+ours() { echo "$added" | sed -n "s/ $COMMENT\$//p"; }           # those that apply made
+rule() { # [NETWORK] PORT, in ufw's words
+    if [ -n "$1" ]; then echo "allow from $1 to any port $2 proto tcp"; else echo "allow $2/tcp"; fi
+}
+
+# Rules of others that name the port or the profile, comments cut off
+others() {
+    echo "$added" | grep -v " $COMMENT\$" | sed "s/ comment '.*'\$//" |
+        grep -E "(^| )($port|$port/tcp|ClassCord)( |\$)" || :
+}
+
+delete() { # RULE
+    # shellcheck disable=SC2086 # the words of the rule
+    run ufw delete $1
+}
+
+guard() { # [NETWORK]: the chain, as iptables-restore reads it
+    cat <<END
+# Written by ClassCord's deploy/ufw.sh: who may reach the ports that Docker publishes. Jumped to from DOCKER-USER.
+*filter
+:CLASSCORD - [0:0]
+# answers, and what was let in before
+-A CLASSCORD -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+END
+    # By the port that the client asked for: 8080 published as 8080->12345 stays closed
+    [ -z "$1" ] ||
+        echo "-A CLASSCORD -s $1 -p tcp -m conntrack --ctstate DNAT --ctorigdstport $port --ctdir ORIGINAL -j RETURN"
+    # No name of a network card in it: whatever was sent on to a published port came from somewhere outside
+    cat <<'END'
+# any other published port
+-A CLASSCORD -m conntrack --ctstate DNAT -j DROP
+# containers among themselves, and to the outside
+-A CLASSCORD -i docker0 -j RETURN
+-A CLASSCORD -i br-+ -j RETURN
+# a neighbour that has set a route to the containers' own addresses
+-A CLASSCORD -o docker0 -j DROP
+-A CLASSCORD -o br-+ -j DROP
+COMMIT
+END
+}
+
+unit() {
+    load() { # COMMAND FILE PREFIX
+        printf "ExecStart=%s/bin/sh -ec '%s'\n" "$3" \
+            "$1 -w -nL DOCKER-USER >/dev/null 2>&1 || $1 -w -N DOCKER-USER; $1-restore -w -n $2; $(
+            )$1 -w -C DOCKER-USER -j CLASSCORD 2>/dev/null || $1 -w -I DOCKER-USER -j CLASSCORD"
+    }
+    cat <<END
+[Unit]
+Description=ClassCord: who may reach the ports that Docker publishes
+# the engine keeps what it finds in DOCKER-USER, so that no port is open for a moment
+Before=docker.service
+PartOf=docker.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+$(load iptables $RULES '')
+# may fail where the kernel has no IPv6
+$(load ip6tables $RULES6 -)
+
+[Install]
+WantedBy=multi-user.target docker.service
+END
+}
+
+set_guard() {
+    guard "$from" | write $RULES
+    guard '' | write $RULES6
+    unit | write $UNIT_FILE
+    run systemctl daemon-reload
+    run systemctl enable -q $UNIT
+    run systemctl restart $UNIT
+}
+
+remove_guard() {
+    if [ -e $UNIT_FILE ]; then
+        run systemctl disable -q --now $UNIT
+        run rm -f $UNIT_FILE
+        run systemctl daemon-reload
+    fi
+    for tables in iptables ip6tables; do
+        if $tables -w -C DOCKER-USER -j CLASSCORD 2>/dev/null; then
+            run $tables -w -D DOCKER-USER -j CLASSCORD
+        fi
+        if $tables -w -nL CLASSCORD >/dev/null 2>&1; then
+            run $tables -w -F CLASSCORD
+            run $tables -w -X CLASSCORD
+            # where the engine doesn't use it, it was made here
+            [ -n "$dry" ] || $tables -w -X DOCKER-USER 2>/dev/null || :
+        fi
+    done
+    [ ! -e $RULES ] || run rm -f $RULES $RULES6
+}
+
+# ufw writes its files anew, even those that came with the package and say the same in other words. So the originals are
+# kept, and undo puts them back if nobody but this script has touched them since.
+sums() { (cd /etc/ufw && cksum user.rules user6.rules); }
+keep_originals() {
+    if [ -d $KEPT ] && [ "$(cat $KEPT/sums 2>/dev/null)" != "$(sums)" ]; then
+        rm -rf $KEPT
+    elif [ ! -d $KEPT ] && [ -z "$(ours)" ]; then
+        mkdir -m 700 $KEPT
+        cp -p /etc/ufw/user.rules /etc/ufw/user6.rules $KEPT
+    fi
+}
+
+apply() {
+    read_rules
+    wanted=$(rule "$from" "$port")
+    [ -n "$dry" ] || keep_originals
+    sed "s|^ports=.*|ports=$port/tcp|" "$here/ufw/classcord" | write $PROFILE
+    if others | grep -qxF "$wanted"; then
+        echo "ufw has this rule already, and it isn't of this script: kept"
+    elif ! ours | grep -qxF "$wanted"; then
+        # shellcheck disable=SC2086 # the words of the rule
+        run ufw $wanted comment ClassCord
+    fi
+    ours | grep -vxF "$wanted" | while read -r old; do delete "$old"; done
+    [ -n "$dry" ] || [ ! -d $KEPT ] || sums >$KEPT/sums
+    if [ -n "$from" ]; then set_guard; else remove_guard; fi
+    [ -n "$dry" ] || { status || :; }
+}
+
+undo() {
+    read_rules
+    untouched=''
+    if [ -d $KEPT ] && [ "$(cat $KEPT/sums 2>/dev/null)" = "$(sums)" ]; then untouched=yes; fi
+    ours | while read -r old; do delete "$old"; done
+    if [ -d $KEPT ]; then
+        [ -z "$untouched" ] || run cp -p $KEPT/user.rules $KEPT/user6.rules /etc/ufw
+        run rm -rf $KEPT
+    fi
+    [ ! -e $PROFILE ] || run rm -f $PROFILE
+    remove_guard
+    [ -n "$dry" ] || echo "Undone: ufw and Docker's rules are as before."
+}
+
+# Ports on which this machine is reached by ssh
+ssh_ports() {
+    {
+        [ -z "${SSH_CONNECTION:-}" ] || echo "${SSH_CONNECTION##* }"
+        ss -Hltnp 2>/dev/null | sed -n 's/^[^:]*[^ ]*:\([0-9]*\) .*"sshd".*/\1/p'
+        systemctl show -p Listen ssh.socket 2>/dev/null | sed -n 's/^Listen=.*:\([0-9]*\) .*/\1/p'
+    } | sort -un
+}
+
+good() { echo "✔ $1"; }
+bad() { # WHAT TO_TYPE...
+    echo "✘ $1"
+    shift
+    for line in "$@"; do echo "    $line"; done
+    code=1
+}
+
+status() {
+    code=0
+    read_rules
+    mine=$(ours | head -n 1)
+    own='allow (from [^ ]+ to any port [0-9]+ proto tcp|[0-9]+/tcp|ClassCord)' # or the same, typed by hand
+    [ -n "$mine" ] || mine=$(others | grep -m 1 -xE "$own" || :)
+    [ -z "$mine" ] || [ "$mine" = "allow ClassCord" ] || port=$(echo "$mine" | sed 's/ proto tcp$//; s/.* //; s,/tcp,,')
+    from=$(echo "$mine" | sed -n 's/^allow from \([^ ]*\) .*/\1/p')
+    verbose=$(ufw status verbose)
+    incoming=$(echo "$verbose" | sed -n 's/^Default: \([a-z]*\) (incoming).*/\1/p')
+
+    case $incoming in
+    '')
+        set -- "to turn it on:"
+        for ssh in $(ssh_ports); do set -- "$@" "sudo ufw allow $ssh/tcp    (first: this is your ssh)"; done
+        bad "ufw is inactive: it filters nothing" "$@" "sudo ufw enable"
+        unit="open to everybody"
+        ;;
+    allow)
+        bad "ufw is active, but lets in whatever no rule forbids" "sudo ufw default deny incoming"
+        unit="open to everybody"
+        ;;
+    *)
+        good "ufw is active, incoming by default: $incoming"
+        unit="closed"
+        ;;
+    esac
+
+    if [ -n "$mine" ]; then
+        good "ufw has the rule: $mine"
+        [ "$unit" != closed ] || unit="open to ${from:-everybody}${from:+ only, over IPv4}"
+    else
+        bad "ufw has no rule for port $port" "sudo sh deploy/ufw.sh apply"
+    fi
+    while read -r other; do
+        case $other in
+        '' | "$mine") ;;
+        allow*)
+            [ -z "$from" ] || {
+                bad "another rule lets more people in: $other" "sudo ufw delete $other"
+                unit="open to others too"
+            }
+            ;;
+        *) bad "another rule is about this port: $other" "sudo ufw delete $other" ;;
+        esac
+    done <<END
+$(others)
+END
+
+    container="open to everybody, whatever ufw says, and so is every port that Docker publishes"
+    if iptables -w -C DOCKER-USER -j CLASSCORD 2>/dev/null; then
+        if [ -n "$from" ] && iptables -w -C CLASSCORD -s "$from" -p tcp -m conntrack --ctstate DNAT \
+            --ctorigdstport "$port" --ctdir ORIGINAL -j RETURN 2>/dev/null; then
+            container="open to $from only; every other port that Docker publishes is closed"
+        else
+            container="closed, like every port that Docker publishes"
+            bad "the guard in DOCKER-USER lets nobody in" "sudo sh deploy/ufw.sh apply --from NETWORK"
+        fi
+    fi
+    if [ -n "$from" ]; then
+        case $container in
+        "open to $from "*) good "DOCKER-USER guards the ports that Docker publishes" ;;
+        "open to everybody"*) bad "DOCKER-USER has no guard: Docker goes around ufw" \
+            "sudo sh deploy/ufw.sh apply --from $from" ;;
+        esac
+        systemctl is-enabled -q $UNIT 2>/dev/null ||
+            bad "the guard is lost at the next boot" "sudo sh deploy/ufw.sh apply --from $from"
+    fi
+    echo "Port $port of a systemd service: $unit."
+    echo "Port $port of a container: $container."
+    return $code
+}
+
+action='' from='' port=12345 dry=''
+while [ $# -gt 0 ]; do
+    case $1 in
+    apply | status | undo) action=$action$1 ;;
+    --from | --port)
+        [ $# -gt 1 ] || wrong "$1 needs a value"
+        case $1 in --from) from=$(network "$2") ;; --port) port=$2 ;; esac
+        shift
+        ;;
+    --dry-run) dry=yes ;;
+    -h | --help) usage && exit ;;
+    *) wrong "unknown word: '$1'" ;;
+    esac
+    shift
+done
+case $action in apply | status | undo) ;; *) wrong "say apply, status or undo" ;; esac
+whole "$port" 1 65535 || wrong "--port: '$port' is no port; type a number from 1 to 65535"
+[ "$(id -u)" -eq 0 ] || die "needs root: sudo sh deploy/ufw.sh $action"
+command -v ufw >/dev/null || die "ufw isn't installed: sudo apt install ufw"
+if [ "$action" = apply ] && [ -n "$from" ] && [ ! -d /run/systemd/system ]; then
+    die "--from needs systemd, to keep the rules of Docker's ports over a reboot"
+fi
+$action

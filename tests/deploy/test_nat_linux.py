@@ -1,0 +1,219 @@
+"""deploy/nat/linux.sh on the host of the lab, with nftables and with iptables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.deploy.lab import HOST, HOST_INSIDE, OTHER, SLAM, VM, Lab, answers, wait_for_answer
+from tests.deploy.machines import USER, Desk, Done, Machine, until
+
+pytestmark = pytest.mark.lab
+
+NAT = f"sh /home/{USER}/classcord/deploy/nat/linux.sh"
+KEPT = f"The server will see each client's own address, not {HOST_INSIDE}."
+HIDDEN = f"The server will see {HOST_INSIDE} for every client (--masquerade)."
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _server(lab: Lab) -> None:
+    folder = f"/home/{USER}/classcord"
+    lab.vm.run(f"systemd-run -q --unit=chat -p WorkingDirectory={folder} python3 server.py --data /tmp/data")
+    wait_for_answer(lab.host, VM)
+
+
+@pytest.fixture(scope="module", params=["nft", "iptables"])
+def backend(lab: Lab, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The host with nftables, then as one that hasn't got it."""
+    if request.param == "nft":
+        yield "nft"
+        return
+    lab.host.run("mv /usr/sbin/nft /root/nft")
+    yield "iptables"
+    lab.host.run("mv /root/nft /usr/sbin/nft")
+
+
+@pytest.fixture
+def host(lab: Lab, backend: str) -> Iterator[Machine]:
+    """The host, where nothing of linux.sh must be left at the end."""
+    _flush(lab)
+    before = state(lab.host)
+    yield lab.host
+    _flush(lab)
+    lab.host.run(f"{NAT} undo")
+    assert state(lab.host) == before
+
+
+def _flush(lab: Lab) -> None:
+    """Take away what a test has put into the way."""
+    lab.host.run("iptables -P FORWARD ACCEPT")
+    lab.vm.run(f"ip route replace default via {HOST_INSIDE}")
+
+
+def state(machine: Machine) -> str:
+    """All that linux.sh may change, without counters. iptables' own tables stay behind, empty, once it was used."""
+    rules = machine.run("$(ls /root/nft /usr/sbin/nft 2>/dev/null) list ruleset 2>/dev/null").stdout
+    rules = re.sub(r"counter packets \d+ bytes \d+ ", "", rules)
+    rules = re.sub(r"^\tchain [A-Z]+ {\n.*policy accept;\n\t}\n", "", rules, flags=re.MULTILINE)
+    rules = re.sub(r"^table ip \w+ {\n}\n", "", re.sub(r"\n\n+", "\n", rules), flags=re.MULTILINE)
+    rest = (
+        "sysctl net.ipv4 | grep -E 'forward|redirects'",
+        "find /run/classcord* /usr/local/sbin /etc/systemd/system | sort",
+        "cat /etc/systemd/system/classcord*",
+    )
+    return rules + machine.run("; ".join(rest), check=False).stdout
+
+
+def seen(lab: Lab, desk: Desk, address: str = HOST) -> str:
+    """The address that the server sees when that desk connects there."""
+    log = "journalctl -q -o cat -u chat | grep -oP 'event=connected peer=\\K.*'"
+    before = lab.vm.run(log, check=False).stdout.splitlines()
+    assert answers(desk, address)
+    until(lambda: len(lab.vm.run(log).stdout.splitlines()) > len(before), "the connection is logged")
+    return lab.vm.run(log).stdout.splitlines()[len(before)].split()[0]
+
+
+def last(done: Done) -> str:
+    return done.stdout.splitlines()[-1]
+
+
+def refused(desk: Desk, address: str = HOST, port: int = 12345) -> bool:
+    return desk.run(f"nc.openbsd -z -w 1 {address} {port}", check=False).returncode != 0
+
+
+def test_clients_reach_the_server_under_their_own_address(lab: Lab, host: Machine, backend: str) -> None:
+    assert refused(lab.slam)
+    assert host.run(f"{NAT} status", check=False).returncode == 1
+    done = host.run(f"{NAT} apply --vm {VM}")
+    assert last(done) == last(host.run(f"{NAT} status")) == KEPT
+    assert f"({backend})" in done.stdout
+    assert "✘" not in done.stdout
+    assert seen(lab, lab.slam) == SLAM
+    assert seen(lab, lab.other) == OTHER
+    assert seen(lab, host) == HOST
+    # the VM itself, and whoever shares its network, would get the answer past the host
+    assert seen(lab, lab.vm) == HOST_INSIDE
+    lab.vm.run("ip address replace 192.168.56.20/24 dev eth0")
+    ask = f"printf '{{\"type\":\"ping\"}}\\n' | nc.openbsd -s 192.168.56.20 -N -w 2 {HOST} 12345"
+    assert "pong" in lab.vm.run(ask).stdout
+    # what isn't addressed to the host isn't its business
+    lab.slam.run(f"ip route replace {OTHER} via {HOST}")
+    assert refused(lab.slam, OTHER)
+    host.run(f"{NAT} undo")
+    assert refused(lab.slam)
+
+
+def test_masquerade_hides_everybody(lab: Lab, host: Machine) -> None:
+    assert last(host.run(f"{NAT} apply --vm {VM} --masquerade")) == last(host.run(f"{NAT} status")) == HIDDEN
+    assert seen(lab, lab.slam) == HOST_INSIDE
+    assert last(host.run(f"{NAT} apply --vm {VM}")) == KEPT
+    assert seen(lab, lab.slam) == SLAM
+
+
+def test_twice_is_once_and_a_dry_run_changes_nothing(host: Machine) -> None:
+    before = state(host)
+    shown = host.run(f"{NAT} apply --vm {VM} --persist --dry-run").stdout
+    assert "+ sysctl -q -w net.ipv4.ip_forward=1" in shown
+    assert f"classcord-nat apply --vm {VM} --port 12345 --persist --no-check" in shown
+    assert state(host) == before
+    host.run("iptables -P FORWARD DROP")
+    host.run(f"{NAT} apply --vm {VM}")
+    once = state(host)
+    host.run(f"{NAT} apply --vm {VM}")
+    host.run(f"{NAT} undo --dry-run")
+    assert state(host) == once
+
+
+def test_another_vm_or_port_replaces_the_first(lab: Lab, host: Machine) -> None:
+    host.run(f"{NAT} apply --vm 192.168.56.77 --port 2000 --no-check")
+    done = host.run(f"{NAT} apply --vm {VM} --port 2001")
+    assert f"✘ {VM} doesn't answer on port 2001" in done.stdout
+    assert "192.168.56.77" not in state(host)
+    assert not re.search(r"\b2000\b", state(host))
+    host.run(f"{NAT} apply --vm {VM}")
+    assert answers(lab.slam, HOST)
+
+
+BARRIERS = (
+    ("iptables -P FORWARD DROP", "iptables -P FORWARD ACCEPT"),  # Docker, ufw
+    ("iptables -A FORWARD -o vbox0 -j REJECT", "iptables -F FORWARD"),  # libvirt
+    ("nft 'add table inet fw; add chain inet fw forward { type filter hook forward priority 10; policy drop; }'",
+     "nft delete table inet fw"),  # firewalld
+)
+
+
+def test_what_drops_forwarded_packets_lets_these_through(lab: Lab, host: Machine, backend: str) -> None:
+    for raise_it, lift in BARRIERS:
+        if backend == "iptables" and raise_it.startswith("nft"):
+            continue  # nobody there has set such a rule
+        host.run(f"{NAT} apply --vm {VM}")
+        host.run(raise_it)
+        found = host.run(f"{NAT} status", check=False)
+        assert found.returncode == 1
+        assert "✘ a rule of this host drops it" in found.stdout
+        assert refused(lab.slam)
+        assert last(host.run(f"{NAT} apply --vm {VM}")) == KEPT
+        assert seen(lab, lab.slam) == SLAM
+        assert seen(lab, lab.other) == OTHER
+        host.run(f"{NAT} undo")
+        assert "classcord" not in state(host).lower().partition("net.ipv4")[0]
+        host.run(lift)
+
+
+def test_a_vm_without_a_way_back_is_recognised(lab: Lab, host: Machine) -> None:
+    lab.vm.run("ip route del default")
+    done = host.run(f"{NAT} apply --vm {VM}")
+    assert f"✘ {VM} answers {HOST_INSIDE}, but not {HOST}: it has no way back to the clients" in done.stdout
+    assert f"ip route replace default via {HOST_INSIDE}; or here" in done.stdout
+    assert last(done) == "The server will see nobody: its answers don't find the way back."
+    assert last(host.run(f"{NAT} apply --vm {VM} --masquerade")) == HIDDEN
+    assert seen(lab, lab.slam) == HOST_INSIDE
+
+
+def test_a_server_that_is_not_there_and_rules_that_are_gone(host: Machine, backend: str) -> None:
+    done = host.run(f"{NAT} apply --vm {VM} --port 2000")
+    assert f"✘ {VM} doesn't answer on port 2000" in done.stdout
+    assert last(done) == f"{KEPT[:-1]}, once it answers."
+    host.run(f"{NAT} apply --vm {VM}")
+    host.run("nft delete table ip classcord" if backend == "nft" else "iptables -t nat -F CLASSCORD-DNAT")
+    host.run("sysctl -q -w net.ipv4.ip_forward=0")
+    found = host.run(f"{NAT} status", check=False)
+    assert found.returncode == 1
+    assert "✘ the rule is gone" in found.stdout
+    assert "✘ forwarding is off" in found.stdout
+
+
+def test_a_vm_in_the_clients_own_network(lab: Lab, host: Machine) -> None:
+    host.run("ip route add default via 10.0.108.1 dev lan0")
+    done = host.run(f"{NAT} apply --vm {SLAM} --no-check")
+    host.run("ip route del default")
+    assert last(done) == (
+        f"The server will see {HOST} for clients of 10.0.108.0/24, which is the VM's network: "
+        f"they can connect to {SLAM} directly."
+    )
+
+
+def test_persist_outlasts_a_reboot(lab: Lab, host: Machine) -> None:
+    host.run(f"{NAT} apply --vm {VM} --persist")
+    host.reboot()
+    assert seen(lab, lab.slam) == SLAM
+    assert "✔ set again at each boot" in host.run("classcord-nat status").stdout
+    host.run("classcord-nat undo")
+    assert refused(lab.slam)
+    assert host.run("sysctl -n net.ipv4.ip_forward").stdout == "0\n"
+    # and without --persist nothing is left
+    host.run(f"{NAT} apply --vm {VM} --persist && {NAT} apply --vm {VM}")
+    host.reboot()
+    assert refused(lab.slam)
+
+
+def test_forwarding_stays_on_where_it_was_or_is_needed(host: Machine) -> None:
+    host.run("sysctl -q -w net.ipv4.ip_forward=1")
+    host.run(f"{NAT} apply --vm {VM} && {NAT} undo")
+    assert host.run("sysctl -n net.ipv4.ip_forward").stdout == "1\n"
+    host.run("sysctl -q -w net.ipv4.ip_forward=0")
+    host.run(f"{NAT} apply --vm {VM} && ip link add virbr0 type bridge")
+    assert "Forwarding stays on: virbr0 needs it." in host.run(f"{NAT} undo").stdout
+    host.run("ip link del virbr0 && sysctl -q -w net.ipv4.ip_forward=0")
