@@ -377,10 +377,7 @@ if [ $# -ne 1 ]; then
 fi
 case $1 in
     build | run | stop | logs | shell | test | save | load | clean) ;;
-    -h | --help | help)
-        usage
-        exit 0
-        ;;
+    -h | --help | help) usage && exit 0 ;;
     *) misused "there is no command $1; see sh deploy/docker.sh --help" ;;
 esac
 check_settings "$1"
@@ -391,10 +388,7 @@ case $1 in
         prune
         say "The image $IMAGE is built. Start it: make docker-run"
         ;;
-    logs)
-        need_container
-        exec docker logs --follow "$NAME"
-        ;;
+    logs) need_container && exec docker logs --follow "$NAME" ;;
     test) run_tests ;;
     *) "$1" ;;
 esac
