@@ -132,7 +132,7 @@ def rival(port: int, *, classcord: bool, manager: Manager) -> str:
 
 def _owner(port: int) -> int | None:
     """Whose socket listens on this TCP port: a user's number."""
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+    for table in ("/proc/self/net/tcp", "/proc/self/net/tcp6"):
         try:
             with open(table, encoding="ascii") as rows:
                 for row in rows:

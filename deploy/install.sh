@@ -140,15 +140,20 @@ roll_back() {
 }
 
 show_addresses() {
-    say "Addresses for clients (port $port):"
     case $host in
-    0.0.0.0 | ::) found=$(ip -o -4 address show scope global 2>/dev/null | awk '{ sub("/.*", "", $4); print $4 }') ;;
+    0.0.0.0 | ::)
+        found=$(ip -4 -o address show scope global 2>/dev/null |
+            awk '$2 !~ /^(docker|br-|veth|virbr|lxcbr|lxdbr)/ { sub("/.*", "", $4); print $4 }')
+        ;;
     *) found=$host ;;
     esac
-    found=${found:-127.0.0.1}
-    say "$found" | sed 's/^/  /'
-    say "To try it:  printf '{\"type\":\"ping\"}\\n' | nc -N $(say "$found" | head -n 1) $port"
-    say "Is it well: systemctl status classcord    Its log: journalctl -u classcord -f"
+    say "The service classcord runs and answers. The address to give to SLAM:"
+    for address in $found; do say "    $address port $port"; done
+    [ -n "$found" ] || say "    none: this machine has no network card with an address"
+    say "In a virtual machine behind NAT, give the host's address instead: see CONTAINERS.md."
+    say "To try it:"
+    say "    printf '{\"type\":\"ping\"}\\n' | nc -N $(say "${found:-localhost}" | head -n 1) $port"
+    say "To look after it: systemctl status classcord; journalctl -u classcord -f"
 }
 
 do_install() {
