@@ -75,12 +75,15 @@ migrate-to-docker: ## as root: stop the systemd service, carry its data to the c
 doctor: ## walk the way from here to the server, hop by hop, and say what is broken (ARGS="--from-slam HOST")
 	@sh deploy/doctor.sh $(ARGS)
 
+# two linters that no package brings to every processor
+if-there = $(if $(wildcard $(BIN)/$(1)),$(BIN)/$(1) $(2),@echo "left out: $(1), of which there is none for this machine")
+
 lint: $(VENV)/ready ## check style, types and scripts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	git ls-files -z '*.sh' .ci/run | xargs -0 -r $(BIN)/shellcheck
-	$(BIN)/hadolint Dockerfile
-	$(BIN)/docker-compose --file docker-compose.yml config --quiet
+	$(call if-there,hadolint,Dockerfile)
+	$(call if-there,docker-compose,--file docker-compose.yml config --quiet)
 
 fmt: $(VENV)/ready ## sort imports and mend what ruff can mend by itself
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,396 @@
+#!/bin/sh
+# The server in a container, for the docker-* targets of the Makefile. It works by hand too: sh deploy/docker.sh --help
+set -eu
+ROOT=$(cd "$(dirname "$0")/.." && pwd)
+NAME=${NAME:-classcord}
+PORT=${PORT:-12345}
+IMAGE=${IMAGE:-classcord-server}
+FILE=${FILE:-$ROOT/build/classcord-server.tar.gz}
+PYTEST=${PYTEST:-python3 -m pytest}
+DATA=$NAME-data # the volume
+ASIDE=$NAME.replaced # the name of a container that is being replaced
+TITLE=classcord-server # the label by which our containers and images are known
+PATIENCE=60 # seconds until the server must answer
+
+usage() {
+    cat <<'END'
+Usage: sh deploy/docker.sh COMMAND
+
+  build   build the image
+  run     build if needed, start the container, wait until it is healthy, print its addresses; replaces a running one
+  stop    stop the container and remove it; the data stays
+  logs    show and follow the container's log
+  shell   open a shell in the running container
+  test    run the functional tests against a container of its own
+  save    write the image, and the base it is built on, to FILE
+  load    read the image from FILE
+  clean   remove container and image; VOLUME=yes removes the data too
+
+Variables (defaults): NAME (classcord) is the container, its data is the volume NAME-data; PORT (12345) is published;
+IMAGE (classcord-server); FILE (build/classcord-server.tar.gz); PYTEST (python3 -m pytest).
+Those of the server (CLASSCORD_LANG=en, CLASSCORD_LOG_LEVEL=debug; see server.py --help) are handed to it by run.
+END
+}
+
+say() { printf '%s\n' "$*"; }
+warn() { printf 'docker.sh: %s\n' "$*" >&2; }
+die() {
+    warn "$*"
+    exit 1
+}
+
+misused() {
+    warn "$*"
+    exit 2
+}
+
+# The names of the server's settings that are set here
+settings() {
+    awk 'BEGIN { for (name in ENVIRON) if (name ~ /^CLASSCORD_[A-Z_]+$/ && name !~ /^CLASSCORD_TEST_/) print name }'
+}
+
+check_settings() {
+    case $PORT in
+        *[!0-9]* | '' | ??????*) misused "PORT=$PORT: give a whole number from 1 to 65535" ;;
+    esac
+    { [ "$PORT" -ge 1 ] && [ "$PORT" -le 65535 ]; } || misused "PORT=$PORT: give a whole number from 1 to 65535"
+    case $NAME in
+        [!a-zA-Z0-9]* | *[!a-zA-Z0-9_.-]* | '' | ?) misused "NAME=$NAME: give two or more of a-z A-Z 0-9 _ . -" ;;
+    esac
+    case $1:$(settings) in
+        run:*CLASSCORD_HOST* | run:*CLASSCORD_PORT* | run:*CLASSCORD_DATA*)
+            misused "CLASSCORD_HOST, _PORT and _DATA are fixed in the container: unset them; PORT=2000 publishes another port"
+            ;;
+    esac
+}
+
+check_engine() {
+    instead="or do without Docker: sudo make install"
+    command -v docker >/dev/null || die "Docker is not installed: sudo apt install docker.io; $instead"
+    if ! answer=$(docker version --format '{{.Server.Version}}' 2>&1); then
+        case $answer in
+            *"permission denied"*)
+                die "you may not use Docker: sudo usermod -aG docker $(id -un), then log in anew (or begin with sudo)" ;;
+            *) die "the Docker engine is not running: sudo systemctl enable --now docker; $instead" ;;
+        esac
+    fi
+}
+
+# container NAME FORMAT: a fact about a container, or nothing where there is none
+container() { docker container inspect --format "$2" "$1" 2>/dev/null || :; }
+
+exists() { [ -n "$(container "$1" '{{.Id}}')" ]; }
+
+# Where a container keeps its data: a volume or a folder
+data_of() { container "$1" '{{range .Mounts}}{{if eq .Destination "/data"}}{{or .Name .Source}}{{end}}{{end}}'; }
+
+# Stop a container, and wait until one that was started with --rm is gone
+halt() {
+    passing=$(container "$1" '{{.HostConfig.AutoRemove}}')
+    docker stop "$1" >/dev/null
+    while [ "$passing" = true ] && exists "$1"; do sleep 0.1; done
+}
+
+has_image() { docker image inspect "$1" >/dev/null 2>&1; }
+
+# Never touch another's container that happens to have the name
+check_ours() {
+    title=$(container "$NAME" '[{{index .Config.Labels "org.opencontainers.image.title"}}]')
+    case $title in
+        '' | "[$TITLE]") ;;
+        *) die "a container $NAME is here that is not ClassCord's: choose another name with NAME=..." ;;
+    esac
+}
+
+# What docker says on several lines, as one
+reason() { printf '%s\n' "$1" | grep -v -e "See 'docker run --help'" -e '^$' -e '^[0-9a-f]*$' | tail -n 1; }
+
+base() { sed -n 's/^ARG BASE=//p' "$ROOT/Dockerfile"; }
+
+# Get the base where it isn't here; false where it can't be had
+get_base() {
+    has_image "$(base)" && return
+    say "Fetching the base image $(base)..."
+    docker pull --quiet "$(base)" >/dev/null
+}
+
+build() {
+    get_base || die "the base image $(base) can't be had: go online, or carry the image here: make docker-save, docker-load"
+    # quiet: what a person needs of it is the reason of a failure
+    say "Building the image $IMAGE..."
+    output=$(docker build --quiet --tag "$IMAGE" "$ROOT" 2>&1) || {
+        printf '%s\n' "$output" >&2
+        die "the image could not be built; see above"
+    }
+    # the images that this one replaces
+    docker image prune --force --filter "label=org.opencontainers.image.title=$TITLE" >/dev/null
+}
+
+# Build, so that what runs is what lies here; where the base can't be had, an image that was carried here will do
+build_or_take() {
+    if has_image "$IMAGE" && ! get_base; then
+        warn "the base image $(base) can't be had, so nothing was built: taking the image $IMAGE as it is here"
+    else
+        build
+    fi
+}
+
+# start NAME VOLUME ADDRESS [OPTION...]: the container as docker-compose.yml describes it, but for its restarts: one
+# that can't start must not try for ever
+start() {
+    start_name=$1 start_volume=$2 start_address=$3
+    shift 3
+    docker run --detach --name "$start_name" --publish "$start_address" --volume "$start_volume:/data" \
+        --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges --pids-limit 2200 \
+        --ulimit nofile=4096 --memory 512m --stop-timeout 10 \
+        --log-driver json-file --log-opt max-size=10m --log-opt max-file=3 "$@" "$IMAGE" 2>&1
+}
+
+# Wait until the server in the container answers; false, with a line on stderr, when it stopped or takes too long.
+# Sets `code` to the exit code that says so.
+wait_healthy() {
+    code=1
+    end=$(($(date +%s) + PATIENCE))
+    until docker exec "$1" python3 /app/server.py health >/dev/null 2>&1; do
+        if [ "$(container "$1" '{{.State.Running}}')" != true ]; then
+            code=$(container "$1" '{{.State.ExitCode}}')
+            [ "${code:-0}" != 0 ] || code=1
+            warn "the container stopped: $(docker logs --tail 1 "$1" 2>&1)"
+            return 1
+        fi
+        if [ "$(date +%s)" -ge "$end" ]; then
+            warn "the server does not answer after $PATIENCE seconds: $(docker logs --tail 1 "$1" 2>&1)"
+            return 1
+        fi
+        sleep 0.2
+    done
+}
+
+# Who listens on PORT, besides the container NAME, and what to type; nothing where it is free
+port_holder() {
+    other=$(docker ps --filter "publish=$PORT" --format '{{.Names}}' | grep -vxF "$NAME" | head -n 1)
+    if [ -n "$other" ]; then
+        say "the container $other: docker stop $other"
+        return
+    fi
+    own=$(docker ps --filter "publish=$PORT" --filter "name=^/$NAME\$" --quiet)
+    { [ -z "$own" ] && command -v ss >/dev/null; } || return 0
+    listener=$(ss -Hltnp "sport = :$PORT" 2>/dev/null | head -n 1)
+    [ -n "$listener" ] || return 0
+    units=$(units_that is-active)
+    process=$(say "$listener" | sed -n 's/.*users:(("\([^"]*\)",pid=\([0-9]*\).*/\1 (process \2)/p')
+    if [ -n "$units" ]; then
+        say "the systemd service classcord: sudo systemctl disable --now $units" \
+            "(sudo make migrate-to-docker carries its data along)"
+    elif [ -n "$process" ]; then
+        say "$process: stop it"
+    else
+        say "another program: sudo ss -ltnp sport = :$PORT names it; stop it"
+    fi
+}
+
+# Our systemd units of which `systemctl $1` is true
+units_that() {
+    command -v systemctl >/dev/null || return 0
+    found=''
+    for unit in classcord.socket classcord.service; do
+        if systemctl --quiet "$1" "$unit" 2>/dev/null; then found="$found $unit"; fi
+    done
+    say "${found# }"
+}
+
+check_port() {
+    holder=$(port_holder)
+    [ -z "$holder" ] || die "port $PORT is taken by $holder, or choose another port with PORT=..."
+}
+
+# Put the container back that `run` set aside
+restore() {
+    trap - EXIT INT TERM HUP
+    if [ -z "$was_running" ] || exists "$ASIDE"; then docker rm --force "$NAME" >/dev/null 2>&1 || :; fi
+    if exists "$ASIDE"; then docker rename "$ASIDE" "$NAME"; fi
+    if [ "$was_running" = true ] && docker start "$NAME" >/dev/null; then
+        warn "nothing was replaced: the container that was here runs again"
+    fi
+}
+
+# A killed `run` may have left a container aside
+tidy_aside() {
+    exists "$ASIDE" || return 0
+    if exists "$NAME"; then docker rm --force "$ASIDE" >/dev/null; else docker rename "$ASIDE" "$NAME"; fi
+}
+
+run() {
+    check_ours
+    tidy_aside
+    check_port
+    build_or_take
+    was_running=$(container "$NAME" '{{.State.Running}}')
+    there=$(data_of "$NAME")
+    trap 'restore; exit 130' INT TERM HUP
+    trap restore EXIT
+    if [ -n "$was_running" ]; then
+        say "Stopping the container $NAME that is replaced..."
+        halt "$NAME"
+        if exists "$NAME"; then docker rename "$NAME" "$ASIDE"; else was_running=''; fi
+    fi
+    # the server's settings: -e NAME hands over the value that is set here
+    set --
+    variables=$(settings)
+    for variable in $variables; do set -- "$@" --env "$variable"; done
+    output=$(start "$NAME" "$DATA" "$PORT:12345" "$@") || {
+        case $output in
+            *"already allocated"* | *"address already in use"*) check_port ;;
+        esac
+        die "the container can't start: $(reason "$output")"
+    }
+    wait_healthy "$NAME" || exit "$code"
+    docker update --restart unless-stopped "$NAME" >/dev/null
+    trap - EXIT INT TERM HUP
+    if exists "$ASIDE"; then docker rm "$ASIDE" >/dev/null; fi
+    if [ -n "$there" ] && [ "$there" != "$DATA" ]; then
+        warn "the container that was replaced kept its data in $there; this one has its own, in the volume $DATA"
+    fi
+    announce
+}
+
+# The IPv4 addresses of this machine that others may reach
+addresses() {
+    if command -v ip >/dev/null; then
+        ip -4 -o address show scope global |
+            awk '$2 !~ /^(docker|br-|veth|virbr|lxcbr|lxdbr)/ { sub("/.*", "", $4); print $4 }'
+    else
+        ifconfig | awk '$1 == "inet" && $2 !~ /^127\./ { print $2 }'
+    fi
+}
+
+announce() {
+    list=$(addresses)
+    say "The server runs in the container $NAME and answers. The address to give to SLAM:"
+    for address in $list; do say "    $address port $PORT"; done
+    [ -n "$list" ] || say "    none: this machine has no network card with an address"
+    say "In a virtual machine behind NAT, give the host's address instead: see CONTAINERS.md."
+    say "To try it:"
+    say "    printf '{\"type\":\"ping\"}\\n' | nc -N $(say "${list:-localhost}" | head -n 1) $PORT"
+    units=$(units_that is-enabled)
+    if [ -n "$units" ] && [ "$PORT" = 12345 ]; then
+        warn "the systemd service is enabled too, and may be first on the port after a reboot:" \
+            "sudo systemctl disable $units"
+    fi
+}
+
+stop() {
+    check_ours
+    tidy_aside
+    if ! exists "$NAME"; then
+        say "There is no container $NAME; nothing to stop."
+        return
+    fi
+    there=$(data_of "$NAME")
+    halt "$NAME"
+    if exists "$NAME"; then docker rm "$NAME" >/dev/null; there="its data stays in $there"; else there="it kept no data"; fi
+    say "The container $NAME is stopped and removed; $there."
+}
+
+need_container() {
+    exists "$NAME" || die "there is no container $NAME: make docker-run starts it"
+}
+
+shell() {
+    need_container
+    [ "$(container "$NAME" '{{.State.Running}}')" = true ] || die "the container $NAME is stopped: make docker-run starts it"
+    terminal=--interactive
+    if [ -t 0 ]; then terminal=--interactive\ --tty; fi
+    # shellcheck disable=SC2086 # two words
+    exec docker exec $terminal "$NAME" sh
+}
+
+remove_test() {
+    trap - EXIT INT TERM HUP
+    docker rm --force "$scratch" >/dev/null 2>&1 || :
+    docker volume rm "$scratch" >/dev/null 2>&1 || :
+}
+
+run_tests() {
+    cd "$ROOT"
+    $PYTEST --version >/dev/null 2>&1 || die "$PYTEST does not work: make docker-test brings its own, or set PYTEST=..."
+    build_or_take
+    scratch=$NAME-test-$$
+    trap 'remove_test; exit 130' INT TERM HUP
+    trap remove_test EXIT
+    output=$(start "$scratch" "$scratch" 127.0.0.1::12345 --env CLASSCORD_PASSWORD_COST=1) ||
+        die "the container can't start: $(reason "$output")"
+    wait_healthy "$scratch" || exit "$code"
+    CLASSCORD_TEST_ADDR=$(docker port "$scratch" 12345/tcp | head -n 1)
+    export CLASSCORD_TEST_ADDR
+    say "Testing the container $scratch at $CLASSCORD_TEST_ADDR..."
+    $PYTEST tests/functional
+}
+
+save() {
+    has_image "$IMAGE" || die "there is no image $IMAGE: make docker-build makes it"
+    mkdir -p "$(dirname "$FILE")" || die "the folder of $FILE can't be made"
+    draft=$FILE.$$
+    trap 'rm -f "$draft" "$draft.gz"' EXIT
+    trap 'exit 130' INT TERM HUP
+    # with its base, on which it can be built anew where there is no registry
+    set -- "$IMAGE"
+    if has_image "$(base)"; then set -- "$@" "$(base)"; fi
+    docker save --output "$draft" "$@" || die "the image could not be written to $FILE"
+    gzip "$draft" || die "the image could not be written to $FILE"
+    mv "$draft.gz" "$FILE"
+    say "The image is in $FILE ($(du -h "$FILE" | cut -f 1)). Carry it to the other machine, into the same place,"
+    say "and type there: make docker-load docker-run (or, without this folder: docker load -i $(basename "$FILE"))"
+}
+
+load() {
+    [ -r "$FILE" ] || die "there is no file $FILE: make docker-save writes it, on a machine that has the image; or FILE=..."
+    output=$(docker load --input "$FILE" 2>&1) || die "$FILE is no image: $(reason "$output")"
+    has_image "$IMAGE" || die "$FILE holds no image $IMAGE: $(reason "$output")"
+    say "The image $IMAGE is here. Start it: make docker-run"
+}
+
+clean() {
+    check_ours
+    tidy_aside
+    if exists "$NAME"; then stop; fi
+    if has_image "$IMAGE"; then
+        output=$(docker image rm "$IMAGE" 2>&1) || die "the image stays: $(reason "$output")"
+        say "The image $IMAGE is removed."
+    fi
+    if docker volume inspect "$DATA" >/dev/null 2>&1; then
+        if [ "${VOLUME:-}" = yes ]; then
+            output=$(docker volume rm "$DATA" 2>&1) || die "the data stays: $(reason "$output")"
+            say "The data, the volume $DATA, is removed."
+        else
+            say "The data stays in the volume $DATA; VOLUME=yes removes it too."
+        fi
+    fi
+}
+
+if [ $# -ne 1 ]; then
+    usage >&2
+    exit 2
+fi
+case $1 in
+    build | run | stop | logs | shell | test | save | load | clean) ;;
+    -h | --help | help)
+        usage
+        exit 0
+        ;;
+    *) misused "there is no command $1; see sh deploy/docker.sh --help" ;;
+esac
+check_settings "$1"
+check_engine
+case $1 in
+    build)
+        build
+        say "The image $IMAGE is built. Start it: make docker-run"
+        ;;
+    logs)
+        need_container
+        exec docker logs --follow "$NAME"
+        ;;
+    test) run_tests ;;
+    *) "$1" ;;
+esac
