@@ -200,6 +200,8 @@ class ChatServer(socketserver.ThreadingTCPServer):
 
     def server_close(self) -> None:
         super().server_close()
+        for _, request in self._refused:
+            request.close()
         self._ready.close()
         os.close(self._wake)
 

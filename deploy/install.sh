@@ -174,7 +174,7 @@ do_install() {
     trap tidy EXIT
     make_stage
     if replace_files; then
-        say "Version ${before:+$before replaced by }$after is in $home"
+        say "Version $after is now in $home${before:+, instead of $before}"
         changed=yes
     else
         say "Version $after is in $home already"
