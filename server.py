@@ -40,8 +40,8 @@ _REFUSED = 64
 """Refused connections kept open for a moment, so that the refusal gets through."""
 _SPARE_FILES = 64 + _REFUSED
 """Open files besides the connections."""
-_TEST_TIME = 2.0
-"""Seconds that the registry has to carry out an item of the self-test."""
+_TEST_TIME = 2.5
+"""Seconds for each of the two parts of the self-test."""
 
 
 class ChatServer(socketserver.ThreadingTCPServer):
@@ -186,7 +186,7 @@ class ChatServer(socketserver.ThreadingTCPServer):
         host = socket.getnameinfo(self.socket.getsockname(), flags)[0]  # with the scope of a link-local address
         if host == "::" and self.socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
             host = "::1"
-        healthy, text = health.check(host, self.server_address[1])
+        healthy, text = health.check(host, self.server_address[1], _TEST_TIME)
         if healthy and not self.registry.moves(_TEST_TIME):  # a full server answers without asking the registry
             healthy, text = False, "what clients ask for is not carried out"
         return healthy or self._stopping.is_set(), text

@@ -219,6 +219,12 @@ do_uninstall() {
 }
 
 action=${1-}
+case $action in
+-h | --help | help)
+    say "$usage"
+    exit 0
+    ;;
+esac
 [ $# = 0 ] || shift
 for option; do
     case $action$option in

@@ -194,6 +194,10 @@ action=${1-}
 [ $# = 0 ] || shift
 case "$action $*" in
 "to-systemd " | "to-docker ") ;;
+"-h " | "--help " | "help ")
+    say "$usage"
+    exit 0
+    ;;
 "to-systemd --dry-run" | "to-docker --dry-run") dry=yes ;;
 *) fail "$usage" ;;
 esac

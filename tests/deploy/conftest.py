@@ -30,7 +30,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="module")
-def vm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[machines.Machine]:
+def lab_without_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The same with the host switched off. For tests marked `lab`."""
+    yield from _lab(tmp_path_factory.mktemp("lab"), host=False)
+
+
+@pytest.fixture(scope="module")
+def vm(lab_without_host: Lab) -> machines.Machine:
     """The VM alone, new for each module. For tests marked `lab`."""
-    for lab in _lab(tmp_path_factory.mktemp("lab"), host=False):
-        yield lab.vm
+    return lab_without_host.vm
