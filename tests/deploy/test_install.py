@@ -44,7 +44,9 @@ def main_pid(vm: Machine) -> str:
 
 def files(vm: Machine) -> str:
     """Every file of the system where an installation may leave something."""
-    listed = "find / -xdev ! -path '/home/*' ! -path '/var/log/journal/*' ! -path '/tmp/*' ! -path '/var/tmp/*' ! -path '/root/*'"
+    listed = "find / -xdev " + " ".join(
+        f"! -path '{folder}/*'" for folder in ("/home", "/root", "/tmp", "/var/tmp", "/var/log/journal")
+    )
     mounted = "find /run /var/lib ! -path '/run/log/*' ! -path '/run/systemd/*' ! -path '/run/sudo/*'"
     # the first use of DynamicUser makes a folder for all services, and the first journal one for all of its files
     return vm.run(f"({listed}; {mounted}) | grep -v -e '^/var/lib/private$' -e '^/var/lib/sudo' | sort -u").stdout
