@@ -9,7 +9,7 @@ units=/etc/systemd/system
 python=/usr/bin/python3 # what the unit starts
 here=$(cd "$(dirname "$0")" && pwd)
 project=$(dirname "$here")
-stage='' old='' dry='' purge='' start=yes
+stage='' old='' changed='' dry='' purge='' start=yes
 
 say() { printf '%s\n' "$*"; }
 fail() {
@@ -64,16 +64,16 @@ make_stage() {
     cp "$project"/handlers/*.py "$stage/handlers"
     cp "$here/classcord.service" "$here/classcord.socket" "$here/classcord.env" "$stage/deploy"
     # the hash instead of the time in it: the same sources give the same files
-    $python -m compileall -q -s "$stage" -p $home --invalidation-mode checked-hash "$stage"
+    $python -m compileall -q -s "$stage" -p $home --invalidation-mode checked-hash "$stage" ||
+        fail "$python can't compile what is in $project"
     chown -R root:root "$stage"
     chmod -R u=rwX,go=rX "$stage"
 }
 
-# Returns 1 where everything was in place
+# Sets `changed`, unless everything was in place
 replace_files() {
-    changed=1
     if ! diff -r "$stage" $home >/dev/null 2>&1; then
-        changed=0
+        changed=yes
         if [ -d $home ]; then
             old=$home.old
             rm -rf $old
@@ -85,10 +85,9 @@ replace_files() {
     for unit in classcord.service classcord.socket; do
         if ! cmp -s $home/deploy/$unit $units/$unit; then
             install -m 644 $home/deploy/$unit $units/$unit
-            changed=0
+            changed=yes
         fi
     done
-    return $changed
 }
 
 # A file that somebody changed is left alone
@@ -172,13 +171,14 @@ do_install() {
         return
     fi
     trap tidy EXIT
+    trap 'exit 130' INT TERM HUP
     make_stage
-    if replace_files; then
+    replace_files
+    if [ -n "$changed" ]; then
         say "Version $after is now in $home${before:+, instead of $before}"
-        changed=yes
     else
         say "Version $after is in $home already"
-        changed=''
+        [ ! -d $home.old ] || changed=yes # but what runs may be what was there before
     fi
     place_settings
     systemctl daemon-reload
