@@ -27,11 +27,11 @@ def call(function: Any, *arguments: object) -> None:
         raise OSError(ctypes.get_errno(), "")
 
 
-def unshare(flags: int) -> None:
-    """In a process of its own, lest the probe itself end up elsewhere."""
+def apart(function: Any, *arguments: object) -> None:
+    """The same in a process of its own, lest the probe itself be changed."""
     child = os.fork()
     if child == 0:
-        os._exit(0 if libc.unshare(flags) == 0 else ctypes.get_errno())
+        os._exit(0 if function(*arguments) != -1 else ctypes.get_errno())
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if code:
         raise OSError(code, "")
@@ -71,10 +71,10 @@ TRIES: dict[str, Callable[[], object]] = {
     "see the kernel's settings": lambda: os.stat("/proc/sys/kernel/hostname"),
     "see kernel memory figures": lambda: os.stat("/proc/meminfo"),
     "change control groups": lambda: os.mkdir("/sys/fs/cgroup/pids/probe"),
-    "make a user namespace": lambda: unshare(CLONE_NEWUSER),
-    "make a mount namespace": lambda: unshare(CLONE_NEWNS),
-    "make a network namespace": lambda: unshare(CLONE_NEWNET),
-    "make a name namespace": lambda: unshare(CLONE_NEWUTS),
+    "make a user namespace": lambda: apart(libc.unshare, CLONE_NEWUSER),
+    "make a mount namespace": lambda: apart(libc.unshare, CLONE_NEWNS),
+    "make a network namespace": lambda: apart(libc.unshare, CLONE_NEWNET),
+    "make a name namespace": lambda: apart(libc.unshare, CLONE_NEWUTS),
     "open a packet socket": lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close(),
     "open a netlink socket": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0).close(),
     "open a raw socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP).close(),
@@ -84,6 +84,9 @@ TRIES: dict[str, Callable[[], object]] = {
     "make a setuid file": lambda: setuid_file(state),
     "run in real time": lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1)),
     "raise its priority": lambda: os.nice(-1),
+    "lower its priority": lambda: os.nice(1),
+    "be traced": lambda: apart(libc.ptrace, 0, 0, None, None),
+    "see the kernel's modules": lambda: os.listdir("/usr/lib/modules"),
     "mount": lambda: call(libc.mount, b"none", b"/mnt", b"tmpfs", 0, None),
     "become root": lambda: os.setuid(0),
     "change its root": lambda: os.chroot("/"),

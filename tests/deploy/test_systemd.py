@@ -286,9 +286,27 @@ def test_what_the_kernel_holds_it_to(service: Machine) -> None:
     assert "ro" in mounts["/"]
     assert "rw" in mounts["/var/lib/private/classcord"]
     assert {"/tmp", "/var/tmp", "/dev", "/home", "/root"} <= mounts.keys()
+    assert len(service.run(f"cat /proc/{pid}/uid_map").stdout.splitlines()) == 2, "root's number and its own"
+    for kind in ("uts", "mnt", "user"):
+        assert service.run(f"readlink /proc/{pid}/ns/{kind} /proc/1/ns/{kind} | uniq -d").stdout == "", kind
     assert service.run("stat -c '%a %F' /var/lib/classcord/").stdout == "700 directory\n"
     assert service.run("stat -c %a /var/lib/classcord/classcord.db").stdout == "600\n"
     assert service.run("ls /var/lib/classcord", user=USER, check=False).returncode != 0
+
+
+def test_systemd_has_taken_every_directive_as_it_stands(service: Machine) -> None:
+    """Most of them cover each other, so that an attempt that fails does not say which of them it was."""
+    unit = (ROOT / "deploy" / "classcord.service").read_text()
+    sandbox = unit[unit.index("CapabilityBoundingSet=") : unit.index("[Install]")]
+    given = dict(re.findall(r"^(\w+)=(\S*)$", sandbox, re.MULTILINE))
+    assert len(given) > 20
+    del given["SystemCallFilter"]
+    shown = dict(
+        line.split("=", 1)
+        for line in service.run(f"systemctl show classcord --property {','.join(given)}").stdout.splitlines()
+    )
+    given["SystemCallErrorNumber"] = "1"
+    assert {name: value.removesuffix(" [EPERM]") for name, value in shown.items()} == given
 
 
 ALLOWED = {"write its own data", "listen on a port"}
@@ -298,7 +316,7 @@ def test_what_it_may_not_do_fails(service: Machine) -> None:
     """The same attempts, by root without a sandbox and from within the unit's own."""
     probe = (Path(__file__).parent / "probe.py").read_text()
     service.run("cat >/opt/classcord/probe.py; touch /tmp/probe-of-others", input=probe)
-    service.run("mkdir -p /root/.probe; mknod /dev/probe c 1 3")
+    service.run("mkdir -p /root/.probe; mkdir -p /usr/lib/modules; mknod /dev/probe c 1 3")
     free = json.loads(service.run("python3 /opt/classcord/probe.py").stdout)
     unit = (ROOT / "deploy" / "classcord.service").read_text()
     unit = re.sub(r"^(Watchdog.*|Restart.*|EnvironmentFile.*)\n", "", unit, flags=re.MULTILINE)
