@@ -93,6 +93,11 @@ class ChatServer(socketserver.ThreadingTCPServer):
         self.accounts = Accounts(store.accounts(), settings.password_cost)
         self.registry = Registry(store, self.accounts, self.texts, stall_timeout=settings.stall_timeout)
         self.server_activate()
+        flags = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+        host, port = socket.getnameinfo(self.socket.getsockname(), flags)  # with the scope of a link-local address
+        if host == "::" and self.socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
+            host = "::1"
+        self._own_address = host, int(port)
 
     def server_bind(self) -> None:
         if self._dual_stack and self.address_family == socket.AF_INET6:
@@ -182,11 +187,7 @@ class ChatServer(socketserver.ThreadingTCPServer):
 
         For a thread that isn't the accept loop's.
         """
-        flags = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
-        host = socket.getnameinfo(self.socket.getsockname(), flags)[0]  # with the scope of a link-local address
-        if host == "::" and self.socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
-            host = "::1"
-        healthy, text = health.check(host, self.server_address[1], _TEST_TIME)
+        healthy, text = health.check(*self._own_address, _TEST_TIME)
         if healthy and not self.registry.moves(_TEST_TIME):  # a full server answers without asking the registry
             healthy, text = False, "what clients ask for is not carried out"
         return healthy or self._stopping.is_set(), text

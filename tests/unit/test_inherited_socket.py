@@ -18,6 +18,7 @@ import pytest
 import server as program
 from tests.deploy.machines import until
 from tests.support import DEADLINE, ROOT, Client, Closed, Server, fields, member
+from tests.unit.test_command_line import listener
 
 OwnServer = Callable[..., Server]
 _numbers = itertools.count()
@@ -169,14 +170,14 @@ def test_anything_else_is_refused_in_one_line(tmp_path: Path, make: Callable[[],
 
 def test_the_self_test_knows_a_socket_for_ipv6_alone(start: Callable[..., program.ChatServer]) -> None:
     """Something else may have the port of IPv4."""
-    given = socket.socket(socket.AF_INET6)
-    given.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    try:
-        given.bind(("::", 0))
-    except OSError:
-        given.close()
-        pytest.skip("this machine has no IPv6")
-    given.listen()
-    given.setblocking(False)
-    with socket.create_server(("127.0.0.1", given.getsockname()[1])):
+    with listener(b"220 mail.example ESMTP\r\n") as port:
+        given = socket.socket(socket.AF_INET6)
+        given.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            given.bind(("::", port))
+        except OSError:
+            given.close()
+            pytest.skip("this machine has no IPv6")
+        given.listen()
+        given.setblocking(False)
         assert start(given).self_test()[0]
