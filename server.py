@@ -12,6 +12,7 @@ import errno
 import logging
 import os
 import resource
+import select
 import signal
 import socket
 import socketserver
@@ -23,13 +24,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from classcord import __version__, backup, config, health, limits, logs
+from classcord import __version__, backup, config, health, limits, logs, service
 from classcord.accounts import Accounts
 from classcord.protocol import ProtocolError
 from classcord.registry import Registry
 from classcord.store import Store, StoreError
 from classcord.texts import Texts
-from handlers.connection import ConnectionHandler, peer_address
+from handlers.connection import ConnectionHandler, from_here, peer_address
 
 EXIT_STOPPED, EXIT_CANT_LISTEN, EXIT_FAILED, EXIT_USAGE, EXIT_DATABASE = 0, 1, 1, 2, 78
 
@@ -41,12 +42,15 @@ _REFUSED = 64
 """Refused connections kept open for a moment, so that the refusal gets through."""
 _SPARE_FILES = 64 + _REFUSED
 """Open files besides the connections."""
+_TEST_TIME = 2.5
+"""Seconds for each of the two parts of the self-test."""
 
 
 class ChatServer(socketserver.ThreadingTCPServer):
     """Accepts connections, and gives each a thread with a ConnectionHandler. Methods run in the accept loop's thread.
 
-    Raises OSError when it can't listen on `settings.host` and `settings.port`.
+    `inherited` is a socket that listens already and that others hold too; the settings of host and port count for
+    nothing then. Raises OSError when it can't listen on `settings.host` and `settings.port`.
     """
 
     request_queue_size = 1024  # socketserver's 5 makes a class that connects at once wait for SYN retries
@@ -54,38 +58,57 @@ class ChatServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, settings: config.Config) -> None:
+    def __init__(self, settings: config.Config, inherited: socket.socket | None = None) -> None:
         self.outbox_limit = settings.outbox_limit
         self.texts = Texts(settings.lang)
         self.registry: Registry
         self.accounts: Accounts
         self._max_connections = settings.max_connections
-        self._open: set[socket.socket] = set()
+        self._open: dict[socket.socket, str] = {}  # with the address that the NAT watch counts, if it does
         self._refused: deque[tuple[float, socket.socket]] = deque()
         self._refusals = limits.Sometimes(10)
         self._accept_errors = limits.Sometimes(10)
         self._nat = limits.NatWatch()
         self._stopping = threading.Event()
+        self._wake = os.eventfd(0)
+        self._ready = select.epoll()
         host = "" if settings.host == config.EVERY_ADDRESS else settings.host
         self._dual_stack = not host
         self.address_family, address = _resolve(host, settings.port)
         super().__init__(address, ConnectionHandler, bind_and_activate=False)
         try:
-            self.server_bind()
+            if inherited is None:
+                self.server_bind()
+            else:
+                self.socket.close()
+                self.socket, self.address_family = inherited, inherited.family
+                self.server_address = inherited.getsockname()
+                self._prepare_socket()
         except OSError:
             self.server_close()
             raise
+        self._ready.register(self.socket.fileno(), select.EPOLLIN)
+        self._ready.register(self._wake, select.EPOLLIN)
 
     def open(self, store: Store, settings: config.Config) -> None:
         """Begin to listen, with what is stored. Raises OSError when another server was faster."""
         self.accounts = Accounts(store.accounts(), settings.password_cost)
         self.registry = Registry(store, self.accounts, self.texts, stall_timeout=settings.stall_timeout)
         self.server_activate()
+        flags = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+        host, port = socket.getnameinfo(self.socket.getsockname(), flags)  # with the scope of a link-local address
+        if host == "::" and self.socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
+            host = "::1"
+        self._own_address = host, int(port)
 
     def server_bind(self) -> None:
-        # Linux hands these on to every accepted socket
         if self._dual_stack and self.address_family == socket.AF_INET6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        self._prepare_socket()
+        super().server_bind()
+
+    def _prepare_socket(self) -> None:
+        # Linux hands these on to every accepted socket
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # notices a peer that vanished within two minutes, and keeps a NAT from forgetting a quiet one
@@ -93,9 +116,13 @@ class ChatServer(socketserver.ThreadingTCPServer):
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
-        super().server_bind()
+
+    def fileno(self) -> int:
+        return self._ready.fileno()  # what the accept loop waits for: connections, and the end
 
     def get_request(self) -> tuple[socket.socket, Any]:
+        if self._stopping.is_set():
+            raise BlockingIOError  # what waits is for the next server, if it has the same socket
         try:
             return super().get_request()
         except OSError as error:
@@ -111,26 +138,28 @@ class ChatServer(socketserver.ThreadingTCPServer):
         if len(self._open) >= self._max_connections:
             self._refuse(request, client_address, "max_connections")
             return
-        self._open.add(request)
-        warned = self._nat.connected(peer_address(client_address[0]))
+        peer = peer_address(client_address[0])
+        self._open[request] = counted = "" if from_here(request, peer) else peer
+        warned = counted and self._nat.connected(counted)
         if warned:
             hint = "most clients show one private address; forward the port without masquerading to see theirs"
             logs.event("nat_hides_clients", logging.WARNING, peer=warned, hint=hint)
         try:
             super().process_request(request, client_address)
         except RuntimeError:  # the system has no thread left for us
-            self._closed(request, client_address)
+            self._closed(request)
             self._refuse(request, client_address, "no_thread")
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._closed(request, client_address)
+            self._closed(request)
 
-    def _closed(self, request: socket.socket, client_address: Any) -> None:
-        self._open.discard(request)
-        self._nat.disconnected(peer_address(client_address[0]))
+    def _closed(self, request: socket.socket) -> None:
+        counted = self._open.pop(request)
+        if counted:
+            self._nat.disconnected(counted)
 
     def _refuse(self, request: socket.socket, client_address: Any, reason: str) -> None:
         """Answer without a thread, and close a moment later."""
@@ -155,15 +184,29 @@ class ChatServer(socketserver.ThreadingTCPServer):
         if error is not None:
             logs.exception("internal_error", error, peer=peer_address(client_address[0]))
 
+    def self_test(self) -> tuple[bool, str]:
+        """Whether a client of our own is served and the registry's list moves, or we are about to stop; and a line.
+
+        For a thread that isn't the accept loop's.
+        """
+        healthy, text = health.check(*self._own_address, _TEST_TIME)
+        if healthy and not self.registry.moves(_TEST_TIME):  # a full server answers without asking the registry
+            healthy, text = False, "what clients ask for is not carried out"
+        return healthy or self._stopping.is_set(), text
+
     def stop(self) -> None:
         """Accept nobody any more. For a thread that isn't the accept loop's."""
         self._stopping.set()
-        try:
-            self.socket.shutdown(socket.SHUT_RDWR)  # wakes the loop at once
-        except OSError:
-            pass
+        os.eventfd_write(self._wake, 1)
         self.shutdown()
         self.server_close()
+
+    def server_close(self) -> None:
+        super().server_close()
+        for _, request in self._refused:
+            request.close()
+        self._ready.close()
+        os.close(self._wake)
 
 
 _FULL = ProtocolError("server_full", "The server has as many connections as it allows; try again later.").line()
@@ -192,15 +235,17 @@ def _allow_files(wanted: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        if allowed > soft:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
         if allowed < wanted:
             logs.event("few_open_files", logging.WARNING, allowed=allowed, wanted=wanted,
-                       hint="raise the hard limit (ulimit -Hn), or lower --max-connections")
+                       hint="raise the hard limit (ulimit -Hn; LimitNOFILE= of a systemd unit), or lower"
+                            " --max-connections")
 
 
 def _fail(code: int, text: str) -> int:
     logs.stop()
-    print(f"server.py: {text}", file=sys.stderr)
+    print(f"{logs.priority(logging.ERROR)}server.py: {text}", file=sys.stderr)
     return code
 
 
@@ -209,10 +254,11 @@ def _stop_now(number: int, frame: FrameType | None) -> None:
     os._exit(EXIT_STOPPED)
 
 
-def _listen_failure(error: OSError, settings: config.Config) -> str:
+def _listen_failure(error: OSError, settings: config.Config, manager: service.Manager) -> str:
     hint = "choose another address with --host (the port goes in --port)"
     if error.errno == errno.EADDRINUSE:
-        hint = "another server uses it: stop that one, or choose another port with --port"
+        ours, _ = health.check(settings.host, settings.port, seconds=1)
+        hint = service.rival(settings.port, classcord=ours, manager=manager)
     elif error.errno == errno.EACCES:
         hint = "only root may use this port: choose one from 1024 up with --port"
     return f"can't listen on {settings.host} port {settings.port}: {error.strerror or error}; {hint}"
@@ -229,12 +275,16 @@ def serve(settings: config.Config) -> int:
     logs.start(settings.log_level, settings.log_format)
     for name in config.unknown_variables():
         logs.event("unknown_setting", logging.WARNING, name=name, hint="see server.py --help for the settings")
+    manager = service.Manager()
     _allow_files(settings.max_connections + _SPARE_FILES)
     threading.stack_size(THREAD_STACK)
     try:
-        server = ChatServer(settings)
+        inherited = manager.listening_socket()
+        server = ChatServer(settings, inherited)
+    except config.UsageError as error:
+        return _fail(EXIT_USAGE, str(error))
     except OSError as error:
-        return _fail(EXIT_CANT_LISTEN, _listen_failure(error, settings))
+        return _fail(EXIT_CANT_LISTEN, _listen_failure(error, settings, manager))
     try:
         store = Store(settings.data)
     except StoreError as error:
@@ -242,16 +292,22 @@ def serve(settings: config.Config) -> int:
     try:
         server.open(store, settings)
     except OSError as error:
-        return _fail(EXIT_CANT_LISTEN, _listen_failure(error, settings))
-    host, port = server.server_address[:2]
+        return _fail(EXIT_CANT_LISTEN, _listen_failure(error, settings, manager))
+    host, port = server.socket.getsockname()[:2]
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
     data, accounts = os.path.abspath(settings.data), len(server.accounts)
     logs.event("listening", host=host, port=port, version=__version__, data=data, accounts=accounts)
+    if inherited is not None and (settings.sources["host"], settings.sources["port"]) != ("default", "default"):
+        logs.event("setting_without_effect", logging.WARNING, name="host, port",
+                   hint="classcord.socket says where to listen: sudo systemctl edit --full classcord.socket")
+    manager.tell("READY=1", f"STATUS=Listening on {host} port {port}")
+    manager.watch(server.self_test)
     number = signal.sigwait(stop)
     for each in stop:
         signal.signal(each, _stop_now)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, stop)
     logs.event("stopping", signal=signal.Signals(number).name)
+    manager.tell("STOPPING=1")
     server.stop()
     server.registry.close()
     logs.event("stopped")

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 __all__ = [
-    "EVERY_ADDRESS", "PREFIX", "SETTINGS", "Config", "Setting", "SettingError", "UsageError", "load", "markdown",
-    "parser", "report", "unknown_variables",
+    "EVERY_ADDRESS", "PREFIX", "SETTINGS", "Config", "Setting", "SettingError", "UsageError", "environment_file",
+    "load", "markdown", "parser", "report", "unknown_variables",
 ]
 
 PREFIX = "CLASSCORD_"
@@ -183,3 +183,19 @@ def markdown() -> str:
         bounds = f" ({setting.allowed})" if setting.choices or isinstance(setting.default, int) else ""
         rows.append(f"| `{setting.flag}` | `{setting.variable}` | `{setting.default}`{unit} | {setting.help}{bounds} |")
     return "\n".join(rows)
+
+
+def environment_file() -> str:
+    """The settings as deploy/classcord.env holds them: each with its default, as a comment."""
+    rows = [
+        "# Settings of the service classcord. Take the # away before a variable, change its value, then:",
+        "#     sudo systemctl restart classcord",
+        "# A value that can't be is refused in one line: systemctl status classcord",
+    ]
+    for setting in SETTINGS:
+        unit = f" ({setting.unit})" if setting.unit else ""
+        default = setting.default
+        if setting.name == "data":  # where the unit lets it write
+            default = "/var/lib/classcord"
+        rows += ["", f"# {setting.help}", f"# {setting.allowed}{unit}", f"#{setting.variable}={default}"]
+    return "\n".join(rows) + "\n"

@@ -13,12 +13,12 @@ _TIME = 2.5
 """Seconds in all; a health check must be over within 3."""
 
 
-def check(host: str, port: int) -> tuple[bool, str]:
+def check(host: str, port: int, seconds: float = _TIME) -> tuple[bool, str]:
     """Whether the server at `host` (* is this machine) answers a ping over the protocol, and a line that says so.
 
     A full server is a healthy one: restarting it would help nobody.
     """
-    deadline = time.monotonic() + _TIME
+    deadline = time.monotonic() + seconds
     problem = ""
     for address in ("127.0.0.1", "::1") if host in ("*", "::", "0.0.0.0") else (host,):
         try:

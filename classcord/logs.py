@@ -2,6 +2,9 @@
 
     2026-11-23T10:00:00.000Z INFO event=login user="alice" peer=10.0.108.34 port=50312
 
+Where standard error is systemd's journal, which keeps time and priority of every line itself, a line begins with
+the priority (sd-daemon(3)) instead of the time.
+
 Fields are escaped, so that no name can forge a line. `event` may be called by any thread and never waits:
 a thread of its own writes, and a reader of the log that has stopped (Ctrl-S in a terminal, a full pipe)
 stops nobody else. Passwords and what people write to each other are never passed here.
@@ -9,9 +12,11 @@ stops nobody else. Passwords and what people write to each other are never passe
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import logging.handlers
+import os
 import queue
 import re
 import sys
@@ -19,13 +24,15 @@ import time
 import traceback
 from typing import Any
 
-__all__ = ["LEVELS", "event", "exception", "start", "stop"]
+__all__ = ["LEVELS", "event", "exception", "priority", "start", "stop"]
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 _WAITING = 10_000  # lines that may wait for a slow reader of the log; those beyond are counted and left out
 _BARE = re.compile(r"[A-Za-z0-9_.:/%*+-]+")
 _PROSE = frozenset({"user", "old", "name", "text", "hint", "detail"})  # always quoted: people choose what's in it
+
+_PRIORITIES = ((logging.ERROR, "<3>"), (logging.WARNING, "<4>"), (logging.INFO, "<6>"), (0, "<7>"))
 
 _log = logging.getLogger("classcord")
 
@@ -40,9 +47,25 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return fields
 
 
+@functools.cache
+def _is_journal() -> bool:
+    try:
+        error = os.fstat(2)
+    except OSError:
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{error.st_dev}:{error.st_ino}"
+
+
+def priority(level: int) -> str:
+    """What a line of this level begins with: nothing, unless standard error is the journal."""
+    return next(prefix for least, prefix in _PRIORITIES if level >= least) if _is_journal() else ""
+
+
 class _Logfmt(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        parts = [_format_time(record), record.levelname, f"event={record.msg}"]
+        journal = priority(record.levelno)
+        parts = [journal + record.levelname if journal else f"{_format_time(record)} {record.levelname}"]
+        parts.append(f"event={record.msg}")
         for name, value in _fields(record).items():
             text = str(value)
             if isinstance(value, str) and (name in _PROSE or not _BARE.fullmatch(text)):
@@ -54,7 +77,7 @@ class _Logfmt(logging.Formatter):
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = {"time": _format_time(record), "level": record.levelname, "event": record.msg, **_fields(record)}
-        return json.dumps(fields, default=str)
+        return priority(record.levelno) + json.dumps(fields, default=str)
 
 
 class _Queue(logging.handlers.QueueHandler):

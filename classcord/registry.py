@@ -164,6 +164,14 @@ class Registry:
         self.post([(_set_after, session, (done,))])
         done.wait()
 
+    def moves(self, seconds: float) -> bool:
+        """Whether items are carried out within so many seconds; true while there is nobody they could be about."""
+        for session in list(self._sessions.values())[:1]:  # on anybody's behalf
+            done = threading.Event()
+            self.post([(_set_after, session, (done,))])
+            return done.wait(seconds)
+        return True
+
     # --- for the holder of the flush lock ---
 
     def _flush(self) -> None:

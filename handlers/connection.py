@@ -30,7 +30,7 @@ from classcord.texts import Texts
 from handlers import HELP, dispatch
 from handlers.context import Context
 
-__all__ = ["ConnectionHandler", "Services", "peer_address"]
+__all__ = ["ConnectionHandler", "Services", "from_here", "peer_address"]
 
 _READ = 1024
 """Bytes asked of one read: little, for a client that waits in one holds this memory."""
@@ -61,6 +61,11 @@ def peer_address(address: str) -> str:
     return address.removeprefix("::ffff:") if "." in address else address
 
 
+def from_here(connection: socket.socket, peer: str) -> bool:
+    """Whether the peer, at this address, is on this very machine: a health check, the watchdog's test, the operator."""
+    return peer in ("127.0.0.1", "::1") or peer == peer_address(connection.getsockname()[0])
+
+
 class ConnectionHandler(socketserver.BaseRequestHandler):
     """Serves one connection until it ends. socketserver makes one in each client's thread."""
 
@@ -76,8 +81,8 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         self._overrun_since: float | None = None
         self._lines = 0
         self._errors: dict[str, int] = {}
-        # the container's health check comes from loopback, twice a minute for ever
-        self._level = logging.DEBUG if peer in ("127.0.0.1", "::1") else logging.INFO
+        # the checks of the container or of systemd come several times a minute for ever
+        self._level = logging.DEBUG if from_here(self.request, peer) else logging.INFO
         self._since = time.monotonic()
         self.services.registry.add(self.session)
         self.session.log("connected", self._level)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -39,7 +40,7 @@ class Server:
 
     def __init__(
         self, data: Path, *options: str, env: dict[str, str] | None = None, python: str = sys.executable,
-        command: list[str] | None = None,
+        command: list[str] | None = None, pass_fds: Sequence[int] = (),
     ) -> None:
         self.data = data
         self.log: list[str] = []
@@ -49,7 +50,7 @@ class Server:
         defaults = ["--host", "127.0.0.1", "--port", "0", "--data", str(data), "--password-cost", "1"]
         self.process = subprocess.Popen(
             [*arguments, *defaults, *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True, env={**clean, **(env or {})},
+            stderr=subprocess.PIPE, text=True, env={**clean, **(env or {})}, pass_fds=pass_fds,
         )
         self.pid = self.process.pid
         self._reader = threading.Thread(target=self._read, daemon=True)

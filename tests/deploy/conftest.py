@@ -30,15 +30,19 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="module")
-def vm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[machines.Machine]:
-    """The VM alone, new for each module. For tests marked `lab`."""
-    for lab in _lab(tmp_path_factory.mktemp("lab"), host=False):
-        yield lab.vm
+def lab_without_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The same with the host switched off. For tests marked `lab`."""
+    yield from _lab(tmp_path_factory.mktemp("lab"), host=False)
 
 
 @pytest.fixture(scope="module")
-def docker_vm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[machines.Machine]:
+def vm(lab_without_host: Lab) -> machines.Machine:
+    """The VM alone, new for each module. For tests marked `lab`."""
+    return lab_without_host.vm
+
+
+@pytest.fixture(scope="module")
+def docker_vm(lab_without_host: Lab) -> machines.Machine:
     """The VM alone with a running engine, which has the base image; new for each module. For tests marked `lab`."""
-    for lab in _lab(tmp_path_factory.mktemp("lab"), host=False):
-        lab.start_engine(lab.vm)
-        yield lab.vm
+    lab_without_host.start_engine(lab_without_host.vm)
+    return lab_without_host.vm

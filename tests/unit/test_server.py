@@ -48,6 +48,7 @@ def test_one_warning_when_most_clients_show_one_private_address(own_server: Call
     launcher = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); import server, handlers.connection\n"
         "server.peer_address = handlers.connection.peer_address = lambda address: '10.0.2.2'\n"
+        "server.from_here = handlers.connection.from_here = lambda connection, peer: False\n"
         "sys.exit(server.main(sys.argv[1:]))"
     )
     server = own_server(command=[sys.executable, "-c", launcher])

@@ -1,0 +1,144 @@
+"""systemd, where it started this process: notifications, the watchdog, and a listening socket from it.
+
+Without it nothing here does anything. See sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, MutableMapping
+
+from classcord import logs
+from classcord.config import UsageError
+
+__all__ = ["Manager", "rival"]
+
+_FIRST_SOCKET = 3
+"""The file descriptor of the first socket handed over."""
+_PATIENCE = 2.0
+"""Seconds that a message to systemd may take."""
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+
+
+class Manager:
+    """The service manager that started this process, if one did.
+
+    Takes systemd's variables out of the environment, for they are meant for this process alone.
+    """
+
+    def __init__(self, environment: MutableMapping[str, str] = os.environ) -> None:
+        own = str(os.getpid())
+        self._address = environment.pop("NOTIFY_SOCKET", "")
+        self._watchdog = _number(environment.pop("WATCHDOG_USEC", "")) / 1e6
+        if environment.pop("WATCHDOG_PID", own) != own:
+            self._watchdog = 0
+        self._handed = environment.pop("LISTEN_FDS", "0")
+        if environment.pop("LISTEN_PID", "") != own:
+            self._handed = "0"
+        environment.pop("LISTEN_FDNAMES", None)
+
+    @property
+    def present(self) -> bool:
+        """Whether there is one."""
+        return self._address != ""
+
+    def tell(self, *states: str) -> None:
+        """Send these states, like READY=1. Any thread; a message that can't be sent is no reason to fail."""
+        if self._address[:1] not in ("/", "@"):
+            return
+        address = self._address
+        if address[0] == "@":  # an abstract socket
+            address = "\0" + address[1:]
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+                channel.settimeout(_PATIENCE)
+                channel.sendto("\n".join(states).encode(), address)
+        except OSError as error:
+            logs.event("notify_failed", logging.WARNING, detail=str(error))
+
+    def listening_socket(self) -> socket.socket | None:
+        """The socket that clients connect to, where systemd opened it.
+
+        Raises UsageError for anything but one TCP socket that listens.
+        """
+        if self._handed == "0":
+            return None
+        hint = "classcord.socket must have exactly one ListenStream= with a port (or [address]:port)"
+        if self._handed != "1":
+            raise UsageError(f"systemd hands over {self._handed[:20]!r} sockets; {hint}")
+        try:
+            given = socket.socket(fileno=_FIRST_SOCKET)
+        except OSError as error:
+            raise UsageError(f"systemd hands over no socket ({error.strerror}); {hint}") from None
+        tcp = given.family in (socket.AF_INET, socket.AF_INET6) and given.type == socket.SOCK_STREAM
+        if not tcp or not given.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            given.close()
+            raise UsageError(f"systemd hands over a socket that is no listening TCP socket; {hint}")
+        given.set_inheritable(False)
+        # systemd keeps it open: at a restart the next server takes what waits, so that accept() may find nothing
+        given.setblocking(False)
+        return given
+
+    def watch(self, test: Callable[[], tuple[bool, str]]) -> None:
+        """From now on tell systemd that all is well, as often as it wants to hear it, while the test passes.
+
+        `test` returns whether it passes, and a line that says why not. A thread of its own calls it.
+        """
+        if self._watchdog:
+            threading.Thread(target=self._feed, args=(test,), name="watchdog", daemon=True).start()
+
+    def _feed(self, test: Callable[[], tuple[bool, str]]) -> None:
+        hint = "systemd restarts the server if this goes on"
+        while True:
+            try:
+                passes, text = test()
+                if passes:
+                    self.tell("WATCHDOG=1")
+                else:
+                    logs.event("self_test_failed", logging.ERROR, detail=text, hint=hint)
+            except Exception as error:
+                logs.exception("internal_error", error)
+            time.sleep(self._watchdog / 3)  # so that one that fails, or is late, can be made good
+
+
+_UNIT_RUNS = "/run/systemd/units/invocation:classcord.service"
+"""A link that systemd keeps while the unit is active; everybody may see it."""
+
+
+def rival(port: int, *, classcord: bool, manager: Manager) -> str:
+    """Who has the port that we can't have, as far as can be seen from here, and what to type.
+
+    `classcord` says whether a ClassCord server answers there.
+    """
+    other = "or choose another port with --port"
+    if manager.present:
+        other = "or choose another port: CLASSCORD_PORT in /etc/classcord/classcord.env"
+    if not classcord:
+        return f"another program has it: sudo ss -ltnp 'sport = :{port}' shows which; stop that one, {other}"
+    if not manager.present and os.path.lexists(_UNIT_RUNS):
+        return f"the service classcord has it: sudo systemctl stop classcord, {other}"
+    if _owner(port) == 0:  # Docker listens for its containers, as root
+        carry = " (sudo make migrate-to-systemd also carries its data along)" if manager.present else ""
+        return f"most likely the container classcord has it: sudo docker stop classcord{carry}, {other}"
+    return f"another ClassCord server has it: stop that one (sudo ss -ltnp 'sport = :{port}' shows it), {other}"
+
+
+def _owner(port: int) -> int | None:
+    """Whose socket listens on this TCP port: a user's number."""
+    for table in ("/proc/self/net/tcp", "/proc/self/net/tcp6"):
+        try:
+            with open(table, encoding="ascii") as rows:
+                for row in rows:
+                    cells = row.split()  # sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid
+                    if cells[3] == "0A" and cells[1].endswith(f":{port:04X}"):
+                        return int(cells[7])
+        except OSError:
+            pass  # no IPv6, or no /proc
+    return None

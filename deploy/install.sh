@@ -1,0 +1,241 @@
+#!/bin/sh
+# Installs ClassCord as a systemd service, replaces it by a newer version, takes it away again.
+set -eu
+
+usage="usage: install.sh install|upgrade|uninstall [--purge] [--dry-run] [--no-start]"
+home=/opt/classcord
+etc=/etc/classcord
+units=/etc/systemd/system
+python=/usr/bin/python3 # what the unit starts
+here=$(cd "$(dirname "$0")" && pwd)
+project=$(dirname "$here")
+stage='' old='' changed='' dry='' purge='' start=yes
+
+say() { printf '%s\n' "$*"; }
+fail() {
+    printf 'install.sh: %s\n' "$*" >&2
+    exit 1
+}
+run() {
+    if [ -n "$dry" ]; then say "+ $*"; else "$@"; fi
+}
+tidy() {
+    if [ -n "$stage" ]; then rm -rf "$stage"; fi
+}
+
+need_root_and_systemd() {
+    [ "$(id -u)" = 0 ] || fail "only root may do that: sudo make $action"
+    [ -d /run/systemd/system ] || fail "systemd doesn't run here (on WSL: systemd=true in /etc/wsl.conf);" \
+        "start the container instead (make docker-run), or the server by hand (make run)"
+}
+
+need_python() {
+    [ -x $python ] || fail "the service needs $python: sudo apt install python3"
+    $python -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+        fail "the service needs Python 3.10 or later, and $python is $($python --version 2>&1);" \
+            "start the container instead: make docker-run"
+    $python -c 'import sqlite3, hashlib; hashlib.scrypt' 2>/dev/null ||
+        fail "$python comes without sqlite3 or scrypt: sudo apt install --reinstall libpython3-stdlib"
+}
+
+# A container that has the port, or takes it again at the next boot, and the service would be in each other's way
+need_no_container() {
+    command -v docker >/dev/null || return 0
+    found=$(docker ps --filter publish=12345/tcp --format '{{.Names}}' 2>/dev/null | head -n 1) || return 0
+    if [ -z "$found" ]; then
+        policy=$(docker inspect --format '{{.HostConfig.RestartPolicy.Name}}' classcord 2>/dev/null) || return 0
+        [ "$policy" = always ] || return 0
+        found=classcord
+    fi
+    fail "the container $found has port 12345: make docker-stop (or sudo docker rm -f $found)," \
+        "or sudo make migrate-to-systemd, which carries its accounts and messages along"
+}
+
+version_in() {
+    sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$1/classcord/__init__.py" 2>/dev/null || :
+}
+
+# What the service needs, in a folder that only has to be renamed
+make_stage() {
+    stage=$(mktemp -d "$(dirname $home)/.classcord.XXXXXX")
+    mkdir "$stage/classcord" "$stage/handlers" "$stage/deploy"
+    cp "$project/server.py" "$stage"
+    cp "$project"/classcord/*.py "$stage/classcord"
+    cp "$project"/handlers/*.py "$stage/handlers"
+    cp "$here/classcord.service" "$here/classcord.socket" "$here/classcord.env" "$stage/deploy"
+    # the hash instead of the time in it: the same sources give the same files
+    $python -m compileall -q -s "$stage" -p $home --invalidation-mode checked-hash "$stage" ||
+        fail "$python can't compile what is in $project"
+    chown -R root:root "$stage"
+    chmod -R u=rwX,go=rX "$stage"
+}
+
+# Sets `changed`, unless everything was in place
+replace_files() {
+    if ! diff -r "$stage" $home >/dev/null 2>&1; then
+        changed=yes
+        if [ -d $home ]; then
+            old=$home.old
+            rm -rf $old
+            mv -T $home $old
+        fi
+        mv -T "$stage" $home
+        stage=''
+    fi
+    for unit in classcord.service classcord.socket; do
+        if ! cmp -s $home/deploy/$unit $units/$unit; then
+            install -m 644 $home/deploy/$unit $units/$unit
+            changed=yes
+        fi
+    done
+}
+
+# A file that somebody changed is left alone
+place_settings() {
+    if [ ! -e $etc/classcord.env ]; then
+        install -d -m 755 $etc
+        install -m 644 $home/deploy/classcord.env $etc/classcord.env
+    elif [ -n "$old" ] && ! cmp -s $home/deploy/classcord.env $old/deploy/classcord.env; then
+        if cmp -s $etc/classcord.env $old/deploy/classcord.env; then
+            install -m 644 $home/deploy/classcord.env $etc/classcord.env
+        else
+            say "$etc/classcord.env stays as you wrote it; the new settings: diff $etc/classcord.env $home/deploy/classcord.env"
+        fi
+    fi
+}
+
+last_words() {
+    journalctl --unit classcord --lines 20 --output cat --no-pager 2>/dev/null |
+        grep -v -e '^classcord.service: ' -e '^Start' -e '^Stop' -e '^Failed' -e 'event=' | tail -n 1
+}
+
+# With Type=notify a start returns once the server listens, or has failed
+start_service() {
+    systemctl reset-failed classcord.service 2>/dev/null || :
+    systemctl restart classcord.service 2>/dev/null && healthy
+}
+
+healthy() {
+    status=$(systemctl show --property StatusText --value classcord.service)
+    port=${status##* port }
+    host=${status#Listening on }
+    host=${host%% port *}
+    CLASSCORD_HOST=$host CLASSCORD_PORT=$port $python $home/server.py health >/dev/null
+}
+
+roll_back() {
+    [ -n "$old" ] && [ -d $old ] || return 0
+    rm -rf $home
+    mv -T $old $home
+    for unit in classcord.service classcord.socket; do
+        install -m 644 $home/deploy/$unit $units/$unit
+    done
+    systemctl daemon-reload
+    if start_service; then
+        say "version $before is back and runs" >&2
+    else
+        say "version $before is back, and doesn't start either: journalctl -u classcord" >&2
+    fi
+}
+
+show_addresses() {
+    case $host in
+    0.0.0.0 | ::)
+        found=$(ip -4 -o address show scope global 2>/dev/null |
+            awk '$2 !~ /^(docker|br-|veth|virbr|lxcbr|lxdbr)/ { sub("/.*", "", $4); print $4 }')
+        ;;
+    *) found=$host ;;
+    esac
+    say "The service classcord runs and answers. The address to give to SLAM:"
+    for address in $found; do say "    $address port $port"; done
+    [ -n "$found" ] || say "    none: this machine has no network card with an address"
+    say "In a virtual machine behind NAT, give the host's address instead: see CONTAINERS.md."
+    say "To try it:"
+    say "    printf '{\"type\":\"ping\"}\\n' | nc -N $(say "${found:-localhost}" | head -n 1) $port"
+    say "To look after it: systemctl status classcord; journalctl -u classcord -f"
+}
+
+do_install() {
+    need_root_and_systemd
+    need_python
+    before=$(version_in $home)
+    after=$(version_in "$project")
+    [ "$action" = install ] || [ -n "$before" ] || fail "nothing is installed yet: sudo make install"
+    [ -z "$start" ] || need_no_container
+    if [ -n "$dry" ]; then
+        say "+ copy server.py, handlers/ and classcord/ to $home, compiled"
+        say "+ copy classcord.service and classcord.socket to $units"
+        [ -e $etc/classcord.env ] || say "+ copy classcord.env to $etc"
+        say "+ systemctl daemon-reload"
+        [ -z "$start" ] || say "+ systemctl enable classcord.service; systemctl restart classcord.service"
+        return
+    fi
+    trap tidy EXIT
+    trap 'exit 130' INT TERM HUP
+    make_stage
+    replace_files
+    if [ -n "$changed" ]; then
+        say "Version $after is now in $home${before:+, instead of $before}"
+    else
+        say "Version $after is in $home already"
+        [ ! -d $home.old ] || changed=yes # but what runs may be what was there before
+    fi
+    place_settings
+    systemctl daemon-reload
+    [ -n "$start" ] || { rm -rf $home.old; return 0; }
+    systemctl enable --quiet classcord.service
+    if [ -z "$changed" ] && systemctl is-active --quiet classcord.service && healthy; then
+        show_addresses
+    elif start_service; then
+        rm -rf $home.old
+        show_addresses
+    else
+        words=$(last_words)
+        [ -n "$old" ] || words="$words (once that is mended: sudo systemctl start classcord)"
+        printf 'install.sh: the service does not start: %s\n' "${words:-see journalctl -u classcord}" >&2
+        roll_back
+        exit 1
+    fi
+}
+
+do_uninstall() {
+    need_root_and_systemd
+    for unit in classcord.socket classcord.service; do
+        [ ! -e $units/$unit ] || run systemctl disable --quiet --now $unit
+    done
+    run rm -rf $home $home.old $units/classcord.service $units/classcord.socket
+    if [ -n "$purge" ]; then
+        run rm -rf $units/classcord.service.d $units/classcord.socket.d $etc
+        run rm -rf /var/lib/private/classcord /var/lib/classcord
+    fi
+    run systemctl daemon-reload
+    run systemctl reset-failed classcord.service classcord.socket 2>/dev/null || :
+    if [ -n "$purge" ]; then
+        say "The service classcord is gone, with its settings and data"
+    else
+        say "The service classcord is gone; its settings are in $etc, its data in /var/lib/classcord" \
+            "(sudo make uninstall PURGE=yes removes them too)"
+    fi
+}
+
+action=${1-}
+case $action in
+-h | --help | help)
+    say "$usage"
+    exit 0
+    ;;
+esac
+[ $# = 0 ] || shift
+for option; do
+    case $action$option in
+    uninstall--purge) purge=yes ;;
+    install--no-start | upgrade--no-start) start='' ;;
+    *--dry-run) dry=yes ;;
+    *) fail "what is $option? $usage" ;;
+    esac
+done
+case $action in
+install | upgrade) do_install ;;
+uninstall) do_uninstall ;;
+*) fail "$usage" ;;
+esac

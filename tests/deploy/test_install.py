@@ -1,0 +1,203 @@
+"""install.sh in a booted systemd: install, upgrade and its way back, uninstall."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.deploy.lab import VM, answers
+from tests.deploy.machines import USER, Done, Machine
+
+pytestmark = pytest.mark.lab
+
+PROJECT = f"/home/{USER}/classcord"
+CHANGED = f"/home/{USER}/changed"
+"""A copy of the project, to be changed."""
+ANNOUNCED = f"""The service classcord runs and answers. The address to give to SLAM:
+    {VM} port 12345
+In a virtual machine behind NAT, give the host's address instead: see CONTAINERS.md.
+To try it:
+    printf '{{"type":"ping"}}\\n' | nc -N {VM} 12345
+To look after it: systemctl status classcord; journalctl -u classcord -f
+"""
+
+
+def make(vm: Machine, target: str, *, cwd: str = PROJECT, check: bool = True) -> Done:
+    return vm.run(f"sudo make {target}", user=USER, cwd=cwd, check=check)
+
+
+def version(vm: Machine) -> str:
+    return vm.run("python3 /opt/classcord/server.py --version").stdout.split()[1]
+
+
+def ask(vm: Machine, kind: str) -> bool:
+    """Whether a request about an account succeeds."""
+    line = json.dumps({"type": kind, "username": "alice", "password": "azerty"})
+    return '"ok"' in vm.run(f"nc.openbsd -N -w 5 {VM} 12345", input=line + "\n").stdout
+
+
+def main_pid(vm: Machine) -> str:
+    return vm.run("systemctl show --property MainPID --value classcord").stdout.strip()
+
+
+def files(vm: Machine) -> str:
+    """Every file of the system where an installation may leave something."""
+    listed = "find / -xdev " + " ".join(
+        f"! -path '{folder}/*'" for folder in ("/home", "/root", "/tmp", "/var/tmp", "/var/log/journal")
+    )
+    mounted = "find /run /var/lib ! -path '/run/log/*' ! -path '/run/systemd/*' ! -path '/run/sudo/*'"
+    # the first use of DynamicUser makes a folder for all services, and the first journal one for all of its files
+    return vm.run(f"({listed}; {mounted}) | grep -v -e '^/var/lib/private$' -e '^/var/lib/sudo' | sort -u").stdout
+
+
+@pytest.fixture(scope="module")
+def before(vm: Machine) -> str:
+    """The files there were at first."""
+    return files(vm)
+
+
+@pytest.fixture(scope="module")
+def changed(vm: Machine) -> str:
+    return vm.lay_project(CHANGED)
+
+
+def test_only_root_may(vm: Machine, before: str) -> None:
+    for target in ("install", "upgrade", "uninstall"):
+        done = vm.run(f"make {target}", user=USER, cwd=PROJECT, check=False)
+        assert done.returncode != 0
+        assert done.stderr.splitlines()[0] == f"install.sh: only root may do that: sudo make {target}"
+    assert files(vm) == before
+
+
+def test_it_says_what_is_missing(vm: Machine, before: str) -> None:
+    python = vm.run("readlink -f /usr/bin/python3").stdout.strip()
+    for script, says in (
+        ('[ "$1" = --version ] && echo Python 3.9.2; exit 1',
+         "install.sh: the service needs Python 3.10 or later, and /usr/bin/python3 is Python 3.9.2; start the container"
+         " instead: make docker-run"),
+    ):
+        vm.run("cat >/tmp/python && chmod +x /tmp/python", input=f"#!/bin/sh\n{script}\n")
+        vm.run(f"mount --bind /tmp/python {python}")
+        done = make(vm, "install", check=False)
+        vm.run(f"umount {python}; rm /tmp/python")
+        assert done.stderr.splitlines()[0] == says
+    vm.run("mv /usr/bin/python3 /usr/bin/python3.away")
+    done = make(vm, "install", check=False)
+    vm.run("mv /usr/bin/python3.away /usr/bin/python3")
+    assert done.stderr.splitlines()[0] == "install.sh: the service needs /usr/bin/python3: sudo apt install python3"
+    done = vm.run("mount -t tmpfs none /run/systemd; make install", cwd=PROJECT, check=False)
+    vm.run("umount /run/systemd")
+    assert "systemd doesn't run here" in done.stderr
+    done = make(vm, "upgrade", check=False)
+    assert done.stderr.splitlines()[0] == "install.sh: nothing is installed yet: sudo make install"
+    assert files(vm) == before
+
+
+def test_a_dry_run_changes_nothing(vm: Machine, before: str) -> None:
+    done = vm.run("sudo sh deploy/install.sh install --dry-run", user=USER, cwd=PROJECT)
+    assert all(line.startswith("+ ") for line in done.stdout.splitlines())
+    assert "systemctl enable" in done.stdout
+    assert files(vm) == before
+
+
+def test_it_installs_once(vm: Machine) -> None:
+    done = make(vm, "install")
+    first, _, rest = done.stdout.partition("\n")
+    assert re.fullmatch(r"Version [\d.]+ is now in /opt/classcord", first)
+    assert rest == ANNOUNCED
+    assert done.stderr == ""
+    assert answers(vm, VM)
+    enabled = vm.run("systemctl is-enabled classcord.service classcord.socket", check=False)
+    assert enabled.stdout == "enabled\ndisabled\n"
+    owned = vm.run("find /opt/classcord /etc/classcord /etc/systemd/system/classcord.* -printf '%u:%g %m\\n' | sort -u")
+    assert owned.stdout == "root:root 644\nroot:root 755\n"
+    assert vm.run("ls /opt/classcord").stdout.split() == ["__pycache__", "classcord", "deploy", "handlers", "server.py"]
+    pid, kept = main_pid(vm), files(vm)
+    done = make(vm, "install")
+    assert done.stdout.partition("\n")[2] == ANNOUNCED
+    assert main_pid(vm) == pid, "nothing has changed, so nothing was restarted"
+    assert files(vm) == kept
+
+
+def test_a_start_compiles_nothing(vm: Machine) -> None:
+    """The service can't write bytecode, so what is installed must be used as it is."""
+    shown = vm.run("env -C / PYTHONDONTWRITEBYTECODE=1 python3 -v /opt/classcord/server.py --version").stderr
+    assert "matches /opt/classcord/classcord/config.py" in shown
+    assert "code object from /opt/classcord/" not in shown, "from source"
+
+
+def test_it_comes_back_at_boot(vm: Machine) -> None:
+    vm.reboot()
+    assert answers(vm, VM)
+
+
+def test_an_upgrade_replaces_files_and_restarts(vm: Machine, changed: str) -> None:
+    old, pid = version(vm), main_pid(vm)
+    vm.run("sed -i 's/^__version__.*/__version__ = \"9.8.7\"/' classcord/__init__.py; echo >classcord/extra.py;"
+           " echo '# new' >>deploy/classcord.env", cwd=changed)
+    vm.run("echo CLASSCORD_LANG=en >>/etc/classcord/classcord.env")
+    done = make(vm, "upgrade", cwd=changed)
+    assert done.stdout.splitlines()[:2] == [
+        f"Version 9.8.7 is now in /opt/classcord, instead of {old}",
+        "/etc/classcord/classcord.env stays as you wrote it; the new settings:"
+        " diff /etc/classcord/classcord.env /opt/classcord/deploy/classcord.env",
+    ]
+    assert done.stdout.endswith(ANNOUNCED)
+    assert main_pid(vm) != pid
+    assert version(vm) == "9.8.7"
+    assert vm.run("ls -d /opt/classcord*").stdout == "/opt/classcord\n"
+    assert "CLASSCORD_LANG=en" in vm.run("cat /etc/classcord/classcord.env").stdout
+    make(vm, "upgrade")
+    assert vm.run("ls /opt/classcord/classcord/extra.py", check=False).returncode != 0, "what is gone is gone"
+
+
+def test_settings_that_nobody_changed_are_replaced(vm: Machine, changed: str) -> None:
+    vm.run("cp /opt/classcord/deploy/classcord.env /etc/classcord/classcord.env")
+    make(vm, "upgrade", cwd=changed)
+    assert vm.run("tail -n 1 /etc/classcord/classcord.env").stdout == "# new\n"
+    make(vm, "upgrade")
+    assert vm.run("cmp /etc/classcord/classcord.env /opt/classcord/deploy/classcord.env").stdout == ""
+
+
+@pytest.mark.parametrize("sabotage", [
+    "sed -i 's/^def serve.*/&\\n    sys.exit(\"server.py: this version is broken\")/' server.py",
+    "sed -i 's/^ExecStart=.*/&x/' deploy/classcord.service",
+], ids=["program", "unit"])
+def test_a_version_that_does_not_start_is_taken_back(vm: Machine, sabotage: str) -> None:
+    old, kept = version(vm), files(vm)
+    folder = vm.lay_project(CHANGED)
+    vm.run(f"sed -i 's/^__version__.*/__version__ = \"6.6.6\"/' classcord/__init__.py; {sabotage}", cwd=folder)
+    done = make(vm, "upgrade", cwd=folder, check=False)
+    assert done.returncode != 0
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("install.sh: the service does not start: ")
+    if "broken" in sabotage:
+        assert lines[0].endswith("server.py: this version is broken")
+    assert lines[1] == f"version {old} is back and runs"
+    assert (version(vm), files(vm)) == (old, kept)
+    assert answers(vm, VM)
+
+
+def test_uninstall_keeps_data_and_settings(vm: Machine) -> None:
+    assert ask(vm, "register")
+    done = make(vm, "uninstall")
+    assert done.stdout == (
+        "The service classcord is gone; its settings are in /etc/classcord, its data in /var/lib/classcord"
+        " (sudo make uninstall PURGE=yes removes them too)\n"
+    )
+    assert not answers(vm, VM)
+    assert vm.run("systemctl cat classcord", check=False).returncode != 0
+    make(vm, "install")
+    assert ask(vm, "login")
+
+
+def test_purge_leaves_nothing(vm: Machine, before: str) -> None:
+    vm.run("systemctl enable -q classcord.socket; mkdir -p /etc/systemd/system/classcord.service.d")
+    vm.run("echo '[Service]' >/etc/systemd/system/classcord.service.d/override.conf")
+    done = make(vm, "uninstall PURGE=yes")
+    assert done.stdout == "The service classcord is gone, with its settings and data\n"
+    assert set(files(vm).splitlines()) - set(before.splitlines()) == set()
+    assert vm.run("systemctl list-units --all 'classcord*' --no-legend").stdout == ""
+    assert make(vm, "uninstall PURGE=yes").returncode == 0, "twice is as good as once"

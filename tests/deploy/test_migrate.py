@@ -1,0 +1,152 @@
+"""The container and the service keep out of each other's way, and the data goes from one to the other and back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.deploy.lab import VM, Lab, answers
+from tests.deploy.machines import USER, Done, Machine
+
+pytestmark = pytest.mark.lab
+
+PROJECT = f"/home/{USER}/classcord"
+
+
+def make(vm: Machine, target: str, *, check: bool = True) -> Done:
+    return vm.run(f"sudo make {target}", user=USER, cwd=PROJECT, check=check)
+
+
+def ask(vm: Machine, kind: str, name: str) -> bool:
+    """Whether a request about an account succeeds."""
+    line = json.dumps({"type": kind, "username": name, "password": "azerty"})
+    return '"ok"' in vm.run(f"nc.openbsd -N -w 5 {VM} 12345", input=line + "\n").stdout
+
+
+def shown(vm: Machine, name: str) -> str:
+    return vm.run(f"systemctl show --property {name} --value classcord.service").stdout.strip()
+
+
+def containers(vm: Machine) -> str:
+    return vm.run("docker ps --all --format '{{.Names}} {{.Status}}'").stdout
+
+
+@pytest.fixture(scope="module")
+def machine(lab_without_host: Lab) -> Machine:
+    """The VM with the engine running and the container started."""
+    lab_without_host.start_engine(lab_without_host.vm)
+    lab_without_host.vm.run("make docker-run", user=USER, cwd=PROJECT)
+    return lab_without_host.vm
+
+
+def test_the_installer_refuses_beside_the_container(machine: Machine) -> None:
+    done = make(machine, "install", check=False)
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[0] == (
+        "install.sh: the container classcord has port 12345: make docker-stop (or sudo docker rm -f classcord), or sudo"
+        " make migrate-to-systemd, which carries its accounts and messages along"
+    )
+    assert machine.run("ls /opt/classcord", check=False).returncode != 0
+
+
+def test_the_data_goes_to_the_service(machine: Machine) -> None:
+    assert ask(machine, "register", "alice")
+    done = make(machine, "migrate-to-systemd")
+    assert "The service classcord runs and answers" in done.stdout
+    assert "its volume stays as a backup: classcord-data" in done.stdout
+    assert containers(machine) == ""
+    assert machine.run("systemctl is-enabled classcord").stdout == "enabled\n"
+    assert ask(machine, "login", "alice")
+    assert machine.run("stat -c %U:%a /var/lib/classcord/classcord.db").stdout == "UNKNOWN:600\n", "not root's any more"
+
+
+def test_and_back_and_what_was_there_is_set_aside(machine: Machine) -> None:
+    assert ask(machine, "register", "bob")
+    done = make(machine, "migrate-to-docker")
+    assert "The database that the container had before: classcord.db." in done.stdout
+    assert containers(machine).startswith("classcord Up")
+    assert machine.run("systemctl is-enabled classcord; systemctl is-active classcord", check=False).stdout == (
+        "disabled\ninactive\n"
+    )
+    assert ask(machine, "login", "alice")
+    assert ask(machine, "login", "bob")
+    volume = machine.run("docker volume inspect -f '{{.Mountpoint}}' classcord-data").stdout.strip()
+    names = machine.run(f"ls -A {volume}").stdout.split()
+    assert len([name for name in names if name.startswith("classcord.db.2")]) == 1
+    assert not [name for name in names if name.startswith(".carr")]
+    assert machine.run(f"stat -c %u {volume}/classcord.db").stdout == "10001\n"
+    assert ask(machine, "register", "carol")
+
+
+def test_the_service_that_is_started_beside_the_container_says_so_once(machine: Machine) -> None:
+    since = machine.run("date +@%s.%N").stdout.strip()
+    assert machine.run("systemctl start classcord", check=False).returncode == 1
+    assert (shown(machine, "ActiveState"), shown(machine, "NRestarts")) == ("failed", "0")
+    (line,) = machine.run(f"journalctl --sync; journalctl -t classcord -o cat --since {since}").stdout.splitlines()
+    assert line == (
+        "server.py: can't listen on * port 12345: Address already in use; most likely the container classcord has it:"
+        " sudo docker stop classcord (sudo make migrate-to-systemd also carries its data along), or choose another"
+        " port: CLASSCORD_PORT in /etc/classcord/classcord.env"
+    )
+    assert line in machine.run("systemctl status -l classcord", check=False).stdout
+    machine.run("systemctl reset-failed classcord")
+
+
+def test_a_carriage_that_fails_leaves_the_container_running(machine: Machine) -> None:
+    folder = "/run/systemd/system/classcord.service.d"
+    machine.run(f"mkdir -p {folder}; cat >{folder}/x.conf", input="[Service]\nExecStart=\nExecStart=/bin/false\n")
+    done = make(machine, "migrate-to-systemd", check=False)
+    machine.run(f"rm -r {folder}; systemctl daemon-reload; systemctl reset-failed classcord")
+    assert done.returncode != 0
+    assert "migrate.sh: nothing was carried: the container classcord runs again" in done.stderr
+    assert machine.run("systemctl is-enabled classcord", check=False).stdout == "disabled\n"
+    machine.run("until docker exec classcord python3 server.py health; do sleep 0.1; done")
+    assert ask(machine, "login", "carol")
+    policy = machine.run("docker inspect -f '{{.HostConfig.RestartPolicy.Name}}' classcord").stdout
+    assert policy == "unless-stopped\n"
+
+
+def test_the_data_of_a_removed_container_is_carried_too(machine: Machine) -> None:
+    """And of one that had no time to put its database in order."""
+    machine.run("docker kill classcord; docker rm classcord")
+    done = make(machine, "migrate-to-systemd")
+    assert "The database that the service had before: /var/lib/classcord/classcord.db." in done.stdout
+    assert ask(machine, "login", "carol")
+    assert containers(machine) == ""
+
+
+def test_a_carriage_back_that_fails_leaves_the_service_running(machine: Machine) -> None:
+    assert ask(machine, "register", "dave")
+    volume = machine.run("docker volume inspect -f '{{.Mountpoint}}' classcord-data").stdout.strip()
+    look = f"ls -A {volume} | grep -v shm; sha256sum {volume}/classcord.db"
+    before = machine.run(look).stdout
+    # stands for a container that doesn't start
+    machine.run("cp deploy/docker.sh /tmp/docker.sh; printf 'echo no; exit 1\\n' >deploy/docker.sh", cwd=PROJECT)
+    done = make(machine, "migrate-to-docker", check=False)
+    machine.run("cp /tmp/docker.sh deploy/docker.sh", cwd=PROJECT)
+    assert done.returncode != 0
+    assert "migrate.sh: nothing was carried: the service classcord runs again" in done.stderr
+    assert machine.run("systemctl is-enabled classcord").stdout == "enabled\n"
+    assert answers(machine, VM)
+    assert ask(machine, "login", "dave")
+    assert machine.run(look).stdout == before
+
+
+def test_where_there_is_nothing_to_carry(machine: Machine) -> None:
+    done = make(machine, "migrate-to-systemd NAME=other", check=False)
+    assert done.stderr.splitlines()[0] == (
+        "migrate.sh: there is no container other and no volume other-data, so nothing to carry: sudo make install"
+    )
+    make(machine, "uninstall PURGE=yes")
+    done = make(machine, "migrate-to-docker", check=False)
+    assert done.stderr.splitlines()[0] == (
+        "migrate.sh: the service has no database in /var/lib/classcord, so nothing to carry: make docker-run"
+    )
+    done = machine.run("make migrate-to-docker", user=USER, cwd=PROJECT, check=False)
+    assert done.stderr.splitlines()[0] == "migrate.sh: only root may do that: sudo make migrate-to-docker"
+    machine.run("systemctl stop docker.socket docker.service")
+    done = make(machine, "migrate-to-docker", check=False)
+    assert done.stderr.splitlines()[0] == (
+        "migrate.sh: the Docker engine is not running: sudo systemctl start docker"
+    )

@@ -1,0 +1,46 @@
+"""Fixtures for tests of single parts."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+import server as program
+from classcord import config
+from classcord.store import Store
+from tests.support import DEADLINE
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., program.ChatServer]]:
+    """Starts a server in this process: start(inherited, max_connections="1")."""
+    with ExitStack() as stack:
+
+        def make(inherited: socket.socket | None = None, **flags: str) -> program.ChatServer:
+            given = argparse.Namespace(**{"host": "127.0.0.1", "port": "0", "data": str(tmp_path), **flags})
+            settings = config.load(given, {})
+            made = program.ChatServer(settings, inherited)
+            made.open(Store(tmp_path), settings)
+            # a wait that nobody ends would last for ever
+            thread = threading.Thread(target=made.serve_forever, args=(1e6,), daemon=True)
+            thread.start()
+
+            def end() -> None:
+                stopping = threading.Thread(target=made.stop, daemon=True)
+                stopping.start()
+                stopping.join(DEADLINE)
+                assert not stopping.is_alive(), "the accept loop was not woken"
+                made.registry.close(drain=0)
+                thread.join(DEADLINE)
+                assert not thread.is_alive()
+
+            stack.callback(end)
+            return made
+
+        yield make
