@@ -3,7 +3,8 @@
 # It changes nothing. A desk needs this file alone; deploy/doctor/ holds the hops of the VM and of its host.
 set -eu
 LC_ALL=C # what other commands print is read below
-export LC_ALL
+PATH=$PATH:/usr/sbin:/sbin
+export LC_ALL PATH
 
 EXIT_USAGE=125 # no number of broken hops
 WAIT=3         # seconds that a probe may take

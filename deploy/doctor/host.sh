@@ -1,15 +1,18 @@
 # shellcheck shell=sh
 # The hops of the host: from its own address to the VM's. Sourced by doctor.sh.
+# shellcheck disable=SC2034,SC2153,SC2154  # it shares its variables with the other parts
 
 apply() { echo "sudo sh deploy/nat/linux.sh apply --vm ${VM:-ADDRESS}"; }
+
+all_rules() {
+    if has nft; then limit "$WAIT" nft list ruleset 2>/dev/null || :; fi
+    if has iptables; then limit "$WAIT" iptables -w 2 -t nat -S 2>/dev/null || :; fi
+}
 
 # nat_rules: the rules of this host that forward the port, nft's and iptables' (old and new), a line each as
 # "HOOK ADDRESS PORT-THERE"; HOOK is prerouting (for other desks) or output (for this host itself)
 nat_rules() {
-    {
-        if has nft; then limit "$WAIT" nft list ruleset 2>/dev/null || :; fi
-        if has iptables; then limit "$WAIT" iptables -w 2 -t nat -S 2>/dev/null || :; fi
-    } | awk -v port="$PORT" '
+    all_rules | awk -v port="$PORT" '
         $1 == "type" { hook = $0; sub(/.*hook /, "", hook); sub(/ .*/, "", hook) }
         !/dnat to |--to-destination / || !index($0, port) { next }
         {
@@ -30,10 +33,7 @@ nat_rules() {
 }
 
 hides_clients() { # whether a rule masks the source address of what goes to the VM
-    {
-        if has nft; then limit "$WAIT" nft list ruleset 2>/dev/null || :; fi
-        if has iptables; then limit "$WAIT" iptables -w 2 -t nat -S 2>/dev/null || :; fi
-    } | awk -v vm="$VM" -v card="$CARD" '
+    all_rules | awk -v vm="$VM" -v card="$CARD" '
         / masquerade| snat |-j MASQUERADE|-j SNAT/ && !/saddr|-s [0-9]/ {
             if (index($0, vm) || index($0, "\"" card "\"") || index($0, "-o " card " ") || $0 !~ /oif|-o |daddr|-d /) found = 1
         }
@@ -76,13 +76,14 @@ hop_nat_rule() { # sets VM where it was not given, FORWARDER (kernel, virtualbox
         FORWARDER=unseen
         unknown "NAT rule: only root can read it" "sudo make doctor ARGS=--from-host"
     else
-        bad "NAT rule: nothing on this host forwards port $PORT" "$(apply)" ${VM:-"the VM's address:  make doctor  in the VM prints it"}
+        if [ -z "$VM" ]; then set -- "ADDRESS is the VM's:  make doctor  in the VM prints it"; fi
+        bad "NAT rule: nothing on this host forwards port $PORT" "$(apply)" "$@"
     fi
 }
 
 hop_vm() { # sets CARD, REACHED where the server answers at the VM's own address
     CARD='' REACHED=''
-    if [ "$FORWARDER" = virtualbox ] || [ "$FORWARDER" = program ] && [ -z "$VM" ]; then
+    if [ -z "$VM" ] && { [ "$FORWARDER" = virtualbox ] || [ "$FORWARDER" = program ]; }; then
         note "VM: behind its forwarder, it has no address of its own for this host"
         return
     fi
@@ -101,7 +102,7 @@ hop_vm() { # sets CARD, REACHED where the server answers at the VM's own address
     if answered; then
         REACHED=yes
         ok "VM: $(outcome) at $VM port $INNER${CARD:+ (by $CARD)}"
-    elif [ -n "$answers_ping" ] || [ "$OUTCOME" != timeout ] && [ "$OUTCOME" != noroute ]; then
+    elif [ -n "$answers_ping" ] || { [ "$OUTCOME" != timeout ] && [ "$OUTCOME" != noroute ]; }; then
         bad "VM: it is on, but $VM port $INNER: $(outcome)" "in the VM:  sudo make doctor"
     else
         bad "VM: $VM does not answer, not even a ping" "is the VM on, is this its address?  In the VM:  ip -4 addr"
@@ -145,7 +146,7 @@ hop_own_address() { # the port at this host's own address, as the desks ask for 
         if has ip; then bad "address: this host has none on the desks' network" "is the cable in, the Wi-Fi on?  ip -4 addr"; fi
         return 0
     fi
-    if [ "$FORWARDER" = none ] || [ "$FORWARDER" = kernel ] && [ -z "$REACHED" ]; then
+    if [ "$FORWARDER" = none ] || { [ "$FORWARDER" = kernel ] && [ -z "$REACHED" ]; }; then
         note "through the NAT: not asked, a hop before it is broken"
         return
     fi

@@ -1,7 +1,8 @@
 # shellcheck shell=sh
 # What the VM's hops and the host's have in common: listening sockets, addresses, firewall rules. Sourced by doctor.sh.
+# shellcheck disable=SC2034,SC2153,SC2154  # it shares its variables with the other parts
 
-SUDO_DOCTOR="sudo make doctor${ARGS_AGAIN:-}"
+SUDO_DOCTOR="sudo make doctor"
 
 listeners() { # PORT, /proc/net/tcp and tcp6 on standard input: where something listens: * and addresses, a line each
     awk -v port="$(printf '%04X' "$1")" '
@@ -83,4 +84,72 @@ nft_hop() { # HOOK: a line for each of those tables
     done <<END
 $blocks
 END
+}
+
+# --- the VM's firewalls ---
+
+hop_firewall() {
+    if [ -z "$OPEN" ]; then return 0; fi
+    if [ "$RUNNER" = container ] && [ "$NETWORK" != host ]; then
+        if grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then note "ufw: on, but Docker goes around it: it neither blocks nor guards the container"; fi
+        if am_root; then container_firewall; else unknown "DOCKER-USER: only root can read firewall rules" "$SUDO_DOCTOR"; fi
+    elif am_root; then
+        if ! has iptables; then note "iptables: not installed"; else machine_firewall; fi
+        nft_hop input
+    elif [ -e /etc/ufw/ufw.conf ] && ! grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then
+        unknown "firewall: ufw is off; other rules can be read by root only" "$SUDO_DOCTOR"
+    else
+        unknown "firewall: only root can read its rules" "$SUDO_DOCTOR"
+    fi
+}
+
+machine_firewall() { # of a unit or a process: INPUT, which is where ufw's rules are too
+    name=firewall
+    if grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then name=ufw; fi
+    follow INPUT "$PORT" "$PORT" "${ADDRESSES%% *}" ''
+    case $VERDICT:$CHAIN in
+    ACCEPT:*) ok "$name: lets port $PORT in${NETS:+, from $NETS only}" ;;
+    DROP:ufw-* | DROP:INPUT)
+        if [ -n "$NETS" ]; then
+            ok "$name: lets port $PORT in from $NETS only"
+        elif [ "$name" = ufw ]; then
+            bad "ufw: is on and has no rule that lets port $PORT in" "sudo sh deploy/ufw.sh apply" "or by hand:  sudo ufw allow $PORT/tcp"
+        else
+            bad "firewall: iptables drops port $PORT ($RULE)" "sudo iptables -I INPUT -p tcp --dport $PORT -j ACCEPT"
+        fi
+        ;;
+    DROP:*)
+        if [ -n "$NETS" ]; then ok "$name: lets port $PORT in from $NETS only"; else
+            bad "firewall: iptables drops port $PORT ($RULE)" "sudo iptables -D ${RULE#-A }"
+        fi
+        ;;
+    *) unknown "firewall: iptables does not say its rules" "sudo iptables -S" ;;
+    esac
+}
+
+container_firewall() { # DOCKER-USER and whatever else is on the way to a published port
+    has iptables || return 0
+    if ! limit "$WAIT" iptables -w 2 -t nat -S 2>/dev/null | grep -q -e "--dport $PORT .*-j DNAT"; then
+        bad "Docker's NAT rule for port $PORT is gone: somebody flushed the firewall" "sudo systemctl restart docker"
+        return
+    fi
+    follow FORWARD "$INNER" "$PORT" "$INSIDE" "$(ip route get "$INSIDE" 2>/dev/null | sed -n 's/.* dev \([^ ]*\).*/\1/p')"
+    case $VERDICT:$CHAIN in
+    ACCEPT:*) ok "DOCKER-USER: lets port $PORT through${NETS:+, from $NETS only}" ;;
+    DROP:FORWARD | DROP:DOCKER | DROP:DOCKER-[!U]*)
+        bad "iptables: $CHAIN drops what goes to the container ($RULE): Docker's own rules are gone" "sudo systemctl restart docker"
+        ;;
+    DROP:*)
+        if [ -n "$NETS" ]; then
+            ok "DOCKER-USER: lets port $PORT through from $NETS only (deploy/ufw.sh undo opens it to all)"
+        elif [ "$CHAIN" = CLASSCORD ]; then # made by deploy/ufw.sh
+            bad "DOCKER-USER: the guard of deploy/ufw.sh lets nobody to port $PORT" \
+                "sudo sh deploy/ufw.sh apply --from 10.0.108.0/24 --port $PORT" "or open it to all:  sudo sh deploy/ufw.sh undo"
+        else
+            bad "DOCKER-USER: a rule drops port $PORT ($RULE)" "sudo iptables -D ${RULE#-A }"
+        fi
+        ;;
+    *) unknown "DOCKER-USER: iptables does not say its rules" "sudo iptables -S DOCKER-USER" ;;
+    esac
+    nft_hop forward
 }

@@ -1,5 +1,6 @@
 # shellcheck shell=sh
 # The hops of the VM: from the process to the network card. Sourced by doctor.sh.
+# shellcheck disable=SC2034,SC2153,SC2154  # it shares its variables with the other parts
 
 # --- what runs here ---
 
@@ -46,7 +47,7 @@ read_log() { # sets LOG to the server's last lines
     LOG=''
     case $RUNNER in
     container) LOG=$(limit "$WAIT" docker logs --tail 3000 "$NAME" 2>&1) || : ;;
-    unit) LOG=$(limit "$WAIT" journalctl -u classcord -n 3000 -o cat --no-pager -q 2>/dev/null) || : ;;
+    unit) LOG=$(limit "$WAIT" journalctl _SYSTEMD_UNIT=classcord.service -n 3000 -o cat --no-pager -q 2>/dev/null) || : ;;
     esac
 }
 
@@ -169,6 +170,11 @@ hop_healthy() { # the server by itself, whatever leads to it; sets HEALTHY
         probe "$at" "$PORT"
         if answered; then
             ok "health: $(outcome)"
+        elif [ "$OUTCOME" = refused ] || [ "$OUTCOME" = timeout ]; then
+            REJECTED=yes # it listens, so that's not the server's doing
+            if am_root; then note "health: not asked, a firewall of this machine is in the way even here"; else
+                bad "health: on this machine itself, port $PORT: $(outcome): a firewall is in the way" "$SUDO_DOCTOR"
+            fi
         else
             HEALTHY=''
             restart="end it (Ctrl-C) and start it again:  make run"
@@ -249,7 +255,7 @@ hop_route() {
 }
 
 hop_own_address() {
-    if [ -z "$OPEN" ] || [ -z "$ADDRESSES" ]; then return 0; fi
+    if [ -z "$OPEN" ] || [ -z "$ADDRESSES" ] || [ -n "$REJECTED" ]; then return 0; fi
     address=${ADDRESSES%% *}
     probe "$address" "$PORT"
     if answered; then
@@ -257,71 +263,6 @@ hop_own_address() {
     else
         bad "from here: $address port $PORT: $(outcome)" "does it listen on that address?  sudo ss -ltnp 'sport = :$PORT'"
     fi
-}
-
-# --- firewalls ---
-
-hop_firewall() {
-    if [ -z "$OPEN" ]; then return 0; fi
-    if [ "$RUNNER" = container ] && [ "$NETWORK" != host ]; then
-        if grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then note "ufw: on, but Docker goes around it: it neither blocks nor guards the container"; fi
-        if am_root; then container_firewall; else unknown "DOCKER-USER: only root can read firewall rules" "$SUDO_DOCTOR"; fi
-    elif am_root; then
-        if ! has iptables; then note "iptables: not installed"; else machine_firewall; fi
-        nft_hop input
-    elif [ -e /etc/ufw/ufw.conf ] && ! grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then
-        unknown "firewall: ufw is off; other rules can be read by root only" "$SUDO_DOCTOR"
-    else
-        unknown "firewall: only root can read its rules" "$SUDO_DOCTOR"
-    fi
-}
-
-machine_firewall() { # of a unit or a process: INPUT, which is where ufw's rules are too
-    name=firewall
-    if grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then name=ufw; fi
-    follow INPUT "$PORT" "$PORT" "${ADDRESSES%% *}" ''
-    case $VERDICT:$CHAIN in
-    ACCEPT:*) ok "$name: lets port $PORT in${NETS:+, from $NETS only}" ;;
-    DROP:ufw-* | DROP:INPUT)
-        if [ -n "$NETS" ]; then
-            ok "$name: lets port $PORT in from $NETS only"
-        elif [ "$name" = ufw ]; then
-            bad "ufw: is on and has no rule that lets port $PORT in" "sudo sh deploy/ufw.sh apply" "or by hand:  sudo ufw allow $PORT/tcp"
-        else
-            bad "firewall: iptables drops port $PORT ($RULE)" "sudo iptables -I INPUT -p tcp --dport $PORT -j ACCEPT"
-        fi
-        ;;
-    DROP:*)
-        if [ -n "$NETS" ]; then ok "$name: lets port $PORT in from $NETS only"; else
-            bad "firewall: iptables drops port $PORT ($RULE)" "sudo iptables -D ${RULE#-A }"
-        fi
-        ;;
-    *) unknown "firewall: iptables does not say its rules" "sudo iptables -S" ;;
-    esac
-}
-
-container_firewall() { # DOCKER-USER and whatever else is on the way to a published port
-    has iptables || return 0
-    if ! limit "$WAIT" iptables -w 2 -t nat -S 2>/dev/null | grep -q -e "--dport $PORT .*-j DNAT"; then
-        bad "Docker's NAT rule for port $PORT is gone: somebody flushed the firewall" "sudo systemctl restart docker"
-        return
-    fi
-    follow FORWARD "$INNER" "$PORT" "$INSIDE" "$(ip route get "$INSIDE" 2>/dev/null | sed -n 's/.* dev \([^ ]*\).*/\1/p')"
-    case $VERDICT:$CHAIN in
-    ACCEPT:*) ok "DOCKER-USER: lets port $PORT through${NETS:+, from $NETS only}" ;;
-    DROP:FORWARD | DROP:DOCKER | DROP:DOCKER-[!U]*)
-        bad "iptables: $CHAIN drops what goes to the container ($RULE): Docker's own rules are gone" "sudo systemctl restart docker"
-        ;;
-    DROP:*)
-        if [ -n "$NETS" ]; then
-            ok "DOCKER-USER: lets port $PORT through from $NETS only (deploy/ufw.sh undo opens it to all)"
-        else
-            bad "DOCKER-USER: a rule drops port $PORT ($RULE)" "sudo iptables -D ${RULE#-A }"
-        fi
-        ;;
-    *) unknown "DOCKER-USER: iptables does not say its rules" "sudo iptables -S DOCKER-USER" ;;
-    esac
-    nft_hop forward
 }
 
 # --- the data, and who comes ---
@@ -380,18 +321,18 @@ hop_seen() { # whose addresses the log has; one for all desks means that a NAT h
 
 vm_hops() {
     echo "In this machine, port $PORT:"
-    GATEWAY='' OPEN='' INNER=12345
+    GATEWAY='' OPEN='' REJECTED='' INNER=12345
     look_for_container
     look_for_unit
     LISTENERS=$(listeners_here "$PORT")
     hop_runs
     read_log
-    hop_address
     if [ "$RUNNER" != none ]; then
         hop_healthy
         if [ -n "$HEALTHY" ]; then hop_listens; fi
-        hop_own_address
     fi
+    hop_address
+    hop_own_address
     hop_route
     hop_firewall
     if [ "$RUNNER" != none ]; then
