@@ -50,14 +50,15 @@ virtualbox_rule() { # prints the forwarding of VirtualBox for the port, "NAME-OF
 
 hop_nat_rule() { # sets VM where it was not given, FORWARDER (kernel, virtualbox, program, unseen or none)
     FORWARDER=none
-    rules=''
-    if am_root; then rules=$(nat_rules); fi
-    target=$(printf '%s\n' "$rules" | sed -n 's/^prerouting //p' | head -n 1)
+    NAT_RULES=''
+    if am_root; then NAT_RULES=$(nat_rules); fi
+    target=$(printf '%s\n' "$NAT_RULES" | sed -n 's/^prerouting //p' | head -n 1)
     virtualbox=$(virtualbox_rule)
     if [ -n "$target" ]; then
         FORWARDER=kernel
         [ -n "$VM" ] || VM=${target% *}
         if [ "${target% *}" != "$VM" ]; then
+            FORWARDER=none
             bad "NAT rule: port $PORT leads to ${target% *}, and the VM is $VM" "$(apply)"
         else
             ok "NAT rule: port $PORT leads to $VM port ${target#* }"
@@ -150,7 +151,7 @@ hop_own_address() { # the port at this host's own address, as the desks ask for 
         note "through the NAT: not asked, a hop before it is broken"
         return
     fi
-    if [ "$FORWARDER" = kernel ] && ! printf '%s\n' "$rules" | grep -q '^output '; then
+    if [ "$FORWARDER" = kernel ] && ! printf '%s\n' "$NAT_RULES" | grep -q '^output '; then
         note "through the NAT: this NAT is for other desks only; there:  make doctor ARGS='--from-slam $own'"
         return
     fi

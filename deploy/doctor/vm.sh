@@ -43,12 +43,13 @@ look_for_unit() { # sets UNIT to the unit's state: active, inactive, failed, act
     fi
 }
 
-read_log() { # sets LOG to the server's last lines
+read_log() { # sets LOG to the server's last lines, since it was started if they reach as far
     LOG=''
     case $RUNNER in
     container) LOG=$(limit "$WAIT" docker logs --tail 3000 "$NAME" 2>&1) || : ;;
     unit) LOG=$(limit "$WAIT" journalctl _SYSTEMD_UNIT=classcord.service -n 3000 -o cat --no-pager -q 2>/dev/null) || : ;;
     esac
+    LOG=$(printf '%s\n' "$LOG" | awk '/event"?[:=] ?"?listening/ { text = "" } { text = text $0 "\n" } END { printf "%s", text }')
 }
 
 logged() { # FIELD EVENT: that field of the last such event in the log
@@ -74,6 +75,8 @@ hop_runs() { # sets RUNNER: container, unit, process, unseen, or none where noth
             ;;
         esac
         ok "server: the container $NAME runs ($UP)"
+    elif [ "$UNIT" = active ] && [ -z "$LISTENERS" ] && unit_was_restarted; then
+        unit_fails "starts again and again"
     elif [ "$UNIT" = active ]; then
         RUNNER=unit
         ok "server: the unit classcord.service is active"
@@ -99,6 +102,8 @@ container_loops() {
     bad "server: the container $NAME is restarted again and again (exit code $EXIT): $(last_line)" \
         "docker logs --tail 20 $NAME"
 }
+
+unit_was_restarted() { [ "$(limit "$WAIT" systemctl show -p NRestarts --value classcord.service 2>/dev/null)" != 0 ]; }
 
 unit_fails() { # WHAT
     RUNNER=unit
@@ -153,7 +158,7 @@ hop_healthy() { # the server by itself, whatever leads to it; sets HEALTHY
         if [ -z "$LISTENERS" ]; then
             HEALTHY=''
             port=$(logged port listening)
-            if [ -n "$port" ]; then
+            if [ -n "$port" ] && [ "$port" != "$PORT" ]; then
                 bad "health: the server listens on port $port, not on $PORT" "set CLASSCORD_PORT=$PORT in /etc/classcord/classcord.env" \
                     "then:  sudo systemctl restart classcord" "or walk the other port's way:  make doctor ARGS='--port $port'"
             else

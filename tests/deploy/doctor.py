@@ -67,10 +67,9 @@ def ask(machine: Machine, arguments: str = "", *, user: str = "root", script: st
     return read(machine.run(line, user=user, cwd=f"/home/{USER}/classcord", check=False))
 
 
-def ask_desk(desk: Desk, arguments: str, *, path: str | None = None) -> Diagnosis:
+def ask_desk(desk: Desk, arguments: str, *, path: str = "$PATH") -> Diagnosis:
     """Run it at a desk, with nothing but the commands in the folder `path` where that is given."""
-    env = None if path is None else {"PATH": path}
-    return read(desk.run(f"/usr/bin/timeout 15 /bin/sh {SCRIPT} {arguments}", env=env, check=False))
+    return read(desk.run(f"PATH={path} /usr/bin/timeout 15 /bin/sh {SCRIPT} {arguments}", check=False))
 
 
 def only_tool(tool: str, folder: Path) -> str:

@@ -102,10 +102,9 @@ def test_a_paused_container(published: Machine) -> None:
     ask(published).only_broken("the container classcord is paused", "docker unpause classcord")
 
 
-def test_a_frozen_server(published: Machine) -> None:
-    published.run("docker exec classcord python3 -c 'import os, signal; os.kill(1, signal.SIGSTOP)'; "
-               "kill -STOP $(docker inspect -f '{{.State.Pid}}' classcord)")
-    ask(published).only_broken("health: inside the container: no answer from 127.0.0.1", "docker restart classcord")
+def test_a_server_on_another_port_inside(docker: Machine) -> None:
+    docker.run(f"docker run -d {NAMED} {PUBLISHED} {CODE} --data /tmp/d --port 2000")
+    ask(docker).only_broken("health: inside the container: no answer from 127.0.0.1", "docker restart classcord")
 
 
 def test_a_container_that_is_not_published(docker: Machine) -> None:

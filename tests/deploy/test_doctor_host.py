@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,18 @@ from tests.deploy.test_doctor_unit import UNIT
 pytestmark = pytest.mark.lab
 
 NAT = """table ip classcord {
-    chain pre { type nat hook prerouting priority dstnat; %s ; }
-    chain out { type nat hook output priority dstnat; ip daddr 10.0.108.42 %s ; }
-    chain post { type nat hook postrouting priority srcnat; %s }
+    chain prerouting {
+        type nat hook prerouting priority dstnat;
+        %s
+    }
+    chain output {
+        type nat hook output priority -100;
+        ip daddr 10.0.108.42 %s
+    }
+    chain postrouting {
+        type nat hook postrouting priority srcnat;
+        %s
+    }
 }
 """
 DNAT = f"tcp dport 12345 dnat to {VM}"
@@ -80,7 +91,6 @@ def test_all_is_well_with_each_tool(nat: Lab, path: str) -> None:
 def test_forwarding_off(nat: Lab) -> None:
     nat.host.run("sysctl -qw net.ipv4.ip_forward=0")
     ask(nat.host, "--from-host").only_broken("forwarding: off", f"deploy/nat/linux.sh apply --vm {VM}")
-    ask_desk(nat.slam, f"--from-slam {HOST}").only_broken("no answer", "on the host:  sudo make doctor ARGS=--from-host")
 
 
 def test_no_nat_rule(school: Lab) -> None:
@@ -92,8 +102,9 @@ def test_no_nat_rule(school: Lab) -> None:
 def test_nat_to_another_address(nat: Lab) -> None:
     wrong = DNAT.replace(VM, "192.168.56.11")
     load(nat, NAT % (wrong, wrong, ""))
-    said = ask(nat.host, f"--from-host --vm {VM}")
-    assert f"NAT rule: port 12345 leads to 192.168.56.11, and the VM is {VM}" in said.marked("✘"), said.text
+    ask(nat.host, f"--from-host --vm {VM}").only_broken(
+        f"NAT rule: port 12345 leads to 192.168.56.11, and the VM is {VM}", f"deploy/nat/linux.sh apply --vm {VM}"
+    )
 
 
 def test_nat_of_another_port(nat: Lab) -> None:
@@ -128,13 +139,13 @@ def test_forward_drops(nat: Lab) -> None:
 
 
 def test_nftables_drop(nat: Lab) -> None:
-    drop = "table inet mine { chain f { type filter hook forward priority 0; policy drop; ct state established accept; } }"
-    load(nat, NAT % (DNAT, DNAT, "") + drop.replace("; }", ";\n}").replace("{ ", "{\n"))
+    chain = "type filter hook forward priority 0; policy drop;\n ct state established accept"
+    load(nat, NAT % (DNAT, DNAT, "") + f"table inet mine {{\n chain f {{\n {chain}\n }}\n}}\n")
     ask(nat.host, "--from-host").only_broken("the table 'inet mine' drops", "nft list table inet mine")
 
 
 def test_masquerade(nat: Lab) -> None:
-    load(nat, NAT % (DNAT, DNAT, f"ip daddr {VM} tcp dport 12345 masquerade ;"))
+    load(nat, NAT % (DNAT, DNAT, f"ip daddr {VM} tcp dport 12345 masquerade"))
     said = ask(nat.host, "--from-host")
     said.well()
     assert "the server sees this host's address for all" in said.marked("!")[0], said.text
@@ -147,10 +158,9 @@ def test_masquerade(nat: Lab) -> None:
 
 def test_the_vm_is_off(nat: Lab) -> None:
     nat.vm.run("ip link set eth0 down")
-    said, slam = ask(nat.host, "--from-host"), ask_desk(nat.slam, f"--from-slam {HOST}")
+    said = ask(nat.host, "--from-host")
     nat.vm.run(f"ip link set eth0 up; ip route add default via {HOST_INSIDE}")
     said.only_broken(f"VM: {VM} does not answer, not even a ping", "is the VM on")
-    assert slam.code == 1, slam.text
 
 
 def test_the_server_is_down(nat: Lab) -> None:
@@ -172,12 +182,13 @@ case "$*" in
 esac
 """)
     manage.chmod(0o755)
-    school.host.run(f"systemd-run -q --unit forwarder ncat -lk 12345 --sh-exec 'exec ncat {VM} 12345'")
+    school.host.run(f"systemd-run -q --unit forwarder --socket-property=ListenStream=12345 "
+                    f"/lib/systemd/systemd-socket-proxyd {VM}:12345")
     wait_for_answer(school.slam, HOST)
     said = ask(school.host, "--from-host")
     manage.unlink()
     other = ask(school.host, "--from-host")
-    school.host.run("systemctl stop forwarder")
+    school.host.run("systemctl stop forwarder.socket forwarder.service")
     said.well("VirtualBox forwards port 12345 (SISR Debian: classcord,tcp,,12345,,12345)", f"at {HOST} port 12345")
     assert "10.0.2.2" in said.marked("!")[0]
     other.well(f"at {HOST} port 12345")
@@ -190,11 +201,17 @@ def test_refused_with_each_tool(school: Lab, path: str) -> None:
     )
 
 
-def test_timed_out_with_each_tool(school: Lab, path: str) -> None:
+def test_timed_out_with_each_tool(school: Lab, tmp_path: Path) -> None:
     load(school, "table ip d {\nchain i {\ntype filter hook input priority 0;\ntcp dport 12345 drop\n}\n}\n")
-    said = ask_desk(school.slam, f"--from-slam {HOST}", path=path)
+    folders = [tmp_path / tool for tool in TOOLS if tool == "python3" or shutil.which(tool)]
+    for folder in folders:
+        folder.mkdir()
+        only_tool(folder.name, folder)
+    with ThreadPoolExecutor() as pool:  # each waits for 3 s
+        said = list(pool.map(lambda path: ask_desk(school.slam, f"--from-slam {HOST}", path=str(path)), folders))
     school.host.run("nft flush ruleset")
-    said.only_broken(f"no answer from {HOST} port 12345 within 3 s", "on the host")
+    for each in said:
+        each.only_broken(f"no answer from {HOST} port 12345 within 3 s", "on the host")
 
 
 def test_the_vms_address_instead_of_the_hosts(school: Lab) -> None:
