@@ -13,22 +13,31 @@ all_rules() {
 # "HOOK ADDRESS PORT-THERE"; HOOK is prerouting (for other desks) or output (for this host itself)
 nat_rules() {
     all_rules | awk -v port="$PORT" '
+        $1 == "chain" { hook = "prerouting" } # as long as nothing else is said
         $1 == "type" { hook = $0; sub(/.*hook /, "", hook); sub(/ .*/, "", hook) }
-        !/dnat to |--to-destination / || !index($0, port) { next }
-        {
+        /^-A OUTPUT / && $(NF - 1) == "-j" { by_output[$NF] = 1 }
+        /dnat to |--to-destination / && index($0, port) {
             if ($0 ~ /^-A/) {
-                where = tolower($2)
+                where = $2
                 mine = index($0 " ", "--dport " port " ")
             } else {
                 where = hook
                 mine = $0 ~ "dport (\\{[^}]*)?" port "[^0-9:]"
             }
             to = $0
-            sub(/.*(dnat to|dnat ip to|--to-destination) /, "", to)
+            sub(/.*(dnat to|--to-destination) /, "", to)
             sub(/[^0-9.:].*/, "", to)
             split(to, parts, ":")
-            if (mine)
-                print (where ~ /output/ ? "output" : "prerouting"), parts[1], (parts[2] == "" ? port : parts[2])
+            if (mine) {
+                found[++count] = parts[1] " " (parts[2] == "" ? port : parts[2])
+                chain[count] = where
+            }
+        }
+        END {
+            for (i = 1; i <= count; i++) {
+                if (tolower(chain[i]) != "output") print "prerouting", found[i]
+                if (tolower(chain[i]) == "output" || chain[i] in by_output) print "output", found[i]
+            }
         }' | sort -u
 }
 

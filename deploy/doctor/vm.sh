@@ -35,11 +35,12 @@ look_for_container() { # sets ENGINE (none, forbidden, down, up) and, where ther
     fi
 }
 
-look_for_unit() { # sets UNIT to the unit's state: active, inactive, failed, activating..., or to nothing
-    UNIT=''
+look_for_unit() { # sets UNIT to the unit's state: active, inactive, failed, activating..., or to nothing; and SOCKET
+    UNIT='' SOCKET=''
     has systemctl || return 0
     if [ "$(limit "$WAIT" systemctl show -p LoadState --value classcord.service 2>/dev/null)" = loaded ]; then
         UNIT=$(limit "$WAIT" systemctl is-active classcord.service 2>/dev/null) || :
+        SOCKET=$(limit "$WAIT" systemctl is-active classcord.socket 2>/dev/null) || :
     fi
 }
 
@@ -86,6 +87,9 @@ hop_runs() { # sets RUNNER: container, unit, process, unseen, or none where noth
         bad "server: the container $NAME is paused" "docker unpause $NAME"
     elif [ "$UNIT" = activating ]; then
         unit_fails "starts again and again"
+    elif [ "$UNIT" = inactive ] && [ "$SOCKET" = active ]; then
+        RUNNER=unit
+        ok "server: the unit classcord.socket listens, and starts the server for the first who comes"
     elif [ -n "$LISTENERS" ]; then
         something_listens
     elif [ "$UNIT" = failed ]; then

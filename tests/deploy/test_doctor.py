@@ -69,10 +69,12 @@ def test_a_server(path: str, tmp_path: Path) -> None:
 
 
 def test_a_full_server(path: str, tmp_path: Path) -> None:
-    with Server(tmp_path / "data", "--max-connections", "1", "--log-level", "debug") as server:
-        with socket.create_connection((server.host, server.port)):
-            server.wait_log("event=connected")
-            ask(server.port, path).well("a ClassCord server answers, and is full")
+    with (
+        Server(tmp_path / "data", "--max-connections", "1", "--log-level", "debug") as server,
+        socket.create_connection((server.host, server.port)),
+    ):
+        server.wait_log("event=connected")
+        ask(server.port, path).well("a ClassCord server answers, and is full")
 
 
 def test_something_else(path: str) -> None:

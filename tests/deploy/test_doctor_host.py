@@ -121,10 +121,15 @@ def test_nat_by_iptables(school: Lab) -> None:
     said = ask(school.host, "--from-host")
     school.host.run(f"iptables -t nat -A OUTPUT -d {HOST} {rule}")
     also = ask(school.host, "--from-host")
-    school.host.run("iptables -t nat -F")
+    own = "-t nat -{} OUTPUT -j OWN; iptables -t nat -{} PREROUTING -j OWN"
+    school.host.run(f"iptables -t nat -F; iptables -t nat -N OWN; iptables {own.format('A', 'A')}; "
+                    f"iptables -t nat -A OWN ! -d 127.0.0.0/8 {rule}")
+    in_chain = ask(school.host, "--from-host")
+    school.host.run("iptables -t nat -F; iptables -t nat -X")
     said.well(f"port 12345 leads to {VM} port 12345")
     assert f"make doctor ARGS='--from-slam {HOST}'" in said.text  # it can't be asked from the host itself
     also.well(f"at {HOST} port 12345")
+    in_chain.well(f"port 12345 leads to {VM} port 12345", f"at {HOST} port 12345")
 
 
 def test_forward_drops(nat: Lab) -> None:

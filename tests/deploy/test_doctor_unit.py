@@ -105,6 +105,19 @@ def test_a_unit_on_another_port(unit: Machine) -> None:
     ask(unit, "--port 2000").well("on all addresses")
 
 
+def test_a_socket_unit(unit: Machine) -> None:
+    """What it starts is a stand-in here, that hands on to a server on another port."""
+    unit.run(f"systemctl stop classcord; systemd-run -q --unit behind {SERVER} --port 2000 --data /tmp/behind")
+    wait_for_answer(unit, "127.0.0.1", 2000)
+    units = unit.root / "etc/systemd/system"
+    (units / "classcord.service").write_text("[Service]\nExecStart=/lib/systemd/systemd-socket-proxyd 127.0.0.1:2000\n")
+    (units / "classcord.socket").write_text("[Socket]\nListenStream=12345\n")
+    unit.run("systemctl daemon-reload; systemctl start classcord.socket")
+    said = ask(unit)
+    unit.run("systemctl stop classcord.socket behind; rm /etc/systemd/system/classcord.socket")
+    said.well("the unit classcord.socket listens", f"at {VM} port 12345")
+
+
 def test_ufw(unit: Machine) -> None:
     unit.run("ufw allow 22/tcp; ufw allow 12345/udp; ufw allow 1234; ufw --force enable")
     ask(unit).only_broken("ufw: is on and has no rule that lets port 12345 in", "sudo sh deploy/ufw.sh apply")
