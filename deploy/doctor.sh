@@ -80,14 +80,16 @@ choose_tool() { # sets TOOL to what speaks TCP here
 
 # --- asking a server ---
 
-probe() { # ADDRESS PORT: sets OUTCOME to one of the words below, DETAIL to what came instead of an answer
+# probe ADDRESS PORT [FROM]: asks a server, from that address of this machine; sets OUTCOME to one of the words below,
+# DETAIL to what came instead of an answer
+probe() {
     DETAIL=
     if [ "$TOOL" = python3 ]; then
-        text=$(limit $((WAIT + 2)) python3 -c "$PROBE" "$1" "$2" 2>/dev/null) || text=timeout
+        text=$(limit $((WAIT + 2)) python3 -c "$PROBE" "$@" 2>/dev/null) || text=timeout
         OUTCOME=${text%% *}
         if [ "$OUTCOME" != "$text" ]; then DETAIL=${text#* }; fi
     else
-        probe_with_nc "$1" "$2"
+        probe_with_nc "$@"
     fi
 }
 
@@ -99,7 +101,7 @@ def text(data):
 end = time.monotonic() + 3
 data = b""
 try:
-    connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)
+    connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), 3, (sys.argv[3], 0) if sys.argv[3:] else None)
 except ConnectionRefusedError:
     sys.exit(print("refused"))
 except socket.timeout:
@@ -140,6 +142,7 @@ probe_with_nc() {
     *Shutdown*) flags="$flags -N" ;; # OpenBSD's: end when the server has closed too
     *'quit after EOF'*) flags="$flags -q 2" ;;
     esac
+    if [ $# -gt 2 ]; then flags="$flags -s $3"; fi
     # shellcheck disable=SC2086  # several words
     text=$(printf '{"type":"ping"}\n' | limit $((WAIT + 2)) "$TOOL" $flags "$1" "$2" 2>&1) || :
     case $text in

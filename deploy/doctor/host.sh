@@ -91,8 +91,9 @@ hop_nat_rule() { # sets VM where it was not given, FORWARDER (kernel, virtualbox
     fi
 }
 
-hop_vm() { # sets CARD, REACHED where the server answers at the VM's own address
+hop_vm() { # sets CARD, LAN (this host's address on the desks' network), REACHED where the VM's server answers a desk
     CARD='' REACHED=''
+    LAN=$(own_addresses | awk '{ print $1; exit }')
     if [ -z "$VM" ] && { [ "$FORWARDER" = virtualbox ] || [ "$FORWARDER" = program ]; }; then
         note "VM: behind its forwarder, it has no address of its own for this host"
         return
@@ -106,13 +107,26 @@ hop_vm() { # sets CARD, REACHED where the server answers at the VM's own address
         return
     fi
     if has ip; then CARD=$(ip route get "$VM" | sed -n 's/.* dev \([^ ]*\).*/\1/p'); fi
-    answers_ping=''
-    if pings "$VM"; then answers_ping=yes; fi
-    probe "$VM" "$INNER"
+    LAN=$(own_addresses | awk -v card="$CARD" '$2 != card { print $1; exit }')
+    # as a desk asks: from an address that isn't in the VM's network, unless a masquerade hides that
+    from=$LAN
+    if hides_clients; then from=''; fi
+    probe "$VM" "$INNER" ${from:+"$from"}
     if answered; then
         REACHED=yes
         ok "VM: $(outcome) at $VM port $INNER${CARD:+ (by $CARD)}"
-    elif [ -n "$answers_ping" ] || { [ "$OUTCOME" != timeout ] && [ "$OUTCOME" != noroute ]; }; then
+        return
+    fi
+    if [ -n "$from" ]; then
+        probe "$VM" "$INNER"
+        if answered; then
+            inside=$(way_to "$VM")
+            bad "VM: it answers this host's $inside, but not $from: it has no way back to the desks, or its firewall lets none in" \
+                "in the VM:  sudo ip route replace default via $inside" "in the VM:  sudo make doctor"
+            return
+        fi
+    fi
+    if [ "$OUTCOME" = refused ] || [ "$OUTCOME" = other ] || [ "$OUTCOME" = silent ] || [ "$OUTCOME" = closed ] || pings "$VM"; then
         bad "VM: it is on, but $VM port $INNER: $(outcome)" "in the VM:  sudo make doctor"
     else
         bad "VM: $VM does not answer, not even a ping" "is the VM on, is this its address?  In the VM:  ip -4 addr"
@@ -151,8 +165,7 @@ hop_forward_policy() {
 }
 
 hop_own_address() { # the port at this host's own address, as the desks ask for it
-    own=$(own_addresses | awk -v card="$CARD" '$2 != card { print $1; exit }')
-    if [ -z "$own" ]; then
+    if [ -z "$LAN" ]; then
         if has ip; then bad "address: this host has none on the desks' network" "is the cable in, the Wi-Fi on?  ip -4 addr"; fi
         return 0
     fi
@@ -161,14 +174,14 @@ hop_own_address() { # the port at this host's own address, as the desks ask for 
         return
     fi
     if [ "$FORWARDER" = kernel ] && ! printf '%s\n' "$NAT_RULES" | grep -q '^output '; then
-        note "through the NAT: this NAT is for other desks only; there:  make doctor ARGS='--from-slam $own'"
+        note "through the NAT: this NAT is for other desks only; there:  make doctor ARGS='--from-slam $LAN'"
         return
     fi
-    probe "$own" "$PORT"
+    probe "$LAN" "$PORT"
     if answered; then
-        ok "through the NAT: $(outcome) at $own port $PORT: give that address to SLAM"
+        ok "through the NAT: $(outcome) at $LAN port $PORT: give that address to SLAM"
     else
-        bad "through the NAT: $own port $PORT: $(outcome)" "$(apply)"
+        bad "through the NAT: $LAN port $PORT: $(outcome)" "$(apply)"
     fi
 }
 

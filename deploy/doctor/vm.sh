@@ -6,15 +6,18 @@
 
 docker_says() { limit "$WAIT" docker "$@" 2>/dev/null; }
 
-look_for_container() { # sets ENGINE (none, forbidden, down, up) and, where there is a container, what is known of it
+look_for_container() { # sets ENGINE (none, forbidden, down, hangs, up) and, where there is a container, what is known of it
     ENGINE=none STATE='' RESTARTS=0 EXIT=0 NETWORK='' UP='' INSIDE=''
     has docker || return 0
-    if ! text=$(limit "$WAIT" docker ps -q 2>&1); then
-        ENGINE=down
-        case $text in *'ermission denied'*) ENGINE=forbidden ;; esac
+    ENGINE=up
+    text=$(limit "$WAIT" docker ps -q 2>&1) || ENGINE=down
+    if [ "$ENGINE" = down ]; then
+        case $text in
+        *'ermission denied'*) ENGINE=forbidden ;;
+        '') ENGINE=hangs ;; # ended for taking too long
+        esac
         return
     fi
-    ENGINE=up
     # `docker run -p 12345:12345 classcord-server` gives the container a name of Docker's choice
     if [ "$(docker_says inspect -f '{{.State.Running}}' "$NAME")" != true ]; then
         for filter in "publish=$PORT" ancestor=classcord-server; do
@@ -61,7 +64,10 @@ last_line() { printf '%s\n' "$LOG" | grep . | tail -n 1 | cut -c 1-200; }
 
 hop_runs() { # sets RUNNER: container, unit, process, unseen, or none where nothing serves
     RUNNER=none
-    if [ "$STATE" = running ] && [ "$UNIT" = active ]; then
+    if [ "$ENGINE" = hangs ]; then
+        if [ -n "$LISTENERS" ]; then RUNNER=unseen; fi
+        bad "server: the Docker engine does not answer within $WAIT s" "sudo systemctl restart docker"
+    elif [ "$STATE" = running ] && [ "$UNIT" = active ]; then
         RUNNER=container
         bad "server: the container $NAME and the unit classcord.service both run; only one can have port $PORT" \
             "keep the container:  sudo systemctl disable --now classcord" "keep the unit:  docker rm -f $NAME"

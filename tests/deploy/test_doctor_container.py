@@ -188,8 +188,11 @@ def test_a_server_that_cannot_write(docker: Machine) -> None:
     ask(docker).only_broken("data: the server can't write", "df -h")
 
 
-def test_no_engine(docker: Machine) -> None:
-    docker.run("systemctl stop docker.service docker.socket")
-    said = ask(docker)
-    docker.run("systemctl start docker")
-    said.only_broken("nothing runs", "sudo systemctl start docker")
+def test_an_engine_that_hangs_or_is_down(published: Machine) -> None:
+    published.run("systemctl kill -s STOP docker")
+    hangs = ask(published)
+    published.run("systemctl kill -s CONT docker; systemctl stop docker.service docker.socket")
+    down = ask(published)
+    published.run("systemctl start docker")
+    hangs.only_broken("the Docker engine does not answer", "sudo systemctl restart docker")
+    down.only_broken("nothing runs", "sudo systemctl start docker")

@@ -134,12 +134,11 @@ def test_nat_by_iptables(school: Lab) -> None:
 
 def test_forward_drops(nat: Lab) -> None:
     nat.host.run("iptables -P FORWARD DROP")
-    said, slam = ask(nat.host, "--from-host"), ask_desk(nat.slam, f"--from-slam {HOST}")
+    said = ask(nat.host, "--from-host")
     nat.host.run(f"iptables -A FORWARD -p tcp -d {VM} --dport 12345 -j ACCEPT")
     mended = ask(nat.host, "--from-host")
     nat.host.run("iptables -P FORWARD ACCEPT; iptables -F")
     said.only_broken("FORWARD drops what goes to the VM (policy DROP)", "sudo iptables -I FORWARD")
-    slam.only_broken(f"no answer from {HOST} port 12345", "on the host")
     mended.well("firewall: lets port 12345 through")
 
 
@@ -166,6 +165,22 @@ def test_the_vm_is_off(nat: Lab) -> None:
     said = ask(nat.host, "--from-host")
     nat.vm.run(f"ip link set eth0 up; ip route add default via {HOST_INSIDE}")
     said.only_broken(f"VM: {VM} does not answer, not even a ping", "is the VM on")
+
+
+def test_no_way_back(nat: Lab) -> None:
+    nat.vm.run("ip route del default")
+    said, slam = ask(nat.host, "--from-host"), ask_desk(nat.slam, f"--from-slam {HOST}")
+    nat.vm.run(f"ip route add default via {HOST_INSIDE}")
+    said.only_broken(f"it answers this host's {HOST_INSIDE}, but not {HOST}",
+                     f"in the VM:  sudo ip route replace default via {HOST_INSIDE}")
+    slam.only_broken(f"no answer from {HOST} port 12345 within 3 s", "in the VM:  sudo make doctor")
+
+
+def test_a_vm_that_lets_the_desks_in_but_not_the_host(nat: Lab) -> None:
+    nat.vm.run(f"iptables -A INPUT -s {HOST_INSIDE} -j DROP")
+    said = ask(nat.host, "--from-host")
+    nat.vm.run("iptables -F")
+    said.well(f"at {VM} port 12345")
 
 
 def test_the_server_is_down(nat: Lab) -> None:
@@ -219,15 +234,13 @@ def test_timed_out_with_each_tool(school: Lab, tmp_path: Path) -> None:
         each.only_broken(f"no answer from {HOST} port 12345 within 3 s", "on the host")
 
 
-def test_the_vms_address_instead_of_the_hosts(school: Lab) -> None:
-    said = ask_desk(school.slam, f"--from-slam {VM}")
-    said.only_broken(f"this desk has no way to {VM}", "cable")
+def test_wrong_addresses(school: Lab) -> None:
+    ask_desk(school.slam, f"--from-slam {VM}").only_broken(f"this desk has no way to {VM}", "cable")
     school.slam.run(f"ip route add 192.168.56.0/24 via {SLAM}")  # as a default route would be
-    said = ask_desk(school.slam, f"--from-slam {VM}")
+    with ThreadPoolExecutor() as pool:  # each waits for 3 s
+        said = list(pool.map(lambda address: ask_desk(school.slam, f"--from-slam {address}"), (VM, "10.0.108.99")))
     school.slam.run("ip route del 192.168.56.0/24")
-    assert said.code == 1
-    assert said.marked("!") == [f"{VM} looks like the VM's own address; from here the way is the host's (10.0.108.Y)"]
-
-
-def test_an_address_that_nobody_has(school: Lab) -> None:
-    ask_desk(school.slam, "--from-slam 10.0.108.99").only_broken("10.0.108.99 can't be reached", "on the host")
+    assert said[0].code == 1
+    slip = f"{VM} looks like the VM's own address; from here the way is the host's (10.0.108.Y)"
+    assert said[0].marked("!") == [slip]
+    said[1].only_broken("10.0.108.99 can't be reached", "on the host")

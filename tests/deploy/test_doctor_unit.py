@@ -103,6 +103,8 @@ def test_a_unit_on_another_port(unit: Machine) -> None:
     wait_for_answer(unit, "127.0.0.1", 2000)
     ask(unit).only_broken("listens on port 2000, not on 12345", "CLASSCORD_PORT=12345")
     ask(unit, "--port 2000").well("on all addresses")
+    made = unit.run("make doctor PORT=2000", cwd=f"/home/{USER}/classcord").stdout
+    assert made.startswith("In this machine, port 2000:\n ✔ server: the unit classcord.service is active\n")
 
 
 def test_a_socket_unit(unit: Machine) -> None:
