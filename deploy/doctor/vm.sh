@@ -109,7 +109,7 @@ container_loops() {
     RUNNER=container
     read_log
     RUNNER=none
-    bad "server: the container $NAME is restarted again and again (exit code $EXIT): $(last_line)" \
+    bad "server: the container $NAME is restarted again and again: $(last_line)" \
         "docker logs --tail 20 $NAME"
 }
 
@@ -193,7 +193,7 @@ hop_healthy() { # the server by itself, whatever leads to it; sets HEALTHY
         else
             HEALTHY=''
             restart="end it (Ctrl-C) and start it again:  make run"
-            if [ "$RUNNER" = unit ]; then restart="sudo systemctl restart classcord"; fi
+            case $RUNNER in unit) restart="sudo systemctl restart classcord" ;; unseen) restart=$SUDO_DOCTOR ;; esac
             bad "health: on this machine itself, port $PORT: $(outcome)" "$restart"
         fi
         ;;
