@@ -149,3 +149,31 @@ def test_help() -> None:
     done = call("--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert "125" in done.stdout
+
+
+@pytest.mark.parametrize(("rules", "verdict"), [
+    ("", "DROP|INPUT|policy DROP|"),
+    ("-p tcp -m tcp --dport 12345 -j ACCEPT", "ACCEPT"),
+    ("-p udp -m udp --dport 12345 -j ACCEPT", "DROP|INPUT|policy DROP|"),
+    ("-p tcp -m multiport --dports 80,12000:13000 -j ACCEPT", "ACCEPT"),
+    ("-p tcp -m tcp ! --dport 22 -j ACCEPT", "ACCEPT"),
+    ("-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "DROP|INPUT|policy DROP|"),
+    ("-p tcp -m tcp --dport 12345 -m conntrack --ctstate NEW -j ACCEPT", "ACCEPT"),
+    ("-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m comment --comment \"a -j DROP\" -j ACCEPT", "ACCEPT"),
+    ("-i lo -j ACCEPT", "DROP|INPUT|policy DROP|"),
+    ("-i eth0 -j ACCEPT", "ACCEPT"),
+    ("-d 192.168.56.0/24 -j ACCEPT", "ACCEPT"),
+    ("-d 192.168.57.0/24 -j ACCEPT", "DROP|INPUT|policy DROP|"),
+    ("-s 10.0.108.0/24 -j ACCEPT", "DROP|INPUT|policy DROP| 10.0.108.0/24"),
+    ("-s 127.0.0.0/8 -j ACCEPT", "DROP|INPUT|policy DROP|"),
+    ("! -s 10.0.108.0/24 -j DROP\n-A INPUT -j ACCEPT", "ACCEPT|INPUT|-A INPUT -j ACCEPT| 10.0.108.0/24"),
+    ("-j LOG\n-A INPUT -j MINE\n-N MINE\n-A MINE -j RETURN\n-A INPUT -j ACCEPT", "ACCEPT"),
+    ("-j MINE\n-N MINE\n-A MINE -p tcp -j REJECT --reject-with tcp-reset\n-A INPUT -j ACCEPT", "DROP|MINE|"),
+    ("-m set --match-set friends src -j ACCEPT", "DROP|INPUT|policy DROP|"),
+])
+def test_what_rules_of_iptables_do(rules: str, verdict: str) -> None:
+    given = ["-v", "start=INPUT", "-v", "port=12345", "-v", "original=12345", "-v", "dst=192.168.56.10"]
+    text = "-P INPUT DROP\n" + (f"-A INPUT {rules}\n" if rules else "")
+    awk = ["awk", *given, "-f", str(SCRIPT.parent / "doctor/filter.awk")]
+    said = subprocess.run(awk, input=text, capture_output=True, text=True, check=True).stdout
+    assert said.startswith(verdict), said

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.lab
 CODE = f"-v /home/{USER}/classcord:/app:ro {BASE} python3 /app/server.py"
 NAMED = "--name classcord --stop-signal KILL"
 PUBLISHED = "-p 12345:12345"
+DROP = "-{} DOCKER-USER -p tcp -m conntrack --ctorigdstport 12345 --ctdir ORIGINAL -j DROP"
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +117,10 @@ def test_a_container_published_on_another_port(docker: Machine) -> None:
     run(docker, "-p 8080:12345")
     ask(docker).only_broken("port 12345 is not published, but 8080 is", "make doctor ARGS='--port 8080'")
     ask(docker, "--port 8080").well("0.0.0.0:8080 leads to the container's 12345/tcp", "lets port 8080 through")
+    docker.run("iptables " + DROP.format("I").replace("12345", "8080"))
+    said = ask(docker, "--port 8080")
+    docker.run("iptables " + DROP.format("D").replace("12345", "8080"))
+    said.only_broken("DOCKER-USER: a rule drops port 8080", "sudo iptables -D DOCKER-USER")
 
 
 def test_a_container_published_on_loopback(docker: Machine) -> None:
@@ -135,11 +140,8 @@ def test_container_and_unit_at_once(published: Machine) -> None:
     said.only_broken("the container classcord and the unit classcord.service both run", "docker rm -f classcord")
 
 
-DROP = "iptables -{} DOCKER-USER -p tcp -m conntrack --ctorigdstport 12345 --ctdir ORIGINAL -j DROP"
-
-
 def test_docker_user_drops(published: Machine) -> None:
-    published.run(DROP.format("I"))
+    published.run("iptables " + DROP.format("I"))
     said = ask(published)
     said.only_broken("DOCKER-USER: a rule drops port 12345", "sudo iptables -D DOCKER-USER")
     advice = next(told for mark, _, told in said.lines if mark == "✘")[0]
