@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo none)
 BIN := $(VENV)/bin
 TESTS ?= tests
-# what the docker-* targets act on: make docker-run PORT=2000 NAME=second
+# what the docker-* targets and doctor act on: make docker-run PORT=2000 NAME=second
 NAME ?= classcord
 PORT ?= 12345
 IMAGE ?= classcord-server
@@ -73,7 +73,7 @@ migrate-to-docker: ## as root: stop the systemd service, carry its data to the c
 	@NAME='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' sh deploy/migrate.sh to-docker
 
 doctor: ## walk the way from here to the server, hop by hop, and say what is broken (ARGS="--from-slam HOST")
-	@sh deploy/doctor.sh $(ARGS)
+	@sh deploy/doctor.sh --port '$(PORT)' --name '$(NAME)' $(ARGS)
 
 # linters that are programs, which their packages don't bring to every processor
 lint-with = if [ -x $(BIN)/$(1) ]; then set -x; $(BIN)/$(1) $(2); else echo "left out: no $(1) for this machine"; fi

@@ -1,0 +1,155 @@
+# shellcheck shell=sh
+# What the VM's hops and the host's have in common: listening sockets, addresses, firewall rules. Sourced by doctor.sh.
+# shellcheck disable=SC2034,SC2153,SC2154  # it shares its variables with the other parts
+
+SUDO_DOCTOR="sudo make doctor"
+
+listeners() { # PORT, /proc/net/tcp and tcp6 on standard input: where something listens: * and addresses, a line each
+    awk -v port="$(printf '%04X' "$1")" '
+        function byte(i) { return index(digits, substr(hex, i, 1)) * 16 + index(digits, substr(hex, i + 1, 1)) - 17 }
+        BEGIN { digits = "0123456789ABCDEF" }
+        $4 == "0A" && split($2, local, ":") == 2 && local[2] == port {
+            hex = local[1]
+            if (hex ~ /^0+$/)
+                print "*"
+            else if (hex == "00000000000000000000000001000000")
+                print "::1"
+            else if (length(hex) == 8 || hex ~ /^0000000000000000FFFF0000/) {
+                hex = substr(hex, length(hex) - 7)
+                print byte(7) "." byte(5) "." byte(3) "." byte(1)
+            } else
+                print "IPv6"
+        }' | sort -u
+}
+
+listeners_here() { cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | listeners "$1"; }
+
+only_loopback() { # LISTENERS: whether nobody but this machine gets in
+    [ -n "$1" ] || return 1
+    for each in $1; do
+        case $each in 127.* | ::1) ;; *) return 1 ;; esac
+    done
+}
+
+own_addresses() { # this machine's IPv4 addresses, "ADDRESS CARD" a line; not those of containers' and VMs' bridges
+    ip -4 -o addr show scope global 2>/dev/null |
+        awk '$2 !~ /^(docker|br-|veth|virbr|lxc)/ { split($4, address, "/"); print address[1], $2 }'
+}
+
+gateway() { ip -4 route show default 2>/dev/null | sed -n 's/.* via \([0-9.]*\).*/\1/p' | head -n 1; }
+
+# follow START PORT ORIGINAL DESTINATION CARD-OUT: sends a new connection through iptables' rules in thought; sets
+# VERDICT (ACCEPT, DROP, or nothing where the rules can't be read), CHAIN and RULE that decide, NETS (see filter.awk)
+follow() {
+    VERDICT='' CHAIN='' RULE='' NETS=''
+    rules=$(limit "$WAIT" iptables -w 2 -S 2>/dev/null) || return 0
+    answer=$(printf '%s\n' "$rules" |
+        awk -v start="$1" -v port="$2" -v original="$3" -v dst="$4" -v out="$5" -f "$folder/filter.awk")
+    VERDICT=${answer%%|*}
+    answer=${answer#*|}
+    CHAIN=${answer%%|*}
+    answer=${answer#*|}
+    NETS=${answer##*|}
+    NETS=${NETS# }
+    RULE=${answer%|*}
+}
+
+# nft_blocks HOOK: the tables of nft (not those that iptables keeps there) that drop the port at that hook, a line each:
+# "closed TABLE" where nothing in them could let it through, else "maybe TABLE"
+nft_blocks() {
+    has nft || return 0
+    limit "$WAIT" nft list ruleset 2>/dev/null | awk -v hook="$1" -v port="$PORT" '
+        function report() { if (drops && !opens && !iptables) print (maybe ? "maybe" : "closed"), table }
+        /^table / { report(); table = $2 " " $3; drops = opens = maybe = iptables = hooked = 0; next }
+        $1 == "chain" { hooked = 0; if ($2 ~ /^(INPUT|FORWARD)$/) iptables = 1 }
+        $1 == "type" && index($0, "hook " hook " ") { hooked = 1; if (/policy drop/) drops = 1 }
+        hooked && /^[ \t]+(counter packets [0-9]+ bytes [0-9]+ )?(drop|reject)/ { drops = 1 }
+        hooked && /dport/ && index($0, port) && /(drop|reject)/ && !/saddr/ { drops = 1 }
+        / accept/ && (index($0, port) || /ct status dnat/) { opens = 1 }
+        / accept/ && !/established|iif(name)? "?lo"?|icmp|dport [0-9]+ / { maybe = 1 }
+        END { report() }'
+}
+
+nft_hop() { # HOOK: a line for each of those tables
+    blocks=$(nft_blocks "$1")
+    while read -r sure table; do
+        case $sure in
+        closed)
+            bad "nftables: the table '$table' drops what is not named in it, and port $PORT is not" \
+                "look:  sudo nft list table $table" \
+                "open:  sudo nft insert rule $table CHAIN tcp dport $PORT accept  (CHAIN: the one that has 'hook $1')"
+            ;;
+        maybe) warn "nftables: the table '$table' drops by default; see whether port $PORT gets through" "sudo nft list table $table" ;;
+        esac
+    done <<END
+$blocks
+END
+}
+
+# --- the VM's firewalls ---
+
+hop_firewall() {
+    if [ -z "$OPEN" ]; then return 0; fi
+    if [ "$RUNNER" = container ] && [ "$NETWORK" != host ]; then
+        if grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then note "ufw: on, but Docker goes around it: it neither blocks nor guards the container"; fi
+        if am_root; then container_firewall; else unknown "DOCKER-USER: only root can read firewall rules" "$SUDO_DOCTOR"; fi
+    elif am_root; then
+        if ! has iptables; then note "iptables: not installed"; else machine_firewall; fi
+        nft_hop input
+    elif [ -e /etc/ufw/ufw.conf ] && ! grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then
+        unknown "firewall: ufw is off; other rules can be read by root only" "$SUDO_DOCTOR"
+    else
+        unknown "firewall: only root can read its rules" "$SUDO_DOCTOR"
+    fi
+}
+
+machine_firewall() { # of a unit or a process: INPUT, which is where ufw's rules are too
+    name=firewall
+    if grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then name=ufw; fi
+    follow INPUT "$PORT" "$PORT" "${ADDRESSES%% *}" ''
+    case $VERDICT:$CHAIN in
+    ACCEPT:*) ok "$name: lets port $PORT in${NETS:+, from $NETS only}" ;;
+    DROP:ufw-* | DROP:INPUT)
+        if [ -n "$NETS" ]; then
+            ok "$name: lets port $PORT in from $NETS only"
+        elif [ "$name" = ufw ]; then
+            bad "ufw: is on and has no rule that lets port $PORT in" "sudo sh deploy/ufw.sh apply" "or by hand:  sudo ufw allow $PORT/tcp"
+        else
+            bad "firewall: iptables drops port $PORT ($RULE)" "sudo iptables -I INPUT -p tcp --dport $PORT -j ACCEPT"
+        fi
+        ;;
+    DROP:*)
+        if [ -n "$NETS" ]; then ok "$name: lets port $PORT in from $NETS only"; else
+            bad "firewall: iptables drops port $PORT ($RULE)" "sudo iptables -D ${RULE#-A }"
+        fi
+        ;;
+    *) unknown "firewall: iptables does not say its rules" "sudo iptables -S" ;;
+    esac
+}
+
+container_firewall() { # DOCKER-USER and whatever else is on the way to a published port
+    has iptables || return 0
+    if ! limit "$WAIT" iptables -w 2 -t nat -S 2>/dev/null | grep -q -e "--dport $PORT .*-j DNAT"; then
+        bad "Docker's NAT rule for port $PORT is gone: somebody flushed the firewall" "sudo systemctl restart docker"
+        return
+    fi
+    follow FORWARD "$INNER" "$PORT" "$INSIDE" "$(ip route get "$INSIDE" 2>/dev/null | sed -n 's/.* dev \([^ ]*\).*/\1/p')"
+    case $VERDICT:$CHAIN in
+    ACCEPT:*) ok "DOCKER-USER: lets port $PORT through${NETS:+, from $NETS only}" ;;
+    DROP:FORWARD | DROP:DOCKER | DROP:DOCKER-[!U]*)
+        bad "iptables: $CHAIN drops what goes to the container ($RULE): Docker's own rules are gone" "sudo systemctl restart docker"
+        ;;
+    DROP:*)
+        if [ -n "$NETS" ]; then
+            ok "DOCKER-USER: lets port $PORT through from $NETS only (deploy/ufw.sh undo opens it to all)"
+        elif [ "$CHAIN" = CLASSCORD ]; then # made by deploy/ufw.sh
+            bad "DOCKER-USER: the guard of deploy/ufw.sh lets nobody to port $PORT" \
+                "sudo sh deploy/ufw.sh apply --from 10.0.108.0/24 --port $PORT" "or open it to all:  sudo sh deploy/ufw.sh undo"
+        else
+            bad "DOCKER-USER: a rule drops port $PORT ($RULE)" "sudo iptables -D ${RULE#-A }"
+        fi
+        ;;
+    *) unknown "DOCKER-USER: iptables does not say its rules" "sudo iptables -S DOCKER-USER" ;;
+    esac
+    nft_hop forward
+}

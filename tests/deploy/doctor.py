@@ -1,0 +1,85 @@
+"""What the tests of deploy/doctor.sh share: running it, and reading what it says."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.machines import USER, Desk, Machine
+from tests.support import ROOT
+
+__all__ = ["SCRIPT", "TOOLS", "Diagnosis", "ask", "ask_desk", "only_tool", "read"]
+
+SCRIPT = ROOT / "deploy/doctor.sh"
+TOOLS = ("python3", "nc.openbsd", "nc.traditional", "ncat")
+"""What it can speak TCP with."""
+
+
+class Diagnosis:
+    """What the doctor said: `lines` as (mark, text, advice), and its exit code."""
+
+    def __init__(self, code: int, text: str) -> None:
+        self.code = code
+        self.text = text
+        self.lines: list[tuple[str, str, list[str]]] = []
+        for line in text.splitlines()[1:-1]:
+            if line.startswith("     → "):
+                self.lines[-1][2].append(line[7:])
+            else:
+                assert line[0] == line[2] == " ", line
+                self.lines.append((line[1], line[3:], []))
+        broken = self.marked("✘")
+        assert code == len(broken), text
+        assert all(advice for mark, _, advice in self.lines if mark == "✘"), text
+
+    def marked(self, mark: str) -> list[str]:
+        """The texts of the hops that have the mark."""
+        return [text for found, text, _ in self.lines if found == mark]
+
+    def only_broken(self, part: str, advice: str) -> None:
+        """One hop is broken, whose text has `part`, and `advice` stands under it."""
+        assert self.code == 1, self.text
+        text, told = next((text, told) for mark, text, told in self.lines if mark == "✘")
+        assert part in text, self.text
+        assert any(advice in line for line in told), self.text
+
+    def well(self, *parts: str) -> None:
+        """Nothing is broken; a hop that works has each of the parts."""
+        assert self.code == 0, self.text
+        assert self.text.endswith("Nothing is broken, as far as can be seen from here.\n")
+        for part in parts:
+            assert any(part in text for text in self.marked("✔")), self.text
+
+
+def read(done: subprocess.CompletedProcess[str]) -> Diagnosis:
+    """The diagnosis that a call printed. It must have nothing on standard error."""
+    assert done.stderr == "", done.stdout + done.stderr
+    return Diagnosis(done.returncode, done.stdout)
+
+
+def ask(machine: Machine, arguments: str = "", *, user: str = "root", script: str = "deploy/doctor.sh") -> Diagnosis:
+    """Run it on a machine, from the project's folder, in less than the 15 s that it promises."""
+    line = f"timeout 15 sh {script} {arguments}"
+    return read(machine.run(line, user=user, cwd=f"/home/{USER}/classcord", check=False))
+
+
+def ask_desk(desk: Desk, arguments: str, *, path: str = "$PATH") -> Diagnosis:
+    """Run it at a desk, with nothing but the commands in the folder `path` where that is given."""
+    return read(desk.run(f"PATH={path} /usr/bin/timeout 15 /bin/sh {SCRIPT} {arguments}", check=False))
+
+
+def only_tool(tool: str, folder: Path) -> str:
+    """Fill a folder, to be PATH, with what a desk surely has (no timeout(1): Macs lack it) and with one of TOOLS."""
+    found = str(Path(sys.executable).resolve()) if tool == "python3" else shutil.which(tool)
+    if found is None:
+        pytest.skip(f"needs {tool}: apt install ncat netcat-openbsd netcat-traditional")
+    (folder / ("nc" if tool.startswith("nc.") else tool)).symlink_to(found)
+    for name in ("cat", "cut", "sed", "sleep", "tr", "uname"):
+        found = shutil.which(name)
+        assert found, name
+        (folder / name).symlink_to(found)
+    return str(folder)

@@ -1,0 +1,200 @@
+"""deploy/doctor.sh in the VM, where the server is a container: each hop broken in turn."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.deploy.doctor import ask, read
+from tests.deploy.lab import BASE, HOST_INSIDE, VM, Lab
+from tests.deploy.machines import USER, Machine, until
+
+pytestmark = pytest.mark.lab
+
+CODE = f"-v /home/{USER}/classcord:/app:ro {BASE} python3 /app/server.py"
+NAMED = "--name classcord --stop-signal KILL"
+PUBLISHED = "-p 12345:12345"
+DROP = "-{} DOCKER-USER -p tcp -m conntrack --ctorigdstport 12345 --ctdir ORIGINAL -j DROP"
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory, vm: Machine) -> Machine:
+    """The VM with its engine up."""
+    Lab(tmp_path_factory.mktemp("unused")).start_engine(vm)
+    return vm
+
+
+@pytest.fixture
+def docker(engine: Machine) -> Machine:
+    """The VM with its engine up, and no container."""
+    engine.run("docker ps -aq | xargs -r docker rm -f")
+    return engine
+
+
+@pytest.fixture
+def published(engine: Machine) -> Machine:
+    """The VM with the server in a container that is published: the last test's, if it left it as it was."""
+    if engine.run("docker port classcord", check=False).stdout != "12345/tcp -> 0.0.0.0:12345\n":
+        engine.run("docker ps -aq | xargs -r docker rm -f")
+        run(engine, PUBLISHED)
+    return engine
+
+
+def run(machine: Machine, options: str, settings: str = "--data /tmp/d", *, name: str = NAMED) -> None:
+    """Run the server in a container and wait until it answers in there."""
+    made = machine.run(f"docker run -d {name} {options} {CODE} {settings}").stdout.strip()
+    asked = f"docker exec {made} python3 /app/server.py health"
+    until(lambda: machine.run(asked, check=False).returncode == 0, "the server in the container answers")
+
+
+def test_a_container_that_is_well(published: Machine) -> None:
+    ask(published).well(
+        "the container classcord runs", "the server in the container answers", "0.0.0.0:12345 leads to", f"{VM} (eth0)",
+        f"at {VM} port 12345", f"via {HOST_INSIDE}", "DOCKER-USER: lets port 12345 through", "left for /tmp/d",
+    )
+
+
+def test_ufw_does_not_matter_to_a_container(published: Machine) -> None:
+    published.run("ufw --force enable")
+    said = ask(published)
+    published.run("ufw --force disable; ufw --force reset")
+    said.well("DOCKER-USER: lets port 12345 through")
+    assert any(text.startswith("ufw: on, but Docker goes around it") for text in said.marked("·")), said.text
+
+
+def test_what_a_user_can_see(published: Machine) -> None:
+    ask(published, user=USER).well("the container classcord runs")
+    published.run("cp -r deploy /srv", cwd=f"/home/{USER}/classcord")
+    said = read(published.run("runuser -u nobody sh /srv/deploy/doctor.sh", check=False))
+    assert said.code == 0
+    assert "whether a container, only root and the group docker can see" in said.marked("?")[0], said.text
+
+
+def test_a_container_by_another_name(docker: Machine) -> None:
+    run(docker, PUBLISHED, name="--name eager_turing")
+    ask(docker).well("the container eager_turing runs")
+
+
+def test_a_container_in_a_network_of_its_own(docker: Machine) -> None:
+    docker.run("docker network create class")
+    run(docker, f"--network class {PUBLISHED}")
+    ask(docker).well("DOCKER-USER: lets port 12345 through", f"at {VM} port 12345")
+    docker.run("docker rm -f classcord; docker network rm class")
+
+
+def test_a_container_in_the_network_of_the_vm(docker: Machine) -> None:
+    run(docker, "--network host")
+    ask(docker).well("on all addresses", "firewall: lets port 12345 in")
+
+
+def test_a_stopped_container(published: Machine) -> None:
+    published.run("docker stop classcord")
+    ask(published).only_broken("the container classcord is stopped (exit code 137)", "make docker-run")
+
+
+def test_a_container_restarted_again_and_again(docker: Machine) -> None:
+    docker.run(f"docker run -d --name classcord --restart always {PUBLISHED} {CODE} --port many")
+    count = "docker inspect -f '{{.RestartCount}}' classcord"
+    until(lambda: int(docker.run(count).stdout) >= 3, "it was restarted")
+    ask(docker).only_broken("again and again: server.py: --port: 'many' is not allowed", "docker logs")
+
+
+def test_a_paused_container(published: Machine) -> None:
+    published.run("docker pause classcord")
+    ask(published).only_broken("the container classcord is paused", "docker unpause classcord")
+
+
+def test_a_server_on_another_port_inside(docker: Machine) -> None:
+    docker.run(f"docker run -d {NAMED} {PUBLISHED} {CODE} --data /tmp/d --port 2000")
+    ask(docker).only_broken("health: inside the container: no answer from 127.0.0.1", "docker restart classcord")
+
+
+def test_a_container_that_is_not_published(docker: Machine) -> None:
+    run(docker, "")
+    ask(docker).only_broken("the container's port is not published", "make docker-run")
+
+
+def test_a_container_published_on_another_port(docker: Machine) -> None:
+    run(docker, "-p 8080:12345")
+    ask(docker).only_broken("port 12345 is not published, but 8080 is", "make doctor ARGS='--port 8080'")
+    ask(docker, "--port 8080").well("0.0.0.0:8080 leads to the container's 12345/tcp", "lets port 8080 through")
+    docker.run("iptables " + DROP.format("I").replace("12345", "8080"))
+    said = ask(docker, "--port 8080")
+    docker.run("iptables " + DROP.format("D").replace("12345", "8080"))
+    said.only_broken("DOCKER-USER: a rule drops port 8080", "sudo iptables -D DOCKER-USER")
+
+
+def test_a_container_published_on_loopback(docker: Machine) -> None:
+    run(docker, "-p 127.0.0.1:12345:12345")
+    ask(docker).only_broken("published: on 127.0.0.1 only", "make docker-run")
+
+
+def test_a_server_on_the_containers_loopback(docker: Machine) -> None:
+    run(docker, PUBLISHED, "--data /tmp/d --host 127.0.0.1")
+    ask(docker).only_broken("inside the container on 127.0.0.1 only", "without CLASSCORD_HOST")
+
+
+def test_container_and_unit_at_once(published: Machine) -> None:
+    published.run("systemd-run --unit classcord sleep infinity")
+    said = ask(published)
+    published.run("systemctl stop classcord")
+    said.only_broken("the container classcord and the unit classcord.service both run", "docker rm -f classcord")
+
+
+def test_docker_user_drops(published: Machine) -> None:
+    published.run("iptables " + DROP.format("I"))
+    said = ask(published)
+    said.only_broken("DOCKER-USER: a rule drops port 12345", "sudo iptables -D DOCKER-USER")
+    advice = next(told for mark, _, told in said.lines if mark == "✘")[0]
+    published.run(advice)  # what it says to type mends it
+    ask(published).well("DOCKER-USER: lets port 12345 through")
+
+
+def test_docker_user_drops_other_ports(published: Machine) -> None:
+    published.run("iptables -I DOCKER-USER -i eth0 -j DROP; iptables -I DOCKER-USER -i eth0 -p tcp -m conntrack "
+               "--ctorigdstport 8080 --ctdir ORIGINAL -j RETURN")
+    said = ask(published)
+    published.run("iptables -F DOCKER-USER; iptables -A DOCKER-USER -j RETURN")
+    said.only_broken("DOCKER-USER: a rule drops port 12345 (-A DOCKER-USER -i eth0 -j DROP)", "iptables -D DOCKER-USER")
+
+
+def test_docker_user_lets_one_network_through(published: Machine) -> None:
+    published.run("iptables -N GUARD; iptables -A GUARD -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN; "
+               "iptables -A GUARD -s 10.0.108.0/24 -p tcp -m conntrack --ctstate DNAT --ctorigdstport 12345 "
+               "--ctdir ORIGINAL -j RETURN; iptables -A GUARD -m conntrack --ctstate DNAT -j DROP; "
+               "iptables -I DOCKER-USER -j GUARD")
+    said = ask(published)
+    published.run("iptables -D DOCKER-USER -j GUARD; iptables -F GUARD; iptables -X GUARD")
+    said.well("DOCKER-USER: lets port 12345 through from 10.0.108.0/24 only")
+
+
+def test_flushed_rules_of_docker(published: Machine) -> None:
+    published.run("iptables-save >/root/rules; iptables -t nat -F")
+    said = ask(published)
+    published.run("iptables-restore /root/rules; iptables -F DOCKER; iptables -P FORWARD DROP")
+    also = ask(published)
+    published.run("iptables-restore /root/rules")
+    said.only_broken("Docker's NAT rule for port 12345 is gone", "sudo systemctl restart docker")
+    also.only_broken("Docker's own rules are gone", "sudo systemctl restart docker")
+
+
+def test_a_full_disk(docker: Machine) -> None:
+    run(docker, f"{PUBLISHED} --tmpfs /data:size=5m", "--data /data")
+    ask(docker).only_broken("data: the disk is full", "df -h")
+
+
+def test_a_server_that_cannot_write(docker: Machine) -> None:
+    run(docker, f"{PUBLISHED} --tmpfs /data:size=20m", "--data /data --password-cost 1")
+    docker.run("docker exec classcord sh -c 'cat /dev/zero >/data/full'", check=False)
+    line = '{"type":"register","username":"alice","password":"azerty"}'
+    docker.run(f"""echo '{line}' | nc -N -w 5 127.0.0.1 12345""")
+    ask(docker).only_broken("data: the server can't write", "df -h")
+
+
+def test_an_engine_that_hangs_or_is_down(published: Machine) -> None:
+    published.run("systemctl kill --kill-who=main -s STOP docker")
+    hangs = ask(published)
+    published.run("systemctl kill --kill-who=main -s CONT docker; systemctl stop docker.service docker.socket")
+    down = ask(published)
+    published.run("systemctl start docker")
+    hangs.only_broken("the Docker engine does not answer", "sudo systemctl restart docker")
+    down.only_broken("nothing runs", "sudo systemctl start docker")

@@ -1,0 +1,177 @@
+"""deploy/doctor.sh in the VM, where the server is a systemd unit or a plain process: each hop broken in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.deploy.doctor import ask
+from tests.deploy.lab import HOST_INSIDE, VM, wait_for_answer
+from tests.deploy.machines import USER, Machine, until
+
+pytestmark = pytest.mark.lab
+
+SERVER = f"/usr/bin/python3 /home/{USER}/classcord/server.py"
+UNIT = f"""[Unit]
+StartLimitIntervalSec=0
+[Service]
+Environment=CLASSCORD_DATA=/var/lib/classcord
+StateDirectory=classcord
+EnvironmentFile=-/etc/classcord/classcord.env
+ExecStart={SERVER}
+Restart=on-failure
+"""
+
+
+@pytest.fixture
+def unit(vm: Machine) -> Iterator[Machine]:
+    """The VM with the unit running, as it comes from a plain install."""
+    vm.run("mkdir -p /etc/classcord; rm -f /etc/classcord/classcord.env")
+    (vm.root / "etc/systemd/system/classcord.service").write_text(UNIT)
+    vm.run("systemctl daemon-reload; systemctl start classcord")
+    wait_for_answer(vm, "127.0.0.1")
+    yield vm
+    vm.run("systemctl kill -s CONT classcord; systemctl stop classcord; rm /etc/systemd/system/classcord.service")
+    vm.run("systemctl daemon-reload; systemctl reset-failed classcord", check=False)
+
+
+def configure(machine: Machine, setting: str) -> None:
+    """Restart the unit with that in its environment."""
+    (machine.root / "etc/classcord/classcord.env").write_text(setting + "\n")
+    machine.run("systemctl restart classcord")
+
+
+def test_a_unit_that_is_well(unit: Machine) -> None:
+    ask(unit).well(
+        "the unit classcord.service is active", "a ClassCord server answers", "on all addresses",
+        f"{VM} (eth0)", f"at {VM} port 12345", f"via {HOST_INSIDE}", "lets port 12345 in", "for /var/lib/classcord",
+    )
+
+
+def test_what_only_root_can_see_is_not_broken(unit: Machine) -> None:
+    said = ask(unit, user=USER)
+    said.well("the unit classcord.service is active")
+    firewall = next(line for line in said.lines if line[1].startswith("firewall:"))
+    assert (firewall[0], firewall[2]) == ("?", ["sudo make doctor"]), said.text
+
+
+def test_a_fresh_machine(vm: Machine) -> None:
+    ask(vm).only_broken("nothing runs", "make docker-run")
+    ask(vm).only_broken("nothing runs", "sudo make install")
+
+
+def test_a_stopped_unit(unit: Machine) -> None:
+    unit.run("systemctl stop classcord")
+    ask(unit).only_broken("the unit classcord.service is not started", "sudo systemctl start classcord")
+
+
+def test_a_unit_that_starts_again_and_again(unit: Machine) -> None:
+    configure(unit, "CLASSCORD_PORT=many")
+    until(lambda: unit.run("systemctl show -p NRestarts --value classcord").stdout > "1\n", "it was restarted")
+    ask(unit).only_broken("CLASSCORD_PORT: 'many' is not allowed", "journalctl -u classcord")
+
+
+def test_a_unit_that_has_failed(unit: Machine) -> None:
+    unit.run("systemctl kill -s KILL classcord; systemctl stop classcord")
+    (unit.root / "etc/systemd/system/classcord.service").write_text(UNIT.replace("on-failure", "no"))
+    (unit.root / "etc/classcord/classcord.env").write_text("CLASSCORD_PORT=many\n")
+    unit.run("systemctl daemon-reload; systemctl start classcord")
+    until(lambda: unit.run("systemctl is-active classcord", check=False).stdout == "failed\n", "it has failed")
+    ask(unit).only_broken("classcord.service has failed", "sudo systemctl restart classcord")
+
+
+def test_a_frozen_unit(unit: Machine) -> None:
+    unit.run("systemctl kill -s STOP classcord")
+    ask(unit).only_broken("connected, but no answer", "sudo systemctl restart classcord")
+
+
+def test_a_unit_on_loopback_only(unit: Machine) -> None:
+    configure(unit, "CLASSCORD_HOST=127.0.0.1")
+    wait_for_answer(unit, "127.0.0.1")
+    ask(unit).only_broken("on loopback only (127.0.0.1)", "CLASSCORD_HOST")
+
+
+def test_a_unit_on_the_vms_address_only(unit: Machine) -> None:
+    configure(unit, f"CLASSCORD_HOST={VM}")
+    wait_for_answer(unit, VM)
+    ask(unit).well(f"listening: on {VM}")
+
+
+def test_a_unit_on_another_port(unit: Machine) -> None:
+    configure(unit, "CLASSCORD_PORT=2000")
+    wait_for_answer(unit, "127.0.0.1", 2000)
+    ask(unit).only_broken("listens on port 2000, not on 12345", "CLASSCORD_PORT=12345")
+    ask(unit, "--port 2000").well("on all addresses")
+    made = unit.run("make doctor PORT=2000", cwd=f"/home/{USER}/classcord").stdout
+    assert made.startswith("In this machine, port 2000:\n ✔ server: the unit classcord.service is active\n")
+
+
+def test_a_socket_unit(unit: Machine) -> None:
+    """What it starts is a stand-in here, that hands on to a server on another port."""
+    unit.run(f"systemctl stop classcord; systemd-run -q --unit behind {SERVER} --port 2000 --data /tmp/behind")
+    wait_for_answer(unit, "127.0.0.1", 2000)
+    units = unit.root / "etc/systemd/system"
+    (units / "classcord.service").write_text("[Service]\nExecStart=/lib/systemd/systemd-socket-proxyd 127.0.0.1:2000\n")
+    (units / "classcord.socket").write_text("[Socket]\nListenStream=12345\n")
+    unit.run("systemctl daemon-reload; systemctl start classcord.socket")
+    said = ask(unit)
+    unit.run("systemctl stop classcord.socket behind; rm /etc/systemd/system/classcord.socket")
+    said.well("the unit classcord.socket listens", f"at {VM} port 12345")
+
+
+def test_ufw(unit: Machine) -> None:
+    unit.run("ufw allow 22/tcp; ufw allow 12345/udp; ufw allow 1234; ufw --force enable")
+    ask(unit).only_broken("ufw: is on and has no rule that lets port 12345 in", "sudo sh deploy/ufw.sh apply")
+    for rule in ("allow 12345/tcp", "allow 12000:13000/tcp", "limit 12345/tcp"):
+        unit.run(f"ufw {rule}")
+        ask(unit).well("ufw: lets port 12345 in")
+        unit.run(f"ufw delete {rule}")
+    unit.run("ufw allow proto tcp from 10.0.108.0/24 to any port 12345")
+    ask(unit).well("ufw: lets port 12345 in from 10.0.108.0/24 only")
+    unit.run("ufw --force disable; ufw --force reset")
+
+
+def test_iptables_drops(unit: Machine) -> None:
+    unit.run("iptables -I INPUT -p tcp --dport 12345 -j REJECT")
+    ask(unit, user=USER).only_broken("a firewall is in the way", "sudo make doctor")
+    ask(unit).only_broken("iptables drops port 12345", "sudo iptables -I INPUT -p tcp --dport 12345 -j ACCEPT")
+    unit.run("iptables -I INPUT -p tcp --dport 12345 -j ACCEPT")
+    ask(unit).well("lets port 12345 in")
+    unit.run("iptables -F INPUT")
+
+
+def test_nftables_drops(unit: Machine) -> None:
+    chain = "chain in {{ type filter hook input priority 0; policy drop; iif lo accept; tcp dport {} accept; }}"
+    unit.run(f"nft 'table inet mine {{ {chain.format(22)}; }}'")
+    ask(unit).only_broken("the table 'inet mine' drops", "nft insert rule inet mine")
+    unit.run(f"nft delete table inet mine; nft 'table inet mine {{ {chain.format(12345)}; }}'")
+    ask(unit).well()
+    unit.run("nft delete table inet mine")
+
+
+def test_no_default_route(unit: Machine) -> None:
+    unit.run("ip route del default")
+    said = ask(unit)
+    unit.run(f"ip route add default via {HOST_INSIDE}")
+    said.only_broken("default route: none", f"sudo ip route add default via {HOST_INSIDE}")
+
+
+def test_no_address(unit: Machine) -> None:
+    unit.run("ip addr del 192.168.56.10/24 dev eth0")
+    said = ask(unit)
+    unit.run(f"ip addr add 192.168.56.10/24 dev eth0; ip route add default via {HOST_INSIDE}")
+    assert any(text == "address: this VM has none" for text in said.marked("✘")), said.text
+
+
+def test_plain_processes(vm: Machine) -> None:
+    start = f"systemd-run -q --unit plain --uid {USER} {SERVER} --data /tmp/d"
+    vm.run(start)
+    wait_for_answer(vm, "127.0.0.1")
+    said = ask(vm)
+    vm.run(f"systemctl stop plain; {start} --host 127.0.0.1")
+    wait_for_answer(vm, "127.0.0.1")
+    also = ask(vm)
+    vm.run("systemctl stop plain")
+    said.well("a plain process listens on port 12345")
+    also.only_broken("on loopback only", "--host 127.0.0.1")
