@@ -20,20 +20,29 @@ REGISTRARS = 3
 
 
 class Killer:
-    """Kills the server at the moment when so many messages have been received, by all clients together."""
+    """Kills the server once all clients together have received so many messages, and somebody was registered."""
 
     def __init__(self, server: Server, after: int) -> None:
         self._server = server
         self._left = after
+        self._registered = False
         self._lock = threading.Lock()
         self.done = threading.Event()
 
     def received(self) -> None:
         with self._lock:
             self._left -= 1
-            if self._left == 0:
-                self._server.process.send_signal(signal.SIGKILL)
-                self.done.set()
+            self._strike()
+
+    def registered(self) -> None:
+        with self._lock:
+            self._registered = True
+            self._strike()
+
+    def _strike(self) -> None:
+        if self._left <= 0 and self._registered and not self.done.is_set():
+            self._server.process.send_signal(signal.SIGKILL)
+            self.done.set()
 
 
 def _talk(client: Client, previous: str, killer: Killer, burst: int) -> list[Message]:
@@ -56,7 +65,7 @@ def _talk(client: Client, previous: str, killer: Killer, burst: int) -> list[Mes
         return got
 
 
-def _register(client: Client) -> list[str]:
+def _register(client: Client, killer: Killer) -> list[str]:
     """Register name after name; those that were answered ok."""
     names: list[str] = []
     try:
@@ -64,6 +73,7 @@ def _register(client: Client) -> list[str]:
             name = unique("registered")
             if client.register(name, f"of {name}") == {"type": "register", "status": "ok"}:
                 names.append(name)
+                killer.registered()
     except (AssertionError, OSError):
         return names
 
@@ -82,7 +92,7 @@ def _run_until_killed(server: Server, chance: random.Random) -> tuple[list[list[
         for place, talker in enumerate(talkers):
             talk = functools.partial(_talk, talker, talkers[place - 1].name, killer, chance.randrange(1, 4))
             work.append(lambda talk=talk: heard.append(talk()))  # type: ignore[misc]
-        work += [lambda client=client: names.extend(_register(client)) for client in registrars]  # type: ignore[misc]
+        work += [lambda client=client: names.extend(_register(client, killer)) for client in registrars]  # type: ignore[misc]
         threads = [threading.Thread(target=run, daemon=True) for run in work]
         for thread in threads:
             thread.start()
