@@ -4,11 +4,11 @@ VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info
 BIN := $(VENV)/bin
 TESTS ?= tests
 # what the docker-* targets and doctor act on: make docker-run PORT=2000 NAME=second
-NAME ?= classcord
+NAME = classcord# whatever the environment says: WSL sets NAME to the machine's
 PORT ?= 12345
 IMAGE ?= classcord-server
 FILE ?= build/classcord-server.tar.gz
-DOCKER := NAME='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' FILE='$(FILE)' sh deploy/docker.sh
+DOCKER := CONTAINER='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' FILE='$(FILE)' sh deploy/docker.sh
 
 .DEFAULT_GOAL := help
 .PHONY: help check-python run test test-functional test-deploy lint fmt bench clean
@@ -67,10 +67,10 @@ uninstall: ## as root: remove the service, keep the data (PURGE=yes: remove it t
 	@sh deploy/install.sh uninstall $(if $(PURGE),--purge)
 
 migrate-to-systemd: ## as root: stop the container, carry its data to the systemd service, start that
-	@NAME='$(NAME)' sh deploy/migrate.sh to-systemd
+	@CONTAINER='$(NAME)' sh deploy/migrate.sh to-systemd
 
 migrate-to-docker: ## as root: stop the systemd service, carry its data to the container, start that
-	@NAME='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' sh deploy/migrate.sh to-docker
+	@CONTAINER='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' sh deploy/migrate.sh to-docker
 
 doctor: ## walk the way from here to the server, hop by hop, and say what is broken (ARGS="--from-slam HOST")
 	@sh deploy/doctor.sh --port '$(PORT)' --name '$(NAME)' $(ARGS)

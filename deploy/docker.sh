@@ -2,7 +2,8 @@
 # The server in a container, for the docker-* targets of the Makefile. It works by hand too: sh deploy/docker.sh --help
 set -eu
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
-NAME=${NAME:-classcord}
+# not NAME, which WSL sets to the machine's
+NAME=${CONTAINER:-classcord}
 PORT=${PORT:-12345}
 IMAGE=${IMAGE:-classcord-server}
 FILE=${FILE:-$ROOT/build/classcord-server.tar.gz}
@@ -26,8 +27,8 @@ Usage: sh deploy/docker.sh COMMAND
   load    read the image from FILE
   clean   remove container and image; VOLUME=yes removes the data too
 
-Variables (defaults): NAME (classcord) is the container, its data is the volume NAME-data; PORT (12345) is published;
-IMAGE (classcord-server); FILE (build/classcord-server.tar.gz); PYTEST (python3 -m pytest).
+Variables (defaults): CONTAINER (classcord; make calls it NAME), its data is the volume CONTAINER-data; PORT (12345) is
+published; IMAGE (classcord-server); FILE (build/classcord-server.tar.gz); PYTEST (python3 -m pytest).
 Those of the server (CLASSCORD_LANG=en, CLASSCORD_LOG_LEVEL=debug; see server.py --help) are handed to it by run.
 END
 }

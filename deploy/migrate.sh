@@ -4,13 +4,12 @@
 set -eu
 
 usage="usage: migrate.sh to-systemd|to-docker [--dry-run]"
-NAME=${NAME:-classcord}
-PORT=${PORT:-12345}
+NAME=${CONTAINER:-classcord}
 IMAGE=${IMAGE:-classcord-server}
 volume=$NAME-data
 here=$(cd "$(dirname "$0")" && pwd)
-aside=classcord.db.$(date +%Y%m%d-%H%M%S) # what a database is called that has to make room
-stage='' spare='' carried='' done_with='' dry=''
+server=/opt/classcord/server.py
+stage='' kept='' carried='' finished='' dry=''
 
 say() { printf '%s\n' "$*"; }
 fail() {
@@ -29,115 +28,106 @@ need_both_sides() {
     docker version >/dev/null 2>&1 || fail "the Docker engine is not running: sudo systemctl start docker"
 }
 
+need_image() {
+    docker image inspect "$IMAGE" >/dev/null 2>&1 || run sh "$here/docker.sh" build
+}
+
 # Where the service keeps its data: systemd makes it at the first start
 state_folder() {
     state=$(readlink -f /var/lib/classcord)
     if [ "$state" = /var/lib/classcord ] && [ ! -d "$state" ]; then state=/var/lib/private/classcord; fi
 }
 
-active_units() {
+units_that() {
     for unit in classcord.socket classcord.service; do
         if systemctl --quiet "$1" $unit 2>/dev/null; then say $unit; fi
     done
 }
 
-# --- to systemd ---
-
-to_systemd() {
+# What both sides are like, to put it back where something fails
+remember() {
     policy=$(container '{{.HostConfig.RestartPolicy.Name}}')
     was_running=$(container '{{.State.Running}}')
+    was_active=$(units_that is-active)
+    was_enabled=$(units_that is-enabled)
+}
+
+# server.py with the data of the container, or of the volume where there is none
+in_container() {
+    data="--volumes-from=$NAME"
+    if [ "$action" = to-docker ] || [ -z "$was_running" ]; then data="--volume=$volume:/data"; fi
+    docker run --rm --interactive --network none "$data" "$IMAGE" "$@"
+}
+
+# carry COMMAND...: give the backup to this `restore`, and keep in mind where it put what was there
+carry() {
+    said=$("$@" <"$stage/backup" 2>&1) || fail "$said"
+    carried=yes
+    case $said in *"what was there is now "*) kept=${said##*what was there is now } ;; esac
+}
+
+# A line of shell that undoes a `restore` in the current folder
+undo_restore() {
+    printf 'rm -f classcord.db classcord.db-wal classcord.db-shm\n'
+    # shellcheck disable=SC2016 # for the shell that carries it out
+    [ -z "$kept" ] || printf 'for end in "" -wal; do [ ! -e %s$end ] || mv %s$end classcord.db$end; done\n' "$kept" "$kept"
+}
+
+begin() {
+    trap put_back EXIT
+    trap 'exit 130' INT TERM HUP
+    umask 077
+    stage=$(mktemp -d)
+}
+
+to_systemd() {
+    remember
     [ -n "$was_running" ] || docker volume inspect "$volume" >/dev/null 2>&1 ||
         fail "there is no container $NAME and no volume $volume, so nothing to carry: sudo make install"
-    was_active=$(active_units is-active)
-    was_enabled=$(active_units is-enabled)
-    run sh "$here/install.sh" install --no-start
+    need_image
     state_folder
     if [ -n "$dry" ]; then
-        say "+ docker stop $NAME; copy its /data/classcord.db to $state"
+        sh "$here/install.sh" install --no-start --dry-run
+        say "+ docker stop $NAME; carry its database to $state"
         say "+ systemctl enable --now classcord.service; docker rm $NAME"
         return
     fi
-    trap back_to_docker EXIT
-    trap 'exit 130' INT TERM HUP
+    begin
+    sh "$here/install.sh" install --no-start
     # shellcheck disable=SC2086 # a list of units
     [ -z "$was_active" ] || systemctl stop $was_active
     if [ -n "$was_running" ]; then
         say "Stopping the container $NAME..."
         docker update --restart no "$NAME" >/dev/null
         docker stop --time 10 "$NAME" >/dev/null
-        source=$NAME
-    else
-        docker image inspect "$IMAGE" >/dev/null 2>&1 || sh "$here/docker.sh" build
-        spare=$(docker create --volume "$volume:/data" "$IMAGE")
-        source=$spare
     fi
+    in_container backup - >"$stage/backup" 2>"$stage/said" ||
+        fail "the container's data can't be read: $(tail -n 1 "$stage/said")"
     install -d -m 700 "$(dirname "$state")" "$state"
-    stage=$(mktemp -d "$state/.carried.XXXXXX")
-    docker cp "$source:/data/classcord.db" "$stage" >/dev/null 2>&1 ||
-        fail "the container $NAME has no database in /data, so nothing to carry: make docker-stop, sudo make install"
-    # only after a stop that was none, a kill -9
-    docker cp "$source:/data/classcord.db-wal" "$stage" >/dev/null 2>&1 || :
-    carried=yes
-    rm -f "$state/classcord.db-shm"
-    [ ! -e "$state/classcord.db-wal" ] || mv "$state/classcord.db-wal" "$state/$aside-wal"
-    [ ! -e "$state/classcord.db" ] || mv "$state/classcord.db" "$state/$aside"
-    mv "$stage"/classcord.db* "$state"
+    carry python3 $server restore --data "$state" -
     # systemd gives the folder, with all that is in it, to the service's user once it belongs to another
     chown -R root:root "$state"
     sh "$here/install.sh" install
-    done_with=yes
+    finished=yes
     [ -z "$was_running" ] || docker rm "$NAME" >/dev/null
     say "The accounts and messages are those of the container, which is removed; its volume stays as a backup: $volume"
-    [ ! -e "$state/$aside" ] || say "The database that the service had before: /var/lib/classcord/$aside"
+    [ -z "$kept" ] || say "The database that the service had before: /var/lib/classcord/$kept"
     say "Settings were not carried along: they are in /etc/classcord/classcord.env"
 }
 
-back_to_docker() {
-    trap - EXIT INT TERM HUP
-    [ -z "$spare" ] || docker rm "$spare" >/dev/null 2>&1 || :
-    [ -z "$stage" ] || rm -rf "$stage"
-    [ -z "$done_with" ] || return 0
-    systemctl stop classcord.service 2>/dev/null || :
-    if [ -z "$was_enabled" ]; then systemctl disable --quiet classcord.service 2>/dev/null || :; fi
-    if [ -n "$carried" ]; then
-        rm -f "$state/classcord.db" "$state/classcord.db-wal" "$state/classcord.db-shm"
-        [ ! -e "$state/$aside" ] || mv "$state/$aside" "$state/classcord.db"
-        [ ! -e "$state/$aside-wal" ] || mv "$state/$aside-wal" "$state/classcord.db-wal"
-        chown -R root:root "$state"
-    fi
-    # shellcheck disable=SC2086 # a list of units
-    [ -z "$was_active" ] || systemctl start $was_active || :
-    [ -z "$policy" ] || docker update --restart "$policy" "$NAME" >/dev/null
-    if [ "$was_running" = true ] && docker start "$NAME" >/dev/null; then
-        fail "nothing was carried: the container $NAME runs again"
-    fi
-    fail "nothing was carried: all is as it was"
-}
-
-# --- to Docker ---
-
-# A line of shell in a container that sees nothing but the volume
-in_volume() {
-    docker run --rm --interactive --network none --user 0:0 --volume "$volume:/data" --workdir /data \
-        --entrypoint sh "$IMAGE" -euc "$1"
-}
-
 to_docker() {
+    remember
     state_folder
     [ -e "$state/classcord.db" ] ||
         fail "the service has no database in /var/lib/classcord, so nothing to carry: make docker-run"
-    was_active=$(active_units is-active)
-    was_enabled=$(active_units is-enabled)
-    was_running=$(container '{{.State.Running}}')
-    docker image inspect "$IMAGE" >/dev/null 2>&1 || run sh "$here/docker.sh" build
+    need_image
     if [ -n "$dry" ]; then
         say "+ systemctl disable --now classcord.socket classcord.service"
-        say "+ copy $state/classcord.db to the volume $volume"
+        say "+ carry $state/classcord.db to the volume $volume"
         say "+ sh deploy/docker.sh run"
         return
     fi
-    trap back_to_systemd EXIT
-    trap 'exit 130' INT TERM HUP
+    begin
     say "Stopping the service classcord..."
     # shellcheck disable=SC2086 # lists of units
     {
@@ -145,48 +135,44 @@ to_docker() {
         [ -z "$was_enabled" ] || systemctl disable --quiet $was_enabled
     }
     [ "$was_running" != true ] || docker stop --time 10 "$NAME" >/dev/null
-    files=classcord.db
-    [ ! -e "$state/classcord.db-wal" ] || files="$files classcord.db-wal"
-    # shellcheck disable=SC2086 # a list of files
-    tar -C "$state" -cf - $files | in_volume "
-        rm -rf .carried .carrying
-        mkdir .carried
-        tar -xf - -C .carried
-        mv .carried .carrying
-        rm -f classcord.db-shm
-        [ ! -e classcord.db-wal ] || mv classcord.db-wal $aside-wal
-        [ ! -e classcord.db ] || mv classcord.db $aside
-        mv .carrying/* .
-        chown \"\$(stat -c %u:%g .)\" classcord.db*"
-    NAME=$NAME PORT=$PORT IMAGE=$IMAGE sh "$here/docker.sh" run
-    done_with=yes
-    in_volume "rmdir .carrying"
+    python3 $server backup --data "$state" "$stage/backup" >"$stage/said" 2>&1 ||
+        fail "the service's data can't be read: $(tail -n 1 "$stage/said")"
+    carry in_container restore -
+    sh "$here/docker.sh" run
+    finished=yes
     say "The accounts and messages are those of the service, which is stopped and disabled; its own copy stays in" \
         "/var/lib/classcord (sudo make uninstall PURGE=yes removes it)"
-    if in_volume "[ -e $aside ]"; then say "The database that the container had before: $aside in the volume $volume"; fi
-    say "Settings were not carried along: see make docker-run in README.md"
+    [ -z "$kept" ] || say "The database that the container had before: $kept in the volume $volume"
+    say "Settings were not carried along: make docker-run takes them as CLASSCORD_... variables"
 }
 
-back_to_systemd() {
+# However it ends: clean up, and where it failed, have the side that ran before run again
+put_back() {
     trap - EXIT INT TERM HUP
-    [ -z "$done_with" ] || return 0
-    docker stop "$NAME" >/dev/null 2>&1 || :
-    in_volume "
-        rm -rf .carried
-        [ -d .carrying ] || exit 0
-        [ ! -e .carrying/classcord.db ] || rm -rf .carrying # nothing had been moved, or only aside
-        [ ! -d .carrying ] || rm -f classcord.db classcord.db-wal classcord.db-shm
-        [ ! -e $aside ] || mv $aside classcord.db
-        [ ! -e $aside-wal ] || mv $aside-wal classcord.db-wal
-        rm -rf .carrying" >/dev/null 2>&1 || :
-    [ "$was_running" != true ] || docker start "$NAME" >/dev/null 2>&1 || :
-    # shellcheck disable=SC2086 # lists of units
-    {
-        [ -z "$was_enabled" ] || systemctl enable --quiet $was_enabled
-        if [ -n "$was_active" ] && systemctl start $was_active; then
-            fail "nothing was carried: the service classcord runs again"
+    rm -rf "$stage"
+    [ -z "$finished" ] || return 0
+    if [ "$action" = to-systemd ]; then
+        systemctl stop classcord.service 2>/dev/null || :
+        [ -n "$was_enabled" ] || systemctl disable --quiet classcord.service 2>/dev/null || :
+        if [ -n "$carried" ]; then
+            (cd "$state" && eval "$(undo_restore)")
+            chown -R root:root "$state"
         fi
-    }
+    else
+        docker stop "$NAME" >/dev/null 2>&1 || :
+        [ -z "$carried" ] || docker run --rm --network none --volume "$volume:/data" --workdir /data --entrypoint sh \
+            "$IMAGE" -c "$(undo_restore)" || :
+        # shellcheck disable=SC2086 # a list of units
+        [ -z "$was_enabled" ] || systemctl enable --quiet $was_enabled || :
+    fi
+    [ -z "$policy" ] || docker update --restart "$policy" "$NAME" >/dev/null || :
+    if [ "$was_running" = true ] && docker start "$NAME" >/dev/null; then
+        fail "nothing was carried: the container $NAME runs again"
+    fi
+    # shellcheck disable=SC2086 # a list of units
+    if [ -n "$was_active" ] && systemctl start $was_active; then
+        fail "nothing was carried: the service classcord runs again"
+    fi
     fail "nothing was carried: all is as it was"
 }
 
