@@ -28,7 +28,7 @@ test-functional: $(VENV)/ready ## run the functional tests, against CLASSCORD_TE
 	$(BIN)/python -m pytest tests/functional
 
 test-deploy: $(VENV)/ready ## run the tests of deploy/ in a lab of network namespaces, as root: real Docker, systemd, ufw
-	$(BIN)/python -m pytest -m lab tests/deploy
+	$(BIN)/python -m pytest -m lab --numprocesses 3 --dist loadfile tests/deploy
 
 docker-build: ## build the image classcord-server
 	@$(DOCKER) build

@@ -9,13 +9,12 @@ it so.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 from itertools import count
 from pathlib import Path
 
-from tests.deploy.machines import CACHE, Desk, Machine, until
+from tests.deploy.machines import Desk, Machine, bootstrap, made_once, rootfs, until
 
 __all__ = ["HOST", "HOST_INSIDE", "OTHER", "SLAM", "VM", "Lab", "base_image"]
 
@@ -86,21 +85,11 @@ def _ip(*arguments: str) -> None:
 
 def base_image() -> Path:
     """The file system of the base image as a tar file, made once: Debian's, with Debian's Python 3.13."""
-    recipe = "trixie minbase python3 1"
-    made = CACHE / f"base-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.tar"
-    if not made.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        draft = made.with_name(f"{os.getpid()}-{made.name}")
-        link = 'ln -s /usr/bin/python3 "$1/usr/local/bin/python3"; ln -s python3 "$1/usr/local/bin/python"'
-        try:
-            subprocess.run(
-                ["mmdebstrap", "--quiet", "--variant=minbase", "--include=python3", f"--customize-hook={link}",
-                 "trixie", str(draft)],
-                check=True, env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
-            )
-            draft.rename(made)
-        finally:
-            draft.unlink(missing_ok=True)
+    link = 'ln -s /usr/bin/python3 "$1/usr/local/bin/python3"; ln -s python3 "$1/usr/local/bin/python"'
+    arguments = ["--include=python3", f"--customize-hook={link}", "trixie"]
+    with made_once("base-{}.tar", "\0".join(arguments)) as (made, draft):
+        if draft is not None:
+            bootstrap(*arguments, str(draft))
     return made
 
 
@@ -113,3 +102,7 @@ def answers(desk: Desk, address: str, port: int = 12345) -> bool:
 def wait_for_answer(desk: Desk, address: str, port: int = 12345) -> None:
     """Wait until a ClassCord server answers there."""
     until(lambda: answers(desk, address, port), f"{address} port {port} answers {desk.netns}")
+
+
+if __name__ == "__main__":  # make what the labs share, so that no test has to wait for it
+    print(rootfs(), base_image())

@@ -8,6 +8,7 @@ firewall or services.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import hashlib
 import os
 import re
@@ -23,7 +24,7 @@ from pathlib import Path
 
 from tests.support import DEADLINE, ROOT
 
-__all__ = ["CACHE", "USER", "Desk", "Done", "Machine", "missing", "rootfs", "until"]
+__all__ = ["USER", "Desk", "Done", "Machine", "bootstrap", "made_once", "missing", "rootfs", "until"]
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "/var/cache")) / "classcord-lab"
 USER = "etudiant"
@@ -84,23 +85,37 @@ def until(condition: Callable[[], object], what: str, seconds: float = DEADLINE)
         time.sleep(0.05)
 
 
+@contextmanager
+def made_once(name: str, recipe: str) -> Iterator[tuple[Path, Path | None]]:
+    """What the recipe makes, in CACHE, and where to make it (None if it is there). Other test runs wait meanwhile."""
+    made = CACHE / name.format(hashlib.sha256(recipe.encode()).hexdigest()[:12])
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if made.exists():
+            yield made, None
+            return
+        draft = CACHE / f"draft-{made.name}"
+        subprocess.run(["rm", "-rf", str(draft)], check=True)  # of a run that was interrupted
+        yield made, draft
+        draft.rename(made)
+
+
+def bootstrap(*arguments: str) -> None:
+    """Run mmdebstrap."""
+    subprocess.run(
+        ["mmdebstrap", "--quiet", "--variant=minbase", *arguments], check=True,
+        env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
+    )
+
+
 def rootfs() -> Path:
     """The root file system that all machines share: made where it isn't there yet, in about half a minute."""
-    recipe = "\0".join([_SUITE, *PACKAGES, _CGROUPS_UNIT, _SETUP])
-    made = CACHE / f"rootfs-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
-    if not made.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        draft = made.with_name(f"{made.name}.{os.getpid()}")
-        try:
-            subprocess.run(
-                ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", _SUITE, str(draft)],
-                check=True, env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
-            )
+    with made_once("rootfs-{}", "\0".join([_SUITE, *PACKAGES, _CGROUPS_UNIT, _SETUP])) as (made, draft):
+        if draft is not None:
+            bootstrap(f"--include={','.join(PACKAGES)}", _SUITE, str(draft))
             (draft / "etc/systemd/system/lab-cgroups.service").write_text(_CGROUPS_UNIT)
             subprocess.run(["chroot", str(draft), "sh", "-c", _SETUP], check=True)
-            draft.rename(made)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
     return made
 
 
@@ -243,6 +258,7 @@ class Machine(Desk):
         log.close()
         until(self._find_leader, f"the machine {self.netns} boots: {self._folder}/boot.log")
         until(self._is_up, f"systemd in {self.netns} is up: {self._folder}/boot.log", 60)
+        self.run("systemctl daemon-reexec")  # it found the resource controllers read-only when it looked for them
 
     def _find_leader(self) -> bool:
         """Look for the machine's PID 1 among nspawn's children, the first of which only prepares it."""

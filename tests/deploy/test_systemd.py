@@ -23,7 +23,6 @@ DROP_INS = "/run/systemd/system/classcord.service.d"
 @pytest.fixture(scope="module")
 def installed(vm: Machine) -> Machine:
     """The VM with the service installed and running."""
-    vm.run("systemctl daemon-reexec")  # it found the controllers of the control groups read-only when it booted
     vm.run("sudo make install", user=USER, cwd=PROJECT)
     return vm
 
