@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy import machines
-from tests.deploy.lab import Lab
+from tests.deploy.lab import Lab, base_image
 
 
 def _lab(folder: Path, *, host: bool) -> Iterator[Lab]:
@@ -17,7 +17,11 @@ def _lab(folder: Path, *, host: bool) -> Iterator[Lab]:
         pytest.skip(lacking)
     lab = Lab(folder)
     try:
-        lab.open(host=host)
+        try:
+            base_image()
+            lab.open(host=host)
+        except machines.NoMirror as error:
+            pytest.skip(str(error))
         yield lab
     finally:
         lab.close()

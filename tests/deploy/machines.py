@@ -24,7 +24,7 @@ from pathlib import Path
 
 from tests.support import DEADLINE, ROOT
 
-__all__ = ["USER", "Desk", "Done", "Machine", "bootstrap", "made_once", "missing", "rootfs", "until"]
+__all__ = ["USER", "Desk", "Done", "Machine", "NoMirror", "bootstrap", "made_once", "missing", "rootfs", "until"]
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "/var/cache")) / "classcord-lab"
 USER = "etudiant"
@@ -101,12 +101,18 @@ def made_once(name: str, recipe: str) -> Iterator[tuple[Path, Path | None]]:
         draft.rename(made)
 
 
+class NoMirror(Exception):
+    """Debian's packages can't be had; the text says why."""
+
+
 def bootstrap(*arguments: str) -> None:
-    """Run mmdebstrap."""
-    subprocess.run(
-        ["mmdebstrap", "--quiet", "--variant=minbase", *arguments], check=True,
+    """Run mmdebstrap. Raises NoMirror."""
+    done = subprocess.run(
+        ["mmdebstrap", "--quiet", "--variant=minbase", *arguments], check=False, stderr=subprocess.PIPE, text=True,
         env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
     )
+    if done.returncode:
+        raise NoMirror(f"needs Debian's packages, once, to make machines of: {done.stderr.strip()[-500:]}")
 
 
 def rootfs() -> Path:

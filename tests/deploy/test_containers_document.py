@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import threading
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -37,6 +39,11 @@ def blocks() -> list[Block]:
         line = TEXT.count("\n", 0, match.start()) + 1
         found.append(Block(match[1], place, frozenset(flags), line, match[3]))
     return found
+
+
+def test_no_block_escapes_the_tests() -> None:
+    assert TEXT.count("```") == 2 * len(blocks())
+    assert sum(block.place == "ailleurs" for block in blocks()) == 3, "those that no machine here can run"
 
 
 def test_every_block_says_where_it_is_typed() -> None:
@@ -100,22 +107,25 @@ def _until_interrupted(lab: Lab, block: Block) -> None:
     assert b"event=stopped" in printed
 
 
-def _run(desk: Desk, block: Block) -> None:
-    """Run it as a person there would: in the folder of the project, or where the shell begins (~)."""
+def _run(desk: Desk, block: Block, at_desk: Path) -> str:
+    """Run it as a person there would: in the folder of the project, or where the shell begins (~). What it printed."""
     cwd = HOME if "~" in block.flags else f"{HOME}/classcord"
     if not isinstance(desk, Machine):
-        cwd = str(ROOT)  # a desk has this machine's files
+        cwd = str(at_desk)
     commands = block.commands.replace("ADRESSE_DU_DEPOT", "/srv/classcord.git")
     done = desk.run(f"set -e\n{commands}", user=USER, cwd=cwd, check=False)
     assert done.returncode == 0, (
         f"CONTAINERS.md line {block.line}, {block.place}:\n{commands}\nexit code {done.returncode}\n"
         f"{done.stdout}{done.stderr}"
     )
+    return done.stdout + done.stderr
 
 
 @pytest.mark.lab
-def test_every_block_runs_in_order(lab: Lab) -> None:
+def test_every_block_runs_in_order(lab: Lab, tmp_path: Path) -> None:
     _prepare(lab)
+    shutil.copy(ROOT / "deploy" / "doctor.sh", tmp_path)  # all that a pupil's desk has of the project
+    printed = ""
     desks: dict[str, Desk] = {"vm": lab.vm, "hôte": lab.host, "slam": lab.slam}
     for block in blocks():
         if "docker" in block.flags:  # the other machine has an engine too
@@ -123,4 +133,6 @@ def test_every_block_runs_in_order(lab: Lab) -> None:
         if "interactif" in block.flags:
             _until_interrupted(lab, block)
         elif block.place in desks:
-            _run(desks[block.place], block)
+            printed = _run(desks[block.place], block, tmp_path)
+        elif block.place == "sortie":
+            assert block.commands in printed, f"line {block.line}: the last block printed\n{printed}"
