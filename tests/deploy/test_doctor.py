@@ -17,10 +17,12 @@ from tests.deploy.doctor import SCRIPT, TOOLS, Diagnosis, only_tool, read
 from tests.support import Server
 
 
-def call(*arguments: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
+def call(
+    *arguments: str, path: str | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     env = None if path is None else {"PATH": path}
     return subprocess.run(["/bin/sh", str(SCRIPT), *arguments], capture_output=True, text=True, env=env, check=False,
-                          timeout=30)
+                          timeout=30, cwd=cwd)
 
 
 @pytest.fixture(params=TOOLS)
@@ -66,6 +68,14 @@ def ask(port: int, path: str, host: str = "127.0.0.1") -> Diagnosis:
 def test_a_server(path: str, tmp_path: Path) -> None:
     with Server(tmp_path / "data") as server:
         ask(server.port, path).well("a ClassCord server answers")
+
+
+def test_modules_of_the_folder_it_is_called_in_are_left_alone(tmp_path: Path) -> None:
+    for name in ("socket", "json", "errno", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(1)\n")
+    with Server(tmp_path) as server:
+        done = call("--from-slam", "127.0.0.1", "--port", str(server.port), cwd=tmp_path)
+    read(done).well("a ClassCord server answers")
 
 
 def test_a_full_server(path: str, tmp_path: Path) -> None:
