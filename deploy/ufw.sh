@@ -7,7 +7,7 @@
 # loaded by the unit classcord-firewall.service before the engine starts.
 set -eu
 export LC_ALL=C LANGUAGE=C # ufw's words are read below
-PATH=$PATH:/usr/sbin:/sbin
+export PATH="$PATH:/usr/sbin:/sbin"
 
 PROFILE=/etc/ufw/applications.d/classcord
 RULES=/etc/ufw/classcord.rules
@@ -16,7 +16,7 @@ UNIT=classcord-firewall.service
 UNIT_FILE=/etc/systemd/system/$UNIT
 KEPT=/var/lib/classcord-ufw
 COMMENT="comment 'ClassCord'"
-here=$(dirname "$0")
+here=$(dirname "$(readlink -f "$0")")
 
 usage() {
     cat <<END
