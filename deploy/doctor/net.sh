@@ -43,8 +43,9 @@ gateway() { ip -4 route show default 2>/dev/null | sed -n 's/.* via \([0-9.]*\).
 follow() {
     VERDICT='' CHAIN='' RULE='' NETS=''
     rules=$(limit "$WAIT" iptables -w 2 -S 2>/dev/null) || return 0
+    cards=$(own_addresses | awk '{ printf " %s ", $2 }')
     answer=$(printf '%s\n' "$rules" |
-        awk -v start="$1" -v port="$2" -v original="$3" -v dst="$4" -v out="$5" -f "$folder/filter.awk")
+        awk -v start="$1" -v port="$2" -v original="$3" -v dst="$4" -v out="$5" -v cards="$cards" -f "$folder/filter.awk")
     VERDICT=${answer%%|*}
     answer=${answer#*|}
     CHAIN=${answer%%|*}

@@ -172,6 +172,9 @@ def test_help() -> None:
     ("-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m comment --comment \"a -j DROP\" -j ACCEPT", "ACCEPT"),
     ("-i lo -j ACCEPT", "DROP|INPUT|policy DROP|"),
     ("-i eth0 -j ACCEPT", "ACCEPT"),
+    ("-i eth+ -j ACCEPT", "ACCEPT"),
+    ("! -i lo -j ACCEPT", "ACCEPT"),
+    ("-i wlan0 -j ACCEPT", "DROP|INPUT|policy DROP|"),
     ("-d 192.168.56.0/24 -j ACCEPT", "ACCEPT"),
     ("-d 192.168.57.0/24 -j ACCEPT", "DROP|INPUT|policy DROP|"),
     ("-s 10.0.108.0/24 -j ACCEPT", "DROP|INPUT|policy DROP| 10.0.108.0/24"),
@@ -182,7 +185,8 @@ def test_help() -> None:
     ("-m set --match-set friends src -j ACCEPT", "DROP|INPUT|policy DROP|"),
 ])
 def test_what_rules_of_iptables_do(rules: str, verdict: str) -> None:
-    given = ["-v", "start=INPUT", "-v", "port=12345", "-v", "original=12345", "-v", "dst=192.168.56.10"]
+    given = ["-v", "start=INPUT", "-v", "port=12345", "-v", "original=12345", "-v", "dst=192.168.56.10",
+             "-v", "cards= eth0  eth1 "]
     text = "-P INPUT DROP\n" + (f"-A INPUT {rules}\n" if rules else "")
     awk = ["awk", *given, "-f", str(SCRIPT.parent / "doctor/filter.awk")]
     said = subprocess.run(awk, input=text, capture_output=True, text=True, check=True).stdout
