@@ -178,7 +178,7 @@ do_install() {
         return
     fi
     trap tidy EXIT
-    trap 'exit 130' INT TERM HUP
+    trap 'exit 130' INT TERM HUP PIPE
     make_stage
     replace_files
     if [ -n "$changed" ]; then
