@@ -4,7 +4,7 @@
 # goes to), out (the card it leaves by; FORWARD only), cards (the names of this machine's cards, each between spaces).
 # It may come in by any card but out, from any address.
 # Prints: ACCEPT or DROP|chain|the rule that decides|networks: those that are let in though others are dropped, or
-# (with ACCEPT) the only ones that no rule drops.
+# (with ACCEPT) the only ones that no rule drops|networks that are dropped though others are let in.
 
 /^-P/ { policy[$2] = $3 }
 /^-N/ { count[$2] += 0 }
@@ -17,7 +17,7 @@ END {
         where = start
         why = "policy " verdict
     }
-    print (verdict == "DROP" ? verdict : "ACCEPT") "|" where "|" why "|" (verdict == "DROP" ? allowed : only)
+    print (verdict == "DROP" ? verdict : "ACCEPT") "|" where "|" why "|" (verdict == "DROP" ? allowed : only) "|" denied
 }
 
 # The verdict of a chain, or "" where it ends without one
@@ -39,6 +39,8 @@ function walk(chain, depth,    i, match_, to, from, verdict) {
         if (match_ == "some") { # the rule is for some sources only
             if (verdict == "ACCEPT" || verdict == "RETURN")
                 allowed = allowed " " from
+            else if (verdict == "DROP" && !index(allowed " ", " " from " "))
+                denied = denied " " from
         } else if (match_ == "others") { # ... or for all but some
             if (verdict == "DROP")
                 only = only " " from

@@ -180,6 +180,7 @@ def test_help() -> None:
     ("-s 10.0.108.0/24 -j ACCEPT", "DROP|INPUT|policy DROP| 10.0.108.0/24"),
     ("-s 127.0.0.0/8 -j ACCEPT", "DROP|INPUT|policy DROP|"),
     ("! -s 10.0.108.0/24 -j DROP\n-A INPUT -j ACCEPT", "ACCEPT|INPUT|-A INPUT -j ACCEPT| 10.0.108.0/24"),
+    ("-s 10.0.108.0/24 -j DROP\n-A INPUT -j ACCEPT", "ACCEPT|INPUT|-A INPUT -j ACCEPT|| 10.0.108.0/24"),
     ("-j LOG\n-A INPUT -j MINE\n-N MINE\n-A MINE -j RETURN\n-A INPUT -j ACCEPT", "ACCEPT"),
     ("-j MINE\n-N MINE\n-A MINE -p tcp -j REJECT --reject-with tcp-reset\n-A INPUT -j ACCEPT", "DROP|MINE|"),
     ("-m set --match-set friends src -j ACCEPT", "DROP|INPUT|policy DROP|"),
