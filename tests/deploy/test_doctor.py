@@ -68,6 +68,13 @@ def test_a_server(path: str, tmp_path: Path) -> None:
         ask(server.port, path).well("a ClassCord server answers")
 
 
+def test_a_desk_needs_that_file_alone(tmp_path: Path) -> None:
+    alone = shutil.copy(SCRIPT, tmp_path)
+    with Server(tmp_path / "data") as server:
+        line = ["/bin/sh", alone, "--from-slam", "127.0.0.1", "--port", str(server.port)]
+        read(subprocess.run(line, capture_output=True, text=True, check=False, timeout=30)).well("server answers")
+
+
 def test_a_full_server(path: str, tmp_path: Path) -> None:
     with (
         Server(tmp_path / "data", "--max-connections", "1", "--log-level", "debug") as server,
