@@ -157,6 +157,8 @@ def test_masquerade(nat: Lab) -> None:
     assert "the server sees this host's address for all" in said.marked("!")[0], said.text
     nat.vm.run("systemctl restart classcord")
     wait_for_answer(nat.slam, HOST)
+    log = "journalctl _SYSTEMD_INVOCATION_ID=$(systemctl show -P InvocationID classcord)"
+    until(lambda: f"peer={HOST_INSIDE}" in nat.vm.run(log).stdout, "the server has seen the desk")
     said = ask(nat.vm)
     said.well()
     assert f"desks: they come as {HOST_INSIDE}" in said.marked("!")[0], said.text
