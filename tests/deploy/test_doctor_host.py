@@ -198,7 +198,7 @@ def test_the_server_is_down(nat: Lab) -> None:
 
 @pytest.fixture
 def virtualbox(school: Lab) -> Iterator[VirtualBox]:
-    """The host with a VBoxManage. There is no VirtualBox: a stand-in shows each user his own VMs, as the real one does."""
+    """The host with a stand-in for VBoxManage that shows each user his own VMs, as VirtualBox does."""
     yield VirtualBox(school.host)
     school.host.run("rm -f /usr/local/bin/VBoxManage; systemctl stop forwarder.socket forwarder.service", check=False)
 

@@ -219,7 +219,8 @@ def test_both_scripts_for_virtualbox_say_the_same() -> None:
         "hostname -I prints in the VM to the clients",
         "is NAT, so nothing can be forwarded to it; shut it down and type: ",
         "has port $port already; remove it in VirtualBox (Settings, Network, Port Forwarding), or let the server "
-        "have another port, and give that with --port", "The VM is not running: the port opens when it starts.", "is there already; ", "goes to port ",
+        "have another port, and give that with --port",
+        "The VM is not running: the port opens when it starts.", "is there already; ", "goes to port ",
         " for every client.", "The server will see ", "makes it.", "nothing to do.", " removed.",
         "is the VM starting or stopping? type the same again in a moment",
         "its state is saved: start the VM, then type the same again",

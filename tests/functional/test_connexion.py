@@ -39,7 +39,9 @@ def command(program: str) -> list[str]:
 class Program:
     """A client started as the document says, but for address, name and password. Use it in a with statement."""
 
-    def __init__(self, words: list[str], folder: Path, address: tuple[str, int | str], name: str, password: str = "azerty") -> None:
+    def __init__(
+        self, words: list[str], folder: Path, address: tuple[str, int | str], name: str, password: str = "azerty"
+    ) -> None:
         self.name = name
         self.lines: list[str] = []
         self._more = threading.Condition()
@@ -229,7 +231,7 @@ def test_a_server_that_says_nothing_is_said(
     request: pytest.FixtureRequest, either: tuple[list[str], Path], tmp_path: Path, stack: ExitStack
 ) -> None:
     """With its 10 seconds made one, so as not to wait for them here."""
-    words, folder = either
+    words, _ = either
     kind = request.node.callspec.params["either"]
     source = block(kind)
     impatient = re.sub(r"timeout=10\b|10_000\b", lambda found: found[0].replace("10", "1"), source)
