@@ -120,9 +120,13 @@ hop_nat_rule() {
     fi
 }
 
+desks_address() { # CARD: prints this host's address on the desks' network, which isn't that of the VM's card
+    if [ "$(uname)" = Darwin ]; then way_to default || :; else own_addresses | awk -v card="$1" '$2 != card { print $1; exit }'; fi
+}
+
 hop_vm() { # sets CARD, LAN (this host's address on the desks' network), REACHED where the VM's server answers a desk
     CARD='' REACHED=''
-    LAN=$(own_addresses | awk '{ print $1; exit }')
+    LAN=$(desks_address '')
     if [ "$FORWARDER" = off ]; then return 0; fi
     if [ "$FORWARDER" = virtualbox ] || { [ "$FORWARDER" = program ] && [ -z "$VM" ]; }; then
         note "VM: behind its forwarder; its address is not needed"
@@ -137,10 +141,10 @@ hop_vm() { # sets CARD, LAN (this host's address on the desks' network), REACHED
         return
     fi
     if has ip; then CARD=$(ip route get "$VM" | sed -n 's/.* dev \([^ ]*\).*/\1/p'); fi
-    LAN=$(own_addresses | awk -v card="$CARD" '$2 != card { print $1; exit }')
-    # as a desk asks: from an address that isn't in the VM's network, unless a masquerade hides that
+    LAN=$(desks_address "$CARD")
+    # as a desk asks: from an address that isn't in the VM's network, unless a masquerade hides that, or a Mac's NAT
     from=$LAN
-    if hides_clients; then from=''; fi
+    if hides_clients || [ "$(uname)" = Darwin ]; then from=''; fi
     probe "$VM" "$INNER" ${from:+"$from"}
     if answered; then
         REACHED=yes
@@ -168,7 +172,7 @@ by_program() { # whether a program forwards, so that the kernel need not
 }
 
 hop_forwarding() {
-    if by_program || [ ! -r /proc/sys/net/ipv4/ip_forward ]; then return 0; fi
+    if by_program || [ "$(uname)" != Linux ]; then return 0; fi
     if [ "$FORWARDER" = none ] && has VBoxManage; then return 0; fi # it may well be VirtualBox that should
     if [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ]; then
         ok "forwarding: on"
