@@ -211,17 +211,17 @@ print(sorted((f, a[0]) for f, *_, a in socket.getaddrinfo(sys.argv[1], 1, type=s
 }
 
 way_to() { # ADDRESS: prints this desk's own address on the way there; fails where there is no way
-    if has ip; then
+    if [ "$(uname)" = Darwin ]; then
+        found=$(limit "$WAIT" route -n get "$1" 2>/dev/null) || return 1
+        found=$(printf '%s\n' "$found" | sed -n 's/^ *interface: //p')
+        ipconfig getifaddr "$found" 2>/dev/null || :
+    elif has ip; then
         found=$(ip route get "$1" 2>/dev/null) || return 1
         case $found in *" src "*)
             found=${found#* src }
             printf '%s\n' "${found%%[!0-9a-f.:]*}"
             ;;
         esac
-    elif has route && [ "$(uname)" = Darwin ]; then
-        found=$(limit "$WAIT" route -n get "$1" 2>/dev/null) || return 1
-        found=$(printf '%s\n' "$found" | sed -n 's/^ *interface: //p')
-        ipconfig getifaddr "$found" 2>/dev/null || :
     fi
 }
 

@@ -2,7 +2,24 @@
 # The hops of the host: from its own address to the VM's. Sourced by doctor.sh.
 # shellcheck disable=SC2034,SC2153,SC2154  # it shares its variables with the other parts
 
+VBOX="without sudo:  sh deploy/nat/virtualbox.sh"
+
 apply() { echo "sudo sh deploy/nat/linux.sh apply --vm ${VM:-ADDRESS}"; }
+
+bad_nat() { # TEXT: nothing forwards the port, and which hypervisor should is not known
+    set -- "$1" "$(apply)"
+    if [ "$(uname)" != Linux ]; then
+        set -- "$1" "CONTAINERS.md says how, for each hypervisor"
+    elif [ -z "$VM" ]; then
+        set -- "$@" "ADDRESS is the VM's:  make doctor  in the VM prints it"
+    fi
+    if has VBoxManage; then
+        text=$1 other=$2
+        shift 2
+        set -- "$text" "$VBOX apply" "or, if the VM is not VirtualBox's:  $other" "$@"
+    fi
+    bad "$@"
+}
 
 all_rules() {
     if has nft; then limit "$WAIT" nft list ruleset 2>/dev/null || :; fi
@@ -49,15 +66,24 @@ hides_clients() { # whether a rule masks the source address of what goes to the 
         END { exit !found }'
 }
 
-virtualbox_rule() { # prints the forwarding of VirtualBox for the port, "NAME-OF-THE-VM: RULE"
-    has VBoxManage || return 0
-    limit "$WAIT" VBoxManage list vms 2>/dev/null | sed -n 's/^"\(.*\)" {.*/\1/p' | while IFS= read -r machine; do
-        limit "$WAIT" VBoxManage showvminfo "$machine" --machinereadable 2>/dev/null |
-            sed -n "s/^Forwarding([0-9]*)=\"\([^\"]*,tcp,[^,]*,$PORT,[^\"]*\)\".*/$machine: \1/p"
-    done
+vboxmanage() { # each user has VMs of their own: under sudo, those of who typed it are asked for
+    if am_root && [ -n "${SUDO_USER:-}" ]; then set -- sudo -n -H -u "$SUDO_USER" VBoxManage "$@"; else set -- VBoxManage "$@"; fi
+    limit "$WAIT" "$@" </dev/null 2>/dev/null
 }
 
-hop_nat_rule() { # sets VM where it was not given, FORWARDER (kernel, virtualbox, program, unseen or none)
+virtualbox_rule() { # prints the forwarding of VirtualBox for the port, "STATE NAME-OF-THE-VM: RULE"; a running VM's first
+    has VBoxManage || return 0
+    vboxmanage list vms | sed -n 's/^".*" {\(.*\)}.*/\1/p' | while IFS= read -r uuid; do
+        vboxmanage showvminfo "$uuid" --machinereadable | awk -F '"' -v port="$PORT" '
+            /^name=/ { name = substr($0, 7, length($0) - 7) }
+            /^VMState=/ { state = $2 }
+            /^Forwarding\(/ { split($2, rule, ","); if (rule[2] == "tcp" && rule[4] == port) print state, name ": " $2 }'
+    done | awk '{ if ($1 == "running" || NR == 1) best = $0 } $1 == "running" { exit } END { if (NR) print best }'
+}
+
+# hop_nat_rule: sets VM where it was not given, FORWARDER: kernel, virtualbox, program, unseen or none; off where VirtualBox
+# would forward, but its VM isn't running
+hop_nat_rule() {
     FORWARDER=none
     NAT_RULES=''
     if am_root; then NAT_RULES=$(nat_rules); fi
@@ -73,9 +99,13 @@ hop_nat_rule() { # sets VM where it was not given, FORWARDER (kernel, virtualbox
             ok "NAT rule: port $PORT leads to $VM port ${target#* }"
         fi
         INNER=${target#* }
-    elif [ -n "$virtualbox" ]; then
+    elif [ "${virtualbox%% *}" = running ]; then
         FORWARDER=virtualbox
-        ok "NAT rule: VirtualBox forwards port $PORT ($virtualbox)"
+        ok "NAT rule: VirtualBox forwards port $PORT (${virtualbox#* })"
+    elif [ -n "$virtualbox" ]; then
+        FORWARDER=off
+        bad "NAT rule: VirtualBox forwards port $PORT (${virtualbox#* }), but that VM is not running (${virtualbox%% *})" \
+            "start the VM; then, $VBOX status"
     elif [ -r /proc/net/tcp ] && [ -n "$(listeners_here "$PORT")" ]; then
         FORWARDER=program
         warn "NAT rule: none; a program of this host listens on port $PORT, a forwarder or a server: the VM's sees the host, not the desks"
@@ -86,16 +116,20 @@ hop_nat_rule() { # sets VM where it was not given, FORWARDER (kernel, virtualbox
         FORWARDER=unseen
         unknown "NAT rule: only root can read it" "sudo make doctor ARGS=--from-host"
     else
-        if [ -z "$VM" ]; then set -- "ADDRESS is the VM's:  make doctor  in the VM prints it"; fi
-        bad "NAT rule: nothing on this host forwards port $PORT" "$(apply)" "$@"
+        bad_nat "NAT rule: nothing on this host forwards port $PORT"
     fi
+}
+
+desks_address() { # CARD: prints this host's address on the desks' network, which isn't that of the VM's card
+    if [ "$(uname)" = Darwin ]; then way_to default || :; else own_addresses | awk -v card="$1" '$2 != card { print $1; exit }'; fi
 }
 
 hop_vm() { # sets CARD, LAN (this host's address on the desks' network), REACHED where the VM's server answers a desk
     CARD='' REACHED=''
-    LAN=$(own_addresses | awk '{ print $1; exit }')
-    if [ -z "$VM" ] && { [ "$FORWARDER" = virtualbox ] || [ "$FORWARDER" = program ]; }; then
-        note "VM: behind its forwarder, it has no address of its own for this host"
+    LAN=$(desks_address '')
+    if [ "$FORWARDER" = off ]; then return 0; fi
+    if [ "$FORWARDER" = virtualbox ] || { [ "$FORWARDER" = program ] && [ -z "$VM" ]; }; then
+        note "VM: behind its forwarder; its address is not needed"
         return
     fi
     if [ -z "$VM" ]; then
@@ -107,10 +141,10 @@ hop_vm() { # sets CARD, LAN (this host's address on the desks' network), REACHED
         return
     fi
     if has ip; then CARD=$(ip route get "$VM" | sed -n 's/.* dev \([^ ]*\).*/\1/p'); fi
-    LAN=$(own_addresses | awk -v card="$CARD" '$2 != card { print $1; exit }')
-    # as a desk asks: from an address that isn't in the VM's network, unless a masquerade hides that
+    LAN=$(desks_address "$CARD")
+    # as a desk asks: from an address that isn't in the VM's network, unless a masquerade hides that, or a Mac's NAT
     from=$LAN
-    if hides_clients; then from=''; fi
+    if hides_clients || [ "$(uname)" = Darwin ]; then from=''; fi
     probe "$VM" "$INNER" ${from:+"$from"}
     if answered; then
         REACHED=yes
@@ -133,8 +167,13 @@ hop_vm() { # sets CARD, LAN (this host's address on the desks' network), REACHED
     fi
 }
 
+by_program() { # whether a program forwards, so that the kernel need not
+    case $FORWARDER in virtualbox | off | program) ;; *) return 1 ;; esac
+}
+
 hop_forwarding() {
-    if [ "$FORWARDER" = virtualbox ] || [ "$FORWARDER" = program ] || [ ! -r /proc/sys/net/ipv4/ip_forward ]; then return 0; fi
+    if by_program || [ "$(uname)" != Linux ]; then return 0; fi
+    if [ "$FORWARDER" = none ] && has VBoxManage; then return 0; fi # it may well be VirtualBox that should
     if [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ]; then
         ok "forwarding: on"
     else
@@ -143,7 +182,7 @@ hop_forwarding() {
 }
 
 hop_forward_policy() {
-    if [ "$(uname)" != Linux ] || [ "$FORWARDER" = virtualbox ] || [ "$FORWARDER" = program ] || [ -z "$CARD" ]; then return 0; fi
+    if [ "$(uname)" != Linux ] || by_program || [ -z "$CARD" ]; then return 0; fi
     if ! am_root; then
         unknown "firewall: only root can read its rules" "sudo make doctor ARGS=--from-host"
         return
@@ -169,7 +208,7 @@ hop_own_address() { # the port at this host's own address, as the desks ask for 
         if has ip; then bad "address: this host has none on the desks' network" "is the cable in, the Wi-Fi on?  ip -4 addr"; fi
         return 0
     fi
-    if [ "$FORWARDER" = none ] || { [ "$FORWARDER" = kernel ] && [ -z "$REACHED" ]; }; then
+    if [ "$FORWARDER" = none ] || [ "$FORWARDER" = off ] || { [ "$FORWARDER" = kernel ] && [ -z "$REACHED" ]; }; then
         note "through the NAT: not asked, a hop before it is broken"
         return
     fi
@@ -181,7 +220,13 @@ hop_own_address() { # the port at this host's own address, as the desks ask for 
     if answered; then
         ok "through the NAT: $(outcome) at $LAN port $PORT: give that address to SLAM"
     else
-        bad "through the NAT: $LAN port $PORT: $(outcome)" "$(apply)"
+        text="through the NAT: $LAN port $PORT: $(outcome)"
+        case $FORWARDER in
+        kernel) bad "$text" "$(apply)" ;;
+        virtualbox) bad "$text" "in the VM:  sudo make doctor" "$VBOX status" ;;
+        program) bad "$text" "in the VM:  sudo make doctor" "which program that is:  sudo ss -ltnp sport = :$PORT" ;;
+        *) bad_nat "$text" ;;
+        esac
     fi
 }
 
@@ -194,7 +239,7 @@ hop_whose_address() {
             ok "desks: the server sees the true address of each; the VM's way back must lead by this host"
         fi
         ;;
-    virtualbox) warn "desks: the server sees 10.0.2.2 for all of them; chatting works (VirtualBox's NAT can't do otherwise)" ;;
+    virtualbox | off) warn "desks: the server sees 10.0.2.2 for all of them; chatting works (VirtualBox's NAT can't do otherwise)" ;;
     *) note "desks: whose address the server sees, its log says:  sudo make doctor  in the VM" ;;
     esac
 }

@@ -1,5 +1,5 @@
 #Requires -Version 5.1
-# On a Windows host with VirtualBox: lets port 12345 of the host lead to the server in the VM, by a rule of
+# On a Windows host with VirtualBox: lets port 12345 of the host lead to the same port of the VM, by a rule of
 # VirtualBox's own NAT. On a Linux or macOS host, virtualbox.sh does the same.
 # Neither Windows nor VirtualBox can run where this project is tested: this script was only parsed there, and the
 # command lines in it compared with those that virtualbox.sh gives to a stand-in for VBoxManage.
@@ -11,12 +11,12 @@ Usage: virtualbox.ps1 apply|status|undo [--vm NAME] [--port N] [--address ADDRES
 
 Run it on the host, as the user whose VMs they are, not as administrator:
   powershell -ExecutionPolicy Bypass -File deploy\nat\virtualbox.ps1 apply
-  apply    forward a port of this host to port 12345 of the VM, now and after every restart
+  apply    forward port 12345 of this host to port 12345 of the VM, now and after every restart
   status   say whether that rule is there, and whether the server answers through it
   undo     remove the rule
 
   --vm NAME          the VM, by name or UUID; not needed if there is only one, or only one is running
-  --port N           port of this host (12345)
+  --port N           the port, on this host and in the VM (12345)
   --address ADDRESS  IPv4 address of this host to listen on (every address)
   --dry-run          show what apply or undo would run, and change nothing
 
@@ -146,7 +146,6 @@ function Test-FirewallRule([string] $Rule) {
 # --- end of what is the same ------------------------------------------------------------------------------------------
 
 $Rule = 'classcord'
-$GuestPort = '12345'
 
 function Find-VBoxManage {
     $command = Get-Command -Name 'VBoxManage' -CommandType Application -ErrorAction SilentlyContinue |
@@ -227,7 +226,7 @@ function Stop-NoNat {
     if ($hangs -ne '') {
         $network = $vm['Values']["nat-network$hangs"]
         Stop-Script 1 ("""$name"" hangs on a NAT network, which has its own rules: VBoxManage natnetwork modify " +
-            "--netname $network --port-forward-4 '${Rule}:tcp:[]:${port}:[ADDRESS OF THE VM]:$GuestPort'")
+            "--netname $network --port-forward-4 '${Rule}:tcp:[]:${port}:[ADDRESS OF THE VM]:$port'")
     }
     if ((Find-Adapter 'bridged') -ne '') {
         Stop-Script 1 ("""$name"" is bridged: it has an address on the school's network, and needs no forwarding; " +
@@ -279,11 +278,12 @@ function Show-Firewall {
     }
 }
 
-# In the words of apply and status: what the rule does
-function Get-Forwarding {
+# In the words of apply and status: what a rule does
+function Get-Forwarding([string] $Text) {
+    $parts = $Text.Split(',')
     $at = 'this host'
-    if ($address -ne '') { $at = $address }
-    return "port $port of $at goes to port $GuestPort of the VM"
+    if ($parts[2] -ne '') { $at = $parts[2] }
+    return "port $($parts[3]) of $at goes to port $($parts[5]) of the VM"
 }
 
 # Other rules, made by hand, that take the same port of the host
@@ -298,21 +298,22 @@ function Get-OtherRules {
 
 function Invoke-Apply {
     if ($adapter -eq '') { Stop-NoNat }
-    $wanted = "$Rule,tcp,$address,$port,,$GuestPort"
+    $wanted = "$Rule,tcp,$address,$port,,$port"
     $others = @(Get-OtherRules)
     if ($others.Count -gt 0) {
         $taker = $others[0]
         Stop-Script 1 ("the rule ""$($taker['Name'])"" of adapter $($taker['Adapter']) has port $port already; " +
-            'remove it in VirtualBox (Settings, Network, Port Forwarding), or choose another port with --port')
+            'remove it in VirtualBox (Settings, Network, Port Forwarding), or let the server have another port, ' +
+            'and give that with --port')
     }
     $start = """$($vm['Values']['name'])"", adapter ${adapter}:"
     if ($ours.Count -eq 1 -and $ours[0]['Adapter'] -eq $adapter -and $ours[0]['Text'] -eq $wanted) {
-        Write-Output "$start the rule $Rule is there already; $(Get-Forwarding)."
+        Write-Output "$start the rule $Rule is there already; $(Get-Forwarding $wanted)."
     }
     else {
         Remove-Ours
         Set-Forwarding $adapter @($wanted)
-        if (-not $options['dryrun']) { Write-Output "$start rule $Rule set; $(Get-Forwarding)." }
+        if (-not $options['dryrun']) { Write-Output "$start rule $Rule set; $(Get-Forwarding $wanted)." }
     }
     if (-not $live) { Write-Output 'The VM is not running: the port opens when it starts.' }
     Show-Firewall
@@ -329,7 +330,7 @@ function Show-Status {
     }
     $address = $ours[0]['Address']
     $port = $ours[0]['Port']
-    Write-Output "$start $($ours[0]['Adapter']): the rule $Rule is there; $(Get-Forwarding)."
+    Write-Output "$start $($ours[0]['Adapter']): the rule $Rule is there; $(Get-Forwarding $ours[0]['Text'])."
     $at = '127.0.0.1'
     if ($address -ne '') { $at = $address }
     if ($live) { Show-Answer $at $port }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# On a Linux or macOS host with VirtualBox: lets port 12345 of the host lead to the server in the VM, by a rule of
+# On a Linux or macOS host with VirtualBox: lets port 12345 of the host lead to the same port of the VM, by a rule of
 # VirtualBox's own NAT. On a Windows host, virtualbox.ps1 does the same.
 # VirtualBox can't run where this project is tested: the tests run this script against a stand-in for VBoxManage.
 set -eu
@@ -9,12 +9,12 @@ usage() {
 Usage: virtualbox.sh apply|status|undo [--vm NAME] [--port N] [--address ADDRESS] [--dry-run]
 
 Run it on the host, as the user whose VMs they are (without sudo).
-  apply    forward a port of this host to port 12345 of the VM, now and after every restart
+  apply    forward port 12345 of this host to port 12345 of the VM, now and after every restart
   status   say whether that rule is there, and whether the server answers through it
   undo     remove the rule
 
   --vm NAME          the VM, by name or UUID; not needed if there is only one, or only one is running
-  --port N           port of this host (12345)
+  --port N           the port, on this host and in the VM (12345)
   --address ADDRESS  IPv4 address of this host to listen on (every address)
   --dry-run          show what apply or undo would run, and change nothing
 
@@ -23,7 +23,6 @@ END
 }
 
 RULE=classcord
-GUEST_PORT=12345
 
 say() {
     printf '%s\n' "$1" # echo would change a backslash in a name
@@ -159,7 +158,7 @@ no_nat() {
         *'="natnetwork"'*)
             network=$(value 'nat-network[0-9]*')
             fail "\"$name\" hangs on a NAT network, which has its own rules: VBoxManage natnetwork modify --netname \
-${network:-NAME} --port-forward-4 '$RULE:tcp:[]:$port:[ADDRESS OF THE VM]:$GUEST_PORT'"
+${network:-NAME} --port-forward-4 '$RULE:tcp:[]:$port:[ADDRESS OF THE VM]:$port'"
             ;;
         *'="bridged"'*)
             fail "\"$name\" is bridged: it has an address on the school's network, and needs no forwarding; \
@@ -199,9 +198,10 @@ remove_ours() {
     done
 }
 
-# In the words of apply and status: what the rule does
+# In the words of apply and status: what a rule (from its host address on) does
 forwarding() {
-    say "port $port of ${address:-this host} goes to port $GUEST_PORT of the VM"
+    printf '%s\n' "$1" | awk -F, '
+        { printf "port %s of %s goes to port %s of the VM\n", $2, $1 == "" ? "this host" : $1, $4 }'
 }
 
 # --- apply, status, undo --------------------------------------------------------------------------------------------
@@ -215,21 +215,22 @@ other_rule() {
 
 apply() {
     [ -n "$adapter" ] || no_nat
-    wanted="$RULE,tcp,$address,$port,,$GUEST_PORT"
+    wanted="$RULE,tcp,$address,$port,,$port"
     other=$(other_rule)
     if [ -n "$other" ]; then
         other_adapter=${other%%,*}
         other_name=${other#*,}
         other_name=${other_name%%,*}
         fail "the rule \"$other_name\" of adapter $other_adapter has port $port already; remove it in VirtualBox \
-(Settings, Network, Port Forwarding), or choose another port with --port"
+(Settings, Network, Port Forwarding), or let the server have another port, and give that with --port"
     fi
+    does=$(forwarding "$address,$port,,$port")
     if [ "$ours" = "$adapter,$wanted" ]; then
-        say "\"$name\", adapter $adapter: the rule $RULE is there already; $(forwarding)."
+        say "\"$name\", adapter $adapter: the rule $RULE is there already; $does."
     else
         remove_ours
         change add "$wanted"
-        [ "$dry_run" = yes ] || say "\"$name\", adapter $adapter: rule $RULE set; $(forwarding)."
+        [ "$dry_run" = yes ] || say "\"$name\", adapter $adapter: rule $RULE set; $does."
     fi
     case $state in running | paused) ;; *) say "The VM is not running: the port opens when it starts." ;; esac
     seen
@@ -257,10 +258,12 @@ status() {
         [ -z "$other" ] || say "Another rule has port $port: ${other#*,}."
         exit 1
     fi
-    on=$(printf '%s\n' "$ours" | head -n 1 | cut -d, -f1)
-    address=$(printf '%s\n' "$ours" | head -n 1 | cut -d, -f4)
-    port=$(printf '%s\n' "$ours" | head -n 1 | cut -d, -f5)
-    say "\"$name\" ($state), adapter $on: the rule $RULE is there; $(forwarding)."
+    rule=$(printf '%s\n' "$ours" | head -n 1)
+    on=${rule%%,*}
+    address=$(printf '%s\n' "$rule" | cut -d, -f4)
+    port=$(printf '%s\n' "$rule" | cut -d, -f5)
+    does=$(forwarding "$(printf '%s\n' "$rule" | cut -d, -f4-)")
+    say "\"$name\" ($state), adapter $on: the rule $RULE is there; $does."
     case $state in
         running) check_answer ;;
         *) say "The VM is not running: the port opens when it starts." ;;

@@ -1,5 +1,5 @@
 #Requires -Version 5.1
-# On a Windows host with Hyper-V, WSL 2 or VMware: lets port 12345 of the host lead to the server in the VM, by
+# On a Windows host with Hyper-V, WSL 2 or VMware: lets port 12345 of the host lead to the same port of the VM, by
 # Windows' own port proxy, and opens the port in Windows' firewall. With VirtualBox, take virtualbox.ps1.
 # Windows can't run where this project is tested: this script was only parsed there, and the command lines in it
 # compared with those of the documentation.
@@ -13,14 +13,14 @@ Usage: windows-portproxy.ps1 apply (--vm ADDRESS | --wsl [--persist]) [--port N]
 
 Run it on the host, in a PowerShell opened as administrator:
   powershell -ExecutionPolicy Bypass -File deploy\nat\windows-portproxy.ps1 apply --vm 192.168.56.10
-  apply    forward a port of this host to port 12345 of the VM, and open it in the firewall
+  apply    forward port 12345 of this host to port 12345 of the VM, and open it in the firewall
   status   say whether that is in force, and whether the server answers through it
   undo     remove all that apply made
 
   --vm ADDRESS       IPv4 address of the VM (in the VM: hostname -I)
   --wsl              the VM is WSL 2: its address is looked up
   --persist          look it up again at every logon, for WSL 2 gets another address when Windows restarts
-  --port N           port of this host (12345)
+  --port N           the port, on this host and in the VM (12345)
   --address ADDRESS  IPv4 address of this host to listen on (every address)
   --dry-run          show what apply or undo would run, and change nothing
 
@@ -149,8 +149,6 @@ function Test-FirewallRule([string] $Rule) {
 
 # --- end of what is the same ------------------------------------------------------------------------------------------
 
-$GuestPort = '12345'
-
 function Assert-Administrator {
     if ($options['dryrun']) { return }
     $me = [Security.Principal.WindowsPrincipal] [Security.Principal.WindowsIdentity]::GetCurrent()
@@ -256,7 +254,7 @@ function Invoke-Apply {
     }
     $there = $false
     foreach ($each in @(Get-Proxies)) {
-        if ($each['Listen'] -eq $listen -and $each['Target'] -eq $target -and $each['TargetPort'] -eq $GuestPort) {
+        if ($each['Listen'] -eq $listen -and $each['Target'] -eq $target -and $each['TargetPort'] -eq $port) {
             $there = $true
         }
         else {
@@ -266,7 +264,7 @@ function Invoke-Apply {
     if (-not $there) {
         Invoke-Change 'netsh' @(
             'interface', 'portproxy', 'add', 'v4tov4', "listenaddress=$listen", "listenport=$port",
-            "connectaddress=$target", "connectport=$GuestPort"
+            "connectaddress=$target", "connectport=$port"
         ) 'is this PowerShell one of an administrator?'
     }
     if (-not (Test-FirewallRule $firewall)) {
@@ -277,7 +275,7 @@ function Invoke-Apply {
     }
     if ($options['persist']) { Install-Refresh }
     if (-not $options['dryrun']) {
-        Write-Output "Port $port of this host (listening on $listen) goes to port $GuestPort of $target."
+        Write-Output "Port $port of this host (listening on $listen) goes to port $port of $target."
         if ($options['wsl'] -and -not (Test-Refresh)) {
             Write-Output "WSL's address changes when Windows restarts: type the same again then, or now with --persist."
         }

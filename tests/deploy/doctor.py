@@ -61,9 +61,10 @@ def read(done: subprocess.CompletedProcess[str]) -> Diagnosis:
     return Diagnosis(done.returncode, done.stdout)
 
 
-def ask(machine: Machine, arguments: str = "", *, user: str = "root", script: str = "deploy/doctor.sh") -> Diagnosis:
+def ask(machine: Machine, arguments: str = "", *, user: str = "root", sudo: bool = False,
+        script: str = "deploy/doctor.sh") -> Diagnosis:
     """Run it on a machine, from the project's folder, in less than the 15 s that it promises."""
-    line = f"timeout 15 sh {script} {arguments}"
+    line = f"{'sudo ' if sudo else ''}timeout 15 sh {script} {arguments}"
     return read(machine.run(line, user=user, cwd=f"/home/{USER}/classcord", check=False))
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -349,7 +350,11 @@ def test_control_c_ends_the_tests_and_takes_their_container_away(vm: Machine, tm
     waits.write_text('#!/bin/sh\n[ "$1" = --version ] || { echo $CLASSCORD_TEST_ADDR; exec sleep 100; }\n')
     waits.chmod(0o755)
     command = docker_test(vm, tmp_path, str(waits))
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as running:
+    # as at a terminal: whoever runs the tests in the background has it ignored, and a shell can't trap it then
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed
+    ) as running:
         assert running.stdout is not None
         assert any(re.match(r"127\.0\.0\.1:\d+$", line) for line in running.stdout)
         assert left_over(vm) != ""

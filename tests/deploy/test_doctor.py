@@ -78,6 +78,36 @@ def test_modules_of_the_folder_it_is_called_in_are_left_alone(tmp_path: Path) ->
     read(done).well("a ClassCord server answers")
 
 
+def test_a_desk_needs_that_file_alone(tmp_path: Path) -> None:
+    alone = shutil.copy(SCRIPT, tmp_path)
+    with Server(tmp_path / "data") as server:
+        line = ["/bin/sh", alone, "--from-slam", "127.0.0.1", "--port", str(server.port)]
+        read(subprocess.run(line, capture_output=True, text=True, check=False, timeout=30)).well("server answers")
+
+
+def test_on_a_mac_that_is_the_host(tmp_path: Path) -> None:
+    """As far as stand-ins for its commands tell: it asks at its own address, and knows no linux.sh."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    only_tool("python3", folder)
+    for name in ("awk", "dirname", "grep", "head", "id", "sort"):
+        (folder / name).symlink_to(str(shutil.which(name)))
+    (folder / "uname").unlink()
+    for name, line in (("uname", "echo Darwin"), ("ipconfig", "echo 127.0.0.2"),
+                       ("route", "test $3 = default && echo '  interface: en0'")):
+        (folder / name).write_text(f"#!/bin/sh\n{line}\n")
+        (folder / name).chmod(0o755)
+    with Server(tmp_path / "data", "--host", "0.0.0.0") as server:
+        port = str(server.port)
+        read(call("--from-host", "--port", port, path=str(folder))).well(f"server answers at 127.0.0.2 port {port}")
+    said = read(call("--from-host", "--port", port, path=str(folder)))
+    said.only_broken("through the NAT: 127.0.0.2 port", "CONTAINERS.md says how, for each hypervisor")
+    (folder / "VBoxManage").symlink_to("/bin/true")
+    said = read(call("--from-host", "--port", port, path=str(folder)))
+    said.only_broken("through the NAT: 127.0.0.2 port", "without sudo:  sh deploy/nat/virtualbox.sh apply")
+    assert "linux.sh" not in said.text
+
+
 def test_a_full_server(path: str, tmp_path: Path) -> None:
     with (
         Server(tmp_path / "data", "--max-connections", "1", "--log-level", "debug") as server,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.doctor import TOOLS, ask, ask_desk, only_tool
+from tests.deploy.doctor import TOOLS, Diagnosis, ask, ask_desk, only_tool
 from tests.deploy.lab import HOST, HOST_INSIDE, SLAM, VM, Lab, wait_for_answer
-from tests.deploy.machines import USER, until
+from tests.deploy.machines import USER, Machine, until
 from tests.deploy.test_doctor_unit import UNIT
 
 pytestmark = pytest.mark.lab
@@ -156,6 +157,8 @@ def test_masquerade(nat: Lab) -> None:
     assert "the server sees this host's address for all" in said.marked("!")[0], said.text
     nat.vm.run("systemctl restart classcord")
     wait_for_answer(nat.slam, HOST)
+    log = "journalctl _SYSTEMD_INVOCATION_ID=$(systemctl show -P InvocationID classcord)"
+    until(lambda: f"peer={HOST_INSIDE}" in nat.vm.run(log).stdout, "the server has seen the desk")
     said = ask(nat.vm)
     said.well()
     assert f"desks: they come as {HOST_INSIDE}" in said.marked("!")[0], said.text
@@ -193,25 +196,82 @@ def test_the_server_is_down(nat: Lab) -> None:
     slam.only_broken(f"{HOST} refuses connections on 12345", "in the VM:  sudo make doctor")
 
 
-def test_virtualbox(school: Lab) -> None:
-    """What VBoxManage prints was taken from its manual; there is none here."""
-    manage = school.host.root / "usr/local/bin/VBoxManage"
-    manage.write_text("""#!/bin/sh
-case "$*" in
-"list vms") echo '"SISR Debian" {b8c6}' ;;
-"showvminfo SISR Debian --machinereadable") printf 'name="x"\\nForwarding(0)="classcord,tcp,,12345,,12345"\\n' ;;
-esac
-""")
-    manage.chmod(0o755)
-    school.host.run(f"systemd-run -q --unit forwarder --socket-property=ListenStream=12345 "
-                    f"/lib/systemd/systemd-socket-proxyd {VM}:12345")
+@pytest.fixture
+def virtualbox(school: Lab) -> Iterator[VirtualBox]:
+    """The host with a stand-in for VBoxManage that shows each user his own VMs, as VirtualBox does."""
+    yield VirtualBox(school.host)
+    school.host.run("rm -f /usr/local/bin/VBoxManage; systemctl stop forwarder.socket forwarder.service", check=False)
+
+
+class VirtualBox:
+    """VirtualBox on a host, where USER has the VM "SISR Débian 12/b"; another user, and root, have none."""
+
+    def __init__(self, host: Machine) -> None:
+        self.host = host
+        standin = f"exec env VBOX_STANDIN=$HOME python3 /home/{USER}/classcord/tests/deploy/standin_vboxmanage.py"
+        host.run("cat >/usr/local/bin/VBoxManage && chmod +x /usr/local/bin/VBoxManage",
+                 input=f'#!/bin/sh\ntest -f $HOME/machines.json || exit 0\n{standin} "$@"\n')
+
+    def has(self, state: str, *rules: str) -> None:
+        """Its VM is in this state and has these rules; if it runs, there is a copy of it that doesn't."""
+        vm = {"name": "SISR Débian 12/b", "uuid": "vm-2", "state": state, "nics": [{"kind": "nat", "rules": rules}]}
+        machines = [{**vm, "name": "copy", "uuid": "vm-1", "state": "poweroff"}, vm][0 if state == "running" else 1:]
+        self.host.run("cat >machines.json", user=USER, input=json.dumps(machines))
+
+    def forwards(self) -> None:
+        """What VirtualBox does for a running VM with the rule."""
+        self.host.run(f"systemd-run -q --unit forwarder --socket-property=ListenStream=12345 "
+                      f"/lib/systemd/systemd-socket-proxyd {VM}:12345")
+
+    def ask(self, arguments: str = "") -> Diagnosis:
+        """As the students type it."""
+        return ask(self.host, f"--from-host {arguments}", user=USER, sudo=True)
+
+
+RULE = "classcord,tcp,,12345,,12345"
+STATUS = "without sudo:  sh deploy/nat/virtualbox.sh status"
+
+
+@pytest.mark.parametrize("arguments", ["", f"--vm {VM}", "--vm 10.0.2.15"])
+def test_virtualbox(school: Lab, virtualbox: VirtualBox, arguments: str) -> None:
+    virtualbox.has("running", "ssh,tcp,,2222,,22", RULE)
+    virtualbox.forwards()
     wait_for_answer(school.slam, HOST)
-    said = ask(school.host, "--from-host")
-    manage.unlink()
-    other = ask(school.host, "--from-host")
-    school.host.run("systemctl stop forwarder.socket forwarder.service")
-    said.well("VirtualBox forwards port 12345 (SISR Debian: classcord,tcp,,12345,,12345)", f"at {HOST} port 12345")
+    said = virtualbox.ask(arguments)
+    said.well(f"VirtualBox forwards port 12345 (SISR Débian 12/b: {RULE})", f"at {HOST} port 12345")
     assert "10.0.2.2" in said.marked("!")[0]
+    assert "its address is not needed" in said.marked("·")[0]
+    ask(school.host, "--from-host", user=USER).well("VirtualBox forwards port 12345")
+
+
+def test_virtualbox_whose_server_is_down(school: Lab, virtualbox: VirtualBox) -> None:
+    virtualbox.has("running", RULE)
+    said = virtualbox.ask()
+    said.only_broken(f"through the NAT: {HOST} port 12345: connection refused", STATUS)
+    assert "linux.sh" not in said.text
+
+
+@pytest.mark.parametrize("state", ["poweroff", "saved"])
+def test_virtualbox_whose_vm_is_off(school: Lab, virtualbox: VirtualBox, state: str) -> None:
+    virtualbox.has(state, RULE)
+    said = virtualbox.ask()
+    said.only_broken(f"but that VM is not running ({state})", f"start the VM; then, {STATUS}")
+    assert "linux.sh" not in said.text
+
+
+def test_virtualbox_without_the_rule(school: Lab, virtualbox: VirtualBox) -> None:
+    virtualbox.has("running", "dns,udp,,12345,,53", "other,tcp,,2345,,12345")
+    said = virtualbox.ask()
+    said.only_broken("nothing on this host forwards port 12345", "virtualbox.sh apply")
+    advice = next(told for mark, _, told in said.lines if mark == "✘")
+    assert advice[0] == "without sudo:  sh deploy/nat/virtualbox.sh apply"
+    assert advice[1].startswith("or, if the VM is not VirtualBox's:  sudo sh deploy/nat/linux.sh apply --vm ADDRESS")
+
+
+def test_another_program_forwards(school: Lab, virtualbox: VirtualBox) -> None:
+    virtualbox.forwards()  # and nobody has a VM: it is something else's
+    wait_for_answer(school.slam, HOST)
+    other = virtualbox.ask()
     other.well(f"at {HOST} port 12345")
     assert "a program of this host listens on port 12345" in other.marked("!")[0]
 
@@ -238,6 +298,8 @@ def test_timed_out_with_each_tool(school: Lab, tmp_path: Path) -> None:
 def test_wrong_addresses(school: Lab) -> None:
     ask_desk(school.slam, f"--from-slam {VM}").only_broken(f"this desk has no way to {VM}", "cable")
     school.slam.run(f"ip route add 192.168.56.0/24 via {SLAM}")  # as a default route would be
+    # else the kernel gives up looking for an address after 3 s, just when doctor.sh does
+    school.slam.run("sysctl -qw net.ipv4.neigh.eth0.retrans_time_ms=200")
     with ThreadPoolExecutor() as pool:  # each waits for 3 s
         said = list(pool.map(lambda address: ask_desk(school.slam, f"--from-slam {address}"), (VM, "10.0.108.99")))
     school.slam.run("ip route del 192.168.56.0/24")

@@ -137,13 +137,26 @@ def test_twice_is_once(host: VirtualBox) -> None:
 def test_a_rule_that_says_otherwise_is_replaced(host: VirtualBox) -> None:
     host.add("Debian", "running", nat("ssh,tcp,,2222,,22", ADDED))
     printed = host.works("apply", "--port", "2000", "--address", "10.0.108.42")
-    assert "port 2000 of 10.0.108.42 goes to port 12345 of the VM" in printed
+    assert "port 2000 of 10.0.108.42 goes to port 2000 of the VM" in printed
     assert host.changes == [
-        "controlvm vm1 natpf1 delete classcord", "controlvm vm1 natpf1 classcord,tcp,10.0.108.42,2000,,12345",
+        "controlvm vm1 natpf1 delete classcord", "controlvm vm1 natpf1 classcord,tcp,10.0.108.42,2000,,2000",
     ]
-    assert host.rules() == ["ssh,tcp,,2222,,22", "classcord,tcp,10.0.108.42,2000,,12345"]
+    assert host.rules() == ["ssh,tcp,,2222,,22", "classcord,tcp,10.0.108.42,2000,,2000"]
     host.works("apply", "--address", "0.0.0.0")
     assert host.rules() == ["ssh,tcp,,2222,,22", ADDED]
+
+
+def test_the_port_is_the_same_on_both_sides(host: VirtualBox) -> None:
+    """As with linux.sh. A rule that leads to another port was made otherwise: status shows it, apply replaces it."""
+    host.add("Debian", "running", nat("classcord,tcp,,2000,,12345"))
+    assert "port 2000 of this host goes to port 12345 of the VM." in host.works("status")
+    assert "port 2000 of this host goes to port 2000 of the VM." in host.works("apply", "--port", "2000")
+    assert host.rules() == ["classcord,tcp,,2000,,2000"]
+    assert "port 2000 of this host goes to port 2000 of the VM." in host.works("status")
+    assert host.works("apply", "--port", "2000").startswith(
+        '"Debian", adapter 1: the rule classcord is there already; port 2000 of this host goes to port 2000 of the VM.'
+    )
+    assert "--port N           the port, on this host and in the VM (12345)" in host.works("--help")
 
 
 def test_the_nat_adapter_need_not_be_the_first(host: VirtualBox) -> None:
@@ -251,7 +264,7 @@ def test_a_dry_run_shows_the_commands_and_changes_nothing(host: VirtualBox) -> N
     shown = host.works("apply", "--port", "2000", "--dry-run").replace(UUID, "vm")
     assert shown == (
         "would run: VBoxManage controlvm vm1 natpf1 delete classcord\n"
-        "would run: VBoxManage controlvm vm1 natpf1 classcord,tcp,,2000,,12345\n" + SEEN
+        "would run: VBoxManage controlvm vm1 natpf1 classcord,tcp,,2000,,2000\n" + SEEN
     )
     assert host.changes == []
     shown = host.works("undo", "--dry-run").replace(UUID, "vm")

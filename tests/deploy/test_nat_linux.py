@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.deploy.lab import HOST, HOST_INSIDE, OTHER, SLAM, VM, Lab, answers, wait_for_answer
 from tests.deploy.machines import USER, Desk, Done, Machine, until
+from tests.support import unique
 
 pytestmark = pytest.mark.lab
 
@@ -67,12 +69,19 @@ def state(machine: Machine) -> str:
 
 
 def seen(lab: Lab, desk: Desk, address: str = HOST) -> str:
-    """The address that the server sees when that desk connects there."""
-    log = "journalctl -q -o cat -u chat | grep -oP 'event=connected peer=\\K.*'"
-    before = lab.vm.run(log, check=False).stdout.splitlines()
-    assert answers(desk, address)
-    until(lambda: len(lab.vm.run(log).stdout.splitlines()) > len(before), "the connection is logged")
-    return lab.vm.run(log).stdout.splitlines()[len(before)].split()[0]
+    """The address that the server sees when that desk connects there and registers, for linux.sh connects too."""
+    name = unique("desk")
+    request = json.dumps({"type": "register", "username": name, "password": "azerty"})
+    assert '"ok"' in desk.run(f"nc.openbsd -N -w 3 {address} 12345", input=f"{request}\n").stdout
+    found: list[str] = []
+
+    def logged() -> bool:
+        log = lab.vm.run("journalctl -q -o cat -u chat").stdout
+        found[:] = re.findall(rf"event=register user=\"?{name}\"? peer=(\S+)", log)
+        return bool(found)
+
+    until(logged, f"{name} is logged")
+    return found[0]
 
 
 def last(done: Done) -> str:

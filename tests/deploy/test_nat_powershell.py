@@ -189,7 +189,7 @@ def test_the_command_lines_of_the_port_proxy() -> None:
         "netsh interface portproxy delete v4tov4 listenaddress=$Listen listenport=$port",
         "net start iphlpsvc",
         "netsh interface portproxy add v4tov4 listenaddress=$listen listenport=$port connectaddress=$target "
-        "connectport=$GuestPort",
+        "connectport=$port",
         "netsh advfirewall firewall add rule name=$firewall dir=in action=allow protocol=TCP localport=$port",
         "netsh advfirewall firewall delete rule name=$firewall",
     ]
@@ -202,8 +202,8 @@ def test_the_command_lines_of_virtualbox_are_those_of_the_shell_script() -> None
     assert 'set -- controlvm "$uuid" "natpf$on"' in shell
     assert 'set -- modifyvm "$uuid" "--natpf$on"' in shell
     assert changes("virtualbox.ps1") == ["$vboxmanage controlvm natpf$Adapter", "$vboxmanage modifyvm --natpf$Adapter"]
-    assert 'wanted="$RULE,tcp,$address,$port,,$GUEST_PORT"' in shell
-    assert '$wanted = "$Rule,tcp,$address,$port,,$GuestPort"' in powershell
+    assert 'wanted="$RULE,tcp,$address,$port,,$port"' in shell
+    assert '$wanted = "$Rule,tcp,$address,$port,,$port"' in powershell
     assert 'words="delete $RULE"' in shell
     assert "@('delete', $Rule)" in powershell
 
@@ -218,8 +218,9 @@ def test_both_scripts_for_virtualbox_say_the_same() -> None:
         "is bridged: it has an address on the school's network, and needs no forwarding; give the address that "
         "hostname -I prints in the VM to the clients",
         "is NAT, so nothing can be forwarded to it; shut it down and type: ",
-        "has port $port already; remove it in VirtualBox (Settings, Network, Port Forwarding), or choose another port "
-        "with --port", "The VM is not running: the port opens when it starts.", "is there already; ", "goes to port ",
+        "has port $port already; remove it in VirtualBox (Settings, Network, Port Forwarding), or let the server "
+        "have another port, and give that with --port",
+        "The VM is not running: the port opens when it starts.", "is there already; ", "goes to port ",
         " for every client.", "The server will see ", "makes it.", "nothing to do.", " removed.",
         "is the VM starting or stopping? type the same again in a moment",
         "its state is saved: start the VM, then type the same again",

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,7 +39,9 @@ def command(program: str) -> list[str]:
 class Program:
     """A client started as the document says, but for address, name and password. Use it in a with statement."""
 
-    def __init__(self, words: list[str], folder: Path, address: Address, name: str, password: str = "azerty") -> None:
+    def __init__(
+        self, words: list[str], folder: Path, address: tuple[str, int | str], name: str, password: str = "azerty"
+    ) -> None:
         self.name = name
         self.lines: list[str] = []
         self._more = threading.Condition()
@@ -147,9 +149,11 @@ def test_the_two_programs_chat(
     address: Address, python: tuple[list[str], Path], java: tuple[list[str], Path], stack: ExitStack
 ) -> None:
     alice = stack.enter_context(Program(*python, address, unique("aliçe")))
-    alice.starts("* ici :")
+    alice.starts("* ici : ")
     bob = stack.enter_context(Program(*java, address, unique('bob "b"')))
-    bob.starts("* ici :")
+    bob.starts("* ici : ")
+    here = next(line for line in bob.lines if line.startswith("* ici : "))
+    assert {alice.name, bob.name} <= set(here.removeprefix("* ici : ").split(", ")), here
     alice.shows(f"* {bob.name} : online")
     for speaker, listener in ((alice, bob), (bob, alice)):
         for text in TEXTS:
@@ -158,7 +162,7 @@ def test_the_two_programs_chat(
     alice.types(f'/msg {bob.name.split()[0]} coucou')
     alice.starts("Serveur (en privé) : ")
     bob.types("/qui")
-    bob.starts("Serveur : ")
+    bob.starts("Serveur (en privé) : ")
     code, said = bob.ends()
     assert (code, said, bob.lines[-1]) == (0, "", "* fin de la connexion")
     alice.shows(f"* {bob.name} : offline")
@@ -171,7 +175,7 @@ def test_a_wrong_password_is_said(address: Address, either: tuple[list[str], Pat
     first.starts("* ici :")
     code, said = stack.enter_context(Program(*either, address, first.name, "faux")).ends()
     assert (code, said.count("\n")) == (1, 1), said
-    assert "Login failed." in said
+    assert said.startswith("! Login failed.")
 
 
 def test_an_address_where_nobody_listens_is_said(either: tuple[list[str], Path], stack: ExitStack) -> None:
@@ -181,3 +185,68 @@ def test_an_address_where_nobody_listens_is_said(either: tuple[list[str], Path],
     assert (code, said.count("\n")) == (1, 1), said
     assert said.startswith("! connexion impossible : ")
     assert "Connection refused" in said
+
+
+@contextmanager
+def listener(answer: bytes | None) -> Iterator[Address]:
+    """What takes one connection, sends the answer and closes; or, without one, keeps silent to the end."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                if answer is not None:
+                    connection.recv(1000)
+                    connection.sendall(answer)
+                    connection.shutdown(socket.SHUT_WR)
+                while connection.recv(1000):
+                    pass
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()
+        thread.join(DEADLINE)
+
+
+@pytest.mark.parametrize(("answer", "expected"), [
+    (b"", "! le serveur a fermé la connexion\n"),
+    (b"HTTP/1.1 400 Bad Request\r\n\r\n", "! ce qui répond n'est pas un serveur ClassCord\n"),
+])
+def test_what_is_not_the_server_is_said(
+    either: tuple[list[str], Path], stack: ExitStack, answer: bytes, expected: str
+) -> None:
+    address = stack.enter_context(listener(answer))
+    assert stack.enter_context(Program(*either, address, "zoé")).ends() == (1, expected)
+
+
+def test_a_connection_that_is_closed_at_once_is_said(either: tuple[list[str], Path], stack: ExitStack) -> None:
+    """As a NAT does behind which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        program = stack.enter_context(Program(*either, server.getsockname(), "zoé"))
+        server.settimeout(DEADLINE)
+        server.accept()[0].close()
+        assert program.ends() == (1, "! le serveur a fermé la connexion\n")
+
+
+def test_a_server_that_says_nothing_is_said(
+    request: pytest.FixtureRequest, either: tuple[list[str], Path], tmp_path: Path, stack: ExitStack
+) -> None:
+    """With its 10 seconds made one, so as not to wait for them here."""
+    words, _ = either
+    kind = request.node.callspec.params["either"]
+    source = block(kind)
+    impatient = re.sub(r"timeout=10\b|10_000\b", lambda found: found[0].replace("10", "1"), source)
+    assert impatient.count("timeout=1)") + impatient.count("1_000)") == {"python": 1, "java": 2}[kind]
+    name = "client.py" if kind == "python" else "ClientClassCord.java"
+    (tmp_path / name).write_text(impatient, encoding="utf-8")
+    if kind == "java":
+        words = [*words[:-5], "-Dfile.encoding=UTF-8", name, *words[-4:]]
+    address = stack.enter_context(listener(None))
+    assert stack.enter_context(Program(words, tmp_path, address, "zoé")).ends() == (1, "! le serveur ne répond pas\n")
+
+
+@pytest.mark.parametrize("port", ["http", "99999", "-1"])
+def test_a_wrong_port_is_said(either: tuple[list[str], Path], stack: ExitStack, port: str) -> None:
+    code, said = stack.enter_context(Program(*either, ("127.0.0.1", port), "zoé")).ends()
+    assert (code, said.count("\n")) == (1, 1), said
+    assert said.startswith("! connexion impossible : ")
+    assert port in said
