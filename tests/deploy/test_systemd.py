@@ -87,6 +87,23 @@ def test_a_killed_server_comes_back(service: Machine) -> None:
     wait_for_answer(service, VM)
 
 
+def test_one_that_is_killed_again_and_again_comes_back(service: Machine) -> None:
+    drop_in(service, "RestartSec=0")
+    for _ in range(6):
+        pid = main_pid(service)
+        service.run(f"kill -9 {pid}")
+        until(lambda before=pid: main_pid(service) not in (0, before), "systemd starts it again")
+    wait_for_answer(service, VM)
+
+
+def test_one_that_always_crashes_is_given_up(service: Machine) -> None:
+    drop_in(service, "RestartSec=10ms\nExecStart=\nExecStart=/bin/sh -c 'kill -KILL $$$$'")
+    since = now(service)
+    service.run("systemctl restart classcord", check=False)
+    until(lambda: show(service, "ActiveState") == "failed", "systemd gives it up")
+    assert "Start request repeated too quickly" in journal(service, since)
+
+
 def test_a_frozen_server_is_killed_by_the_watchdog_and_comes_back(service: Machine) -> None:
     drop_in(service, "WatchdogSec=1")
     service.run("systemctl restart classcord")
@@ -156,6 +173,14 @@ def test_a_wrong_setting_is_said_in_one_line_and_not_tried_again(service: Machin
     assert says in service.run("systemctl status classcord", check=False).stdout
 
 
+def test_whoever_tries_settings_is_not_locked_out(service: Machine) -> None:
+    service.run("echo CLASSCORD_PORT=12e4 >>/etc/classcord/classcord.env")
+    service.run("for _ in $(seq 8); do systemctl restart classcord; done", check=False)
+    assert show(service, "ActiveState") == "failed"
+    service.run("sed -i '$d' /etc/classcord/classcord.env; systemctl restart classcord")
+    assert answers(service, VM)
+
+
 def test_more_connections_than_files_are_a_warning(service: Machine) -> None:
     since = now(service)
     service.run("echo CLASSCORD_MAX_CONNECTIONS=100000 >>/etc/classcord/classcord.env; systemctl restart classcord")
@@ -184,6 +209,22 @@ def test_a_server_started_by_hand_is_in_the_way(service: Machine) -> None:
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert "the service classcord has it: sudo systemctl stop classcord, or choose another port with --port" in line
+
+
+def test_a_container_is_in_the_way_whatever_its_name(service: Machine, docker_vm: Machine) -> None:
+    service.run("systemctl stop classcord")
+    start = "-v /opt/classcord:/app python:3.13-slim python3 /app/server.py --data /tmp"
+    docker_vm.run(f"docker run -d --rm --name old -p 12345:12345 {start}")
+    docker_vm.run(f"docker run -d --rm --name bystander -p 2000:12345 {start}")
+    wait_for_answer(service, VM)
+    since = now(service)
+    assert service.run("systemctl start classcord", check=False).returncode == 1
+    (line,) = journal(service, since, "-t classcord").splitlines()
+    (stop,) = re.findall(r"most likely a container has it: (sudo docker stop .*) \(if it is called classcord, ", line)
+    service.run(stop, user=USER)
+    assert service.run("docker ps --format '{{.Names}}'").stdout == "bystander\n"
+    service.run("docker stop --time 5 bystander; systemctl disable --now docker docker.socket; systemctl start classcord")
+    assert answers(service, VM)
 
 
 # --- its limits ---

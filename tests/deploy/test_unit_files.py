@@ -58,6 +58,15 @@ def test_the_sandbox_is_the_one_that_is_tried_out() -> None:
     assert set(re.findall(r"^\w+=.*$", sandbox, re.MULTILINE)) == {*PREVENTS, *OTHERS}
 
 
+def test_a_crash_loop_ends() -> None:
+    """Even if each start takes a second before it crashes."""
+    unit = directives(UNIT.read_text())
+    (seconds,), (burst,), (pause,) = (
+        map(int, unit[name]) for name in ("StartLimitIntervalSec", "StartLimitBurst", "RestartSec")
+    )
+    assert burst * (pause + 1) < seconds
+
+
 @pytest.fixture
 def analyze() -> list[str]:
     """systemd-analyze, of a version that can judge files."""
