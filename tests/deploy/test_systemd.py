@@ -42,6 +42,11 @@ def main_pid(vm: Machine) -> int:
     return int(show(vm, "MainPID"))
 
 
+def wait_for_another(vm: Machine, pid: int) -> None:
+    """Wait until the service has another process than this one."""
+    until(lambda: main_pid(vm) not in (0, pid), "systemd starts it again")
+
+
 def journal(vm: Machine, since: str, *options: str) -> str:
     """The service's lines of the journal since then, its own and those about it."""
     command = f"journalctl -u classcord -o cat --no-pager --since {since} {' '.join(options)}"
@@ -83,7 +88,7 @@ def test_it_starts_stops_and_starts_again_with_its_data(service: Machine) -> Non
 def test_a_killed_server_comes_back(service: Machine) -> None:
     pid = main_pid(service)
     service.run(f"kill -9 {pid}")
-    until(lambda: main_pid(service) not in (0, pid), "systemd starts it again")
+    wait_for_another(service, pid)
     wait_for_answer(service, VM)
 
 
@@ -92,7 +97,7 @@ def test_one_that_is_killed_again_and_again_comes_back(service: Machine) -> None
     for _ in range(6):
         pid = main_pid(service)
         service.run(f"kill -9 {pid}")
-        until(lambda before=pid: main_pid(service) not in (0, before), "systemd starts it again")
+        wait_for_another(service, pid)
     wait_for_answer(service, VM)
 
 
@@ -110,7 +115,7 @@ def test_a_frozen_server_is_killed_by_the_watchdog_and_comes_back(service: Machi
     pid = main_pid(service)
     since = now(service)
     service.run(f"kill -STOP {pid}")
-    until(lambda: main_pid(service) not in (0, pid), "systemd starts it again")
+    wait_for_another(service, pid)
     wait_for_answer(service, VM)
     assert "Watchdog timeout" in journal(service, since)
 
@@ -223,7 +228,8 @@ def test_a_container_is_in_the_way_whatever_its_name(service: Machine, docker_vm
     (stop,) = re.findall(r"most likely a container has it: (sudo docker stop .*) \(if it is called classcord, ", line)
     service.run(stop, user=USER)
     assert service.run("docker ps --format '{{.Names}}'").stdout == "bystander\n"
-    service.run("docker stop --time 5 bystander; systemctl disable --now docker docker.socket; systemctl start classcord")
+    service.run("docker stop --time 5 bystander; systemctl disable --now docker docker.socket")
+    service.run("systemctl start classcord")
     assert answers(service, VM)
 
 
@@ -300,7 +306,7 @@ def test_beyond_the_memory_that_is_allowed_it_is_killed_and_comes_back(service: 
     service.run("systemctl restart classcord")
     pid = main_pid(service)
     crowd_of(service, 1500).communicate("")
-    until(lambda: main_pid(service) not in (0, pid), "systemd starts it again")
+    wait_for_another(service, pid)
     wait_for_answer(service, VM)
 
 
