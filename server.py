@@ -28,11 +28,12 @@ from classcord import __version__, backup, config, health, limits, logs, service
 from classcord.accounts import Accounts
 from classcord.protocol import ProtocolError
 from classcord.registry import Registry
+from classcord.rival import rival
 from classcord.store import Store, StoreError
 from classcord.texts import Texts
 from handlers.connection import ConnectionHandler, from_here, peer_address
 
-EXIT_STOPPED, EXIT_CANT_LISTEN, EXIT_FAILED, EXIT_USAGE, EXIT_DATABASE = 0, 1, 1, 2, 78
+EXIT_DONE, EXIT_CANT_LISTEN, EXIT_FAILED, EXIT_USAGE, EXIT_DATABASE = 0, 1, 1, 2, 78
 
 THREAD_STACK = 512 * 1024
 """Bytes of stack a thread: the C JSON decoder recurses on it, protocol.MAX_DEPTH times at the most."""
@@ -61,8 +62,9 @@ class ChatServer(socketserver.ThreadingTCPServer):
     def __init__(self, settings: config.Config, inherited: socket.socket | None = None) -> None:
         self.outbox_limit = settings.outbox_limit
         self.texts = Texts(settings.lang)
-        self.registry: Registry
+        self.registry: Registry  # these three are set by open()
         self.accounts: Accounts
+        self._own_address: tuple[str, int]
         self._max_connections = settings.max_connections
         self._open: dict[socket.socket, str] = {}  # with the address that the NAT watch counts, if it does
         self._refused: deque[tuple[float, socket.socket]] = deque()
@@ -251,14 +253,14 @@ def _fail(code: int, text: str) -> int:
 
 def _stop_now(number: int, frame: FrameType | None) -> None:
     """Asked to stop for a second time: at once. What was answered is stored."""
-    os._exit(EXIT_STOPPED)
+    os._exit(EXIT_DONE)
 
 
 def _listen_failure(error: OSError, settings: config.Config, manager: service.Manager) -> str:
     hint = "choose another address with --host (the port goes in --port)"
     if error.errno == errno.EADDRINUSE:
         ours, _ = health.check(settings.host, settings.port, seconds=1)
-        hint = service.rival(settings.port, classcord=ours, manager=manager)
+        hint = rival(settings.port, classcord=ours, manager=manager)
     elif error.errno == errno.EACCES:
         hint = "only root may use this port: choose one from 1024 up with --port"
     return f"can't listen on {settings.host} port {settings.port}: {error.strerror or error}; {hint}"
@@ -312,7 +314,7 @@ def serve(settings: config.Config) -> int:
     server.registry.close()
     logs.event("stopped")
     logs.stop()
-    return EXIT_STOPPED
+    return EXIT_DONE
 
 
 def _health(arguments: list[str]) -> int:
@@ -323,7 +325,7 @@ def _health(arguments: list[str]) -> int:
         raise config.SettingError("port 0 stands for any free port; give the one that the server logged")
     healthy, text = health.check(settings.host, settings.port)
     print(text)
-    return 0 if healthy else 1
+    return EXIT_DONE if healthy else EXIT_FAILED
 
 
 def _backup(arguments: list[str]) -> int:
@@ -348,7 +350,7 @@ def _on_database(
         return _fail(EXIT_FAILED, str(error))
     except StoreError as error:
         return _fail(EXIT_DATABASE, str(error))
-    return 0
+    return EXIT_DONE
 
 
 _COMMANDS = {"health": _health, "backup": _backup, "restore": _restore}
@@ -374,7 +376,7 @@ def main(arguments: list[str]) -> int:
         print(config.report(settings))
         for name in config.unknown_variables():
             print(f"server.py: {name} is no setting; see server.py --help", file=sys.stderr)
-        return 0
+        return EXIT_DONE
     return serve(settings)
 
 

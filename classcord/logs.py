@@ -28,9 +28,11 @@ __all__ = ["LEVELS", "event", "exception", "priority", "start", "stop"]
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
-_WAITING = 10_000  # lines that may wait for a slow reader of the log; those beyond are counted and left out
+_WAITING = 10_000
+"""Lines that may wait for a slow reader of the log; those beyond are counted and left out."""
 _BARE = re.compile(r"[A-Za-z0-9_.:/%*+-]+")
-_PROSE = frozenset({"user", "old", "name", "text", "hint", "detail"})  # always quoted: people choose what's in it
+_PROSE = frozenset({"user", "old", "name", "text", "hint", "detail"})
+"""Fields that are always quoted: people choose what's in them."""
 
 _PRIORITIES = ((logging.ERROR, "<3>"), (logging.WARNING, "<4>"), (logging.INFO, "<6>"), (0, "<7>"))
 
@@ -103,12 +105,12 @@ class _Queue(logging.handlers.QueueHandler):
 _listener: logging.handlers.QueueListener | None = None
 
 
-def start(level: str = "info", format: str = "text") -> None:
-    """Begin to write; `level` is a key of LEVELS, `format` is text or json. Once, in the main thread."""
+def start(level: str = "info", style: str = "text") -> None:
+    """Begin to write; `level` is a key of LEVELS, `style` is text or json. Once, in the main thread."""
     global _listener
     waiting: queue.Queue[logging.LogRecord] = queue.Queue(_WAITING)
     writer = logging.StreamHandler(sys.stderr)
-    writer.setFormatter(_Json() if format == "json" else _Logfmt())
+    writer.setFormatter(_Json() if style == "json" else _Logfmt())
     logging.raiseExceptions = False  # a closed standard error is no reason to fail, nor to write to it
     _log.handlers[:] = [_Queue(waiting)]
     _log.propagate = False
@@ -123,7 +125,7 @@ def stop(seconds: float = 1.0) -> None:
     if _listener is None:
         return
     listener, _listener = _listener, None
-    thread = listener._thread
+    thread = listener._thread  # private, but the public stop() waits for as long as the reader of the log does
     if thread is not None:
         try:
             listener.queue.put_nowait(None)
@@ -132,11 +134,11 @@ def stop(seconds: float = 1.0) -> None:
         thread.join(seconds)
 
 
-def event(event: str, level: int = logging.INFO, /, **fields: Any) -> None:
-    """Log `event` (a fixed word) with its fields; None fields are left out. Any thread; never waits."""
+def event(event_name: str, level: int = logging.INFO, /, **fields: Any) -> None:
+    """Log `event_name` (a fixed word) with its fields; None fields are left out. Any thread; never waits."""
     if _log.isEnabledFor(level):
         kept = {name: value for name, value in fields.items() if value is not None}
-        _log.log(level, event, extra={"fields": kept})
+        _log.log(level, event_name, extra={"fields": kept})
 
 
 def exception(event_name: str, error: BaseException, /, **fields: Any) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, MutableMapping
 from classcord import logs
 from classcord.config import UsageError
 
-__all__ = ["Manager", "rival"]
+__all__ = ["Manager"]
 
 _FIRST_SOCKET = 3
 """The file descriptor of the first socket handed over."""
@@ -24,6 +24,10 @@ _PATIENCE = 2.0
 
 
 def _number(text: str) -> int:
+    """What systemd gives as a number; 0 for any other text.
+
+    20 digits are systemd's "never" (2^64 - 1), or nothing that systemd says.
+    """
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
 
 
@@ -106,39 +110,3 @@ class Manager:
             except Exception as error:
                 logs.exception("internal_error", error)
             time.sleep(self._watchdog / 3)  # so that one that fails, or is late, can be made good
-
-
-_UNIT_RUNS = "/run/systemd/units/invocation:classcord.service"
-"""A link that systemd keeps while the unit is active; everybody may see it."""
-
-
-def rival(port: int, *, classcord: bool, manager: Manager) -> str:
-    """Who has the port that we can't have, as far as can be seen from here, and what to type.
-
-    `classcord` says whether a ClassCord server answers there.
-    """
-    other = "or choose another port with --port"
-    if manager.present:
-        other = "or choose another port: CLASSCORD_PORT in /etc/classcord/classcord.env"
-    if not classcord:
-        return f"another program has it: sudo ss -ltnp 'sport = :{port}' shows which; stop that one, {other}"
-    if not manager.present and os.path.lexists(_UNIT_RUNS):
-        return f"the service classcord has it: sudo systemctl stop classcord, {other}"
-    if _owner(port) == 0:  # Docker listens for its containers, as root
-        carry = " (sudo make migrate-to-systemd also carries its data along)" if manager.present else ""
-        return f"most likely the container classcord has it: sudo docker stop classcord{carry}, {other}"
-    return f"another ClassCord server has it: stop that one (sudo ss -ltnp 'sport = :{port}' shows it), {other}"
-
-
-def _owner(port: int) -> int | None:
-    """Whose socket listens on this TCP port: a user's number."""
-    for table in ("/proc/self/net/tcp", "/proc/self/net/tcp6"):
-        try:
-            with open(table, encoding="ascii") as rows:
-                for row in rows:
-                    cells = row.split()  # sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid
-                    if cells[3] == "0A" and cells[1].endswith(f":{port:04X}"):
-                        return int(cells[7])
-        except OSError:
-            pass  # no IPv6, or no /proc
-    return None

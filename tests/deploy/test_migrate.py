@@ -85,9 +85,9 @@ def test_the_service_that_is_started_beside_the_container_says_so_once(machine: 
     assert (shown(machine, "ActiveState"), shown(machine, "NRestarts")) == ("failed", "0")
     (line,) = machine.run(f"journalctl --sync; journalctl -t classcord -o cat --since {since}").stdout.splitlines()
     assert line == (
-        "server.py: can't listen on * port 12345: Address already in use; most likely the container classcord has it:"
-        " sudo docker stop classcord (sudo make migrate-to-systemd also carries its data along), or choose another"
-        " port: CLASSCORD_PORT in /etc/classcord/classcord.env"
+        "server.py: can't listen on * port 12345: Address already in use; most likely a container has it: sudo docker"
+        " stop $(sudo docker ps -q --filter publish=12345) (if it is called classcord, sudo make migrate-to-systemd"
+        " also carries its data along), or choose another port: CLASSCORD_PORT in /etc/classcord/classcord.env"
     )
     assert line in machine.run("systemctl status -l classcord", check=False).stdout
     machine.run("systemctl reset-failed classcord")

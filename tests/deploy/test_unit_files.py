@@ -11,6 +11,7 @@ import pytest
 
 import server
 from classcord import config
+from tests.deploy.sandbox import OTHERS, PREVENTS
 from tests.support import ROOT
 
 UNIT = ROOT / "deploy" / "classcord.service"
@@ -48,6 +49,22 @@ def test_the_limits_fit_the_connections_that_are_allowed() -> None:
 def test_what_a_restart_cannot_mend_is_not_restarted() -> None:
     codes = (server.EXIT_CANT_LISTEN, server.EXIT_USAGE, server.EXIT_DATABASE)
     assert directives(UNIT.read_text())["RestartPreventExitStatus"] == [" ".join(map(str, codes))]
+
+
+def test_the_sandbox_is_the_one_that_is_tried_out() -> None:
+    """test_sandbox.py shows in force what is listed; a line that goes, comes or changes must be seen there."""
+    unit = UNIT.read_text()
+    sandbox = unit[unit.index("DynamicUser=") : unit.index("[Install]")]
+    assert set(re.findall(r"^\w+=.*$", sandbox, re.MULTILINE)) == {*PREVENTS, *OTHERS}
+
+
+def test_a_crash_loop_ends() -> None:
+    """Even if each start takes a second before it crashes."""
+    unit = directives(UNIT.read_text())
+    (seconds,), (burst,), (pause,) = (
+        map(int, unit[name]) for name in ("StartLimitIntervalSec", "StartLimitBurst", "RestartSec")
+    )
+    assert burst * (pause + 1) < seconds
 
 
 @pytest.fixture
