@@ -2,7 +2,7 @@
 # The hops of the host: from its own address to the VM's. Sourced by doctor.sh.
 # shellcheck disable=SC2034,SC2153,SC2154  # it shares its variables with the other parts
 
-apply() { echo "sudo sh deploy/nat/linux.sh apply --vm ${VM:-ADDRESS}"; }
+apply() { echo "sudo sh deploy/nat/linux.sh apply --vm ${VM:-ADDRESS}$FLAG"; }
 
 all_rules() {
     if has nft; then limit "$WAIT" nft list ruleset 2>/dev/null || :; fi
@@ -111,6 +111,10 @@ hop_vm() { # sets CARD, LAN (this host's address on the desks' network), REACHED
     # as a desk asks: from an address that isn't in the VM's network, unless a masquerade hides that
     from=$LAN
     if hides_clients; then from=''; fi
+    in_vm="in the VM:  sudo make doctor"
+    if [ "$INNER" != 12345 ]; then in_vm="$in_vm PORT=$INNER"; fi
+    inside=$(way_to "$VM")
+    let_in="or its firewall doesn't let ${from:-$inside} in: in the VM:  sudo sh deploy/ufw.sh status"
     probe "$VM" "$INNER" ${from:+"$from"}
     if answered; then
         REACHED=yes
@@ -120,14 +124,17 @@ hop_vm() { # sets CARD, LAN (this host's address on the desks' network), REACHED
     if [ -n "$from" ]; then
         probe "$VM" "$INNER"
         if answered; then
-            inside=$(way_to "$VM")
             bad "VM: it answers this host's $inside, but not $from: it has no way back to the desks, or its firewall lets none in" \
-                "in the VM:  sudo ip route replace default via $inside" "in the VM:  sudo make doctor"
+                "in the VM:  sudo ip route replace default via $inside" "$in_vm" "$let_in"
             return
         fi
     fi
-    if [ "$OUTCOME" = refused ] || [ "$OUTCOME" = other ] || [ "$OUTCOME" = silent ] || [ "$OUTCOME" = closed ] || pings "$VM"; then
-        bad "VM: it is on, but $VM port $INNER: $(outcome)" "in the VM:  sudo make doctor"
+    if [ "$OUTCOME" = refused ] || [ "$OUTCOME" = other ] || [ "$OUTCOME" = silent ] || [ "$OUTCOME" = closed ]; then
+        bad "VM: it is on, but $VM port $INNER: $(outcome)" "$in_vm"
+    elif pings "$VM"; then
+        set --
+        if hides_clients; then set -- "or let it see the desks' own addresses:  $(apply)  without --masquerade"; fi
+        bad "VM: it is on, but $VM port $INNER: $(outcome)" "$in_vm" "$let_in" "$@"
     else
         bad "VM: $VM does not answer, not even a ping" "is the VM on, is this its address?  In the VM:  ip -4 addr"
     fi

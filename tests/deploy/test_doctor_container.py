@@ -164,7 +164,8 @@ def test_docker_user_lets_one_network_through(published: Machine) -> None:
                "iptables -I DOCKER-USER -j GUARD")
     said = ask(published)
     published.run("iptables -D DOCKER-USER -j GUARD; iptables -F GUARD; iptables -X GUARD")
-    said.well("DOCKER-USER: lets port 12345 through from 10.0.108.0/24 only")
+    said.warned("DOCKER-USER: lets port 12345 through from 10.0.108.0/24 only",
+                f"sudo iptables -I DOCKER-USER -s {HOST_INSIDE} -p tcp -m conntrack --ctorigdstport 12345")
 
 
 def test_flushed_rules_of_docker(published: Machine) -> None:

@@ -128,7 +128,8 @@ def test_ufw(unit: Machine) -> None:
         ask(unit).well("ufw: lets port 12345 in")
         unit.run(f"ufw delete {rule}")
     unit.run("ufw allow proto tcp from 10.0.108.0/24 to any port 12345")
-    ask(unit).well("ufw: lets port 12345 in from 10.0.108.0/24 only")
+    hidden = f"addresses they come as {HOST_INSIDE}; then:  sudo sh deploy/ufw.sh apply --from {HOST_INSIDE}"
+    ask(unit).warned("ufw: lets port 12345 in from 10.0.108.0/24 only", "are the desks in it?", hidden)
     unit.run("ufw --force disable; ufw --force reset")
 
 
@@ -138,6 +139,9 @@ def test_iptables_drops(unit: Machine) -> None:
     ask(unit).only_broken("iptables drops port 12345", "sudo iptables -I INPUT -p tcp --dport 12345 -j ACCEPT")
     unit.run("iptables -I INPUT -p tcp --dport 12345 -j ACCEPT")
     ask(unit).well("lets port 12345 in")
+    unit.run("iptables -F INPUT; iptables -A INPUT -p tcp --dport 12345 ! -s 10.0.109.0/24 -j DROP")
+    ask(unit).warned("firewall: lets port 12345 in from 10.0.109.0/24 only",
+                     "are the desks in it? If not:  sudo iptables -I INPUT -s 10.0.108.0/24 -p tcp --dport 12345 -j ACCEPT")
     unit.run("iptables -F INPUT")
 
 
