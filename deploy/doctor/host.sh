@@ -121,7 +121,7 @@ hop_vm() { # sets CARD, LAN (this host's address on the desks' network), REACHED
         ok "VM: $(outcome) at $VM port $INNER${CARD:+ (by $CARD)}"
         return
     fi
-    if [ -n "$from" ]; then
+    if [ -n "$from" ] && [ "$OUTCOME" = timeout ]; then
         probe "$VM" "$INNER"
         if answered; then
             bad "VM: it answers this host's $inside, but not $from: it has no way back to the desks, or its firewall lets none in" \

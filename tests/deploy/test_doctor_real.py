@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.deploy.doctor import Diagnosis, ask, ask_desk
-from tests.deploy.lab import HOST, HOST_INSIDE, VM, Lab, wait_for_answer
+from tests.deploy.lab import HOST, HOST_INSIDE, VM, Lab, answers, wait_for_answer
 from tests.deploy.machines import USER
 
 pytestmark = pytest.mark.lab
@@ -16,6 +15,7 @@ pytestmark = pytest.mark.lab
 PROJECT = f"/home/{USER}/classcord"
 NAT = f"sh deploy/nat/linux.sh apply --vm {VM}"
 UFW = "sh deploy/ufw.sh apply --from 10.0.108.0/24"
+START = "sudo systemctl reset-failed classcord; sudo systemctl start classcord"
 STATUS = "in the VM:  sudo sh deploy/ufw.sh status"
 
 
@@ -27,13 +27,14 @@ def ask_all(lab: Lab) -> tuple[Diagnosis, Diagnosis, Diagnosis]:
         return ask(lab.vm), host.result(), slam.result()
 
 
-def all_is_well(lab: Lab) -> None:
-    """All three say so. That the VM lets one network in is marked there."""
+def all_is_well(lab: Lab) -> Diagnosis:
+    """All three say so. That the VM lets one network in is marked there. Gives what the VM's said."""
     vm, host, slam = ask_all(lab)
     vm.warned("from 10.0.108.0/24 only", f"addresses they come as {HOST_INSIDE}")
-    host.well(f"port 12345 leads to {VM} port 12345", f"at {VM} port 12345", f"at {HOST} port 12345", "the true address")
+    host.well(f"leads to {VM} port 12345", f"at {VM} port 12345", f"at {HOST} port 12345", "the true address of each")
     slam.well("a ClassCord server answers")
     assert host.marked("!") == slam.marked("!") == []
+    return vm
 
 
 @pytest.fixture(scope="module")
@@ -45,20 +46,18 @@ def school(lab: Lab) -> Lab:
 
 
 @pytest.fixture(scope="module")
-def container(school: Lab) -> Iterator[Lab]:
+def container(school: Lab) -> Lab:
     """The network with the server in its container."""
     school.start_engine(school.vm)
     school.vm.run("make docker-run", user=USER, cwd=PROJECT)
-    yield school
-    school.vm.run("make docker-stop", user=USER, cwd=PROJECT)
+    return school
 
 
 @pytest.fixture(scope="module")
-def unit(school: Lab) -> Iterator[Lab]:
-    """The network with the server installed as a unit."""
-    school.vm.run("make install", cwd=PROJECT)
-    yield school
-    school.vm.run("make uninstall PURGE=yes", cwd=PROJECT)
+def unit(school: Lab) -> Lab:
+    """The network with the server installed as a unit. The container's tests are over then."""
+    school.vm.run("systemctl stop docker.service docker.socket; make install", cwd=PROJECT)
+    return school
 
 
 def let_in(lab: Lab, line: str) -> None:
@@ -66,16 +65,15 @@ def let_in(lab: Lab, line: str) -> None:
 
 
 def test_the_container(container: Lab) -> None:
-    all_is_well(container)
+    said = all_is_well(container)
+    assert any(text.startswith("ufw: on, but Docker goes around it") for text in said.marked("·")), said.text
 
 
 def test_the_container_is_guarded_for_the_wrong_network(container: Lab) -> None:
     let_in(container, UFW.replace("108", "107"))
-    vm, host, slam = ask_all(container)
+    said = ask(container.vm)
     let_in(container, UFW)
-    vm.warned("DOCKER-USER: lets port 12345 through from 10.0.107.0/24 only", f"If not:  sudo {UFW}")
-    host.only_broken("timed out", f"or its firewall doesn't let {HOST} in: {STATUS}")
-    slam.only_broken("no answer", "in the VM:  sudo make doctor")
+    said.warned("DOCKER-USER: lets port 12345 through from 10.0.107.0/24 only", f"If not:  sudo {UFW}")
 
 
 def test_the_container_is_stopped(container: Lab) -> None:
@@ -86,6 +84,24 @@ def test_the_container_is_stopped(container: Lab) -> None:
     slam.only_broken("refuses connections", "in the VM:  sudo make doctor")
     container.vm.run("make docker-run", user=USER, cwd=PROJECT)  # as it says
     wait_for_answer(container.slam, HOST)
+
+
+def test_a_container_with_a_name_of_dockers_choice(container: Lab) -> None:
+    """As `docker run` without --name makes it; what the doctor says to type is typed."""
+    vm = container.vm
+    vm.run("docker rm -f classcord; docker run -d -p 127.0.0.1:12345:12345 classcord-server")
+    name = vm.run("docker ps --format '{{.Names}}'").stdout.strip()
+    wait_for_answer(vm, "127.0.0.1")
+    vm.run(f"docker stop {name}")
+    stopped = ask(vm)
+    vm.run(f"docker start {name}")
+    wait_for_answer(vm, "127.0.0.1")
+    local = ask(vm)
+    stopped.only_broken(f"the container {name} is stopped", f"docker start {name}")
+    local.only_broken("published: on 127.0.0.1 only", f"docker rm -f {name}; make docker-run  (")
+    advice = next(told[0] for mark, _, told in local.lines if mark == "✘")
+    vm.run(advice.partition("  (")[0], user=USER, cwd=PROJECT)
+    assert answers(container.slam, HOST)
 
 
 def test_the_unit(unit: Lab) -> None:
@@ -99,6 +115,23 @@ def test_the_unit_is_stopped(unit: Lab) -> None:
     vm.only_broken("the unit classcord.service is not started", "sudo systemctl start classcord")
     host.only_broken("connection refused", "in the VM:  sudo make doctor")
     slam.only_broken("refuses connections", "in the VM:  sudo make doctor")
+
+
+def test_the_unit_has_failed(unit: Lab) -> None:
+    env = unit.vm.root / "etc/classcord/classcord.env"
+    kept = env.read_text()
+    env.write_text("CLASSCORD_PORT=many\n")
+    unit.vm.run("systemctl restart classcord", check=False)
+    wrong = ask(unit.vm)
+    env.write_text(kept)
+    unit.vm.run("systemctl reset-failed classcord; while systemctl restart classcord; do :; done")
+    restarted = ask(unit.vm)
+    wrong.only_broken("failed (Result=exit-code ExecMainStatus=2): server.py: CLASSCORD_PORT: 'many' is not allowed",
+                      "sudo journalctl -u classcord -n 20")
+    restarted.only_broken("the unit classcord.service has failed (Result=start-limit-hit", START)
+    assert "event=" not in restarted.text
+    unit.vm.run(START)  # as it says
+    wait_for_answer(unit.slam, HOST)
 
 
 def test_ufw_lets_the_wrong_network_in(unit: Lab) -> None:
@@ -129,7 +162,7 @@ def test_no_way_back(unit: Lab) -> None:
     vm, host, slam = ask_all(unit)
     unit.vm.run(f"ip route add default via {HOST_INSIDE}")
     vm.only_broken("default route: none", f"sudo ip route add default via {HOST_INSIDE}")
-    host.only_broken(f"it answers this host's {HOST_INSIDE}, but not {HOST}", f"ip route replace default via {HOST_INSIDE}")
+    host.only_broken("timed out", "in the VM:  sudo make doctor")  # for ufw doesn't let the host's other address in
     slam.only_broken("no answer", "on the host:  sudo make doctor ARGS=--from-host")
 
 
