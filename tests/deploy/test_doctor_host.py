@@ -184,15 +184,6 @@ def test_a_vm_that_lets_the_desks_in_but_not_the_host(nat: Lab) -> None:
     said.well(f"at {VM} port 12345")
 
 
-def test_the_server_is_down(nat: Lab) -> None:
-    nat.vm.run("systemctl stop classcord")
-    said, slam = ask(nat.host, "--from-host"), ask_desk(nat.slam, f"--from-slam {HOST}")
-    nat.vm.run("systemctl start classcord")
-    wait_for_answer(nat.vm, "127.0.0.1")
-    said.only_broken(f"VM: it is on, but {VM} port 12345: connection refused", "in the VM:  sudo make doctor")
-    slam.only_broken(f"{HOST} refuses connections on 12345", "in the VM:  sudo make doctor")
-
-
 def test_virtualbox(school: Lab) -> None:
     """What VBoxManage prints was taken from its manual; there is none here."""
     manage = school.host.root / "usr/local/bin/VBoxManage"
