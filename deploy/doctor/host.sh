@@ -157,13 +157,13 @@ hop_forward_policy() {
     fi
     if has iptables; then
         follow FORWARD "$INNER" "$PORT" "$VM" "$CARD"
-        case $VERDICT in
-        ACCEPT) ok "firewall: lets port $PORT through to the VM${NETS:+, from $NETS only}" ;;
-        DROP)
-            if [ -n "$NETS" ]; then ok "firewall: lets port $PORT through to the VM from $NETS only"; else
-                bad "firewall: $CHAIN drops what goes to the VM ($RULE)" "$(apply)" \
-                    "or by hand:  sudo iptables -I FORWARD -p tcp -d $VM --dport $INNER -j ACCEPT"
-            fi
+        case $VERDICT:$NETS in
+        ACCEPT:* | DROP:?*)
+            lets "firewall: lets port $PORT through to the VM" "sudo iptables -I FORWARD -s NET -p tcp -d $VM --dport $INNER -j ACCEPT"
+            ;;
+        DROP:)
+            bad "firewall: $CHAIN drops what goes to the VM ($RULE)" "$(apply)" \
+                "or by hand:  sudo iptables -I FORWARD -p tcp -d $VM --dport $INNER -j ACCEPT"
             ;;
         *) unknown "firewall: iptables does not say its rules" "sudo iptables -S FORWARD" ;;
         esac
@@ -208,7 +208,7 @@ hop_whose_address() {
 
 host_hops() {
     echo "On this host, from its port $PORT to the VM${VM:+ $VM}:"
-    INNER=$PORT
+    INNER=$PORT GATEWAY=''
     hop_nat_rule
     hop_vm
     hop_forwarding

@@ -39,16 +39,19 @@ own_addresses() { # this machine's IPv4 addresses, "ADDRESS CARD" a line; not th
 gateway() { ip -4 route show default 2>/dev/null | sed -n 's/.* via \([0-9.]*\).*/\1/p' | head -n 1; }
 
 # follow START PORT ORIGINAL DESTINATION CARD-OUT: sends a new connection through iptables' rules in thought; sets
-# VERDICT (ACCEPT, DROP, or nothing where the rules can't be read), CHAIN and RULE that decide, NETS (see filter.awk)
+# VERDICT (ACCEPT, DROP, or nothing where the rules can't be read), CHAIN and RULE that decide, NETS, DENIED (see filter.awk)
 follow() {
-    VERDICT='' CHAIN='' RULE='' NETS=''
+    VERDICT='' CHAIN='' RULE='' NETS='' DENIED=''
     rules=$(limit "$WAIT" iptables -w 2 -S 2>/dev/null) || return 0
+    cards=$(own_addresses | awk '{ printf " %s ", $2 }')
     answer=$(printf '%s\n' "$rules" |
-        awk -v start="$1" -v port="$2" -v original="$3" -v dst="$4" -v out="$5" -f "$folder/filter.awk")
+        awk -v start="$1" -v port="$2" -v original="$3" -v dst="$4" -v out="$5" -v cards="$cards" -f "$folder/filter.awk")
     VERDICT=${answer%%|*}
     answer=${answer#*|}
     CHAIN=${answer%%|*}
     answer=${answer#*|}
+    DENIED=${answer##*|}
+    answer=${answer%|*}
     NETS=${answer##*|}
     NETS=${NETS# }
     RULE=${answer%|*}
@@ -115,6 +118,16 @@ for_nets() { # WHAT COMMAND: a firewall lets in NETS only; COMMAND lets in NET
     warn "$1" "are the desks in it? If not:  $(printf %s "$2" | sed "s|NET|$instead|")" ${GATEWAY:+${hidden:+"$hidden"}}
 }
 
+lets() { # WHAT COMMAND: what `follow` has found, where somebody is let in; COMMAND lets in NET
+    if [ -n "$NETS" ]; then
+        for_nets "$@"
+    elif [ -n "$DENIED" ]; then
+        warn "$1, but not from$DENIED" "sudo iptables -S | grep -e '-s'  shows the rule that is for them alone"
+    else
+        ok "$1"
+    fi
+}
+
 BY_UFW="sudo sh deploy/ufw.sh apply --from NET$FLAG"
 
 machine_firewall() { # of a unit or a process: INPUT, which is where ufw's rules are too
@@ -124,8 +137,7 @@ machine_firewall() { # of a unit or a process: INPUT, which is where ufw's rules
     follow INPUT "$PORT" "$PORT" "${ADDRESSES%% *}" ''
     case $VERDICT:$CHAIN:$NETS in
     :*) unknown "firewall: iptables does not say its rules" "sudo iptables -S" ;;
-    *:?*:?*) for_nets "$name: lets port $PORT in" "$allow" ;;
-    ACCEPT:*) ok "$name: lets port $PORT in" ;;
+    ACCEPT:* | *:?*:?*) lets "$name: lets port $PORT in" "$allow" ;;
     DROP:ufw-*:* | DROP:INPUT:*)
         if [ "$name" = ufw ]; then
             bad "ufw: is on and has no rule that lets port $PORT in" "sudo sh deploy/ufw.sh apply$FLAG" "or by hand:  sudo ufw allow $PORT/tcp"
@@ -145,14 +157,13 @@ container_firewall() { # DOCKER-USER and whatever else is on the way to a publis
     fi
     follow FORWARD "$INNER" "$PORT" "$INSIDE" "$(ip route get "$INSIDE" 2>/dev/null | sed -n 's/.* dev \([^ ]*\).*/\1/p')"
     allow="sudo iptables -I DOCKER-USER -s NET -p tcp -m conntrack --ctorigdstport $PORT --ctdir ORIGINAL -j RETURN"
-    case $rules in *'-j CLASSCORD'*) allow=$BY_UFW ;; esac # the guard that deploy/ufw.sh made
+    case $rules in *'-A DOCKER-USER -j CLASSCORD'*) allow=$BY_UFW ;; esac # the guard that deploy/ufw.sh made
     case $VERDICT:$CHAIN:$NETS in
     :*) unknown "DOCKER-USER: iptables does not say its rules" "sudo iptables -S DOCKER-USER" ;;
     DROP:FORWARD:* | DROP:DOCKER:* | DROP:DOCKER-[!U]*)
         bad "iptables: $CHAIN drops what goes to the container ($RULE): Docker's own rules are gone" "sudo systemctl restart docker"
         ;;
-    *:?*:?*) for_nets "DOCKER-USER: lets port $PORT through" "$allow" ;;
-    ACCEPT:*) ok "DOCKER-USER: lets port $PORT through" ;;
+    ACCEPT:* | *:?*:?*) lets "DOCKER-USER: lets port $PORT through" "$allow" ;;
     DROP:CLASSCORD:*)
         bad "DOCKER-USER: the guard of deploy/ufw.sh lets nobody to port $PORT" \
             "sudo sh deploy/ufw.sh apply --from 10.0.108.0/24$FLAG" "or open it to all:  sudo sh deploy/ufw.sh undo"

@@ -145,6 +145,16 @@ def test_whoever_ends_it_half_way_has_the_old_container_back(vm: Machine) -> Non
     assert containers(vm) == ["classcord"]
 
 
+def test_two_at_once_come_one_after_the_other(vm: Machine) -> None:
+    for _ in range(2):  # the first time there is no container to replace
+        both = [vm.start("sh classcord/deploy/docker.sh run", user=USER) for _ in range(2)]
+        said = [each.communicate(timeout=DEADLINE)[0] for each in both]
+        assert [each.returncode for each in both] == [0, 0], said
+        assert any("Waiting for another docker-run...\n" in text for text in said)
+        assert containers(vm) == ["classcord"]
+        assert answers(vm, VM)
+
+
 def test_a_container_started_by_hand_is_replaced_and_its_data_named(vm: Machine) -> None:
     make(vm, "docker-build")
     by_hand = "docker run -d --name classcord -p 12345:12345"
