@@ -142,7 +142,7 @@ def test_forward_drops(nat: Lab) -> None:
     mended = ask(nat.host, "--from-host")
     nat.host.run("iptables -P FORWARD ACCEPT; iptables -F")
     said.only_broken("FORWARD drops what goes to the VM (policy DROP)", "sudo iptables -I FORWARD")
-    some.warned("lets port 12345 through to the VM from 10.0.107.0/24 only", "sudo iptables -I FORWARD -s 10.0.108.0/24 -p")
+    some.warned("lets port 12345 through to the VM from 10.0.107.0/24 only", "-I FORWARD -s 10.0.108.0/24 -p")
     mended.well("firewall: lets port 12345 through")
 
 

@@ -162,7 +162,7 @@ def test_iptables_drops(unit: Machine) -> None:
     ask(unit).only_broken("iptables drops port 12345", "sudo iptables -I INPUT -p tcp --dport 12345 -j ACCEPT")
     unit.run("iptables -I INPUT -p tcp --dport 12345 -j ACCEPT")
     ask(unit).well("lets port 12345 in")
-    unit.run("iptables -F INPUT; iptables -A INPUT -p tcp --dport 12345 ! -s 10.0.109.0/24 -j DROP")
+    unit.run("iptables -F INPUT; iptables -A INPUT -i eth0 -p tcp --dport 12345 ! -s 10.0.109.0/24 -j DROP")
     ask(unit).warned("firewall: lets port 12345 in from 10.0.109.0/24 only",
                      "in it? If not:  sudo iptables -I INPUT -s 10.0.108.0/24 -p tcp --dport 12345 -j ACCEPT")
     unit.run("iptables -F INPUT")
