@@ -30,7 +30,10 @@ END
 
 ok() { printf ' ✔ %s\n' "$1"; }
 bad() { broken=$((broken + 1)); report ✘ "$@"; }
-warn() { report ! "$@"; }
+warn() {
+    warned=$((warned + 1))
+    report ! "$@"
+}
 unknown() { report '?' "$@"; }
 note() { report · "$@"; }
 
@@ -257,8 +260,8 @@ slam_hops() {
 }
 
 slam_connection() { # two hops: the port, and the server behind it
-    in_vm="ask the SISR student to run in the VM:  sudo make doctor"
-    on_host="ask the SISR student to run on the host:  sudo make doctor ARGS=--from-host"
+    in_vm="ask the SISR student to run in the VM:  sudo make doctor$SET"
+    on_host="ask the SISR student to run on the host:  sudo make doctor ARGS=--from-host$SET"
     case $OUTCOME in
     answers | full)
         ok "port: $ADDRESS takes connections on $PORT"
@@ -300,7 +303,7 @@ not_the_vm() { # the classic slip: the address of the VM, or of this desk itself
 
 # --- the command line ---
 
-broken=0
+broken=0 warned=0
 PLACE=vm PORT=12345 NAME=classcord VM='' TARGET=''
 
 value() { # OPTION NUMBER-OF-WORDS-LEFT: stops where the option has no value
@@ -340,6 +343,9 @@ case $TARGET in
 *:*) fail "--from-slam takes an address alone: --from-slam ${TARGET%%:*} --port ${TARGET#*:}" ;;
 esac
 
+FLAG='' SET='' # what the advice adds to commands, to those of scripts and of make
+if [ "$PORT" != 12345 ]; then FLAG=" --port $PORT" SET=" PORT=$PORT"; fi
+
 choose_tool
 if [ "$PLACE" = slam ]; then
     echo "From this desk to $TARGET port $PORT:"
@@ -360,7 +366,11 @@ else
     fi
 fi
 case $broken in
-0) echo "Nothing is broken, as far as can be seen from here." ;;
+0)
+    mind=''
+    if [ "$warned" -gt 0 ]; then mind="; mind what is marked !"; fi
+    echo "Nothing is broken, as far as can be seen from here$mind."
+    ;;
 1) echo "1 hop is broken." ;;
 *) echo "$broken hops are broken; mend the first, then ask again." ;;
 esac

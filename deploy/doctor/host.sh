@@ -4,7 +4,7 @@
 
 VBOX="without sudo:  sh deploy/nat/virtualbox.sh"
 
-apply() { echo "sudo sh deploy/nat/linux.sh apply --vm ${VM:-ADDRESS}"; }
+apply() { echo "sudo sh deploy/nat/linux.sh apply --vm ${VM:-ADDRESS}$FLAG"; }
 
 bad_nat() { # TEXT: nothing forwards the port, and which hypervisor should is not known
     set -- "$1" "$(apply)"
@@ -145,23 +145,30 @@ hop_vm() { # sets CARD, LAN (this host's address on the desks' network), REACHED
     # as a desk asks: from an address that isn't in the VM's network, unless a masquerade hides that, or a Mac's NAT
     from=$LAN
     if hides_clients || [ "$(uname)" = Darwin ]; then from=''; fi
+    in_vm="in the VM:  sudo make doctor"
+    if [ "$INNER" != 12345 ]; then in_vm="$in_vm PORT=$INNER"; fi
+    inside=$(way_to "$VM")
+    let_in="or its firewall doesn't let ${from:-$inside} in: in the VM:  sudo sh deploy/ufw.sh status"
     probe "$VM" "$INNER" ${from:+"$from"}
     if answered; then
         REACHED=yes
         ok "VM: $(outcome) at $VM port $INNER${CARD:+ (by $CARD)}"
         return
     fi
-    if [ -n "$from" ]; then
+    if [ -n "$from" ] && [ "$OUTCOME" = timeout ]; then
         probe "$VM" "$INNER"
         if answered; then
-            inside=$(way_to "$VM")
             bad "VM: it answers this host's $inside, but not $from: it has no way back to the desks, or its firewall lets none in" \
-                "in the VM:  sudo ip route replace default via $inside" "in the VM:  sudo make doctor"
+                "in the VM:  sudo ip route replace default via $inside" "$in_vm" "$let_in"
             return
         fi
     fi
-    if [ "$OUTCOME" = refused ] || [ "$OUTCOME" = other ] || [ "$OUTCOME" = silent ] || [ "$OUTCOME" = closed ] || pings "$VM"; then
-        bad "VM: it is on, but $VM port $INNER: $(outcome)" "in the VM:  sudo make doctor"
+    if [ "$OUTCOME" = refused ] || [ "$OUTCOME" = other ] || [ "$OUTCOME" = silent ] || [ "$OUTCOME" = closed ]; then
+        bad "VM: it is on, but $VM port $INNER: $(outcome)" "$in_vm"
+    elif pings "$VM"; then
+        set --
+        if hides_clients; then set -- "or let it see the desks' own addresses:  $(apply)  without --masquerade"; fi
+        bad "VM: it is on, but $VM port $INNER: $(outcome)" "$in_vm" "$let_in" "$@"
     else
         bad "VM: $VM does not answer, not even a ping" "is the VM on, is this its address?  In the VM:  ip -4 addr"
     fi
@@ -189,13 +196,13 @@ hop_forward_policy() {
     fi
     if has iptables; then
         follow FORWARD "$INNER" "$PORT" "$VM" "$CARD"
-        case $VERDICT in
-        ACCEPT) lets "firewall: lets port $PORT through to the VM" ;;
-        DROP)
-            if [ -n "$NETS" ]; then ok "firewall: lets port $PORT through to the VM from $NETS only"; else
-                bad "firewall: $CHAIN drops what goes to the VM ($RULE)" "$(apply)" \
-                    "or by hand:  sudo iptables -I FORWARD -p tcp -d $VM --dport $INNER -j ACCEPT"
-            fi
+        case $VERDICT:$NETS in
+        ACCEPT:* | DROP:?*)
+            lets "firewall: lets port $PORT through to the VM" "sudo iptables -I FORWARD -s NET -p tcp -d $VM --dport $INNER -j ACCEPT"
+            ;;
+        DROP:)
+            bad "firewall: $CHAIN drops what goes to the VM ($RULE)" "$(apply)" \
+                "or by hand:  sudo iptables -I FORWARD -p tcp -d $VM --dport $INNER -j ACCEPT"
             ;;
         *) unknown "firewall: iptables does not say its rules" "sudo iptables -S FORWARD" ;;
         esac
@@ -246,7 +253,7 @@ hop_whose_address() {
 
 host_hops() {
     echo "On this host, from its port $PORT to the VM${VM:+ $VM}:"
-    INNER=$PORT
+    INNER=$PORT GATEWAY=''
     hop_nat_rule
     hop_vm
     hop_forwarding

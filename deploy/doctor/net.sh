@@ -2,7 +2,7 @@
 # What the VM's hops and the host's have in common: listening sockets, addresses, firewall rules. Sourced by doctor.sh.
 # shellcheck disable=SC2034,SC2153,SC2154  # it shares its variables with the other parts
 
-SUDO_DOCTOR="sudo make doctor"
+SUDO_DOCTOR="sudo make doctor$SET"
 
 listeners() { # PORT, /proc/net/tcp and tcp6 on standard input: where something listens: * and addresses, a line each
     awk -v port="$(printf '%04X' "$1")" '
@@ -106,35 +106,46 @@ hop_firewall() {
     fi
 }
 
-lets() { # TEXT: what `follow` has found, where it is ACCEPT
-    if [ -n "$DENIED" ]; then
+for_nets() { # WHAT COMMAND: a firewall lets in NETS only; COMMAND lets in NET
+    set -- "$1 from $NETS only" "$2"
+    instead=10.0.108.0/24
+    case " $NETS " in *" $instead "*) instead=NETWORK ;; esac
+    hidden=''
+    case " $NETS " in
+    *" $GATEWAY "* | *" $GATEWAY/32 "*) ;;
+    *) hidden="behind a NAT that hides addresses they come as $GATEWAY; then:  $(printf %s "$2" | sed "s|NET|$GATEWAY|")" ;;
+    esac
+    warn "$1" "are the desks in it? If not:  $(printf %s "$2" | sed "s|NET|$instead|")" ${GATEWAY:+${hidden:+"$hidden"}}
+}
+
+lets() { # WHAT COMMAND: what `follow` has found, where somebody is let in; COMMAND lets in NET
+    if [ -n "$NETS" ]; then
+        for_nets "$@"
+    elif [ -n "$DENIED" ]; then
         warn "$1, but not from$DENIED" "sudo iptables -S | grep -e '-s'  shows the rule that is for them alone"
     else
-        ok "$1${NETS:+, from $NETS only}"
+        ok "$1"
     fi
 }
 
+BY_UFW="sudo sh deploy/ufw.sh apply --from NET$FLAG"
+
 machine_firewall() { # of a unit or a process: INPUT, which is where ufw's rules are too
     name=firewall
-    if grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then name=ufw; fi
+    allow="sudo iptables -I INPUT -s NET -p tcp --dport $PORT -j ACCEPT"
+    if grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then name=ufw allow=$BY_UFW; fi
     follow INPUT "$PORT" "$PORT" "${ADDRESSES%% *}" ''
-    case $VERDICT:$CHAIN in
-    ACCEPT:*) lets "$name: lets port $PORT in" ;;
-    DROP:ufw-* | DROP:INPUT)
-        if [ -n "$NETS" ]; then
-            ok "$name: lets port $PORT in from $NETS only"
-        elif [ "$name" = ufw ]; then
-            bad "ufw: is on and has no rule that lets port $PORT in" "sudo sh deploy/ufw.sh apply" "or by hand:  sudo ufw allow $PORT/tcp"
+    case $VERDICT:$CHAIN:$NETS in
+    :*) unknown "firewall: iptables does not say its rules" "sudo iptables -S" ;;
+    ACCEPT:* | *:?*:?*) lets "$name: lets port $PORT in" "$allow" ;;
+    DROP:ufw-*:* | DROP:INPUT:*)
+        if [ "$name" = ufw ]; then
+            bad "ufw: is on and has no rule that lets port $PORT in" "sudo sh deploy/ufw.sh apply$FLAG" "or by hand:  sudo ufw allow $PORT/tcp"
         else
             bad "firewall: iptables drops port $PORT ($RULE)" "sudo iptables -I INPUT -p tcp --dport $PORT -j ACCEPT"
         fi
         ;;
-    DROP:*)
-        if [ -n "$NETS" ]; then ok "$name: lets port $PORT in from $NETS only"; else
-            bad "firewall: iptables drops port $PORT ($RULE)" "sudo iptables -D ${RULE#-A }"
-        fi
-        ;;
-    *) unknown "firewall: iptables does not say its rules" "sudo iptables -S" ;;
+    *) bad "firewall: iptables drops port $PORT ($RULE)" "sudo iptables -D ${RULE#-A }" ;;
     esac
 }
 
@@ -145,22 +156,19 @@ container_firewall() { # DOCKER-USER and whatever else is on the way to a publis
         return
     fi
     follow FORWARD "$INNER" "$PORT" "$INSIDE" "$(ip route get "$INSIDE" 2>/dev/null | sed -n 's/.* dev \([^ ]*\).*/\1/p')"
-    case $VERDICT:$CHAIN in
-    ACCEPT:*) lets "DOCKER-USER: lets port $PORT through" ;;
-    DROP:FORWARD | DROP:DOCKER | DROP:DOCKER-[!U]*)
+    allow="sudo iptables -I DOCKER-USER -s NET -p tcp -m conntrack --ctorigdstport $PORT --ctdir ORIGINAL -j RETURN"
+    case $rules in *'-A DOCKER-USER -j CLASSCORD'*) allow=$BY_UFW ;; esac # the guard that deploy/ufw.sh made
+    case $VERDICT:$CHAIN:$NETS in
+    :*) unknown "DOCKER-USER: iptables does not say its rules" "sudo iptables -S DOCKER-USER" ;;
+    DROP:FORWARD:* | DROP:DOCKER:* | DROP:DOCKER-[!U]*)
         bad "iptables: $CHAIN drops what goes to the container ($RULE): Docker's own rules are gone" "sudo systemctl restart docker"
         ;;
-    DROP:*)
-        if [ -n "$NETS" ]; then
-            ok "DOCKER-USER: lets port $PORT through from $NETS only (deploy/ufw.sh undo opens it to all)"
-        elif [ "$CHAIN" = CLASSCORD ]; then # made by deploy/ufw.sh
-            bad "DOCKER-USER: the guard of deploy/ufw.sh lets nobody to port $PORT" \
-                "sudo sh deploy/ufw.sh apply --from 10.0.108.0/24 --port $PORT" "or open it to all:  sudo sh deploy/ufw.sh undo"
-        else
-            bad "DOCKER-USER: a rule drops port $PORT ($RULE)" "sudo iptables -D ${RULE#-A }"
-        fi
+    ACCEPT:* | *:?*:?*) lets "DOCKER-USER: lets port $PORT through" "$allow" ;;
+    DROP:CLASSCORD:*)
+        bad "DOCKER-USER: the guard of deploy/ufw.sh lets nobody to port $PORT" \
+            "sudo sh deploy/ufw.sh apply --from 10.0.108.0/24$FLAG" "or open it to all:  sudo sh deploy/ufw.sh undo"
         ;;
-    *) unknown "DOCKER-USER: iptables does not say its rules" "sudo iptables -S DOCKER-USER" ;;
+    *) bad "DOCKER-USER: a rule drops port $PORT ($RULE)" "sudo iptables -D ${RULE#-A }" ;;
     esac
     nft_hop forward
 }

@@ -4,6 +4,10 @@
 
 # --- what runs here ---
 
+ASKED=$NAME
+RUN="make docker-run$SET"
+if [ "$NAME" != classcord ]; then RUN="$RUN NAME=$NAME" SUDO_DOCTOR="$SUDO_DOCTOR NAME=$NAME"; fi
+
 docker_says() { limit "$WAIT" docker "$@" 2>/dev/null; }
 
 look_for_container() { # sets ENGINE (none, forbidden, down, hangs, up) and, where there is a container, what is known of it
@@ -19,14 +23,13 @@ look_for_container() { # sets ENGINE (none, forbidden, down, hangs, up) and, whe
         return
     fi
     # `docker run -p 12345:12345 classcord-server` gives the container a name of Docker's choice
-    if [ "$(docker_says inspect -f '{{.State.Running}}' "$NAME")" != true ]; then
-        for filter in "publish=$PORT" ancestor=classcord-server; do
-            other=$(docker_says ps --filter "$filter" --format '{{.Names}}' | head -n 1)
-            if [ -n "$other" ]; then
-                NAME=$other
-                break
-            fi
-        done
+    label=label=org.opencontainers.image.title=classcord-server
+    text=$(docker_says container inspect -f '{{.State.Running}}' "$NAME") || :
+    if [ "$text" != true ]; then
+        other=$(docker_says ps --filter "publish=$PORT" --format '{{.Names}}' | head -n 1)
+        other=${other:-$(docker_says ps --filter "$label" --format '{{.Names}}' | head -n 1)}
+        if [ -z "$text$UNIT" ]; then other=${other:-$(docker_says ps -a --filter "$label" --format '{{.Names}}' | head -n 1)}; fi
+        NAME=${other:-$NAME}
     fi
     form='{{.State.Status}} {{.RestartCount}} {{.State.ExitCode}} {{.HostConfig.NetworkMode}}'
     form="$form {{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
@@ -119,8 +122,12 @@ unit_fails() { # WHAT
     RUNNER=unit
     read_log
     RUNNER=none
-    bad "server: the unit classcord.service $1: $(last_line)" \
-        "journalctl -u classcord -n 20" "then:  sudo systemctl restart classcord"
+    facts=''
+    why=$(limit "$WAIT" systemctl show -p Result -p ExecMainStatus classcord.service 2>/dev/null | sort -r | tr '\n' ' ')
+    case $why in 'Result=success '* | '') ;; *) facts=" (${why% })" ;; esac
+    reason=$(printf '%s\n' "$LOG" | grep '^server\.py: ' | tail -n 1 | cut -c 1-200)
+    bad "server: the unit classcord.service $1$facts${reason:+: $reason}" "sudo journalctl -u classcord -n 20" \
+        "then:  sudo systemctl reset-failed classcord; sudo systemctl start classcord"
 }
 
 something_listens() {
@@ -141,12 +148,14 @@ nothing_runs() {
         start_engine="the Docker engine is down, that first:  sudo systemctl start docker"
     fi
     if [ -n "$STATE" ]; then
-        bad "server: the container $NAME is stopped (exit code $EXIT)" "make docker-run" "why it stopped:  docker logs --tail 20 $NAME"
+        start=$RUN
+        if [ "$NAME" != "$ASKED" ]; then start="docker start $NAME"; fi
+        bad "server: the container $NAME is stopped (exit code $EXIT)" "$start" "why it stopped:  docker logs --tail 20 $NAME"
     elif [ -n "$UNIT" ]; then
         bad "server: the unit classcord.service is not started ($UNIT)" "sudo systemctl start classcord"
     else
         bad "server: nothing runs: no container $NAME, no unit classcord.service, nothing listens on port $PORT" \
-            ${start_engine:+"$start_engine"} "with Docker:  make docker-run" "without:  sudo make install"
+            ${start_engine:+"$start_engine"} "with Docker:  $RUN" "without:  sudo make install${SET:+  (and CLASSCORD_PORT=$PORT in /etc/classcord/classcord.env)}"
     fi
 }
 
@@ -168,9 +177,10 @@ hop_healthy() { # the server by itself, whatever leads to it; sets HEALTHY
         if [ -z "$LISTENERS" ]; then
             HEALTHY=''
             port=$(logged port listening)
+            port=${port:-$(set_port)}
             if [ -n "$port" ] && [ "$port" != "$PORT" ]; then
                 bad "health: the server listens on port $port, not on $PORT" "set CLASSCORD_PORT=$PORT in /etc/classcord/classcord.env" \
-                    "then:  sudo systemctl restart classcord" "or walk the other port's way:  make doctor ARGS='--port $port'"
+                    "then:  sudo systemctl restart classcord" "or walk the other port's way:  sudo make doctor PORT=$port"
             else
                 bad "health: it is started, but nothing listens on port $PORT" "journalctl -u classcord -n 20"
             fi
@@ -201,6 +211,25 @@ hop_healthy() { # the server by itself, whatever leads to it; sets HEALTHY
     esac
 }
 
+set_port() { # prints the port that the unit's settings name
+    sed -n "s/^[ \t]*CLASSCORD_PORT=[\"']*\([1-9][0-9]*\).*/\1/p" /etc/classcord/classcord.env 2>/dev/null | tail -n 1
+}
+
+hop_settings() { # the port of the unit's settings, where nothing else has told it
+    port=$(set_port)
+    if [ -z "$UNIT" ] || [ "$SOCKET" = active ] || [ "${port:-$PORT}" = "$PORT" ]; then return 0; fi
+    case $RUNNER in
+    none) warn "settings: the unit's port is $port, not $PORT: CLASSCORD_PORT in /etc/classcord/classcord.env" \
+        "sudo make doctor PORT=$port" ;;
+    unit)
+        if [ -n "$LISTENERS" ]; then
+            warn "settings: from its next start the unit's port is $port, not $PORT: CLASSCORD_PORT in /etc/classcord/classcord.env" \
+                "sudo systemctl restart classcord; sudo make doctor PORT=$port"
+        fi
+        ;;
+    esac
+}
+
 hop_listens() { # sets OPEN where the machine's other addresses have the port
     OPEN=''
     if [ "$RUNNER" = container ] && [ "$NETWORK" != host ]; then
@@ -220,7 +249,7 @@ hop_listens() { # sets OPEN where the machine's other addresses have the port
 }
 
 container_listens() {
-    again="docker rm -f $NAME; make docker-run  (the data stays in its volume)"
+    again="docker rm -f $NAME; $RUN  (accounts and messages: those of the volume $ASKED-data)"
     inside=$(limit "$WAIT" docker exec "$NAME" cat /proc/net/tcp /proc/net/tcp6 2>/dev/null) || inside=''
     published=$(docker_says port "$NAME")
     inner=$(printf '%s\n' "$published" | sed -n "s|^\([0-9]*\)/tcp -> .*:$PORT\$|\1|p" | head -n 1)
@@ -235,7 +264,7 @@ container_listens() {
     elif [ -z "$inner" ]; then
         others=$(printf '%s\n' "$published" | sed 's/.*://' | sort -u | tr '\n' ' ')
         bad "published: port $PORT is not published, but ${others% } is" \
-            "$again" "or walk that port's way:  make doctor ARGS='--port ${others%% *}'"
+            "$again" "or walk that port's way:  sudo make doctor PORT=${others%% *}"
     elif ! printf '%s\n' "$published" | grep ":$PORT\$" | grep -qv -e '-> 127\.' -e '-> \[::1\]'; then
         bad "published: on 127.0.0.1 only: nobody but this VM gets in" "$again"
     else
@@ -340,11 +369,12 @@ hop_seen() { # whose addresses the log has; one for all desks means that a NAT h
 vm_hops() {
     echo "In this machine, port $PORT:"
     GATEWAY='' OPEN='' REJECTED='' INNER=12345
-    look_for_container
     look_for_unit
+    look_for_container
     LISTENERS=$(listeners_here "$PORT")
     hop_runs
     read_log
+    hop_settings
     if [ "$RUNNER" != none ]; then
         hop_healthy
         if [ -n "$HEALTHY" ]; then hop_listens; fi

@@ -47,10 +47,19 @@ class Diagnosis:
         assert part in text, self.text
         assert any(advice in line for line in told), self.text
 
+    def warned(self, part: str, *advice: str) -> None:
+        """Nothing is broken, but a hop that has `part` is marked !, and under it stands each of `advice`."""
+        self.well()
+        told = [told for mark, text, told in self.lines if mark == "!" and part in text]
+        assert len(told) == 1, self.text
+        for line in advice:
+            assert any(line in each for each in told[0]), self.text
+
     def well(self, *parts: str) -> None:
         """Nothing is broken; a hop that works has each of the parts."""
         assert self.code == 0, self.text
-        assert self.text.endswith("Nothing is broken, as far as can be seen from here.\n")
+        mind = "; mind what is marked !" if self.marked("!") else ""
+        assert self.text.endswith(f"Nothing is broken, as far as can be seen from here{mind}.\n")
         for part in parts:
             assert any(part in text for text in self.marked("✔")), self.text
 

@@ -137,10 +137,13 @@ def test_nat_by_iptables(school: Lab) -> None:
 def test_forward_drops(nat: Lab) -> None:
     nat.host.run("iptables -P FORWARD DROP")
     said = ask(nat.host, "--from-host")
+    nat.host.run(f"iptables -A FORWARD -s 10.0.107.0/24 -p tcp -d {VM} --dport 12345 -j ACCEPT")
+    some = ask(nat.host, "--from-host")
     nat.host.run(f"iptables -A FORWARD -p tcp -d {VM} --dport 12345 -j ACCEPT")
     mended = ask(nat.host, "--from-host")
     nat.host.run("iptables -P FORWARD ACCEPT; iptables -F")
     said.only_broken("FORWARD drops what goes to the VM (policy DROP)", "sudo iptables -I FORWARD")
+    some.warned("lets port 12345 through to the VM from 10.0.107.0/24 only", "-I FORWARD -s 10.0.108.0/24 -p")
     mended.well("firewall: lets port 12345 through")
 
 
