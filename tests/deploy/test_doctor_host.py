@@ -171,6 +171,7 @@ def test_the_vm_is_off(nat: Lab) -> None:
     nat.vm.run("ip link set eth0 down")
     said = ask(nat.host, "--from-host")
     nat.vm.run(f"ip link set eth0 up; ip route add default via {HOST_INSIDE}")
+    wait_for_answer(nat.host, VM)  # until then the host's kernel holds the VM for unreachable
     said.only_broken(f"VM: {VM} does not answer, not even a ping", "is the VM on")
 
 
