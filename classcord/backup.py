@@ -68,9 +68,9 @@ def restore(folder: Path, source: str) -> str:
             with _reading(source) as given, open(os.open(new, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as copy:
                 shutil.copyfileobj(given, copy)
             accounts, messages = _check(scratch, source)
+            _give(folder, scratch)
             kept = _move_away(folder)
             new.rename(folder / FILE)
-        _give(folder)
     except OSError as error:
         raise BackupError(f"{error.filename or source}: {error.strerror or error}") from None
     finally:
@@ -126,13 +126,29 @@ def _check(folder: Path, source: str) -> tuple[int, int]:
     """Open the backup as the server would, and bring it to this program's schema."""
     where = "standard input" if source == STANDARD else source
     try:
-        if not (folder / FILE).stat().st_size:  # SQLite would take it for an empty database
-            raise StoreError(f"{where}: it is empty; give a file that `server.py backup` wrote")
+        _check_header(folder / FILE)
         Store(folder).close()
         with contextlib.closing(sqlite3.connect(folder / FILE)) as database:
             return _count(database)
     except (StoreError, sqlite3.Error) as error:
         raise StoreError(str(error).replace(str(folder / FILE), where)) from None
+
+
+def _check_header(path: Path) -> None:
+    """Refuse what SQLite would take for an empty or a whole database. Raises StoreError. See SQLite's file format."""
+    hint = "give a file that `server.py backup` wrote"
+    with path.open("rb") as file:
+        header = file.read(100)
+        length = file.seek(0, os.SEEK_END)
+    if not header:
+        raise StoreError(f"{path}: it is empty; {hint}")
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+        raise StoreError(f"{path}: file is not a database; {hint}")
+    page, pages, version = (int.from_bytes(header[at : at + size], "big") for at, size in ((16, 2), (28, 4), (60, 4)))
+    if length < (65536 if page == 1 else page) * pages:
+        raise StoreError(f"{path}: its end is missing; {hint}")
+    if version == 0:
+        raise StoreError(f"{path}: it is another program's database; {hint}")
 
 
 def _move_away(folder: Path) -> str | None:
@@ -149,9 +165,10 @@ def _move_away(folder: Path) -> str | None:
     return kept if there else None
 
 
-def _give(folder: Path) -> None:
+def _give(folder: Path, scratch: Path) -> None:
     """Where root restores for somebody else's server, that server must be able to open what was made."""
     owner = folder.stat()
     if os.geteuid() == 0 and owner.st_uid != 0:
-        for path in folder.glob("classcord.*"):
-            os.chown(path, owner.st_uid, owner.st_gid)
+        for path in (*scratch.iterdir(), folder / "classcord.lock"):
+            # no link of that somebody: it would give away the file that it leads to
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

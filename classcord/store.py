@@ -221,9 +221,13 @@ def lock_folder(folder: Path) -> int:
     try:
         if not folder.is_dir():
             folder.mkdir(mode=0o700, parents=True)
-        lock = os.open(folder / "classcord.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        # no link: root would make the file where it leads to
+        flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        lock = os.open(folder / "classcord.lock", flags, 0o600)
     except OSError as error:
         hint = "name another folder with --data"
+        if error.errno == errno.ELOOP:
+            raise StoreError(f"{folder / 'classcord.lock'}: it is a link: remove it, or {hint}") from None
         if error.errno in (errno.EACCES, errno.EPERM):
             what, note = str(folder), ""
             if folder.is_mount():  # in a container, where its name is not the one to type

@@ -5,6 +5,8 @@
 # With nftables all of it stands in a table of its own, `ip classcord`. An accept there is not final, for a chain of
 # others may still drop the packet (Docker, ufw and libvirt do so in iptables' FORWARD, firewalld in its own table): each
 # of those gets a rule on top. Without nft, iptables does the same in chains whose names begin with CLASSCORD-.
+# Where this script turns forwarding on, it keeps this host from becoming a router: it forwards nothing else then, but
+# what comes from the bridges of containers and VMs, which bring their own rules.
 set -eu
 export LC_ALL=C
 PATH=$PATH:/usr/sbin:/sbin
@@ -15,6 +17,7 @@ COPY=/usr/local/sbin/classcord-nat
 UNIT=classcord-nat.service
 UNIT_FILE=/etc/systemd/system/$UNIT
 FORWARDING=net.ipv4.ip_forward
+BRIDGES="docker br- virbr lxdbr lxcbr incusbr" # beginnings of the names of cards that containers and VMs hang on
 
 usage() {
     cat <<END
@@ -35,13 +38,8 @@ Exit code: 0 done, 1 not in force or failed, 2 wrong command line.
 END
 }
 
-die() { # MESSAGE [EXIT_CODE]
-    echo "linux.sh: $1" >&2
-    exit "${2:-1}"
-}
-
+die() { echo "linux.sh: $1" >&2 && exit "${2:-1}"; } # MESSAGE [EXIT_CODE]
 wrong() { die "$1; see sh deploy/nat/linux.sh --help" 2; }
-
 has() { command -v "$1" >/dev/null 2>&1; }
 
 run() { # a command that changes something
@@ -49,13 +47,7 @@ run() { # a command that changes something
 }
 
 feed() { # COMMAND..., which changes something and reads standard input
-    if [ -n "$dry" ]; then
-        echo "+ $* <<END"
-        sed 's/^/      /'
-        echo "      END"
-    else
-        "$@" || die "failed: $*"
-    fi
+    if [ -n "$dry" ]; then echo "+ $* <<END"; sed 's/^/      /'; echo "      END"; else "$@" || die "failed: $*"; fi
 }
 
 whole() { # TEXT LOW HIGH: a whole number in these bounds?
@@ -95,7 +87,7 @@ outside() {
 # Does the server in the VM answer when it is asked from this address of the host?
 answers() {
     if has python3; then
-        python3 - "$vm" "$port" "$1" <<'END' 2>/dev/null
+        python3 -I - "$vm" "$port" "$1" <<'END' 2>/dev/null
 import socket, sys
 with socket.create_connection((sys.argv[1], int(sys.argv[2])), 2, (sys.argv[3], 0)) as connection:
     connection.sendall(b'{"type":"ping"}\n')
@@ -142,8 +134,18 @@ table ip $TABLE {
 		type nat hook postrouting priority 100; policy accept;
 		ct status dnat ip daddr $vm tcp dport $port${hidden:+ ip saddr $hidden} masquerade
 	}
+	$(only_this)
 }
 END
+}
+
+# A chain that sends on nothing but what some DNAT, ours or another's, leads somewhere
+only_this() {
+    [ -n "$guard" ] || return 0
+    printf 'chain forward {\n\t\ttype filter hook forward priority 0;\n\t\tct state established,related accept\n'
+    printf '\t\tct status dnat accept\n'
+    for card in $BRIDGES; do printf '\t\tiifname "%s*" accept\n' "$card"; done
+    printf '\t\tdrop\n\t}\n'
 }
 
 # --- iptables
@@ -170,8 +172,13 @@ forward_rules() {
 :CLASSCORD-FORWARD - [0:0]
 -A CLASSCORD-FORWARD -d $vm -p tcp --dport $port -m conntrack --ctstate DNAT -j ACCEPT
 -A CLASSCORD-FORWARD -s $vm -p tcp --sport $port -m conntrack --ctstate DNAT -j ACCEPT
-COMMIT
 END
+    if [ "$backend$guard" = iptablesyes ]; then
+        echo "-A CLASSCORD-FORWARD -m conntrack --ctstate DNAT,ESTABLISHED,RELATED -j RETURN"
+        for card in $BRIDGES; do echo "-A CLASSCORD-FORWARD -i $card+ -j RETURN"; done
+        echo "-A CLASSCORD-FORWARD -j DROP"
+    fi
+    echo COMMIT
 }
 
 nat_rules() {
@@ -225,7 +232,7 @@ set_rules() {
             run nft insert rule "$family" "$table" "$chain" ip $way ct status dnat accept comment "\"$TABLE\""
         done
     done
-    if iptables_drops; then
+    if iptables_drops || [ "$backend$guard" = iptablesyes ]; then
         forward_rules | feed iptables-restore -w -n
         hook filter FORWARD CLASSCORD-FORWARD
     fi
@@ -270,16 +277,15 @@ remove_unit() {
 
 apply() {
     forwarding_was=$(saved FORWARDING_WAS)
-    if [ "$(sysctl -n $FORWARDING)" = 0 ]; then
-        forwarding_was=0
-        run sysctl -q -w $FORWARDING=1
-    fi
-    set_rules
-    if [ -n "$persist" ]; then set_unit; else remove_unit; fi
-    [ -z "$dry" ] || return 0
-    printf '%s\n' "VM=$vm" "PORT=$port" "MASQUERADE=$masquerade" "BACKEND=$backend" \
+    if [ "$(sysctl -n $FORWARDING)" = 0 ]; then forwarding_was=0; fi
+    [ "$forwarding_was" != 0 ] || guard=yes
+    # first of all, for undo needs it even if this run is ended half way
+    [ -n "$dry" ] || printf '%s\n' "VM=$vm" "PORT=$port" "MASQUERADE=$masquerade" "BACKEND=$backend" \
         "FORWARDING_WAS=$forwarding_was" >$STATE
-    report || :
+    set_rules
+    run sysctl -q -w $FORWARDING=1
+    if [ -n "$persist" ]; then set_unit; else remove_unit; fi
+    [ -n "$dry" ] || report || :
 }
 
 undo() {
@@ -294,11 +300,7 @@ undo() {
 }
 
 good() { echo "✔ $1"; }
-bad() { # WHAT TO_TYPE
-    echo "✘ $1"
-    echo "    $2"
-    code=1
-}
+bad() { printf '✘ %s\n    %s\n' "$1" "$2" && code=1; } # WHAT TO_TYPE
 
 in_force() {
     if [ "$backend" = nft ]; then
@@ -311,14 +313,13 @@ in_force() {
 
 let_through() {
     if iptables_drops && ! iptables -w -C FORWARD -j CLASSCORD-FORWARD 2>/dev/null; then return 1; fi
-    foreign_chains | while read -r family table chain; do
-        [ -n "$(marked "$family" "$table" "$chain")" ] || exit 1
-    done
+    foreign_chains | while read -r family table chain; do [ -n "$(marked "$family" "$table" "$chain")" ] || exit 1; done
 }
 
 status() {
     asked=$vm
     backend=$(saved BACKEND) vm=$(saved VM) port=$(saved PORT) masquerade=$(saved MASQUERADE)
+    [ "$(saved FORWARDING_WAS)" != 0 ] || guard=yes
     if [ -z "$vm" ]; then
         bad "no port of this host leads to a VM" "sudo sh deploy/nat/linux.sh apply --vm ${asked:-ADDRESS}"
         echo "The server will see nobody: nothing is set on this host."
@@ -333,7 +334,7 @@ report() {
     way="port $port of this host leads to $vm port $port ($backend)"
     if in_force; then good "$way"; else bad "the rule is gone: $way" "$again"; fi
     if let_through; then good "this host lets it through"; else bad "a rule of this host drops it" "$again"; fi
-    if [ "$(sysctl -n $FORWARDING)" = 1 ]; then good "forwarding is on"; else bad "forwarding is off" "$again"; fi
+    if [ "$(sysctl -n $FORWARDING)" = 1 ]; then good "forwarding is on${guard:+, for this port only}"; else bad "forwarding is off" "$again"; fi
     if [ -e $UNIT_FILE ]; then good "set again at each boot"; else echo "- gone after a reboot (--persist keeps it)"; fi
     inside=$(inside) shared=$(neighbours) outside=$(outside)
     seen="each client's own address"
@@ -368,13 +369,13 @@ report() {
     return $code
 }
 
-action='' vm='' port=12345 masquerade='' persist='' no_check='' dry=''
+action='' vm='' port=12345 masquerade='' persist='' no_check='' dry='' guard=''
 while [ $# -gt 0 ]; do
     case $1 in
     apply | status | undo) action=$action$1 ;;
     --vm | --port)
         [ $# -gt 1 ] || wrong "$1 needs a value"
-        case $1 in --vm) vm=$2 ;; --port) port=$2 ;; esac
+        case $1 in --vm) vm=$2 ;; *) port=$2 ;; esac
         shift
         ;;
     --masquerade) masquerade=yes ;;

@@ -98,11 +98,34 @@ def test_clients_reach_the_server_under_their_own_address(lab: Lab, host: Machin
     lab.vm.run("ip address replace 192.168.56.20/24 dev eth0")
     ask = f"printf '{{\"type\":\"ping\"}}\\n' | nc.openbsd -s 192.168.56.20 -N -w 2 {HOST} 12345"
     assert "pong" in lab.vm.run(ask).stdout
-    # what isn't addressed to the host isn't its business
-    lab.slam.run(f"ip route replace {OTHER} via {HOST}")
-    assert refused(lab.slam, OTHER)
     host.run(f"{NAT} undo")
     assert refused(lab.slam)
+
+
+def test_the_host_becomes_no_router(lab: Lab, host: Machine) -> None:
+    desks = ((lab.slam, OTHER, HOST), (lab.slam, VM, HOST), (lab.other, SLAM, "10.0.109.42"))
+    for desk, address, way in desks:
+        desk.run(f"ip route replace {address} via {way}")
+
+    def forwarded() -> list[bool]:
+        return [desk.run(f"ping -c 1 -W 1 {address}", check=False).returncode == 0 for desk, address, _ in desks]
+
+    host.run("sysctl -q -w net.ipv4.ip_forward=1")
+    assert forwarded() == [True, True, True], "or what is below proves nothing"
+    host.run("sysctl -q -w net.ipv4.ip_forward=0")
+    assert "for this port only" in host.run(f"{NAT} apply --vm {VM}").stdout
+    assert forwarded() == [False, False, False]
+    assert seen(lab, lab.slam) == SLAM
+    assert refused(lab.slam, VM), "only by the host's own address"
+    host.run(f"{NAT} apply --vm {VM}")
+    assert forwarded() == [False, False, False], "the second time too"
+    host.run(f"{NAT} undo && sysctl -q -w net.ipv4.ip_forward=1")
+    # where it was one, it stays one
+    assert "for this port only" not in host.run(f"{NAT} apply --vm {VM}").stdout
+    assert forwarded() == [True, True, True]
+    host.run(f"{NAT} undo && sysctl -q -w net.ipv4.ip_forward=0")
+    for desk, address, _ in desks:
+        desk.run(f"ip route del {address}")
 
 
 def test_masquerade_hides_everybody(lab: Lab, host: Machine) -> None:
@@ -145,6 +168,7 @@ BARRIERS = (
 
 
 def test_what_drops_forwarded_packets_lets_these_through(lab: Lab, host: Machine, backend: str) -> None:
+    host.run("sysctl -q -w net.ipv4.ip_forward=1")  # else it has rules of its own there
     for raise_it, lift in BARRIERS:
         if backend == "iptables" and raise_it.startswith("nft"):
             continue  # nobody there has set such a rule
@@ -160,6 +184,7 @@ def test_what_drops_forwarded_packets_lets_these_through(lab: Lab, host: Machine
         host.run(f"{NAT} undo")
         assert "classcord" not in state(host).lower().partition("net.ipv4")[0]
         host.run(lift)
+    host.run("sysctl -q -w net.ipv4.ip_forward=0")
 
 
 def test_a_vm_without_a_way_back_is_recognised(lab: Lab, host: Machine) -> None:

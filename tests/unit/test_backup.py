@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 import subprocess
@@ -103,7 +104,7 @@ def test_restoring_under_a_running_server_is_refused(alice: str, tmp_path: Path)
     assert "stop it" in refused(78, run("restore", tmp_path / "data", tmp_path / "copy.db"))
 
 
-@pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\0" + bytes(5000)])
+@pytest.mark.parametrize("content", [b"", b"S", b"no database", b"SQLite format 3\0" + bytes(5000)])
 def test_a_file_that_is_no_backup_changes_nothing(
     own_server: OwnServer, alice: str, tmp_path: Path, content: bytes
 ) -> None:
@@ -115,6 +116,39 @@ def test_a_file_that_is_no_backup_changes_nothing(
     assert "standard input" in refused(78, run("restore", tmp_path / "new", "-", content))
     assert (tmp_path / "new" / "classcord.db").read_bytes() == before
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["classcord.db", "classcord.lock"]
+
+
+def test_a_backup_that_ends_early_is_refused(alice: str, tmp_path: Path) -> None:
+    run("backup", tmp_path / "data", tmp_path / "copy.db")
+    whole = (tmp_path / "copy.db").read_bytes()
+    for length in (1, 99, 100, len(whole) // 2, len(whole) - 4096, len(whole) - 1):
+        refused(78, run("restore", tmp_path / "new", "-", whole[:length]))
+    assert not (tmp_path / "new" / "classcord.db").exists()
+
+
+def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "cookies.db") as database:
+        database.execute("CREATE TABLE cookies (name TEXT)")
+    database.close()
+    assert "another program's" in refused(78, run("restore", tmp_path / "new", tmp_path / "cookies.db"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away: run the tests as root")
+def test_root_gives_the_database_to_whose_folder_it_is_and_nothing_else(alice: str, tmp_path: Path) -> None:
+    run("backup", tmp_path / "data", tmp_path / "copy.db")
+    (tmp_path / "of-root").touch()
+    folder = tmp_path / "new"
+    folder.mkdir()
+    (folder / "classcord.trap").symlink_to(tmp_path / "of-root")
+    (folder / "classcord.gone").symlink_to(tmp_path / "none")
+    os.chown(folder, 12345, 12345)
+    assert run("restore", folder, tmp_path / "copy.db").returncode == 0
+    assert {(folder / name).stat().st_uid for name in ("classcord.db", "classcord.lock")} == {12345}
+    assert (tmp_path / "of-root").stat().st_uid == 0
+    (folder / "classcord.lock").unlink()
+    (folder / "classcord.lock").symlink_to(tmp_path / "none")
+    assert "classcord.lock" in refused(78, run("restore", folder, tmp_path / "copy.db"))
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_backup_of_a_newer_version_is_refused(alice: str, tmp_path: Path) -> None:
