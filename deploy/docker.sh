@@ -1,7 +1,7 @@
 #!/bin/sh
 # The server in a container, for the docker-* targets of the Makefile. It works by hand too: sh deploy/docker.sh --help
 set -eu
-ROOT=$(cd "$(dirname "$0")/.." && pwd)
+ROOT=$(CDPATH='' cd -- "$(dirname "$0")/.." && pwd)
 # shellcheck source=deploy/common.sh
 . "$ROOT/deploy/common.sh"
 # not NAME, which WSL sets to the machine's
@@ -52,6 +52,8 @@ check_settings() {
     case $NAME in
     [!a-zA-Z0-9]* | *[!a-zA-Z0-9_.-]* | '' | ?) misused "NAME=$NAME: give two or more of a-z A-Z 0-9 _ . -" ;;
     esac
+    case $FILE in -*) FILE=./$FILE ;; esac
+    [ ! -d "$FILE" ] || misused "FILE=$FILE is a folder: give a file in it, like $FILE/classcord-server.tar.gz"
     case $1:$(settings) in
     run:*CLASSCORD_HOST* | run:*CLASSCORD_PORT* | run:*CLASSCORD_DATA*)
         misused "CLASSCORD_HOST, _PORT and _DATA are fixed in the container: unset them;" \
@@ -67,7 +69,10 @@ check_engine() {
         case $answer in
         *"permission denied"*)
             fail "you may not use Docker: sudo usermod -aG docker $(id -un), then log in anew (or begin with sudo)" ;;
-        *) fail "the Docker engine is not running: sudo systemctl enable --now docker; $instead" ;;
+        *)
+            [ -z "${DOCKER_HOST:-}" ] || fail "no engine answers at DOCKER_HOST=$DOCKER_HOST: unset DOCKER_HOST"
+            fail "the Docker engine is not running: sudo systemctl enable --now docker; $instead"
+            ;;
         esac
     fi
 }
@@ -198,6 +203,8 @@ tidy_aside() {
 }
 
 run_container() {
+    exec 9<"$ROOT" # two at once would replace each other's container; the lock goes with this process
+    if command -v flock >/dev/null && ! flock -n 9; then say "Waiting for another docker-run..." && flock 9; fi
     check_ours "$NAME"
     tidy_aside
     if loses_data "$NAME"; then

@@ -68,7 +68,7 @@ limit() { # SECONDS COMMAND...: ends it after that time. macOS has no timeout(1)
 }
 
 choose_tool() { # sets TOOL to what speaks TCP here
-    if has python3 && limit "$WAIT" python3 -c '' >/dev/null 2>&1; then
+    if has python3 && limit "$WAIT" python3 -I -c '' >/dev/null 2>&1; then
         TOOL=python3 # a Mac without developer tools has one that only asks to install them
         return
     fi
@@ -85,7 +85,7 @@ choose_tool() { # sets TOOL to what speaks TCP here
 probe() {
     DETAIL=
     if [ "$TOOL" = python3 ]; then
-        text=$(limit $((WAIT + 2)) python3 -c "$PROBE" "$@" 2>/dev/null) || text=timeout
+        text=$(limit $((WAIT + 2)) python3 -I -c "$PROBE" "$@" 2>/dev/null) || text=timeout
         OUTCOME=${text%% *}
         if [ "$OUTCOME" != "$text" ]; then DETAIL=${text#* }; fi
     else
@@ -93,6 +93,7 @@ probe() {
     fi
 }
 
+# The folder may hold a pupil's own socket.py or json.py: -I keeps Python from taking that.
 # answers, full, other (something else answers), silent, closed (without an answer), refused, noroute, timeout, failed
 PROBE='
 import errno, json, socket, sys, time
@@ -201,7 +202,7 @@ resolve() { # sets ADDRESS to an address of the name $1, or to nothing
         ;;
     esac
     if [ "$TOOL" = python3 ]; then
-        ADDRESS=$(limit "$WAIT" python3 -c 'import socket, sys
+        ADDRESS=$(limit "$WAIT" python3 -I -c 'import socket, sys
 print(sorted((f, a[0]) for f, *_, a in socket.getaddrinfo(sys.argv[1], 1, type=socket.SOCK_STREAM))[0][1])' \
             "$1" 2>/dev/null) || ADDRESS=
     elif has getent; then

@@ -6,7 +6,7 @@ home=/opt/classcord
 etc=/etc/classcord
 units=/etc/systemd/system
 python=/usr/bin/python3 # what the unit starts
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=deploy/common.sh
 . "$here/common.sh"
 project=$(dirname "$here")
@@ -39,10 +39,10 @@ need_root_and_systemd() {
 
 need_python() {
     [ -x $python ] || fail "the service needs $python: sudo apt install python3"
-    $python -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+    $python -I -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
         fail "the service needs Python 3.10 or later, and $python is $($python --version 2>&1);" \
             "start the container instead: make docker-run"
-    $python -c 'import sqlite3, hashlib; hashlib.scrypt' 2>/dev/null ||
+    $python -I -c 'import sqlite3, hashlib; hashlib.scrypt' 2>/dev/null ||
         fail "$python comes without sqlite3 or scrypt: sudo apt install --reinstall libpython3-stdlib"
 }
 
@@ -132,13 +132,20 @@ start_service() {
     systemctl restart classcord.service 2>/dev/null && healthy
 }
 
-# Does the service answer where systemd says that it listens? Sets `host` and `port` for show_addresses.
+# Does the service answer where systemd says that it listens? Sets `host` and `port` for show_addresses. It asks more than
+# once, for a server that is upgraded in the middle of a lesson may be busy.
 healthy() {
-    status=$(systemctl show --property StatusText --value classcord.service)
-    port=${status##* port }
-    host=${status#Listening on }
-    host=${host%% port *}
-    CLASSCORD_HOST=$host CLASSCORD_PORT=$port $python $home/server.py health >/dev/null
+    for _ in 1 2 3 4 5; do
+        systemctl is-active --quiet classcord.service || return 1
+        status=$(systemctl show --property StatusText --value classcord.service)
+        port=${status##* port }
+        host=${status#Listening on }
+        host=${host%% port *}
+        # without settings that happen to be set here
+        if env -i CLASSCORD_HOST="$host" CLASSCORD_PORT="$port" $python $home/server.py health >/dev/null; then return; fi
+        sleep 1
+    done
+    return 1
 }
 
 # Put the version back that was there `before`, where there was one
@@ -181,7 +188,7 @@ do_install() {
         return
     fi
     trap tidy EXIT
-    trap 'exit 130' INT TERM HUP
+    trap 'exit 130' INT TERM HUP PIPE
     make_stage
     replace_files
     if [ -n "$changed" ]; then
@@ -201,8 +208,9 @@ do_install() {
         show_addresses
     else
         words=$(last_words)
+        words=${words:-see journalctl -u classcord}
         [ -n "$old" ] || words="$words (once that is mended: sudo systemctl start classcord)"
-        warn "the service does not start: ${words:-see journalctl -u classcord}"
+        warn "the service does not start: $words"
         put_back
         exit 1
     fi

@@ -6,7 +6,7 @@ set -eu
 NAME=${CONTAINER:-classcord}
 IMAGE=${IMAGE:-classcord-server}
 volume=$NAME-data
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=deploy/common.sh
 . "$here/common.sh"
 server=/opt/classcord/server.py

@@ -7,7 +7,7 @@
 # loaded by the unit classcord-firewall.service before the engine starts.
 set -eu
 export LC_ALL=C LANGUAGE=C # ufw's words are read below
-PATH=$PATH:/usr/sbin:/sbin
+export PATH="$PATH:/usr/sbin:/sbin"
 
 PROFILE=/etc/ufw/applications.d/classcord
 RULES=/etc/ufw/classcord.rules
@@ -16,7 +16,7 @@ UNIT=classcord-firewall.service
 UNIT_FILE=/etc/systemd/system/$UNIT
 KEPT=/var/lib/classcord-ufw
 COMMENT="comment 'ClassCord'"
-here=$(dirname "$0")
+here=$(dirname "$(readlink -f "$0")")
 
 usage() {
     cat <<END
@@ -97,6 +97,25 @@ rule() { # [NETWORK] PORT, in ufw's words
 others() {
     echo "$added" | grep -v " $COMMENT\$" | sed "s/ comment '.*'\$//" |
         grep -E "(^| )($port|$port/tcp|ClassCord)( |\$)" || :
+}
+
+# Rules of others that let somebody in to the port among others: a range, all ports, one network card
+wider() {
+    echo "$added" | sed "s/ comment '.*'\$//" | awk -v port="$port" '
+        $1 != "allow" && $1 != "limit" || / proto udp/ || $2 == "out" { next }
+        {
+            ports = $2 ~ /^[0-9][0-9:,]*(\/tcp)?$/ ? $2 : ""
+            for (i = 3; i <= NF; i++) if ($(i - 1) == "port" && $(i - 3) == "to") ports = $i
+            if ($2 !~ /^(from|to|in|proto|[0-9])/ || $2 ~ /udp$/ || / app /) next # a service or a profile by its name
+            sub("/tcp", "", ports)
+            here = ports == ""
+            n = split(ports, each, ",")
+            for (i = 1; i <= n; i++) {
+                if (split(each[i], bounds, ":") == 1) bounds[2] = bounds[1]
+                if (bounds[1] + 0 <= port + 0 && port + 0 <= bounds[2] + 0) here = 1
+            }
+            if (here) print
+        }'
 }
 
 delete() { # RULE
@@ -275,7 +294,7 @@ status() {
         good "ufw has the rule: $mine"
         [ "$unit" != closed ] || unit="open to ${from:-everybody}${from:+ only, over IPv4}"
     else
-        bad "ufw has no rule for port $port" "sudo sh deploy/ufw.sh apply"
+        bad "ufw has no rule for port $port alone" "sudo sh deploy/ufw.sh apply"
     fi
     while read -r other; do
         case $other in
@@ -290,7 +309,9 @@ status() {
         esac
     done <<END
 $(others)
+$([ -z "$from" ] || wider | grep -v -e ' from [0-9]' -e " $port " -e " $port/tcp")
 END
+    if [ "$unit" = closed ] && [ -n "$(wider)" ]; then unit="open to whom these let in: $(wider | paste -s -d ';')"; fi
 
     container="open to everybody, whatever ufw says, and so is every port that Docker publishes"
     if iptables -w -C DOCKER-USER -j CLASSCORD 2>/dev/null; then

@@ -36,6 +36,8 @@ _READ = 1024
 """Bytes asked of one read: little, for a client that waits in one holds this memory."""
 _READ_BUSY = 65536
 """Bytes asked of one read after one that was full."""
+_SHARE = 256
+"""Lines carried out of one client before more of its lines are looked at: what waits costs memory, for each client."""
 _OVERRUN_TIME = 2.0
 """Seconds that a line over MAX_OVERRUN bytes has to end."""
 _LINGER = 1.0
@@ -122,10 +124,12 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         if foreign is not None:
             raise foreign
         while data:
-            for line in splitter.feed(data):
+            for number, line in enumerate(splitter.feed(data), 1):
                 if self.session.expelled:
                     return
                 self._line(line)
+                if number % _SHARE == 0:
+                    self.context.settle()
             self.context.flush()
             if self.session.dropped:
                 return

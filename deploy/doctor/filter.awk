@@ -1,9 +1,10 @@
 # Follows a new TCP connection from somewhere outside through the rules that `iptables -S` prints.
 #
 # Given: start (INPUT or FORWARD), port (where it goes to now), original (the port before any DNAT), dst (the address it
-# goes to), out (the card it leaves by; FORWARD only). It may come in by any other card, from any address.
+# goes to), out (the card it leaves by; FORWARD only), cards (the names of this machine's cards, each between spaces).
+# It may come in by any card but out, from any address.
 # Prints: ACCEPT or DROP|chain|the rule that decides|networks: those that are let in though others are dropped, or
-# (with ACCEPT) the only ones that no rule drops.
+# (with ACCEPT) the only ones that no rule drops|networks that are dropped though others are let in.
 
 /^-P/ { policy[$2] = $3 }
 /^-N/ { count[$2] += 0 }
@@ -16,7 +17,7 @@ END {
         where = start
         why = "policy " verdict
     }
-    print (verdict == "DROP" ? verdict : "ACCEPT") "|" where "|" why "|" (verdict == "DROP" ? allowed : only)
+    print (verdict == "DROP" ? verdict : "ACCEPT") "|" where "|" why "|" (verdict == "DROP" ? allowed : only) "|" denied
 }
 
 # The verdict of a chain, or "" where it ends without one
@@ -38,6 +39,8 @@ function walk(chain, depth,    i, match_, to, from, verdict) {
         if (match_ == "some") { # the rule is for some sources only
             if (verdict == "ACCEPT" || verdict == "RETURN")
                 allowed = allowed " " from
+            else if (verdict == "DROP" && !index(allowed " ", " " from " "))
+                denied = denied " " from
         } else if (match_ == "others") { # ... or for all but some
             if (verdict == "DROP")
                 only = only " " from
@@ -96,7 +99,7 @@ function holds(option, value, second) {
     if (option == "-d")
         return dst != "" && within(dst, value)
     if (option == "-i")
-        return value != "lo" && value != out && value !~ /^(docker|br-|veth|virbr)/
+        return value != out && is_card(value)
     if (option == "-o")
         return start == "FORWARD" && (value == out || value ~ /\+$/ && index(out, substr(value, 1, length(value) - 1)) == 1)
     if (option == "--dport" || option == "--dports")
@@ -112,6 +115,11 @@ function holds(option, value, second) {
     if (option == "--tcp-flags")
         return second == "SYN"
     return option == "--limit" || option == "--limit-burst"
+}
+
+# Whether others come in by a card of this name, which may end in + for any end
+function is_card(name) {
+    return sub(/\+$/, "", name) ? index(cards, " " name) : index(cards, " " name " ")
 }
 
 # Whether the port is in a list like 80,1000:2000

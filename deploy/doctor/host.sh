@@ -151,7 +151,7 @@ hop_forward_policy() {
     if has iptables; then
         follow FORWARD "$INNER" "$PORT" "$VM" "$CARD"
         case $VERDICT in
-        ACCEPT) ok "firewall: lets port $PORT through to the VM${NETS:+, from $NETS only}" ;;
+        ACCEPT) lets "firewall: lets port $PORT through to the VM" ;;
         DROP)
             if [ -n "$NETS" ]; then ok "firewall: lets port $PORT through to the VM from $NETS only"; else
                 bad "firewall: $CHAIN drops what goes to the VM ($RULE)" "$(apply)" \

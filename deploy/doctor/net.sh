@@ -39,16 +39,19 @@ own_addresses() { # this machine's IPv4 addresses, "ADDRESS CARD" a line; not th
 gateway() { ip -4 route show default 2>/dev/null | sed -n 's/.* via \([0-9.]*\).*/\1/p' | head -n 1; }
 
 # follow START PORT ORIGINAL DESTINATION CARD-OUT: sends a new connection through iptables' rules in thought; sets
-# VERDICT (ACCEPT, DROP, or nothing where the rules can't be read), CHAIN and RULE that decide, NETS (see filter.awk)
+# VERDICT (ACCEPT, DROP, or nothing where the rules can't be read), CHAIN and RULE that decide, NETS, DENIED (see filter.awk)
 follow() {
-    VERDICT='' CHAIN='' RULE='' NETS=''
+    VERDICT='' CHAIN='' RULE='' NETS='' DENIED=''
     rules=$(limit "$WAIT" iptables -w 2 -S 2>/dev/null) || return 0
+    cards=$(own_addresses | awk '{ printf " %s ", $2 }')
     answer=$(printf '%s\n' "$rules" |
-        awk -v start="$1" -v port="$2" -v original="$3" -v dst="$4" -v out="$5" -f "$folder/filter.awk")
+        awk -v start="$1" -v port="$2" -v original="$3" -v dst="$4" -v out="$5" -v cards="$cards" -f "$folder/filter.awk")
     VERDICT=${answer%%|*}
     answer=${answer#*|}
     CHAIN=${answer%%|*}
     answer=${answer#*|}
+    DENIED=${answer##*|}
+    answer=${answer%|*}
     NETS=${answer##*|}
     NETS=${NETS# }
     RULE=${answer%|*}
@@ -103,12 +106,20 @@ hop_firewall() {
     fi
 }
 
+lets() { # TEXT: what `follow` has found, where it is ACCEPT
+    if [ -n "$DENIED" ]; then
+        warn "$1, but not from$DENIED" "sudo iptables -S | grep -e '-s'  shows the rule that is for them alone"
+    else
+        ok "$1${NETS:+, from $NETS only}"
+    fi
+}
+
 machine_firewall() { # of a unit or a process: INPUT, which is where ufw's rules are too
     name=firewall
     if grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then name=ufw; fi
     follow INPUT "$PORT" "$PORT" "${ADDRESSES%% *}" ''
     case $VERDICT:$CHAIN in
-    ACCEPT:*) ok "$name: lets port $PORT in${NETS:+, from $NETS only}" ;;
+    ACCEPT:*) lets "$name: lets port $PORT in" ;;
     DROP:ufw-* | DROP:INPUT)
         if [ -n "$NETS" ]; then
             ok "$name: lets port $PORT in from $NETS only"
@@ -135,7 +146,7 @@ container_firewall() { # DOCKER-USER and whatever else is on the way to a publis
     fi
     follow FORWARD "$INNER" "$PORT" "$INSIDE" "$(ip route get "$INSIDE" 2>/dev/null | sed -n 's/.* dev \([^ ]*\).*/\1/p')"
     case $VERDICT:$CHAIN in
-    ACCEPT:*) ok "DOCKER-USER: lets port $PORT through${NETS:+, from $NETS only}" ;;
+    ACCEPT:*) lets "DOCKER-USER: lets port $PORT through" ;;
     DROP:FORWARD | DROP:DOCKER | DROP:DOCKER-[!U]*)
         bad "iptables: $CHAIN drops what goes to the container ($RULE): Docker's own rules are gone" "sudo systemctl restart docker"
         ;;

@@ -176,6 +176,7 @@ hop_healthy() { # the server by itself, whatever leads to it; sets HEALTHY
             fi
             return
         fi
+        if [ "$LISTENERS" = IPv6 ]; then return 0; fi # which address, /proc doesn't say in words; see the next hop
         at=127.0.0.1
         case $LISTENERS in
         *'*'* | *127.0.0.1*) ;;
@@ -207,6 +208,8 @@ hop_listens() { # sets OPEN where the machine's other addresses have the port
     elif only_loopback "$LISTENERS"; then
         bad "listening: on loopback only ($(printf %s "$LISTENERS" | tr '\n' ' '| sed 's/ $//')): nobody but this VM gets in" \
             "start it without --host 127.0.0.1, and without CLASSCORD_HOST (unit: /etc/classcord/classcord.env)"
+    elif [ "$LISTENERS" = IPv6 ]; then
+        bad "listening: on an IPv6 address only: desks come by IPv4" "start it without --host (unit: without CLASSCORD_HOST)"
     else
         OPEN=yes
         case $LISTENERS in
@@ -349,7 +352,11 @@ vm_hops() {
     hop_address
     hop_own_address
     hop_route
+    before=$broken
     hop_firewall
+    if [ -n "$REJECTED" ] && [ -n "$OPEN" ] && [ "$broken" -eq "$before" ] && am_root; then
+        bad "firewall: something is in the way even here, and it isn't in the rules above" "sudo iptables-save; sudo nft list ruleset"
+    fi
     if [ "$RUNNER" != none ]; then
         hop_data
         hop_seen

@@ -9,7 +9,7 @@
 # what comes from the bridges of containers and VMs, which bring their own rules.
 set -eu
 export LC_ALL=C
-PATH=$PATH:/usr/sbin:/sbin
+export PATH="$PATH:/usr/sbin:/sbin"
 
 TABLE=classcord
 STATE=/run/classcord-nat # what apply set, one NAME=VALUE a line

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from tests.deploy.docker import containers, make, refused, state
 from tests.deploy.lab import BASE, VM, answers, wait_for_answer
-from tests.deploy.machines import USER, Desk, Done, Machine, rootfs, until
+from tests.deploy.machines import USER, Desk, Machine, rootfs, until
 from tests.support import DEADLINE, ROOT, unique
 
 pytestmark = pytest.mark.lab
@@ -35,30 +36,6 @@ def vm(docker_vm: Machine) -> Iterator[Machine]:
     """The VM with an engine, and no container when the test begins and ends; images and volumes stay."""
     yield docker_vm
     docker_vm.run("docker ps -aq | xargs -r docker rm -fv")
-
-
-def make(vm: Machine, words: str, *, check: bool = True, user: str = USER, **more: Any) -> Done:
-    """What a person types in the project's folder."""
-    return vm.run(f"make --no-print-directory {words}", user=user, cwd=f"/home/{USER}/classcord", check=check, **more)
-
-
-def refused(vm: Machine, words: str, **more: Any) -> str:
-    """The one line that says why make failed, without make's own."""
-    done = make(vm, words, check=False, **more)
-    assert done.returncode == 2
-    lines = [line for line in done.stderr.splitlines(keepends=True) if not line.startswith("make:")]
-    assert len(lines) == 1, done.stderr
-    return lines[0]
-
-
-def state(vm: Machine, name: str = "classcord") -> dict[str, Any]:
-    (facts,) = json.loads(vm.run(f"docker inspect {name}").stdout)
-    assert isinstance(facts, dict)
-    return facts
-
-
-def containers(vm: Machine) -> list[str]:
-    return vm.run("docker ps -a --format '{{.Names}}'").stdout.split()
 
 
 def ask(vm: Machine, *requests: dict[str, str]) -> list[dict[str, Any]]:
@@ -142,6 +119,16 @@ def test_whoever_ends_it_half_way_has_the_old_container_back(vm: Machine) -> Non
            "docker create --name classcord classcord-server")
     make(vm, "docker-run")
     assert containers(vm) == ["classcord"]
+
+
+def test_two_at_once_come_one_after_the_other(vm: Machine) -> None:
+    for _ in range(2):  # the first time there is no container to replace
+        both = [vm.start("sh classcord/deploy/docker.sh run", user=USER) for _ in range(2)]
+        said = [each.communicate(timeout=DEADLINE)[0] for each in both]
+        assert [each.returncode for each in both] == [0, 0], said
+        assert any("Waiting for another docker-run...\n" in text for text in said)
+        assert containers(vm) == ["classcord"]
+        assert answers(vm, VM)
 
 
 def test_a_container_started_by_hand_is_replaced_and_its_data_named(vm: Machine) -> None:
@@ -237,69 +224,11 @@ def test_container_and_unit_keep_out_of_each_others_way_even_at_boot(vm: Machine
     assert make(vm, "docker-run").stderr == ""
 
 
-def test_an_image_is_carried_to_a_machine_without_registry_and_built_anew_there(vm: Machine) -> None:
-    make(vm, "docker-build")
-    said = make(vm, "docker-save").stdout
-    assert said.startswith("The image is in build/classcord-server.tar.gz (")
-    vm.run(f"docker image rm -f {BASE}")
-    assert make(vm, "docker-clean").stdout == (
-        "The image classcord-server is removed.\n"
-        "The data stays in the volume classcord-data; VOLUME=yes removes it too.\n"
-    )
-    assert vm.run("docker images -aq").stdout == ""
-    assert "make docker-save writes it" in refused(vm, "docker-load FILE=/tmp/none.tar.gz")
-    vm.run("echo nonsense >/tmp/nonsense")
-    assert "/tmp/nonsense is no image" in refused(vm, "docker-load FILE=/tmp/nonsense")
-    assert make(vm, "docker-load").stdout == "The image classcord-server is here. Start it: make docker-run\n"
-    before = state(vm, "classcord-server")["Id"]
-    vm.run(f"echo '# changed' >>/home/{USER}/classcord/classcord/__init__.py")
-    make(vm, "docker-run")
-    vm.lay_project()
-    assert state(vm, "classcord-server")["Id"] != before
-    assert "# changed" in vm.run("docker exec classcord cat /app/classcord/__init__.py").stdout
-    assert vm.run("docker images -q --filter dangling=true").stdout == "", "images that nobody uses any more"
-
-
-def test_an_image_is_run_as_it_is_where_its_base_cannot_be_had(vm: Machine) -> None:
-    make(vm, "docker-build")
-    vm.run(f"docker tag {BASE} kept && docker rmi {BASE}")
-    route = vm.run("ip route show default && ip route del default").stdout
-    try:
-        done = make(vm, "docker-run")
-    finally:
-        vm.run(f"ip route add {route.strip()}; docker tag kept {BASE} && docker rmi kept")
-    assert done.stderr.endswith(
-        f"docker.sh: the base image {BASE} can't be had, so nothing was built: taking the image classcord-server"
-        " as it is here\n"
-    )
-    assert answers(vm, VM)
-
-
 def test_what_was_started_comes_back_at_boot(vm: Machine) -> None:
     make(vm, "docker-run")
     vm.reboot()
     wait_for_answer(vm, VM)
     assert containers(vm) == ["classcord"]
-
-
-def test_an_image_that_another_container_uses_is_kept(vm: Machine) -> None:
-    make(vm, "docker-run")
-    vm.run("docker tag classcord-server another-tag")  # with one tag alone the engine itself refuses
-    make(vm, "docker-run NAME=second PORT=2000")
-    assert make(vm, "docker-clean NAME=second VOLUME=yes").stdout == (
-        "The container second is stopped and removed; its data stays in second-data.\n"
-        "The image classcord-server stays: the container classcord uses it.\n"
-        "The data, the volume second-data, is removed.\n"
-    )
-    vm.run("docker image inspect classcord-server; docker rmi another-tag")
-
-
-def test_an_image_for_another_processor_is_carried_without_the_base_of_this_one(vm: Machine) -> None:
-    build = "DOCKER_BUILDKIT=1 docker build --quiet --platform linux/arm64 --tag foreign --file - ."
-    vm.run(build, cwd=f"/home/{USER}/classcord", input="FROM scratch\nCOPY server.py /\n")
-    make(vm, "docker-save IMAGE=foreign FILE=/tmp/foreign.tar.gz")
-    assert json.loads(vm.run("tar -xzOf /tmp/foreign.tar.gz repositories").stdout).keys() == {"foreign"}
-    vm.run("docker rmi foreign")
 
 
 def test_stop_logs_shell_and_clean(vm: Machine) -> None:

@@ -17,10 +17,12 @@ from tests.deploy.doctor import SCRIPT, TOOLS, Diagnosis, only_tool, read
 from tests.support import Server
 
 
-def call(*arguments: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
+def call(
+    *arguments: str, path: str | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     env = None if path is None else {"PATH": path}
     return subprocess.run(["/bin/sh", str(SCRIPT), *arguments], capture_output=True, text=True, env=env, check=False,
-                          timeout=30)
+                          timeout=30, cwd=cwd)
 
 
 @pytest.fixture(params=TOOLS)
@@ -66,6 +68,14 @@ def ask(port: int, path: str, host: str = "127.0.0.1") -> Diagnosis:
 def test_a_server(path: str, tmp_path: Path) -> None:
     with Server(tmp_path / "data") as server:
         ask(server.port, path).well("a ClassCord server answers")
+
+
+def test_modules_of_the_folder_it_is_called_in_are_left_alone(tmp_path: Path) -> None:
+    for name in ("socket", "json", "errno", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(1)\n")
+    with Server(tmp_path) as server:
+        done = call("--from-slam", "127.0.0.1", "--port", str(server.port), cwd=tmp_path)
+    read(done).well("a ClassCord server answers")
 
 
 def test_a_full_server(path: str, tmp_path: Path) -> None:
@@ -162,17 +172,22 @@ def test_help() -> None:
     ("-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m comment --comment \"a -j DROP\" -j ACCEPT", "ACCEPT"),
     ("-i lo -j ACCEPT", "DROP|INPUT|policy DROP|"),
     ("-i eth0 -j ACCEPT", "ACCEPT"),
+    ("-i eth+ -j ACCEPT", "ACCEPT"),
+    ("! -i lo -j ACCEPT", "ACCEPT"),
+    ("-i wlan0 -j ACCEPT", "DROP|INPUT|policy DROP|"),
     ("-d 192.168.56.0/24 -j ACCEPT", "ACCEPT"),
     ("-d 192.168.57.0/24 -j ACCEPT", "DROP|INPUT|policy DROP|"),
     ("-s 10.0.108.0/24 -j ACCEPT", "DROP|INPUT|policy DROP| 10.0.108.0/24"),
     ("-s 127.0.0.0/8 -j ACCEPT", "DROP|INPUT|policy DROP|"),
     ("! -s 10.0.108.0/24 -j DROP\n-A INPUT -j ACCEPT", "ACCEPT|INPUT|-A INPUT -j ACCEPT| 10.0.108.0/24"),
+    ("-s 10.0.108.0/24 -j DROP\n-A INPUT -j ACCEPT", "ACCEPT|INPUT|-A INPUT -j ACCEPT|| 10.0.108.0/24"),
     ("-j LOG\n-A INPUT -j MINE\n-N MINE\n-A MINE -j RETURN\n-A INPUT -j ACCEPT", "ACCEPT"),
     ("-j MINE\n-N MINE\n-A MINE -p tcp -j REJECT --reject-with tcp-reset\n-A INPUT -j ACCEPT", "DROP|MINE|"),
     ("-m set --match-set friends src -j ACCEPT", "DROP|INPUT|policy DROP|"),
 ])
 def test_what_rules_of_iptables_do(rules: str, verdict: str) -> None:
-    given = ["-v", "start=INPUT", "-v", "port=12345", "-v", "original=12345", "-v", "dst=192.168.56.10"]
+    given = ["-v", "start=INPUT", "-v", "port=12345", "-v", "original=12345", "-v", "dst=192.168.56.10",
+             "-v", "cards= eth0  eth1 "]
     text = "-P INPUT DROP\n" + (f"-A INPUT {rules}\n" if rules else "")
     awk = ["awk", *given, "-f", str(SCRIPT.parent / "doctor/filter.awk")]
     said = subprocess.run(awk, input=text, capture_output=True, text=True, check=True).stdout

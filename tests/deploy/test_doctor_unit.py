@@ -132,6 +132,23 @@ def test_ufw(unit: Machine) -> None:
     unit.run("ufw --force disable; ufw --force reset")
 
 
+def test_a_firewall_that_is_not_seen_is_not_called_well(unit: Machine) -> None:
+    unit.run("iptables -t raw -I PREROUTING -p tcp --dport 12345 -j DROP")
+    ask(unit).only_broken("something is in the way even here", "sudo iptables-save")
+    unit.run("iptables -t raw -F; iptables -I INPUT -s 10.0.108.0/24 -j DROP")
+    assert "firewall: lets port 12345 in, but not from 10.0.108.0/24" in ask(unit).marked("!")
+    unit.run("iptables -F INPUT")
+
+
+def test_an_ipv6_address_only(unit: Machine) -> None:
+    unit.run("ip address add fd00::10/64 dev eth0 nodad")
+    configure(unit, "CLASSCORD_HOST=fd00::10")
+    until(lambda: "[fd00::10]:12345" in unit.run("ss -Hltn").stdout, "it listens")
+    for user in ("root", USER):
+        ask(unit, user=user).only_broken("on an IPv6 address only", "without CLASSCORD_HOST")
+    unit.run("ip address del fd00::10/64 dev eth0")
+
+
 def test_iptables_drops(unit: Machine) -> None:
     unit.run("iptables -I INPUT -p tcp --dport 12345 -j REJECT")
     ask(unit, user=USER).only_broken("a firewall is in the way", "sudo make doctor")

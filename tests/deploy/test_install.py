@@ -179,6 +179,25 @@ def test_a_version_that_does_not_start_is_taken_back(vm: Machine, sabotage: str)
     assert answers(vm, VM)
 
 
+def test_a_server_that_answers_late_is_no_failure(vm: Machine) -> None:
+    packets = "INPUT -p tcp --dport 12345 -m quota --quota 200 -j DROP"  # the first three, which is more than 3 seconds
+    vm.run(f"iptables -I {packets}")
+    pid = main_pid(vm)
+    done = vm.run("sh deploy/install.sh upgrade", cwd=PROJECT)
+    assert done.stdout.endswith(ANNOUNCED)
+    assert " DROP " in vm.run("iptables -vnL INPUT").stdout
+    vm.run("iptables -F INPUT")
+    assert main_pid(vm) == pid, "and none to start it anew"
+
+
+def test_it_works_by_a_link_and_with_settings_of_others_around(vm: Machine) -> None:
+    vm.run(f"ln -s {PROJECT}/deploy/install.sh /tmp/link; mkdir -p /tmp/other/deploy")
+    settings = {"CLASSCORD_LANG": "none", "CLASSCORD_PORT": "1", "CDPATH": "/tmp/other:.", "LANG": "fr_FR.UTF-8"}
+    for command in ("sh /tmp/link install", "sh deploy/install.sh install", "bash deploy/install.sh install"):
+        assert vm.run(command, cwd=PROJECT, env=settings).stdout.endswith(ANNOUNCED)
+    vm.run("rm -r /tmp/link /tmp/other")
+
+
 def test_uninstall_keeps_data_and_settings(vm: Machine) -> None:
     assert ask(vm, "register")
     done = make(vm, "uninstall")

@@ -212,6 +212,20 @@ def test_status_finds_what_is_missing_or_too_much(active: Machine) -> None:
         active.run(f"{UFW} status")
 
 
+def test_a_port_that_wider_rules_open_is_not_called_closed(active: Machine) -> None:
+    others = ("allow 12000:12344/tcp", "allow 12000:13000/udp", "allow in on eth0 to any port 2222", "deny 8000")
+    wider = ("allow 12000:13000/tcp", "allow 80,12345/tcp", "allow from 10.0.109.0/24", "allow in on eth0")
+    active.run("; ".join(f"ufw {rule}" for rule in others))
+    assert "Port 12345 of a systemd service: closed.\n" in active.run(f"{UFW} status", check=False).stdout
+    active.run("; ".join(f"ufw {rule}" for rule in wider))
+    said = active.run(f"{UFW} status", check=False).stdout
+    assert f"Port 12345 of a systemd service: open to whom these let in: {';'.join(wider)}.\n" in said
+    said = active.run(f"{UFW} apply --from {SCHOOL}").stdout
+    active.run("; ".join(f"ufw delete {rule}" for rule in (*others, *wider)))
+    assert re.findall("another rule lets more people in: (.*)", said) == [rule for rule in wider if "from" not in rule]
+    assert "Port 12345 of a systemd service: open to others too.\n" in said
+
+
 def test_over_ipv6_a_named_network_is_all_there_is(lab: Lab, containers: None) -> None:
     lab.host.run("ip address replace fd00::1/64 dev vbox0 nodad")
     lab.vm.run("ip address replace fd00::10/64 dev eth0 nodad")
