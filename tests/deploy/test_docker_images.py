@@ -22,7 +22,7 @@ def vm(docker_vm: Machine) -> Iterator[Machine]:
 
 
 def test_an_image_is_carried_to_a_machine_without_registry_and_built_anew_there(vm: Machine) -> None:
-    make(vm, "docker-build")
+    make(vm, "docker-run docker-stop")
     said = make(vm, "docker-save").stdout
     assert said.startswith("The image is in build/classcord-server.tar.gz (")
     vm.run(f"docker image rm -f {BASE}")
