@@ -34,8 +34,9 @@ __all__ = ["ConnectionHandler", "Services", "from_here", "peer_address"]
 
 _READ = 1024
 """Bytes asked of one read: little, for a client that waits in one holds this memory."""
-_READ_BUSY = 65536
-"""Bytes asked of one read after one that was full."""
+_READ_BUSY = 16384
+"""Bytes asked of one read after one that was full: with four times as much, 2000 clients that flood take more memory
+than the service may have."""
 _SHARE = 256
 """Lines carried out of one client before more of its lines are looked at: what waits costs memory, for each client."""
 _OVERRUN_TIME = 2.0
