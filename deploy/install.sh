@@ -132,8 +132,8 @@ start_service() {
     systemctl restart classcord.service 2>/dev/null && healthy
 }
 
-# Does the service answer where systemd says that it listens? Sets `host` and `port` for show_addresses. It asks more than
-# once, for a server that is upgraded in the middle of a lesson may be busy.
+# Does the service answer where systemd says that it listens? Sets `host` and `port` for show_addresses. More than once,
+# for one that is upgraded in the middle of a lesson may be busy.
 healthy() {
     for _ in 1 2 3 4 5; do
         systemctl is-active --quiet classcord.service || return 1
