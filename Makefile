@@ -12,11 +12,12 @@ DOCKER := CONTAINER='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' FILE='$(FILE)' sh 
 
 .DEFAULT_GOAL := help
 .PHONY: help check-python run test test-functional test-deploy lint fmt bench clean
-.PHONY: docker-build docker-run docker-stop docker-logs docker-shell docker-test docker-save docker-load docker-clean
+.PHONY: docker-build docker-run docker-stop docker-logs docker-shell docker-check docker-test
+.PHONY: docker-save docker-load docker-clean
 .PHONY: install upgrade uninstall migrate-to-systemd migrate-to-docker doctor
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: check-python ## start the server on port 12345 (ARGS="--port 2000" passes flags); Ctrl-C stops it
 	@exec $(PYTHON) server.py $(ARGS)
@@ -27,8 +28,9 @@ test: $(VENV)/ready ## run all tests (PYTHON=python3.13 chooses the interpreter,
 test-functional: $(VENV)/ready ## run the functional tests, against CLASSCORD_TEST_ADDR=host:port if it is set
 	$(BIN)/python -m pytest tests/functional
 
-test-deploy: $(VENV)/ready ## run the tests of deploy/ in a lab of network namespaces, as root: real Docker, systemd, ufw
-	$(BIN)/python -m pytest -m lab --numprocesses 3 --dist loadfile tests/deploy
+test-deploy: TESTS = tests/deploy
+test-deploy: $(VENV)/ready ## as root: run the tests of deploy/ in a lab with real Docker, systemd, ufw (TESTS=... a part)
+	$(BIN)/python -m pytest -m lab --numprocesses 3 --dist loadfile $(TESTS)
 
 docker-build: ## build the image classcord-server
 	@$(DOCKER) build
@@ -45,7 +47,10 @@ docker-logs: ## show and follow the container's log; Ctrl-C ends that
 docker-shell: ## open a shell in the running container
 	@$(DOCKER) shell
 
-docker-test: $(VENV)/ready ## run the functional tests against a container of its own
+docker-check:
+	@$(DOCKER) check
+
+docker-test: docker-check $(VENV)/ready ## run the functional tests against a container of its own
 	@PYTEST='$(BIN)/python -m pytest' $(DOCKER) test
 
 docker-save: ## write the image to FILE=build/classcord-server.tar.gz, to carry it to another machine
@@ -67,12 +72,12 @@ uninstall: ## as root: remove the service, keep the data (PURGE=yes: remove it t
 	@sh deploy/install.sh uninstall $(if $(PURGE),--purge)
 
 migrate-to-systemd: ## as root: stop the container, carry its data to the systemd service, start that
-	@CONTAINER='$(NAME)' sh deploy/migrate.sh to-systemd
+	@CONTAINER='$(NAME)' IMAGE='$(IMAGE)' sh deploy/migrate.sh to-systemd
 
 migrate-to-docker: ## as root: stop the systemd service, carry its data to the container, start that
 	@CONTAINER='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' sh deploy/migrate.sh to-docker
 
-doctor: ## walk the way from here to the server, hop by hop, and say what is broken (ARGS="--from-slam HOST")
+doctor: ## walk the way to the server hop by hop, and say what is broken (ARGS="--from-slam HOST")
 	@sh deploy/doctor.sh --port '$(PORT)' --name '$(NAME)' $(ARGS)
 
 # linters that are programs, which their packages don't bring to every processor
@@ -88,7 +93,7 @@ lint: $(VENV)/ready ## check style, types and scripts
 fmt: $(VENV)/ready ## sort imports and mend what ruff can mend by itself
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/ready ## measure speed beside other servers; needs gcc, takes minutes (redis-server and ngircd where installed)
+bench: $(VENV)/ready ## measure speed beside other servers; needs gcc, takes minutes
 	$(BIN)/python -m tests.bench
 
 clean: ## remove what make made (not the data)

@@ -111,7 +111,9 @@ def _copy(source: Path, target: Path) -> tuple[int, int]:
             new.execute("PRAGMA journal_mode=DELETE")  # one file is the whole of it
             return _count(new)
     except sqlite3.Error as error:
-        hint = f"user {os.getuid()} must be able to read and write it"
+        hint = "name another folder with --data, or put a backup in its place with `server.py restore`"
+        if not all(os.access(path, os.R_OK | os.W_OK) for path in (source, source.parent)):  # SQLite writes beside it
+            hint = f"user {os.getuid()} must be able to read and write it"
         raise StoreError(f"{source}: {error}; {hint}") from None
 
 

@@ -2,6 +2,8 @@
 # The server in a container, for the docker-* targets of the Makefile. It works by hand too: sh deploy/docker.sh --help
 set -eu
 ROOT=$(CDPATH='' cd -- "$(dirname "$0")/.." && pwd)
+# shellcheck source=deploy/common.sh
+. "$ROOT/deploy/common.sh"
 # not NAME, which WSL sets to the machine's
 NAME=${CONTAINER:-classcord}
 PORT=${PORT:-12345}
@@ -10,7 +12,6 @@ FILE=${FILE:-$ROOT/build/classcord-server.tar.gz}
 PYTEST=${PYTEST:-python3 -m pytest}
 DATA=$NAME-data # the volume
 ASIDE=$NAME.replaced # the name of a container that is being replaced
-TITLE=classcord-server # the label by which our containers and images are known
 PATIENCE=60 # seconds until the server must answer
 
 usage() {
@@ -26,23 +27,14 @@ Usage: sh deploy/docker.sh COMMAND
   save    write the image, and the base it is built on, to FILE
   load    read the image from FILE
   clean   remove container and image; VOLUME=yes removes the data too
+  check   say what to type where Docker can't be used
 
 Variables (defaults): CONTAINER (classcord; make calls it NAME), its data is the volume CONTAINER-data; PORT (12345) is
 published; IMAGE (classcord-server); FILE (build/classcord-server.tar.gz); PYTEST (python3 -m pytest).
 Those of the server (CLASSCORD_LANG=en, CLASSCORD_LOG_LEVEL=debug; see server.py --help) are handed to it by run.
+
+Exit code: 0 done, 2 wrong command line; run gives the server's own where that ends at once; else 1.
 END
-}
-
-say() { printf '%s\n' "$*"; }
-warn() { printf 'docker.sh: %s\n' "$*" >&2; }
-die() {
-    warn "$*"
-    exit 1
-}
-
-misused() {
-    warn "$*"
-    exit 2
 }
 
 # The names of the server's settings that are set here
@@ -50,61 +42,52 @@ settings() {
     awk 'BEGIN { for (name in ENVIRON) if (name ~ /^CLASSCORD_[A-Z_]+$/ && name !~ /^CLASSCORD_TEST_/) print name }'
 }
 
+is_port() {
+    case $1 in '' | *[!0-9]* | 0* | ??????*) return 1 ;; esac
+    [ "$1" -le 65535 ]
+}
+
 check_settings() {
-    case $PORT in
-        *[!0-9]* | '' | ??????*) misused "PORT=$PORT: give a whole number from 1 to 65535" ;;
-    esac
-    { [ "$PORT" -ge 1 ] && [ "$PORT" -le 65535 ]; } || misused "PORT=$PORT: give a whole number from 1 to 65535"
+    is_port "$PORT" || misused "PORT: '$PORT' is no port; type a number from 1 to 65535"
     case $NAME in
-        [!a-zA-Z0-9]* | *[!a-zA-Z0-9_.-]* | '' | ?) misused "NAME=$NAME: give two or more of a-z A-Z 0-9 _ . -" ;;
+    [!a-zA-Z0-9]* | *[!a-zA-Z0-9_.-]* | '' | ?) misused "NAME=$NAME: give two or more of a-z A-Z 0-9 _ . -" ;;
     esac
     case $FILE in -*) FILE=./$FILE ;; esac
     [ ! -d "$FILE" ] || misused "FILE=$FILE is a folder: give a file in it, like $FILE/classcord-server.tar.gz"
     case $1:$(settings) in
-        run:*CLASSCORD_HOST* | run:*CLASSCORD_PORT* | run:*CLASSCORD_DATA*)
-            misused "CLASSCORD_HOST, _PORT and _DATA are fixed in the container: unset them; PORT=2000 publishes another port"
-            ;;
+    run:*CLASSCORD_HOST* | run:*CLASSCORD_PORT* | run:*CLASSCORD_DATA*)
+        misused "CLASSCORD_HOST, _PORT and _DATA are fixed in the container: unset them;" \
+            "PORT=2000 publishes another port"
+        ;;
     esac
 }
 
 check_engine() {
     instead="or do without Docker: sudo make install"
-    command -v docker >/dev/null || die "Docker is not installed: sudo apt install docker.io; $instead"
+    command -v docker >/dev/null || fail "Docker is not installed: sudo apt install docker.io; $instead"
     if ! answer=$(docker version --format '{{.Server.Version}}' 2>&1); then
         case $answer in
-            *"permission denied"*)
-                die "you may not use Docker: sudo usermod -aG docker $(id -un), then log in anew (or begin with sudo)" ;;
-            *) [ -z "${DOCKER_HOST:-}" ] || die "no engine answers at DOCKER_HOST=$DOCKER_HOST: unset DOCKER_HOST"
-                die "the Docker engine is not running: sudo systemctl enable --now docker; $instead" ;;
+        *"permission denied"*)
+            fail "you may not use Docker: sudo usermod -aG docker $(id -un), then log in anew (or begin with sudo)" ;;
+        *)
+            [ -z "${DOCKER_HOST:-}" ] || fail "no engine answers at DOCKER_HOST=$DOCKER_HOST: unset DOCKER_HOST"
+            fail "the Docker engine is not running: sudo systemctl enable --now docker; $instead"
+            ;;
         esac
     fi
 }
 
-# container NAME FORMAT: a fact about a container, or nothing where there is none
-container() { docker container inspect --format "$2" "$1" 2>/dev/null || :; }
-
 exists() { [ -n "$(container "$1" '{{.Id}}')" ]; }
-
-# Where a container keeps its data: a volume or a folder
-data_of() { container "$1" '{{range .Mounts}}{{if eq .Destination "/data"}}{{or .Name .Source}}{{end}}{{end}}'; }
 
 # Stop a container, and wait until one that was started with --rm is gone
 halt() {
-    passing=$(container "$1" '{{.HostConfig.AutoRemove}}')
+    passing=''
+    if is_passing "$1"; then passing=yes; fi
     docker stop "$1" >/dev/null
-    while [ "$passing" = true ] && exists "$1"; do sleep 0.1; done
+    while [ -n "$passing" ] && exists "$1"; do sleep 0.1; done
 }
 
 has_image() { docker image inspect "$1" >/dev/null 2>&1; }
-
-# Never touch another's container that happens to have the name
-check_ours() {
-    title=$(container "$NAME" '[{{index .Config.Labels "org.opencontainers.image.title"}}]')
-    case $title in
-        '' | "[$TITLE]") ;;
-        *) die "a container $NAME is here that is not ClassCord's: choose another name with NAME=..." ;;
-    esac
-}
 
 # What docker says on several lines, as one
 reason() { printf '%s\n' "$1" | grep -v -e "See 'docker run --help'" -e '^$' -e '^[0-9a-f]*$' | tail -n 1; }
@@ -119,12 +102,13 @@ get_base() {
 }
 
 build() {
-    get_base || die "the base image $(base) can't be had: go online, or carry the image here: make docker-save, docker-load"
+    get_base ||
+        fail "the base image $(base) can't be had: go online, or carry the image here: make docker-save, docker-load"
     # quiet: what a person needs of it is the reason of a failure
     say "Building the image $IMAGE..."
     output=$(docker build --quiet --tag "$IMAGE" "$ROOT" 2>&1) || {
         printf '%s\n' "$output" >&2
-        die "the image could not be built; see above"
+        fail "the image could not be built; see above"
     }
 }
 
@@ -175,7 +159,9 @@ wait_healthy() {
 port_holder() {
     other=$(docker ps --filter "publish=$PORT" --format '{{.Names}}' | grep -vxF "$NAME" | head -n 1)
     if [ -n "$other" ]; then
-        say "the container $other: docker stop $other"
+        goes=''
+        if is_ours "$other" && loses_data "$other"; then goes=", which takes its data along"; fi
+        say "the container $other: docker stop $other$goes${goes:+ (to save it first: $(saving "$other"))}"
         return
     fi
     own=$(docker ps --filter "publish=$PORT" --filter "name=^/$NAME\$" --quiet)
@@ -194,23 +180,13 @@ port_holder() {
     fi
 }
 
-# Our systemd units of which `systemctl $1` is true
-units_that() {
-    command -v systemctl >/dev/null || return 0
-    found=''
-    for unit in classcord.socket classcord.service; do
-        if systemctl --quiet "$1" "$unit" 2>/dev/null; then found="$found $unit"; fi
-    done
-    say "${found# }"
-}
-
 check_port() {
     holder=$(port_holder)
-    [ -z "$holder" ] || die "port $PORT is taken by $holder, or choose another port with PORT=..."
+    [ -z "$holder" ] || fail "port $PORT is taken by $holder, or choose another port with PORT=..."
 }
 
 # Put the container back that `run` set aside
-restore() {
+put_back() {
     trap - EXIT INT TERM HUP
     if [ -z "$was_running" ] || exists "$ASIDE"; then docker rm --force "$NAME" >/dev/null 2>&1 || :; fi
     if exists "$ASIDE"; then docker rename "$ASIDE" "$NAME"; fi
@@ -226,17 +202,21 @@ tidy_aside() {
     if exists "$NAME"; then docker rm --force "$ASIDE" >/dev/null; else docker rename "$ASIDE" "$NAME"; fi
 }
 
-run() {
+run_container() {
     exec 9<"$ROOT" # two at once would replace each other's container; the lock goes with this process
     if command -v flock >/dev/null && ! flock -n 9; then say "Waiting for another docker-run..." && flock 9; fi
-    check_ours
+    check_ours "$NAME"
     tidy_aside
+    if loses_data "$NAME"; then
+        fail "the container $NAME was started with --rm: its data goes when it stops." \
+            "Save it first: $(saving "$NAME"); or let it go: docker stop $NAME"
+    fi
     check_port
     build_or_take
     was_running=$(container "$NAME" '{{.State.Running}}')
     there=$(data_of "$NAME")
-    trap 'restore; exit 130' INT TERM HUP
-    trap restore EXIT
+    trap 'put_back; exit 130' INT TERM HUP
+    trap put_back EXIT
     if [ -n "$was_running" ]; then
         say "Stopping the container $NAME that is replaced..."
         halt "$NAME"
@@ -248,9 +228,9 @@ run() {
     for variable in $variables; do set -- "$@" --env "$variable"; done
     output=$(start "$NAME" "$DATA" "$PORT:12345" "$@") || {
         case $output in
-            *"already allocated"* | *"address already in use"*) check_port ;;
+        *"already allocated"* | *"address already in use"*) check_port ;;
         esac
-        die "the container can't start: $(reason "$output")"
+        fail "the container can't start: $(reason "$output")"
     }
     wait_healthy "$NAME" || exit "$code"
     docker update --restart unless-stopped "$NAME" >/dev/null
@@ -260,27 +240,8 @@ run() {
     if [ -n "$there" ] && [ "$there" != "$DATA" ]; then
         warn "the container that was replaced kept its data in $there; this one has its own, in the volume $DATA"
     fi
-    announce
-}
-
-# The IPv4 addresses of this machine that others may reach
-addresses() {
-    if command -v ip >/dev/null; then
-        ip -4 -o address show scope global |
-            awk '$2 !~ /^(docker|br-|veth|virbr|lxcbr|lxdbr)/ { sub("/.*", "", $4); print $4 }'
-    else
-        ifconfig | awk '$1 == "inet" && $2 !~ /^127\./ { print $2 }'
-    fi
-}
-
-announce() {
-    list=$(addresses)
-    say "The server runs in the container $NAME and answers. The address to give to SLAM:"
-    for address in $list; do say "    $address port $PORT"; done
-    [ -n "$list" ] || say "    none: this machine has no network card with an address"
-    say "In a virtual machine behind NAT, give the host's address instead: see CONTAINERS.md."
-    say "To try it:"
-    say "    printf '{\"type\":\"ping\"}\\n' | nc -N $(say "${list:-localhost}" | head -n 1) $PORT"
+    # shellcheck disable=SC2046 # a list of addresses
+    announce "The server runs in the container $NAME" "$PORT" $(addresses)
     units=$(units_that is-enabled)
     if [ -n "$units" ] && [ "$PORT" = 12345 ]; then
         warn "the systemd service is enabled too, and may be first on the port after a reboot:" \
@@ -289,25 +250,28 @@ announce() {
 }
 
 stop() {
-    check_ours
+    check_ours "$NAME"
     tidy_aside
     if ! exists "$NAME"; then
         say "There is no container $NAME; nothing to stop."
         return
     fi
     there=$(data_of "$NAME")
+    if loses_data "$NAME"; then there=''; fi
     halt "$NAME"
-    if exists "$NAME"; then docker rm "$NAME" >/dev/null; there="its data stays in $there"; else there="it kept no data"; fi
+    if exists "$NAME"; then docker rm "$NAME" >/dev/null; fi
+    if [ -n "$there" ]; then there="its data stays in $there"; else there="it kept no data"; fi
     say "The container $NAME is stopped and removed; $there."
 }
 
 need_container() {
-    exists "$NAME" || die "there is no container $NAME: make docker-run starts it"
+    exists "$NAME" || fail "there is no container $NAME: make docker-run starts it"
 }
 
 shell() {
     need_container
-    [ "$(container "$NAME" '{{.State.Running}}')" = true ] || die "the container $NAME is stopped: make docker-run starts it"
+    [ "$(container "$NAME" '{{.State.Running}}')" = true ] ||
+        fail "the container $NAME is stopped: make docker-run starts it"
     terminal=--interactive
     if [ -t 0 ]; then terminal=--interactive\ --tty; fi
     # shellcheck disable=SC2086 # two words
@@ -322,13 +286,13 @@ remove_test() {
 
 run_tests() {
     cd "$ROOT"
-    $PYTEST --version >/dev/null 2>&1 || die "$PYTEST does not work: make docker-test brings its own, or set PYTEST=..."
+    $PYTEST --version >/dev/null 2>&1 || fail "$PYTEST does not work: make docker-test brings its own, or set PYTEST=..."
     build_or_take
     scratch=$NAME-test-$$
     trap 'remove_test; exit 130' INT TERM HUP
     trap remove_test EXIT
     output=$(start "$scratch" "$scratch" 127.0.0.1::12345 --env CLASSCORD_PASSWORD_COST=1) ||
-        die "the container can't start: $(reason "$output")"
+        fail "the container can't start: $(reason "$output")"
     wait_healthy "$scratch" || exit "$code"
     CLASSCORD_TEST_ADDR=$(docker port "$scratch" 12345/tcp | head -n 1)
     export CLASSCORD_TEST_ADDR
@@ -336,40 +300,47 @@ run_tests() {
     $PYTEST tests/functional
 }
 
+# The processor that an image is for, or nothing where there is none
+processor() { docker image inspect --format '{{.Architecture}}' "$1" 2>/dev/null || :; }
+
 save() {
-    has_image "$IMAGE" || die "there is no image $IMAGE: make docker-build makes it"
-    mkdir -p "$(dirname "$FILE")" || die "the folder of $FILE can't be made"
+    has_image "$IMAGE" || fail "there is no image $IMAGE: make docker-build makes it"
+    mkdir -p "$(dirname "$FILE")" || fail "the folder of $FILE can't be made"
     draft=$FILE.$$
     trap 'rm -f "$draft" "$draft.gz"' EXIT
     trap 'exit 130' INT TERM HUP
-    # with its base, on which it can be built anew where there is no registry
+    # with its base, on which it can be built anew where there is no registry; not with one of another processor's
     set -- "$IMAGE"
-    if has_image "$(base)"; then set -- "$@" "$(base)"; fi
-    docker save --output "$draft" "$@" || die "the image could not be written to $FILE"
-    gzip -1 <"$draft" >"$draft.gz" || die "the image could not be written to $FILE"
+    if [ "$(processor "$IMAGE")" = "$(processor "$(base)")" ]; then set -- "$@" "$(base)"; fi
+    docker save --output "$draft" "$@" || fail "the image could not be written to $FILE"
+    gzip -1 <"$draft" >"$draft.gz" || fail "the image could not be written to $FILE"
     mv "$draft.gz" "$FILE"
     say "The image is in $FILE ($(du -h "$FILE" | cut -f 1)). Carry it to the other machine, into the same place,"
     say "and type there: make docker-load docker-run (or, without this folder: docker load -i $(basename "$FILE"))"
 }
 
 load() {
-    [ -r "$FILE" ] || die "there is no file $FILE: make docker-save writes it, on a machine that has the image; or FILE=..."
-    output=$(docker load --input "$FILE" 2>&1) || die "$FILE is no image: $(reason "$output")"
-    has_image "$IMAGE" || die "$FILE holds no image $IMAGE: $(reason "$output")"
+    [ -r "$FILE" ] ||
+        fail "there is no file $FILE: make docker-save writes it, on a machine that has the image; or FILE=..."
+    output=$(docker load --input "$FILE" 2>&1) || fail "$FILE is no image: $(reason "$output")"
+    has_image "$IMAGE" || fail "$FILE holds no image $IMAGE: $(reason "$output")"
     say "The image $IMAGE is here. Start it: make docker-run"
 }
 
 clean() {
-    check_ours
+    check_ours "$NAME"
     tidy_aside
     if exists "$NAME"; then stop; fi
-    if has_image "$IMAGE"; then
-        output=$(docker image rm "$IMAGE" 2>&1) || die "the image stays: $(reason "$output")"
+    users=$(docker ps --all --filter "ancestor=$IMAGE" --format '{{.Names}}')
+    if [ -n "$users" ]; then
+        say "The image $IMAGE stays: the container $(say "$users" | head -n 1) uses it."
+    elif has_image "$IMAGE"; then
+        output=$(docker image rm "$IMAGE" 2>&1) || fail "the image stays: $(reason "$output")"
         say "The image $IMAGE is removed."
     fi
     if docker volume inspect "$DATA" >/dev/null 2>&1; then
         if [ "${VOLUME:-}" = yes ]; then
-            output=$(docker volume rm "$DATA" 2>&1) || die "the data stays: $(reason "$output")"
+            output=$(docker volume rm "$DATA" 2>&1) || fail "the data stays: $(reason "$output")"
             say "The data, the volume $DATA, is removed."
         else
             say "The data stays in the volume $DATA; VOLUME=yes removes it too."
@@ -377,24 +348,23 @@ clean() {
     fi
 }
 
-if [ $# -ne 1 ]; then
-    usage >&2
-    exit 2
-fi
+[ $# -eq 1 ] || misused "say one command, like run or stop"
 case $1 in
-    build | run | stop | logs | shell | test | save | load | clean) ;;
-    -h | --help | help) usage && exit 0 ;;
-    *) misused "there is no command $1; see sh deploy/docker.sh --help" ;;
+build | run | stop | logs | shell | test | save | load | clean | check) ;;
+-h | --help | help) usage && exit 0 ;;
+*) misused "there is no command $1" ;;
 esac
 check_settings "$1"
 check_engine
 case $1 in
-    build)
-        build
-        prune
-        say "The image $IMAGE is built. Start it: make docker-run"
-        ;;
-    logs) need_container && exec docker logs --follow "$NAME" ;;
-    test) run_tests ;;
-    *) "$1" ;;
+build)
+    build
+    prune
+    say "The image $IMAGE is built. Start it: make docker-run"
+    ;;
+logs) need_container && exec docker logs --follow "$NAME" ;;
+run) run_container ;;
+test) run_tests ;;
+check) ;;
+*) "$1" ;;
 esac

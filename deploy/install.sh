@@ -2,23 +2,31 @@
 # Installs ClassCord as a systemd service, replaces it by a newer version, takes it away again.
 set -eu
 
-usage="usage: install.sh install|upgrade|uninstall [--purge] [--dry-run] [--no-start]"
 home=/opt/classcord
 etc=/etc/classcord
 units=/etc/systemd/system
 python=/usr/bin/python3 # what the unit starts
 here=$(dirname "$(readlink -f "$0")")
+# shellcheck source=deploy/common.sh
+. "$here/common.sh"
 project=$(dirname "$here")
 stage='' old='' changed='' dry='' purge='' start=yes
 
-say() { printf '%s\n' "$*"; }
-fail() {
-    printf 'install.sh: %s\n' "$*" >&2
-    exit 1
+usage() {
+    cat <<END
+Usage: sudo sh deploy/install.sh install|upgrade|uninstall [--purge] [--no-start] [--dry-run]
+
+  install       copy the server to $home, enable the systemd service, start it, print its addresses
+  upgrade       replace what is installed by what lies here, and restart; what doesn't start is taken back
+    --no-start  with install or upgrade: copy only, and leave the service as it is
+  uninstall     stop the service and remove it; its settings and data stay
+    --purge     with uninstall: remove settings and data too
+  --dry-run     show the commands, and change nothing
+
+Exit code: 0 done, 1 failed, 2 wrong command line.
+END
 }
-run() {
-    if [ -n "$dry" ]; then say "+ $*"; else "$@"; fi
-}
+
 tidy() {
     if [ -n "$stage" ]; then rm -rf "$stage"; fi
 }
@@ -43,12 +51,21 @@ need_no_container() {
     command -v docker >/dev/null || return 0
     found=$(docker ps --filter publish=12345/tcp --format '{{.Names}}' 2>/dev/null | head -n 1) || return 0
     if [ -z "$found" ]; then
-        policy=$(docker inspect --format '{{.HostConfig.RestartPolicy.Name}}' classcord 2>/dev/null) || return 0
-        [ "$policy" = always ] || return 0
+        [ "$(container classcord '{{.HostConfig.RestartPolicy.Name}}')" = always ] && is_ours classcord || return 0
         found=classcord
     fi
-    fail "the container $found has port 12345: make docker-stop (or sudo docker rm -f $found)," \
-        "or sudo make migrate-to-systemd, which carries its accounts and messages along"
+    if ! is_ours "$found"; then
+        fail "the container $found has port 12345: sudo docker stop $found"
+    elif loses_data "$found"; then
+        fail "the container $found has port 12345: sudo docker stop $found, which takes its data along" \
+            "(to save it first: sudo $(saving "$found"))"
+    elif is_passing "$found"; then
+        fail "the container $found has port 12345: sudo docker stop $found (its data stays in $(data_of "$found"))"
+    fi
+    other=''
+    [ "$found" = classcord ] || other=" NAME=$found"
+    fail "the container $found has port 12345: make docker-stop$other (or sudo docker rm -f $found)," \
+        "or sudo make migrate-to-systemd$other, which carries its accounts and messages along"
 }
 
 version_in() {
@@ -70,7 +87,7 @@ make_stage() {
     chmod -R u=rwX,go=rX "$stage"
 }
 
-# Sets `changed`, unless everything was in place
+# Sets `changed`, unless everything was in place, and `old` to where the former version is now, if there was one
 replace_files() {
     if ! diff -r "$stage" $home >/dev/null 2>&1; then
         changed=yes
@@ -115,7 +132,8 @@ start_service() {
     systemctl restart classcord.service 2>/dev/null && healthy
 }
 
-# More than once, for one that is upgraded in the middle of a lesson may be busy
+# Does the service answer where systemd says that it listens? Sets `host` and `port` for show_addresses. More than once,
+# for one that is upgraded in the middle of a lesson may be busy.
 healthy() {
     for _ in 1 2 3 4 5; do
         systemctl is-active --quiet classcord.service || return 1
@@ -130,7 +148,8 @@ healthy() {
     return 1
 }
 
-roll_back() {
+# Put the version back that was there `before`, where there was one
+put_back() {
     [ -n "$old" ] && [ -d $old ] || return 0
     rm -rf $home
     mv -T $old $home
@@ -139,26 +158,17 @@ roll_back() {
     done
     systemctl daemon-reload
     if start_service; then
-        say "version $before is back and runs" >&2
+        warn "version $before is back and runs"
     else
-        say "version $before is back, and doesn't start either: journalctl -u classcord" >&2
+        warn "version $before is back, and doesn't start either: journalctl -u classcord"
     fi
 }
 
 show_addresses() {
-    case $host in
-    0.0.0.0 | ::)
-        found=$(ip -4 -o address show scope global 2>/dev/null |
-            awk '$2 !~ /^(docker|br-|veth|virbr|lxcbr|lxdbr)/ { sub("/.*", "", $4); print $4 }')
-        ;;
-    *) found=$host ;;
-    esac
-    say "The service classcord runs and answers. The address to give to SLAM:"
-    for address in $found; do say "    $address port $port"; done
-    [ -n "$found" ] || say "    none: this machine has no network card with an address"
-    say "In a virtual machine behind NAT, give the host's address instead: see CONTAINERS.md."
-    say "To try it:"
-    say "    printf '{\"type\":\"ping\"}\\n' | nc -N $(say "${found:-localhost}" | head -n 1) $port"
+    reached=$host
+    case $host in 0.0.0.0 | ::) reached=$(addresses) ;; esac
+    # shellcheck disable=SC2086 # a list of addresses
+    announce "The service classcord runs" "$port" $reached
     say "To look after it: systemctl status classcord; journalctl -u classcord -f"
 }
 
@@ -200,8 +210,8 @@ do_install() {
         words=$(last_words)
         words=${words:-see journalctl -u classcord}
         [ -n "$old" ] || words="$words (once that is mended: sudo systemctl start classcord)"
-        printf 'install.sh: the service does not start: %s\n' "$words" >&2
-        roll_back
+        warn "the service does not start: $words"
+        put_back
         exit 1
     fi
 }
@@ -226,24 +236,21 @@ do_uninstall() {
     fi
 }
 
-action=${1-}
-case $action in
--h | --help | help)
-    say "$usage"
-    exit 0
-    ;;
-esac
-[ $# = 0 ] || shift
-for option; do
-    case $action$option in
-    uninstall--purge) purge=yes ;;
-    install--no-start | upgrade--no-start) start='' ;;
-    *--dry-run) dry=yes ;;
-    *) fail "what is $option? $usage" ;;
+action=''
+for word; do
+    case $word in
+    install | upgrade | uninstall) action=$action$word ;;
+    --purge) purge=yes ;;
+    --no-start) start='' ;;
+    --dry-run) dry=yes ;;
+    -h | --help | help) usage && exit 0 ;;
+    *) misused "unknown word: '$word'" ;;
     esac
 done
-case $action in
-install | upgrade) do_install ;;
-uninstall) do_uninstall ;;
-*) fail "$usage" ;;
+case $action$purge${start:+start} in
+installstart | upgradestart | install | upgrade) do_install ;;
+uninstallstart | uninstallyesstart) do_uninstall ;;
+installyes* | upgradeyes*) misused "--purge goes with uninstall" ;;
+uninstall*) misused "--no-start goes with install and upgrade" ;;
+*) misused "say install, upgrade or uninstall" ;;
 esac

@@ -3,29 +3,57 @@
 # What the other side held is set aside; if something fails, the side that ran before runs again.
 set -eu
 
-usage="usage: migrate.sh to-systemd|to-docker [--dry-run]"
 NAME=${CONTAINER:-classcord}
 IMAGE=${IMAGE:-classcord-server}
 volume=$NAME-data
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(dirname "$(readlink -f "$0")")
+# shellcheck source=deploy/common.sh
+. "$here/common.sh"
 server=/opt/classcord/server.py
 stage='' kept='' carried='' finished='' dry=''
 
-say() { printf '%s\n' "$*"; }
-fail() {
-    printf 'migrate.sh: %s\n' "$*" >&2
-    exit 1
+usage() {
+    cat <<END
+Usage: sudo sh deploy/migrate.sh to-systemd|to-docker [--dry-run]
+
+  to-systemd  stop the container, carry its data to the systemd service, which is installed if need be, start that
+  to-docker   stop and disable the service, carry its data to the container, start that
+  --dry-run   show the commands, and change nothing
+
+If something fails, the side that ran before runs again.
+Variables (defaults): CONTAINER (classcord; make calls it NAME), its data is the volume CONTAINER-data; PORT (12345) is
+published by to-docker; IMAGE (classcord-server).
+Exit code: 0 done, 1 failed, 2 wrong command line.
+END
 }
-run() {
-    if [ -n "$dry" ]; then say "+ $*"; else "$@"; fi
-}
-container() { docker container inspect --format "$1" "$NAME" 2>/dev/null || :; }
 
 need_both_sides() {
     [ "$(id -u)" = 0 ] || fail "only root may do that: sudo make migrate-$action"
     [ -d /run/systemd/system ] || fail "systemd doesn't run here: there is no service to carry anything to or from"
-    command -v docker >/dev/null || fail "Docker is not installed: there is no container to carry anything to or from"
+    command -v docker >/dev/null ||
+        fail "Docker is not installed: there is no container to carry anything to or from;" \
+        "install the service alone: sudo make install"
     docker version >/dev/null 2>&1 || fail "the Docker engine is not running: sudo systemctl start docker"
+    check_ours "$NAME"
+    ! is_passing "$NAME" || refuse_passing
+}
+
+# Stopped, a container of --rm is gone: there would be nothing to take the data of, nor to start again
+refuse_passing() {
+    where=$(data_of "$NAME")
+    save='' keep=''
+    if loses_data "$NAME"; then
+        where="goes when it stops"
+        save="Save it first: $(saving "$NAME"); then"
+    else
+        where="stays in $where"
+    fi
+    if [ "$action" = to-systemd ] && [ "$where" != "stays in $volume" ]; then
+        save="Save it first: $(saving "$NAME"); then"
+        keep=", put it in the volume that is carried: docker run --rm -i -v $volume:/data $IMAGE restore - <backup.db"
+    fi
+    fail "the container $NAME was started with --rm: its data $where." \
+        "${save:-First} stop it: docker stop $NAME$keep, and then again: sudo make migrate-$action"
 }
 
 need_image() {
@@ -38,16 +66,11 @@ state_folder() {
     if [ "$state" = /var/lib/classcord ] && [ ! -d "$state" ]; then state=/var/lib/private/classcord; fi
 }
 
-units_that() {
-    for unit in classcord.socket classcord.service; do
-        if systemctl --quiet "$1" $unit 2>/dev/null; then say $unit; fi
-    done
-}
-
 # What both sides are like, to put it back where something fails
 remember() {
-    policy=$(container '{{.HostConfig.RestartPolicy.Name}}')
-    was_running=$(container '{{.State.Running}}')
+    policy=$(container "$NAME" '{{.HostConfig.RestartPolicy.Name}}')
+    was_running=$(container "$NAME" '{{.State.Running}}')
+    there=$(data_of "$NAME")
     was_active=$(units_that is-active)
     was_enabled=$(units_that is-enabled)
 }
@@ -110,7 +133,8 @@ to_systemd() {
     sh "$here/install.sh" install
     finished=yes
     [ -z "$was_running" ] || docker rm "$NAME" >/dev/null
-    say "The accounts and messages are those of the container, which is removed; its volume stays as a backup: $volume"
+    say "The accounts and messages are those of the container, which is removed; its volume stays as a backup:" \
+        "${there:-$volume}"
     [ -z "$kept" ] || say "The database that the service had before: /var/lib/classcord/$kept"
     say "Settings were not carried along: they are in /etc/classcord/classcord.env"
 }
@@ -176,18 +200,19 @@ put_back() {
     fail "nothing was carried: all is as it was"
 }
 
-action=${1-}
-[ $# = 0 ] || shift
-case "$action $*" in
-"to-systemd " | "to-docker ") ;;
-"-h " | "--help " | "help ")
-    say "$usage"
-    exit 0
-    ;;
-"to-systemd --dry-run" | "to-docker --dry-run") dry=yes ;;
-*) fail "$usage" ;;
+action=''
+for word; do
+    case $word in
+    to-systemd | to-docker) action=$action$word ;;
+    --dry-run) dry=yes ;;
+    -h | --help | help) usage && exit 0 ;;
+    *) misused "unknown word: '$word'" ;;
+    esac
+done
+case $action in
+to-systemd | to-docker) need_both_sides ;;
+*) misused "say to-systemd or to-docker" ;;
 esac
-need_both_sides
 case $action in
 to-systemd) to_systemd ;;
 to-docker) to_docker ;;

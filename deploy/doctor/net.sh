@@ -33,7 +33,7 @@ only_loopback() { # LISTENERS: whether nobody but this machine gets in
 
 own_addresses() { # this machine's IPv4 addresses, "ADDRESS CARD" a line; not those of containers' and VMs' bridges
     ip -4 -o addr show scope global 2>/dev/null |
-        awk '$2 !~ /^(docker|br-|veth|virbr|lxc)/ { split($4, address, "/"); print address[1], $2 }'
+        awk '$2 !~ /^(docker|br-|veth|virbr|lxcbr|lxdbr)/ { split($4, address, "/"); print address[1], $2 }'
 }
 
 gateway() { ip -4 route show default 2>/dev/null | sed -n 's/.* via \([0-9.]*\).*/\1/p' | head -n 1; }

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from tests.deploy.docker import containers, make, refused, state
 from tests.deploy.lab import BASE, VM, answers, wait_for_answer
-from tests.deploy.machines import USER, Desk, Done, Machine, rootfs, until
+from tests.deploy.machines import USER, Desk, Machine, rootfs, until
 from tests.support import DEADLINE, ROOT, unique
 
 pytestmark = pytest.mark.lab
@@ -36,30 +37,6 @@ def vm(docker_vm: Machine) -> Iterator[Machine]:
     """The VM with an engine, and no container when the test begins and ends; images and volumes stay."""
     yield docker_vm
     docker_vm.run("docker ps -aq | xargs -r docker rm -fv")
-
-
-def make(vm: Machine, words: str, *, check: bool = True, user: str = USER, **more: Any) -> Done:
-    """What a person types in the project's folder."""
-    return vm.run(f"make --no-print-directory {words}", user=user, cwd=f"/home/{USER}/classcord", check=check, **more)
-
-
-def refused(vm: Machine, words: str, **more: Any) -> str:
-    """The one line that says why make failed, without make's own."""
-    done = make(vm, words, check=False, **more)
-    assert done.returncode == 2
-    lines = [line for line in done.stderr.splitlines(keepends=True) if not line.startswith("make:")]
-    assert len(lines) == 1, done.stderr
-    return lines[0]
-
-
-def state(vm: Machine, name: str = "classcord") -> dict[str, Any]:
-    (facts,) = json.loads(vm.run(f"docker inspect {name}").stdout)
-    assert isinstance(facts, dict)
-    return facts
-
-
-def containers(vm: Machine) -> list[str]:
-    return vm.run("docker ps -a --format '{{.Names}}'").stdout.split()
 
 
 def ask(vm: Machine, *requests: dict[str, str]) -> list[dict[str, Any]]:
@@ -89,10 +66,9 @@ def test_run_starts_a_hardened_container_and_prints_how_to_reach_it(vm: Machine)
     assert re.search(r"^Uid:\s+10001\s+10001", status, re.MULTILINE)
     files = vm.run("docker exec classcord grep files /proc/1/limits").stdout.split()
     assert files[3:5] == ["4096", "4096"]
-    group = vm.run(f"cat /sys/fs/cgroup/memory/docker/{state(vm)['Id']}/memory.limit_in_bytes"
-                   f" /sys/fs/cgroup/pids/docker/{state(vm)['Id']}/pids.max", check=False)
-    if group.returncode == 0:  # control groups of the first kind
-        assert group.stdout.split() == [str(512 << 20), "2200"]
+    second, first = "memory.max pids.max", "memory/memory.limit_in_bytes pids/pids.max"  # kinds of control groups
+    limits = f"cd /sys/fs/cgroup && if [ -e memory.max ]; then cat {second}; else cat {first}; fi"
+    assert vm.run(f"docker exec classcord sh -c '{limits}'").stdout.split() == [str(512 << 20), "2200"]
     writing = "touch /data/a /tmp/a; touch /app/a /etc/a"
     assert vm.run(f"docker exec classcord sh -c '{writing}'", check=False).stderr.count("Read-only file system") == 2
 
@@ -160,15 +136,29 @@ def test_a_container_started_by_hand_is_replaced_and_its_data_named(vm: Machine)
     make(vm, "docker-build")
     by_hand = "docker run -d --name classcord -p 12345:12345"
     vm.run(f"{by_hand} --rm classcord-server")
-    assert "kept its data in " in make(vm, "docker-run").stderr
-    vm.run("docker rm -f classcord; mkdir -p /srv/chat && chown 10001 /srv/chat")
+    wait_for_answer(vm, VM)
+    saving = "docker exec classcord python3 server.py backup - >backup.db"
+    assert refused(vm, "docker-run") == (
+        "docker.sh: the container classcord was started with --rm: its data goes when it stops."
+        f" Save it first: {saving}; or let it go: docker stop classcord\n"
+    )
+    assert refused(vm, "docker-run NAME=second") == (
+        "docker.sh: port 12345 is taken by the container classcord: docker stop classcord, which takes its data along"
+        f" (to save it first: {saving}), or choose another port with PORT=...\n"
+    )
+    assert answers(vm, VM)
+    vm.run(saving)
+    assert make(vm, "docker-stop").stdout == "The container classcord is stopped and removed; it kept no data.\n"
+    vm.run(f"{by_hand} --rm -v mine:/data classcord-server")
+    assert "kept its data in mine; this one" in make(vm, "docker-run").stderr
+    vm.run(f"docker rm -f classcord; {by_hand} --rm -v mine:/data classcord-server")
+    assert make(vm, "docker-stop").stdout.endswith("; its data stays in mine.\n")
+    vm.run("docker volume rm mine; mkdir -p /srv/chat && chown 10001 /srv/chat")
     vm.run(f"{by_hand} -v /srv/chat:/data classcord-server")
     assert make(vm, "docker-run").stderr == (
         "docker.sh: the container that was replaced kept its data in /srv/chat;"
         " this one has its own, in the volume classcord-data\n"
     )
-    vm.run(f"docker rm -f classcord; {by_hand} --rm classcord-server")
-    assert make(vm, "docker-stop").stdout == "The container classcord is stopped and removed; it kept no data.\n"
 
 
 def test_data_that_cannot_be_used_is_said_and_not_tried_for_ever(vm: Machine) -> None:
@@ -235,47 +225,15 @@ def test_container_and_unit_keep_out_of_each_others_way_even_at_boot(vm: Machine
     assert make(vm, "docker-run").stderr == ""
 
 
-def test_an_image_is_carried_to_a_machine_without_registry_and_built_anew_there(vm: Machine) -> None:
-    make(vm, "docker-build")
-    said = make(vm, "docker-save").stdout
-    assert said.startswith("The image is in build/classcord-server.tar.gz (")
-    vm.run(f"docker image rm -f {BASE}")
-    assert make(vm, "docker-clean").stdout == (
-        "The image classcord-server is removed.\n"
-        "The data stays in the volume classcord-data; VOLUME=yes removes it too.\n"
-    )
-    assert vm.run("docker images -aq").stdout == ""
-    assert "make docker-save writes it" in refused(vm, "docker-load FILE=/tmp/none.tar.gz")
-    vm.run("echo nonsense >/tmp/nonsense")
-    assert "/tmp/nonsense is no image" in refused(vm, "docker-load FILE=/tmp/nonsense")
-    assert make(vm, "docker-load").stdout == "The image classcord-server is here. Start it: make docker-run\n"
-    before = state(vm, "classcord-server")["Id"]
-    vm.run(f"echo '# changed' >>/home/{USER}/classcord/classcord/__init__.py")
+def test_what_was_started_comes_back_at_boot(vm: Machine) -> None:
     make(vm, "docker-run")
-    vm.lay_project()
-    assert state(vm, "classcord-server")["Id"] != before
-    assert "# changed" in vm.run("docker exec classcord cat /app/classcord/__init__.py").stdout
-    assert vm.run("docker images -q --filter dangling=true").stdout == "", "images that nobody uses any more"
-
-
-def test_an_image_is_run_as_it_is_where_its_base_cannot_be_had(vm: Machine) -> None:
-    make(vm, "docker-build")
-    vm.run(f"docker tag {BASE} kept && docker rmi {BASE}")
-    route = vm.run("ip route show default && ip route del default").stdout
-    try:
-        done = make(vm, "docker-run")
-    finally:
-        vm.run(f"ip route add {route.strip()}; docker tag kept {BASE} && docker rmi kept")
-    assert done.stderr.endswith(
-        f"docker.sh: the base image {BASE} can't be had, so nothing was built: taking the image classcord-server"
-        " as it is here\n"
-    )
-    assert answers(vm, VM)
+    vm.reboot()
+    wait_for_answer(vm, VM)
+    assert containers(vm) == ["classcord"]
 
 
 def test_stop_logs_shell_and_clean(vm: Machine) -> None:
     make(vm, "docker-run")
-    vm.run("docker exec -i classcord true")
     assert make(vm, "docker-shell", input="id -u; pwd\n").stdout == "10001\n/app\n"
     follower = vm.start(f"cd /home/{USER}/classcord && exec sh deploy/docker.sh logs", user=USER)
     assert follower.stdout is not None
@@ -305,18 +263,8 @@ def test_a_container_of_another_program_is_left_alone(vm: Machine) -> None:
 
 
 def test_wrong_words_get_a_line_that_helps(vm: Machine) -> None:
-    for port in ("0", "65536", "12x", "123456", "-1"):
-        line = refused(vm, f"docker-run PORT={port}")
-        assert line == f"docker.sh: PORT={port}: give a whole number from 1 to 65535\n"
     assert "NAME=a/b: give two or more of" in refused(vm, "docker-run NAME=a/b")
     assert "PORT=2000 publishes another port" in refused(vm, "docker-run CLASSCORD_PORT=2000")
-    script = f"/home/{USER}/classcord/deploy/docker.sh"
-    assert vm.run(f"sh {script}", check=False).stderr.startswith("Usage: sh deploy/docker.sh COMMAND")
-    assert vm.run(f"sh {script} fly", check=False).stderr == (
-        "docker.sh: there is no command fly; see sh deploy/docker.sh --help\n"
-    )
-    for command in re.findall(r"^  (\w+) ", vm.run(f"sh {script} --help").stdout, re.MULTILINE):
-        assert f"docker-{command}:" in (ROOT / "Makefile").read_text()
 
 
 # --- docker-test: the tests run here, in the VM's network and with its engine ---
@@ -373,7 +321,7 @@ def test_without_an_engine_it_says_what_to_install_or_to_start(vm: Machine) -> N
     )
     vm.run(f"usermod -aG docker {USER}")
     vm.run("systemctl stop docker.socket docker")
-    assert refused(vm, "docker-run") == (
+    assert refused(vm, "docker-test") == refused(vm, "docker-run") == (
         "docker.sh: the Docker engine is not running: sudo systemctl enable --now docker;"
         " or do without Docker: sudo make install\n"
     )

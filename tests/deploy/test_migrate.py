@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
-from tests.deploy.lab import VM, Lab, answers
+from tests.deploy.lab import VM, Lab, answers, wait_for_answer
 from tests.deploy.machines import USER, Done, Machine
 
 pytestmark = pytest.mark.lab
@@ -50,6 +51,64 @@ def test_the_installer_refuses_beside_the_container(machine: Machine) -> None:
     assert machine.run("ls /opt/classcord", check=False).returncode != 0
 
 
+def test_what_it_says_of_a_container_of_another_name_can_be_done(machine: Machine) -> None:
+    make(machine, "docker-stop")
+    dry_run = "sudo sh deploy/install.sh install --dry-run"
+    start = "docker run -d -p 12345:12345 --name lucid_antonelli"
+    for options, advice in (
+        ("--rm classcord-server", "sudo docker stop lucid_antonelli, which takes its data along (to save it first:"
+         " sudo docker exec lucid_antonelli python3 server.py backup - >backup.db)"),
+        ("--rm -v mine:/data classcord-server", "sudo docker stop lucid_antonelli (its data stays in mine)"),
+        ("--entrypoint sleep --stop-signal KILL python:3.13-slim infinity", "sudo docker stop lucid_antonelli"),
+        ("classcord-server", "make docker-stop NAME=lucid_antonelli (or sudo docker rm -f lucid_antonelli), or sudo"
+         " make migrate-to-systemd NAME=lucid_antonelli, which carries its accounts and messages along"),
+    ):
+        machine.run(f"{start} {options}")
+        refused = machine.run(dry_run, user=USER, cwd=PROJECT, check=False)
+        assert refused.stderr == f"install.sh: the container lucid_antonelli has port 12345: {advice}\n"
+        machine.run(re.split(r", | \(", advice)[0], user=USER, cwd=PROJECT)
+        machine.run(dry_run, user=USER, cwd=PROJECT)
+        machine.run("docker rm -fv lucid_antonelli", check=False)
+    machine.run("docker volume rm mine")
+
+
+def test_a_container_whose_data_goes_when_it_stops_is_left_running(machine: Machine) -> None:
+    machine.run("docker run -d --rm -p 12345:12345 --name classcord classcord-server")
+    wait_for_answer(machine, VM)
+    assert ask(machine, "register", "zoe")
+    told = {}
+    for target in ("migrate-to-docker", "migrate-to-systemd"):
+        done = make(machine, target, check=False)
+        assert done.returncode != 0
+        told[target] = done.stderr.splitlines()[0]
+        assert ask(machine, "login", "zoe")
+    begin = (
+        "migrate.sh: the container classcord was started with --rm: its data goes when it stops. Save it first: docker"
+        " exec classcord python3 server.py backup - >backup.db; then stop it: docker stop classcord"
+    )
+    assert told["migrate-to-docker"] == f"{begin}, and then again: sudo make migrate-to-docker"
+    assert told["migrate-to-systemd"] == (
+        f"{begin}, put it in the volume that is carried: docker run --rm -i -v classcord-data:/data classcord-server"
+        " restore - <backup.db, and then again: sudo make migrate-to-systemd"
+    )
+    for command in re.findall(r": (docker [^,;]*)", told["migrate-to-systemd"]):
+        machine.run(command, user=USER)
+    # as with a volume of its own, which stays
+    machine.run("docker run -d --rm -p 12345:12345 -v classcord-data:/data --name classcord classcord-server")
+    wait_for_answer(machine, VM)
+    assert ask(machine, "login", "zoe")
+    assert make(machine, "migrate-to-systemd", check=False).stderr.splitlines()[0] == (
+        "migrate.sh: the container classcord was started with --rm: its data stays in classcord-data."
+        " First stop it: docker stop classcord, and then again: sudo make migrate-to-systemd"
+    )
+    machine.run("docker stop classcord; docker run -d --stop-signal KILL --name web python:3.13-slim sleep infinity")
+    assert make(machine, "migrate-to-systemd NAME=web", check=False).stderr.splitlines()[0] == (
+        "migrate.sh: a container web is here that is not ClassCord's: choose another name with NAME=..."
+    )
+    machine.run("docker rm -fv web")
+    machine.run("make docker-run", user=USER, cwd=PROJECT)
+
+
 def test_the_data_goes_to_the_service(machine: Machine) -> None:
     assert ask(machine, "register", "alice")
     done = make(machine, "migrate-to-systemd")
@@ -64,7 +123,8 @@ def test_the_data_goes_to_the_service(machine: Machine) -> None:
 def test_and_back_and_what_was_there_is_set_aside(machine: Machine) -> None:
     assert ask(machine, "register", "bob")
     done = make(machine, "migrate-to-docker")
-    assert "The database that the container had before: classcord.db." in done.stdout
+    kept = re.search(r"^The database that the container had before: (classcord\.db\.\S+) in", done.stdout, re.MULTILINE)
+    assert kept is not None
     assert containers(machine).startswith("classcord Up")
     assert machine.run("systemctl is-enabled classcord; systemctl is-active classcord", check=False).stdout == (
         "disabled\ninactive\n"
@@ -73,7 +133,7 @@ def test_and_back_and_what_was_there_is_set_aside(machine: Machine) -> None:
     assert ask(machine, "login", "bob")
     volume = machine.run("docker volume inspect -f '{{.Mountpoint}}' classcord-data").stdout.strip()
     names = machine.run(f"ls -A {volume}").stdout.split()
-    assert len([name for name in names if name.startswith("classcord.db.2")]) == 1
+    assert kept[1] in names
     assert not [name for name in names if name.startswith(".carr")]
     assert machine.run(f"stat -c %u {volume}/classcord.db").stdout == "10001\n"
     assert ask(machine, "register", "carol")
@@ -145,6 +205,13 @@ def test_where_there_is_nothing_to_carry(machine: Machine) -> None:
     )
     done = machine.run("make migrate-to-docker", user=USER, cwd=PROJECT, check=False)
     assert done.stderr.splitlines()[0] == "migrate.sh: only root may do that: sudo make migrate-to-docker"
+    machine.run("mv /usr/bin/docker /usr/bin/docker.away")
+    done = make(machine, "migrate-to-systemd", check=False)
+    machine.run("mv /usr/bin/docker.away /usr/bin/docker")
+    assert done.stderr.splitlines()[0] == (
+        "migrate.sh: Docker is not installed: there is no container to carry anything to or from;"
+        " install the service alone: sudo make install"
+    )
     machine.run("systemctl stop docker.socket docker.service")
     done = make(machine, "migrate-to-docker", check=False)
     assert done.stderr.splitlines()[0] == (

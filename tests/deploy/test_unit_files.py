@@ -16,7 +16,6 @@ from tests.support import ROOT
 
 UNIT = ROOT / "deploy" / "classcord.service"
 SOCKET = ROOT / "deploy" / "classcord.socket"
-INSTALL, MIGRATE = ROOT / "deploy" / "install.sh", ROOT / "deploy" / "migrate.sh"
 
 
 def directives(text: str) -> dict[str, list[str]]:
@@ -100,19 +99,3 @@ def test_little_is_exposed(analyze: list[str]) -> None:
     exposure = re.search(r"Overall exposure level for classcord.service: ([\d.]+)", done.stdout)
     assert exposure is not None
     assert float(exposure[1]) <= 1.5
-
-
-@pytest.mark.parametrize("script", [INSTALL, MIGRATE], ids=lambda script: script.stem)
-@pytest.mark.parametrize("arguments", [[], ["instal"], ["uninstall", "--purge", "now"], ["install", "--purge"]])
-def test_a_wrong_call_of_a_script_is_one_line_with_the_usage(script: Path, arguments: list[str]) -> None:
-    done = subprocess.run(["sh", script, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert f"usage: {script.name} " in line
-
-
-@pytest.mark.parametrize("script", [INSTALL, MIGRATE], ids=lambda script: script.stem)
-def test_a_script_says_what_it_can_do(script: Path) -> None:
-    done = subprocess.run(["sh", script, "--help"], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith(f"usage: {script.name} ")
-    assert done.stderr == ""

@@ -99,6 +99,26 @@ def test_no_database_to_back_up(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize("content", [b"no database" * 100, b""])
+def test_a_database_that_is_none_is_not_blamed_on_permissions(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "classcord.db").write_bytes(content)
+    line = refused(78, run("backup", tmp_path, tmp_path / "copy.db"))
+    assert line.endswith("; name another folder with --data, or put a backup in its place with `server.py restore`")
+
+
+def test_a_database_that_may_not_be_read_is(alice: str, tmp_path: Path) -> None:
+    run("backup", tmp_path / "data", tmp_path / "copy.db")
+    run("restore", tmp_path / "new", tmp_path / "copy.db")
+    (tmp_path / "new" / "classcord.db").chmod(0)
+    # root may read everything, but for this
+    without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*without, *SERVER, "backup", "--data", str(tmp_path / "new"), "-"], capture_output=True, timeout=DEADLINE,
+        check=False,
+    )
+    assert refused(78, done).endswith(f"; user {os.geteuid()} must be able to read and write it")
+
+
 def test_restoring_under_a_running_server_is_refused(alice: str, tmp_path: Path) -> None:
     run("backup", tmp_path / "data", tmp_path / "copy.db")
     assert "stop it" in refused(78, run("restore", tmp_path / "data", tmp_path / "copy.db"))

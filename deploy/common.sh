@@ -1,0 +1,82 @@
+# shellcheck shell=sh
+# What docker.sh, install.sh and migrate.sh have in common. They source it, and set `dry` where they have a --dry-run.
+# shellcheck disable=SC2154  # what they set
+script=${0##*/}
+TITLE=classcord-server # the label by which our containers and images are known
+
+say() { printf '%s\n' "$*"; }
+warn() { printf '%s: %s\n' "$script" "$*" >&2; }
+fail() {
+    warn "$*"
+    exit 1
+}
+misused() {
+    warn "$*; see sh deploy/$script --help"
+    exit 2
+}
+run() { # a command that changes something
+    if [ -n "$dry" ]; then say "+ $*"; else "$@"; fi
+}
+
+# container NAME FORMAT: a fact about a container, or nothing where there is none
+container() { docker container inspect --format "$2" "$1" 2>/dev/null || :; }
+
+is_ours() { [ "$(container "$1" '{{index .Config.Labels "org.opencontainers.image.title"}}')" = $TITLE ]; }
+
+# Never touch another's container that happens to have the name
+check_ours() {
+    [ -z "$(container "$1" '{{.Id}}')" ] || is_ours "$1" ||
+        fail "a container $1 is here that is not ClassCord's: choose another name with NAME=..."
+}
+
+# Where a container keeps its data: a volume or a folder; nothing where it keeps none
+data_of() { container "$1" '{{range .Mounts}}{{if eq .Destination "/data"}}{{or .Name .Source}}{{end}}{{end}}'; }
+
+is_passing() { [ "$(container "$1" '{{.HostConfig.AutoRemove}}')" = true ]; } # was started with --rm?
+
+# Does a container's data go when it stops? So it is with --rm, where nobody has named a volume or a folder for it: the
+# engine gives such a volume 64 digits for a name, and removes it too.
+loses_data() {
+    is_passing "$1" || return 1
+    case $(data_of "$1") in
+    '') ;;
+    *[!0-9a-f]*) return 1 ;;
+    ????????????????????????????????????????????????????????????????) ;;
+    *) return 1 ;;
+    esac
+}
+
+# The command that saves the data of a running container
+saving() { say "docker exec $1 python3 server.py backup - >backup.db"; }
+
+# Our systemd units of which `systemctl $1` is true
+units_that() {
+    command -v systemctl >/dev/null || return 0
+    found=''
+    for unit in classcord.socket classcord.service; do
+        if systemctl --quiet "$1" "$unit" 2>/dev/null; then found="$found $unit"; fi
+    done
+    say "${found# }"
+}
+
+# The IPv4 addresses of this machine that others may reach: not those of the bridges of containers and VMs
+addresses() {
+    if command -v ip >/dev/null; then
+        ip -4 -o address show scope global |
+            awk '$2 !~ /^(docker|br-|veth|virbr|lxcbr|lxdbr)/ { sub("/.*", "", $4); print $4 }'
+    else
+        ifconfig | awk '$1 == "inet" && $2 !~ /^127\./ { print $2 }'
+    fi
+}
+
+# announce WHAT PORT [ADDRESS...]: what runs, and how it is reached
+announce() {
+    say "$1 and answers. The address to give to SLAM:"
+    announced_port=$2
+    shift 2
+    for address; do say "    $address port $announced_port"; done
+    [ $# -gt 0 ] || say "    none: this machine has no network card with an address"
+    say "In a virtual machine behind NAT, give the host's address instead: see CONTAINERS.md."
+    say "To try it:"
+    say "    printf '{\"type\":\"ping\"}\\n' | nc -N ${1:-localhost} $announced_port"
+}

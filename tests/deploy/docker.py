@@ -1,0 +1,34 @@
+"""What the tests of deploy/docker.sh share: typing its targets, and asking the engine."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.deploy.machines import USER, Done, Machine
+
+__all__ = ["containers", "make", "refused", "state"]
+
+
+def make(vm: Machine, words: str, *, check: bool = True, user: str = USER, **more: Any) -> Done:
+    """What a person types in the project's folder."""
+    return vm.run(f"make --no-print-directory {words}", user=user, cwd=f"/home/{USER}/classcord", check=check, **more)
+
+
+def refused(vm: Machine, words: str, **more: Any) -> str:
+    """The one line that says why make failed, without make's own."""
+    done = make(vm, words, check=False, **more)
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines(keepends=True) if not line.startswith("make:")]
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def state(vm: Machine, name: str = "classcord") -> dict[str, Any]:
+    (facts,) = json.loads(vm.run(f"docker inspect {name}").stdout)
+    assert isinstance(facts, dict)
+    return facts
+
+
+def containers(vm: Machine) -> list[str]:
+    return vm.run("docker ps -a --format '{{.Names}}'").stdout.split()
