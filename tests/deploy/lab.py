@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
@@ -71,12 +72,11 @@ class Lab:
 
     def close(self) -> None:
         """End the machines and take the network away."""
-        try:
-            self.vm.close()
-            self.host.close()
-        finally:
+        with ExitStack() as stack:
             for name in self._netns:
-                subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+                stack.callback(subprocess.run, ["ip", "netns", "del", name], capture_output=True, check=False)
+            stack.callback(self.host.close)
+            stack.callback(self.vm.close)
 
 
 def _ip(*arguments: str) -> None:

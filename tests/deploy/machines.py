@@ -40,6 +40,7 @@ _NEEDED = {
     "mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container", "ip": "iproute2", "nsenter": "util-linux",
     "git": "git", "pgrep": "procps", "ping": "iputils-ping", "nc.openbsd": "netcat-openbsd",
 }
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # The engine and systemd's own limits need the resource controllers, which nspawn leaves read-only
 _CGROUPS_UNIT = """[Unit]
@@ -196,7 +197,8 @@ def _make_cgroups(name: str) -> list[Path]:
 
 
 def _enter(groups: list[Path]) -> None:
-    """Move this process there, before it becomes the machine."""
+    """Move this process there, before it becomes the machine, and have it end with the test run, however that ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     for group in groups:
         (group / "cgroup.procs").write_text(str(os.getpid()))
 
@@ -341,8 +343,10 @@ class Machine(Desk):
 
     def close(self) -> None:
         """End it, and forget what was written."""
-        self._kill()
-        if self._mounted:
-            subprocess.run(["umount", "--lazy", str(self.root)], check=True)
-            self._mounted = False
-        shutil.rmtree(self._folder, ignore_errors=True)
+        try:
+            self._kill()
+        finally:
+            if self._mounted:
+                subprocess.run(["umount", "--lazy", str(self.root)], check=True)
+                self._mounted = False
+            shutil.rmtree(self._folder, ignore_errors=True)
