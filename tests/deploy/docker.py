@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.deploy.machines import USER, Done, Machine
+from tests.deploy.machines import PROJECT, USER, Done, Machine
 
 __all__ = ["containers", "make", "refused", "state"]
 
 
 def make(vm: Machine, words: str, *, check: bool = True, user: str = USER, **more: Any) -> Done:
     """What a person types in the project's folder."""
-    return vm.run(f"make --no-print-directory {words}", user=user, cwd=f"/home/{USER}/classcord", check=check, **more)
+    return vm.run(f"make --no-print-directory {words}", user=user, cwd=PROJECT, check=check, **more)
 
 
 def refused(vm: Machine, words: str, **more: Any) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.machines import USER, Desk, Machine
+from tests.deploy.machines import PROJECT, Desk, Machine
 from tests.support import ROOT
 
 __all__ = ["SCRIPT", "TOOLS", "Diagnosis", "ask", "ask_desk", "only_tool", "read"]
@@ -74,7 +74,7 @@ def ask(machine: Machine, arguments: str = "", *, user: str = "root", sudo: bool
         script: str = "deploy/doctor.sh") -> Diagnosis:
     """Run it on a machine, from the project's folder, in less than the 15 s that it promises."""
     line = f"{'sudo ' if sudo else ''}timeout 15 sh {script} {arguments}"
-    return read(machine.run(line, user=user, cwd=f"/home/{USER}/classcord", check=False))
+    return read(machine.run(line, user=user, cwd=PROJECT, check=False))
 
 
 def ask_desk(desk: Desk, arguments: str, *, path: str = "$PATH") -> Diagnosis:

@@ -24,11 +24,15 @@ from pathlib import Path
 
 from tests.support import DEADLINE, ROOT
 
-__all__ = ["USER", "Desk", "Done", "Machine", "NoMirror", "bootstrap", "made_once", "missing", "rootfs", "until"]
+__all__ = [
+    "PROJECT", "USER", "Desk", "Done", "Machine", "NoMirror", "bootstrap", "made_once", "missing", "rootfs", "until",
+]
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "/var/cache")) / "classcord-lab"
 USER = "etudiant"
 """Who works on a machine: may use sudo without a password, and docker."""
+PROJECT = f"/home/{USER}/classcord"
+"""Where the project lies on a machine."""
 
 PACKAGES = (
     "ca-certificates", "dbus", "docker.io", "docker-compose", "git", "iproute2", "iptables", "iputils-ping", "less",
@@ -291,7 +295,7 @@ class Machine(Desk):
         return ["nsenter", "-t", str(self._leader), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root",
                 "--", *inside]
 
-    def lay_project(self, target: str = f"/home/{USER}/classcord") -> str:
+    def lay_project(self, target: str = PROJECT) -> str:
         """Put the project's files there, as they are now, owned by USER. Returns the folder."""
         names = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True,

@@ -14,7 +14,7 @@ import pytest
 
 from classcord import config
 from tests.deploy.lab import VM, wait_for_answer
-from tests.deploy.machines import USER, Done, Machine, until
+from tests.deploy.machines import PROJECT, USER, Done, Machine, until
 from tests.support import ROOT, unique
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
@@ -64,7 +64,7 @@ def vm(machine: Machine) -> Iterator[Machine]:
 
 
 def type_in(vm: Machine, command: str, *, check: bool = True) -> Done:
-    return vm.run(command, user=USER, cwd=f"/home/{USER}/classcord", check=check)
+    return vm.run(command, user=USER, cwd=PROJECT, check=check)
 
 
 def facts(vm: Machine) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.deploy.docker import make, refused, state
 from tests.deploy.lab import BASE, VM, answers
-from tests.deploy.machines import USER, Machine
+from tests.deploy.machines import PROJECT, Machine
 
 pytestmark = pytest.mark.lab
 
@@ -36,7 +36,7 @@ def test_an_image_is_carried_to_a_machine_without_registry_and_built_anew_there(
     assert "/tmp/nonsense is no image" in refused(vm, "docker-load FILE=/tmp/nonsense")
     assert make(vm, "docker-load").stdout == "The image classcord-server is here. Start it: make docker-run\n"
     before = state(vm, "classcord-server")["Id"]
-    vm.run(f"echo '# changed' >>/home/{USER}/classcord/classcord/__init__.py")
+    vm.run(f"echo '# changed' >>{PROJECT}/classcord/__init__.py")
     make(vm, "docker-run")
     vm.lay_project()
     assert state(vm, "classcord-server")["Id"] != before
@@ -73,7 +73,7 @@ def test_an_image_that_another_container_uses_is_kept(vm: Machine) -> None:
 
 def test_an_image_for_another_processor_is_carried_without_the_base_of_this_one(vm: Machine) -> None:
     build = "DOCKER_BUILDKIT=1 docker build --quiet --platform linux/arm64 --tag foreign --file - ."
-    vm.run(build, cwd=f"/home/{USER}/classcord", input="FROM scratch\nCOPY server.py /\n")
+    vm.run(build, cwd=PROJECT, input="FROM scratch\nCOPY server.py /\n")
     make(vm, "docker-save IMAGE=foreign FILE=/tmp/foreign.tar.gz")
     assert json.loads(vm.run("tar -xzOf /tmp/foreign.tar.gz repositories").stdout).keys() == {"foreign"}
     vm.run("docker rmi foreign")

@@ -17,7 +17,7 @@ import pytest
 
 from tests.deploy.docker import containers, make, refused, state
 from tests.deploy.lab import BASE, VM, answers, wait_for_answer
-from tests.deploy.machines import USER, Desk, Machine, rootfs, until
+from tests.deploy.machines import PROJECT, USER, Desk, Machine, rootfs, until
 from tests.support import DEADLINE, ROOT, unique
 
 pytestmark = pytest.mark.lab
@@ -110,7 +110,7 @@ def test_whoever_ends_it_half_way_has_the_old_container_back(vm: Machine) -> Non
     vm.run(
         ":\nsetsid sh deploy/docker.sh run >/tmp/run.log 2>&1 & running=$!\n"
         "until grep -q Stopping /tmp/run.log; do sleep 0.02; done\n"
-        "kill -TERM -- -$running; wait $running; test $? = 130", cwd=f"/home/{USER}/classcord",
+        "kill -TERM -- -$running; wait $running; test $? = 130", cwd=PROJECT,
     )
     assert BACK in vm.run("cat /tmp/run.log").stdout
     assert (state(vm)["Id"], containers(vm)) == (first, ["classcord"])
@@ -166,7 +166,7 @@ def test_data_that_cannot_be_used_is_said_and_not_tried_for_ever(vm: Machine) ->
     spoil = "docker run --rm -u 0 --entrypoint chown -v classcord-data:/data classcord-server -R {0}:{0} /data"
     vm.run(spoil.format(0))
     try:
-        done = vm.run("sh deploy/docker.sh run", cwd=f"/home/{USER}/classcord", check=False)
+        done = vm.run("sh deploy/docker.sh run", cwd=PROJECT, check=False)
         assert done.returncode == 78
         assert done.stderr.startswith("docker.sh: the container stopped: server.py: /data: Permission denied; user 10")
         assert containers(vm) == []
@@ -235,7 +235,7 @@ def test_what_was_started_comes_back_at_boot(vm: Machine) -> None:
 def test_stop_logs_shell_and_clean(vm: Machine) -> None:
     make(vm, "docker-run")
     assert make(vm, "docker-shell", input="id -u; pwd\n").stdout == "10001\n/app\n"
-    follower = vm.start(f"cd /home/{USER}/classcord && exec sh deploy/docker.sh logs", user=USER)
+    follower = vm.start(f"cd {PROJECT} && exec sh deploy/docker.sh logs", user=USER)
     assert follower.stdout is not None
     assert "event=listening" in follower.stdout.readline()
     assert make(vm, "docker-stop").stdout == (

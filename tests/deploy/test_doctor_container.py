@@ -6,11 +6,11 @@ import pytest
 
 from tests.deploy.doctor import ask, read
 from tests.deploy.lab import BASE, HOST_INSIDE, VM
-from tests.deploy.machines import USER, Machine, until
+from tests.deploy.machines import PROJECT, USER, Machine, until
 
 pytestmark = pytest.mark.lab
 
-CODE = f"-v /home/{USER}/classcord:/app:ro {BASE} python3 /app/server.py"
+CODE = f"-v {PROJECT}:/app:ro {BASE} python3 /app/server.py"
 NAMED = "--name classcord --stop-signal KILL"
 PUBLISHED = "-p 12345:12345"
 DROP = "-{} DOCKER-USER -p tcp -m conntrack --ctorigdstport 12345 --ctdir ORIGINAL -j DROP"
@@ -48,7 +48,7 @@ def test_a_container_that_is_well(published: Machine) -> None:
 
 def test_what_a_user_can_see(published: Machine) -> None:
     ask(published, user=USER).well("the container classcord runs")
-    published.run("cp -r deploy /srv", cwd=f"/home/{USER}/classcord")
+    published.run("cp -r deploy /srv", cwd=PROJECT)
     said = read(published.run("runuser -u nobody sh /srv/deploy/doctor.sh", check=False))
     assert said.code == 0
     assert "whether a container, only root and the group docker can see" in said.marked("?")[0], said.text

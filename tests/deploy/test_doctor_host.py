@@ -12,7 +12,7 @@ import pytest
 
 from tests.deploy.doctor import TOOLS, Diagnosis, ask, ask_desk, only_tool
 from tests.deploy.lab import HOST, HOST_INSIDE, SLAM, VM, Lab, wait_for_answer
-from tests.deploy.machines import USER, Machine, until
+from tests.deploy.machines import PROJECT, USER, Machine, until
 from tests.deploy.test_doctor_unit import UNIT
 
 pytestmark = pytest.mark.lab
@@ -212,7 +212,7 @@ class VirtualBox:
 
     def __init__(self, host: Machine) -> None:
         self.host = host
-        standin = f"exec env VBOX_STANDIN=$HOME python3 /home/{USER}/classcord/tests/deploy/standin_vboxmanage.py"
+        standin = f"exec env VBOX_STANDIN=$HOME python3 {PROJECT}/tests/deploy/standin_vboxmanage.py"
         host.run("cat >/usr/local/bin/VBoxManage && chmod +x /usr/local/bin/VBoxManage",
                  input=f'#!/bin/sh\ntest -f $HOME/machines.json || exit 0\n{standin} "$@"\n')
 

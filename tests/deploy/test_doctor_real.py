@@ -8,11 +8,10 @@ import pytest
 
 from tests.deploy.doctor import Diagnosis, ask, ask_desk
 from tests.deploy.lab import HOST, HOST_INSIDE, VM, Lab, answers, wait_for_answer
-from tests.deploy.machines import USER
+from tests.deploy.machines import PROJECT, USER
 
 pytestmark = pytest.mark.lab
 
-PROJECT = f"/home/{USER}/classcord"
 NAT = f"sh deploy/nat/linux.sh apply --vm {VM}"
 UFW = "sh deploy/ufw.sh apply --from 10.0.108.0/24"
 START = "sudo systemctl reset-failed classcord; sudo systemctl start classcord"

@@ -8,11 +8,11 @@ import pytest
 
 from tests.deploy.doctor import ask
 from tests.deploy.lab import HOST_INSIDE, VM, wait_for_answer
-from tests.deploy.machines import USER, Machine, until
+from tests.deploy.machines import PROJECT, USER, Machine, until
 
 pytestmark = pytest.mark.lab
 
-SERVER = f"/usr/bin/python3 /home/{USER}/classcord/server.py"
+SERVER = f"/usr/bin/python3 {PROJECT}/server.py"
 UNIT = f"""[Unit]
 StartLimitIntervalSec=0
 [Service]
@@ -109,7 +109,7 @@ def test_a_unit_on_another_port(unit: Machine) -> None:
     assert "settings: the unit's port is 3000, not 12345" in stopped.marked("!")[0], stopped.text
     configure(unit, "CLASSCORD_PORT=2000")
     wait_for_answer(unit, "127.0.0.1", 2000)
-    made = unit.run("make doctor PORT=2000", cwd=f"/home/{USER}/classcord").stdout
+    made = unit.run("make doctor PORT=2000", cwd=PROJECT).stdout
     assert made.startswith("In this machine, port 2000:\n ✔ server: the unit classcord.service is active\n")
 
 

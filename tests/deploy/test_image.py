@@ -15,7 +15,7 @@ import pytest
 
 from classcord import __version__
 from tests.deploy.lab import BASE, VM, answers, wait_for_answer
-from tests.deploy.machines import USER, Machine, until
+from tests.deploy.machines import PROJECT, USER, Machine, until
 from tests.support import DEADLINE, ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -66,7 +66,7 @@ def started(vm: Machine) -> Iterator[Callable[[str], str]]:
 
 def in_project(vm: Machine, command: str, **more: Any) -> str:
     """What the command prints, typed by the user in the project's folder."""
-    return vm.run(command, user=USER, cwd=f"/home/{USER}/classcord", **more).stdout
+    return vm.run(command, user=USER, cwd=PROJECT, **more).stdout
 
 
 def inspect(vm: Machine, what: str) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def in_image(vm: Machine, command: str, options: str = "", image: str = IMAGE) -
 @pytest.mark.lab
 def test_both_builders_make_the_same_small_image(vm: Machine) -> None:
     # a checkout under a strict umask, on top: the server's user must be able to read it all the same
-    vm.run(f"cp -a /home/{USER}/classcord /tmp/strict && chmod -R go= /tmp/strict")
+    vm.run(f"cp -a {PROJECT} /tmp/strict && chmod -R go= /tmp/strict")
     vm.run("cd /tmp/strict && mkdir classcord/__pycache__ && touch classcord/__pycache__/stray.cpython-313.pyc .env")
     vm.run("cd /tmp/strict && DOCKER_BUILDKIT=1 docker build -t buildkit .")
     listing = 'cd /app && find . -printf "%p %m %u %l\\n" | sort; find . -name "*.py" | sort | xargs cat | sha256sum'

@@ -8,11 +8,10 @@ import re
 import pytest
 
 from tests.deploy.lab import VM, answers
-from tests.deploy.machines import USER, Done, Machine
+from tests.deploy.machines import PROJECT, USER, Done, Machine
 
 pytestmark = pytest.mark.lab
 
-PROJECT = f"/home/{USER}/classcord"
 CHANGED = f"/home/{USER}/changed"
 """A copy of the project, to be changed."""
 ANNOUNCED = f"""The service classcord runs and answers. The address to give to SLAM:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.deploy.lab import BASE, HOST, HOST_INSIDE, SLAM, VM, Lab
-from tests.deploy.machines import USER
+from tests.deploy.machines import PROJECT, USER
 
 pytestmark = pytest.mark.lab
 
@@ -21,8 +21,8 @@ def test_neighbours_reach_each_other_and_nobody_else(lab: Lab) -> None:
 def test_machines_are_debians_with_the_project_and_a_user(lab: Lab) -> None:
     for machine, name in ((lab.vm, "vm"), (lab.host, "host")):
         assert machine.run("systemctl is-system-running").stdout == "running\n"
-        assert machine.run("sudo hostname; pwd; id -Gn", user=USER, cwd=f"/home/{USER}/classcord").stdout == (
-            f"{name}\n/home/{USER}/classcord\n{USER} sudo docker\n"
+        assert machine.run("sudo hostname; pwd; id -Gn", user=USER, cwd=PROJECT).stdout == (
+            f"{name}\n{PROJECT}\n{USER} sudo docker\n"
         )
 
 

@@ -8,11 +8,9 @@ import re
 import pytest
 
 from tests.deploy.lab import VM, Lab, answers, wait_for_answer
-from tests.deploy.machines import USER, Done, Machine
+from tests.deploy.machines import PROJECT, USER, Done, Machine
 
 pytestmark = pytest.mark.lab
-
-PROJECT = f"/home/{USER}/classcord"
 
 
 def make(vm: Machine, target: str, *, check: bool = True) -> Done:

@@ -9,19 +9,19 @@ from collections.abc import Iterator
 import pytest
 
 from tests.deploy.lab import HOST, HOST_INSIDE, OTHER, SLAM, VM, Lab, answers, wait_for_answer
-from tests.deploy.machines import USER, Desk, Done, Machine, until
+from tests.deploy.machines import PROJECT, Desk, Done, Machine, until
 from tests.support import unique
 
 pytestmark = pytest.mark.lab
 
-NAT = f"sh /home/{USER}/classcord/deploy/nat/linux.sh"
+NAT = f"sh {PROJECT}/deploy/nat/linux.sh"
 KEPT = f"The server will see each client's own address, not {HOST_INSIDE}."
 HIDDEN = f"The server will see {HOST_INSIDE} for every client (--masquerade)."
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _server(lab: Lab) -> None:
-    folder = f"/home/{USER}/classcord"
+    folder = PROJECT
     lab.vm.run(f"systemd-run -q --unit=chat -p WorkingDirectory={folder} python3 server.py --data /tmp/data")
     wait_for_answer(lab.host, VM)
 

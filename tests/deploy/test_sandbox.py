@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.machines import USER, Machine, until
+from tests.deploy.machines import PROJECT, USER, Machine, until
 from tests.deploy.sandbox import PREVENTS
 from tests.support import ROOT
 
@@ -22,7 +22,7 @@ OTHER_ARCHITECTURE = "make a call of another architecture"
 @pytest.fixture(scope="module")
 def installed(vm: Machine) -> Machine:
     """The VM with the service installed and running, and what the probe looks for."""
-    vm.run("sudo make install", user=USER, cwd=f"/home/{USER}/classcord")
+    vm.run("sudo make install", user=USER, cwd=PROJECT)
     vm.run(f"cat >{PROBE}", input=(Path(__file__).parent / "probe.py").read_text())
     vm.run("touch /tmp/probe-of-others; mkdir -p /root/.probe /usr/lib/modules; mknod -m 666 /dev/probe c 1 11")
     return vm

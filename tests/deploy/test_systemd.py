@@ -9,12 +9,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.deploy.lab import VM, answers, wait_for_answer
-from tests.deploy.machines import USER, Machine, until
+from tests.deploy.machines import PROJECT, USER, Machine, until
 from tests.support import ROOT
 
 pytestmark = pytest.mark.lab
 
-PROJECT = f"/home/{USER}/classcord"
 DROP_INS = "/run/systemd/system/classcord.service.d"
 
 

@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.deploy.lab import BASE, HOST, SLAM, VM, Lab, answers, wait_for_answer
-from tests.deploy.machines import USER, Desk, Machine, until
+from tests.deploy.machines import PROJECT, Desk, Machine, until
 
 pytestmark = pytest.mark.lab
 
-UFW = f"sh /home/{USER}/classcord/deploy/ufw.sh"
+UFW = f"sh {PROJECT}/deploy/ufw.sh"
 SCHOOL = "10.0.108.0/24"
 SERVER = "python3 server.py --data /tmp/data --password-cost 1"
 
@@ -47,7 +47,7 @@ def active(lab: Lab, _enabled: None) -> Iterator[Machine]:
 
 def start_process(machine: Machine) -> None:
     """Start the server as a process of the machine."""
-    machine.run(f"systemd-run -q --unit=chat -p WorkingDirectory=/home/{USER}/classcord {SERVER}")
+    machine.run(f"systemd-run -q --unit=chat -p WorkingDirectory={PROJECT} {SERVER}")
     wait_for_answer(machine, "127.0.0.1")
 
 
@@ -56,7 +56,7 @@ def _running(lab: Lab) -> None:
     lab.vm.run("docker network create -o com.docker.network.bridge.name=plain0 plain")
     for name, port, network in (("chat", 12345, "bridge"), ("aside", 8080, "plain")):
         lab.vm.run(f"docker run -d --name {name} --restart unless-stopped --network {network} -p {port}:12345 -w /app "
-                   f"-v /home/{USER}/classcord:/app:ro {BASE} {SERVER}")
+                   f"-v {PROJECT}:/app:ro {BASE} {SERVER}")
         wait_for_answer(lab.vm, "127.0.0.1", port)
 
 
@@ -207,7 +207,7 @@ def test_status_finds_what_is_missing_or_too_much(active: Machine) -> None:
         shown = re.search(r"✘ .*\n    (?:sudo )?(.*)", found.stdout)
         assert shown is not None
         # what it says to type is what mends it
-        active.run(shown[1], cwd=f"/home/{USER}/classcord")
+        active.run(shown[1], cwd=PROJECT)
         assert repair in (shown[1], "APPLY")
         active.run(f"{UFW} status")
 
@@ -239,7 +239,7 @@ def test_over_ipv6_a_named_network_is_all_there_is(lab: Lab, containers: None) -
 
 def test_the_profile_and_a_rule_typed_by_hand_are_understood(active: Machine) -> None:
     active.run(f"{UFW} apply && {UFW} undo")
-    active.run(f"cp /home/{USER}/classcord/deploy/ufw/classcord /etc/ufw/applications.d && ufw allow ClassCord")
+    active.run(f"cp {PROJECT}/deploy/ufw/classcord /etc/ufw/applications.d && ufw allow ClassCord")
     assert "ufw has the rule: allow ClassCord" in active.run(f"{UFW} status").stdout
     assert re.search(r"12345/tcp \(ClassCord\) +ALLOW IN", active.run("ufw status verbose").stdout)
     active.run("ufw delete allow ClassCord && rm /etc/ufw/applications.d/classcord")

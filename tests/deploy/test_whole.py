@@ -12,12 +12,10 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from tests.deploy.lab import HOST, SLAM, VM, Lab, answers, wait_for_answer
-from tests.deploy.machines import USER, Desk, Machine, until
+from tests.deploy.machines import PROJECT, USER, Desk, Machine, until
 from tests.support import Client
 
 pytestmark = pytest.mark.lab
-
-PROJECT = f"/home/{USER}/classcord"
 
 
 @contextmanager
