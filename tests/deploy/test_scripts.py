@@ -93,7 +93,7 @@ def test_the_help_of_make_fits_a_screen() -> None:
 
 def test_a_part_of_the_deployment_tests_can_be_chosen() -> None:
     def runs(*words: str) -> str:
-        command = ["make", "--dry-run", "test-deploy", *words]
+        command = ["make", "--no-print-directory", "--dry-run", "test-deploy", *words]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
     assert runs().endswith(" tests/deploy\n")
