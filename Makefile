@@ -28,9 +28,10 @@ test: $(VENV)/ready ## run all tests (PYTHON=python3.13 chooses the interpreter,
 test-functional: $(VENV)/ready ## run the functional tests, against CLASSCORD_TEST_ADDR=host:port if it is set
 	$(BIN)/python -m pytest tests/functional
 
+# without pytest's cache, which root would keep from you
 test-deploy: TESTS = tests/deploy
 test-deploy: $(VENV)/ready ## as root: run the tests of deploy/ in a lab with real Docker, systemd, ufw (TESTS=... a part)
-	$(BIN)/python -m pytest -m lab --numprocesses 3 --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest -m lab -p no:cacheprovider --numprocesses 3 --dist loadfile $(TESTS)
 
 docker-build: ## build the image classcord-server
 	@$(DOCKER) build
