@@ -186,7 +186,7 @@ change() {
     # shellcheck disable=SC2086 # "delete classcord" is two words, a rule has no space
     set -- "$@" $words
     if [ "$dry_run" = yes ]; then
-        say "would run: VBoxManage $*"
+        say "+ VBoxManage $*"
     elif ! output=$("$vboxmanage" "$@" 2>&1); then
         fail "VBoxManage $1 failed: $(complaint "$output"); $hint"
     fi

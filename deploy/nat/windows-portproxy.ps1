@@ -103,7 +103,7 @@ function Invoke-Tool([string] $Program, [string[]] $Words) {
 function Invoke-Change([string] $Program, [string[]] $Words, [string] $Hint) {
     $line = "$([IO.Path]::GetFileNameWithoutExtension($Program)) $($Words -join ' ')"
     if ($options['dryrun']) {
-        Write-Output "would run: $line"
+        Write-Output "+ $line"
         return
     }
     $done = Invoke-Tool $Program $Words

@@ -263,12 +263,12 @@ def test_a_dry_run_shows_the_commands_and_changes_nothing(host: VirtualBox) -> N
     host.add("Debian", "running", nat(ADDED))
     shown = host.works("apply", "--port", "2000", "--dry-run").replace(UUID, "vm")
     assert shown == (
-        "would run: VBoxManage controlvm vm1 natpf1 delete classcord\n"
-        "would run: VBoxManage controlvm vm1 natpf1 classcord,tcp,,2000,,2000\n" + SEEN
+        "+ VBoxManage controlvm vm1 natpf1 delete classcord\n"
+        "+ VBoxManage controlvm vm1 natpf1 classcord,tcp,,2000,,2000\n" + SEEN
     )
     assert host.changes == []
     shown = host.works("undo", "--dry-run").replace(UUID, "vm")
-    assert shown == "would run: VBoxManage controlvm vm1 natpf1 delete classcord\n"
+    assert shown == "+ VBoxManage controlvm vm1 natpf1 delete classcord\n"
     assert host.changes == []
 
 
