@@ -8,8 +8,7 @@
 # Where this script turns forwarding on, it keeps this host from becoming a router: it forwards nothing else then, but
 # what comes from the bridges of containers and VMs, which bring their own rules.
 set -eu
-export LC_ALL=C
-export PATH="$PATH:/usr/sbin:/sbin"
+export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
 
 TABLE=classcord
 STATE=/run/classcord-nat # what apply set, one NAME=VALUE a line
@@ -285,7 +284,7 @@ apply() {
     set_rules
     run sysctl -q -w $FORWARDING=1
     if [ -n "$persist" ]; then set_unit; else remove_unit; fi
-    [ -n "$dry" ] || report || :
+    if [ -n "$dry" ]; then look && echo "The server will see $seen."; else report || :; fi
 }
 
 undo() {
@@ -328,6 +327,19 @@ status() {
     report
 }
 
+look() { # sets `seen`, what the server will see of a client, and the addresses that this depends on
+    inside=$(inside) shared=$(neighbours) outside=$(outside)
+    if [ -z "$inside" ]; then
+        seen="nobody: this host has no way to $vm"
+    elif [ -n "$masquerade" ]; then
+        seen="$inside for every client (--masquerade)"
+    elif [ -z "$outside" ]; then
+        seen="$inside for clients of $shared, which is the VM's network: they can connect to $vm directly"
+    else
+        seen="each client's own address, not $inside"
+    fi
+}
+
 report() {
     code=0
     again="sudo sh deploy/nat/linux.sh apply --vm $vm --port $port${masquerade:+ --masquerade}"
@@ -336,17 +348,7 @@ report() {
     if let_through; then good "this host lets it through"; else bad "a rule of this host drops it" "$again"; fi
     if [ "$(sysctl -n $FORWARDING)" = 1 ]; then good "forwarding is on${guard:+, for this port only}"; else bad "forwarding is off" "$again"; fi
     if [ -e $UNIT_FILE ]; then good "set again at each boot"; else echo "- gone after a reboot (--persist keeps it)"; fi
-    inside=$(inside) shared=$(neighbours) outside=$(outside)
-    seen="each client's own address"
-    if [ -z "$inside" ]; then
-        seen="nobody: this host has no way to $vm"
-    elif [ -n "$masquerade" ]; then
-        seen="$inside for every client (--masquerade)"
-    elif [ -z "$outside" ]; then
-        seen="$inside for clients of $shared, which is the VM's network: they can connect to $vm directly"
-    else
-        seen="$seen, not $inside"
-    fi
+    look
     if [ -n "$no_check" ]; then
         echo "- $vm was not asked"
     elif [ -z "$inside" ]; then
@@ -376,8 +378,7 @@ while [ $# -gt 0 ]; do
     --vm | --port)
         [ $# -gt 1 ] || wrong "$1 needs a value"
         case $1 in --vm) vm=$2 ;; *) port=$2 ;; esac
-        shift
-        ;;
+        shift ;;
     --masquerade) masquerade=yes ;;
     --persist) persist=yes ;;
     --no-check) no_check=yes ;;
@@ -393,7 +394,6 @@ case $action in apply | status | undo) ;; *) wrong "say apply, status or undo" ;
 whole "$port" 1 65535 || wrong "--port: '$port' is no port; type a number from 1 to 65535"
 [ "$(id -u)" -eq 0 ] || die "needs root: sudo sh deploy/nat/linux.sh $action${vm:+ --vm $vm}"
 has ip || die "the command ip isn't here: sudo apt install iproute2"
-backend=nft
-has nft || backend=iptables
+if has nft; then backend=nft; else backend=iptables; fi
 has $backend || die "neither nft nor iptables is here: sudo apt install nftables"
 $action

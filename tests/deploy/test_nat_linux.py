@@ -148,6 +148,7 @@ def test_twice_is_once_and_a_dry_run_changes_nothing(host: Machine) -> None:
     before = state(host)
     shown = host.run(f"{NAT} apply --vm {VM} --persist --dry-run").stdout
     assert "+ sysctl -q -w net.ipv4.ip_forward=1" in shown
+    assert shown.splitlines()[-1] == KEPT
     assert f"classcord-nat apply --vm {VM} --port 12345 --persist --no-check" in shown
     assert state(host) == before
     host.run("iptables -P FORWARD DROP")
