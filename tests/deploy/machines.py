@@ -174,6 +174,11 @@ class Desk:
                 _enter_network(here.fileno())
 
 
+def _children(pid: int) -> list[int]:
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
+    return [int(child) for child in found.stdout.split()]
+
+
 def _is_systemd(pid: int) -> bool:
     """Whether the process is PID 1 of a namespace, and systemd by now."""
     try:
@@ -259,6 +264,8 @@ class Machine(Desk):
         log = (self._folder / "boot.log").open("ab")
         self._nspawn = subprocess.Popen(
             [
+                # a namespace of its own: with its first process all others end, the machine's too
+                "unshare", "--pid", "--fork", "--kill-child", "--mount-proc",
                 "systemd-nspawn", "--quiet", f"--directory={self.root}", "--boot", "--register=no", "--keep-unit",
                 f"--machine={self.netns}", f"--network-namespace-path=/run/netns/{self.netns}", "--capability=all",
                 "--system-call-filter=add_key keyctl bpf", f"--bind={self._folder}/docker:/var/lib/docker",
@@ -276,8 +283,8 @@ class Machine(Desk):
         """Look for the machine's PID 1 among nspawn's children, the first of which only prepares it."""
         assert self._nspawn is not None
         assert self._nspawn.poll() is None, (self._folder / "boot.log").read_text(errors="replace")
-        found = subprocess.run(["pgrep", "-P", str(self._nspawn.pid)], capture_output=True, text=True, check=False)
-        self._leader = next((int(pid) for pid in found.stdout.split() if _is_systemd(int(pid))), 0)
+        grandchildren = [child for nspawn in _children(self._nspawn.pid) for child in _children(nspawn)]
+        self._leader = next(filter(_is_systemd, grandchildren), 0)
         return self._leader != 0
 
     def _is_up(self) -> bool:
