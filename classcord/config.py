@@ -190,7 +190,7 @@ def environment_file() -> str:
     rows = [
         "# Settings of the service classcord. Take the # away before a variable, change its value, then:",
         "#     sudo systemctl restart classcord",
-        "# A value that can't be is refused in one line: systemctl status classcord",
+        "# A value that can't be is refused in one line: sudo systemctl status classcord",
     ]
     for setting in SETTINGS:
         unit = f" ({setting.unit})" if setting.unit else ""

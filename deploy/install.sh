@@ -160,7 +160,7 @@ put_back() {
     if start_service; then
         warn "version $before is back and runs"
     else
-        warn "version $before is back, and doesn't start either: journalctl -u classcord"
+        warn "version $before is back, and doesn't start either: sudo journalctl -u classcord"
     fi
 }
 
@@ -169,7 +169,7 @@ show_addresses() {
     case $host in 0.0.0.0 | ::) reached=$(addresses) ;; esac
     # shellcheck disable=SC2086 # a list of addresses
     announce "The service classcord runs" "$port" $reached
-    say "To look after it: systemctl status classcord; journalctl -u classcord -f"
+    say "To look after it: sudo systemctl status classcord; sudo journalctl -u classcord -f"
 }
 
 do_install() {
@@ -208,7 +208,7 @@ do_install() {
         show_addresses
     else
         words=$(last_words)
-        words=${words:-see journalctl -u classcord}
+        words=${words:-see sudo journalctl -u classcord}
         [ -n "$old" ] || words="$words (once that is mended: sudo systemctl start classcord)"
         warn "the service does not start: $words"
         put_back

@@ -182,7 +182,7 @@ hop_healthy() { # the server by itself, whatever leads to it; sets HEALTHY
                 bad "health: the server listens on port $port, not on $PORT" "set CLASSCORD_PORT=$PORT in /etc/classcord/classcord.env" \
                     "then:  sudo systemctl restart classcord" "or walk the other port's way:  sudo make doctor PORT=$port"
             else
-                bad "health: it is started, but nothing listens on port $PORT" "journalctl -u classcord -n 20"
+                bad "health: it is started, but nothing listens on port $PORT" "sudo journalctl -u classcord -n 20"
             fi
             return
         fi
