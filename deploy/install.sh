@@ -122,6 +122,7 @@ place_settings() {
 }
 
 last_words() {
+    journalctl --sync 2>/dev/null || : # the service has only just ended: its last line may still be on its way
     journalctl --unit classcord --lines 20 --output cat --no-pager 2>/dev/null |
         grep -v -e '^classcord.service: ' -e '^Start' -e '^Stop' -e '^Failed' -e 'event=' | tail -n 1
 }
