@@ -178,6 +178,17 @@ def test_a_version_that_does_not_start_is_taken_back(vm: Machine, sabotage: str)
     assert answers(vm, VM)
 
 
+def test_the_last_words_are_told_however_late_the_journal_gets_them(vm: Machine) -> None:
+    folder = vm.lay_project(CHANGED)
+    vm.run("sed -i 's/^def serve.*/&\\n    sys.exit(\"server.py: this version is broken\")/' server.py", cwd=folder)
+    # the journal stands still until half a second after the service has failed
+    vm.run("pkill -STOP -x systemd-journal")
+    vm.run("systemd-run -q sh -c 'until systemctl is-failed -q classcord; do sleep 0.05; done; sleep 0.5;"
+           " pkill -CONT -x systemd-journal'")
+    done = make(vm, "upgrade", cwd=folder, check=False)
+    assert "the service does not start: server.py: this version is broken\n" in done.stderr
+
+
 def test_a_server_that_answers_late_is_no_failure(vm: Machine) -> None:
     packets = "INPUT -p tcp --dport 12345 -m quota --quota 200 -j DROP"  # the first three, which is more than 3 seconds
     vm.run(f"iptables -I {packets}")
