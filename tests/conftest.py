@@ -25,7 +25,7 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server |
         return
     with Server(tmp_path_factory.mktemp("shared") / "data") as server:
         yield server
-        assert server.process.poll() is None, "the server died"
+        assert server.stop() == 0, "the server died, or was hurt"
         faults = [line for line in server.log if "internal_error" in line]
         assert not faults, faults
 

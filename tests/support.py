@@ -35,7 +35,8 @@ def unique(name: str) -> str:
 class Server:
     """`server.py` in a process of its own, on a free port, with a cheap password hash. Use it in a with statement.
 
-    `options` are more flags; they win over the defaults here. Log lines are collected as they come.
+    `options` are more flags; they win over the defaults here. Log lines are collected as they come, a little
+    after what they tell of: a test waits for one (`wait_log`), or ends the server and reads them all (`log`).
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Server:
         command: list[str] | None = None, pass_fds: Sequence[int] = (),
     ) -> None:
         self.data = data
-        self.log: list[str] = []
+        self._log: list[str] = []
         self._more = threading.Condition()
         clean = {name: value for name, value in os.environ.items() if not name.startswith("CLASSCORD_")}
         arguments = command or [python, str(ROOT / "server.py")]
@@ -66,20 +67,32 @@ class Server:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             with self._more:
-                self.log.append(line.rstrip("\n"))
+                self._log.append(line.rstrip("\n"))
                 self._more.notify_all()
         with self._more:
             self._more.notify_all()
 
+    @property
+    def log(self) -> list[str]:
+        """All that it has logged, once it has ended."""
+        assert self.process.poll() is not None, "there may be more to come: stop() first, or wait_log()"
+        self._reader.join(DEADLINE)
+        return self._log
+
+    def log_so_far(self) -> list[str]:
+        """What has come of the log of a server that runs. Nothing follows from a line that isn't there."""
+        with self._more:
+            return self._log.copy()
+
     def wait_log(self, pattern: str, since: int = 0) -> str:
         """The first log line from number `since` on that matches the regular expression."""
         def found() -> str | None:
-            return next((line for line in self.log[since:] if re.search(pattern, line)), None)
+            return next((line for line in self._log[since:] if re.search(pattern, line)), None)
 
         with self._more:
             self._more.wait_for(lambda: found() is not None or not self._reader.is_alive(), DEADLINE)
             line = found()
-        assert line is not None, f"no log line matches {pattern!r} among {self.log[since:]}"
+        assert line is not None, f"no log line matches {pattern!r}; the last are {self._log[since:][-30:]}"
         return line
 
     def stop(self, number: int = signal.SIGTERM) -> int:

@@ -19,7 +19,7 @@ def bystanders(address: tuple[str, int]) -> Iterator[Bystanders]:
 @pytest.fixture
 def logged(shared_server: Server | None) -> Callable[[Client, str], None]:
     """logged(client, "event=x") waits for a line about this connection; no-op where the log is out of reach."""
-    since = len(shared_server.log) if shared_server is not None else 0
+    since = len(shared_server.log_so_far()) if shared_server is not None else 0
 
     def wait(client: Client, pattern: str) -> None:
         if shared_server is not None:

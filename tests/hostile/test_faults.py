@@ -111,6 +111,7 @@ def test_a_fault_among_the_requests_of_many(own_server: Callable[..., Server]) -
             said = [line["content"] for line in lines if line.get("from") == other.name]
             assert said == [f"{'two' if other is two else 'one'} {number}" for number in range(40)]
         bystanders.check()
+    assert server.stop() == 0
     assert sum("event=internal_error" in line for line in server.log) == 80
 
 

@@ -56,6 +56,7 @@ def test_one_warning_when_most_clients_show_one_private_address(own_server: Call
         for _ in range(12):
             client = stack.enter_context(Client((server.host, server.port)))
             assert client.pending() == []
+    assert server.stop() == 0
     warnings = [line for line in server.log if "event=nat_hides_clients" in line]
     assert [fields(line)["peer"] for line in warnings] == ["10.0.2.2"]
     assert fields(server.wait_log("event=connected"))["peer"] == "10.0.2.2"
