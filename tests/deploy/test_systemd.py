@@ -215,21 +215,59 @@ def test_a_server_started_by_hand_is_in_the_way(service: Machine) -> None:
     assert "the service classcord has it: sudo systemctl stop classcord, or choose another port with --port" in line
 
 
-def test_a_container_is_in_the_way_whatever_its_name(service: Machine, docker_vm: Machine) -> None:
-    service.run("systemctl stop classcord")
+@pytest.fixture
+def containers(service: Machine, docker_vm: Machine) -> Iterator[None]:
+    """Two containers with the server instead of the service, on the ports 12345 and 2000; no Docker after that."""
+    service.run("systemctl stop classcord; systemctl start docker")
     start = "-v /opt/classcord:/app python:3.13-slim python3 /app/server.py --data /tmp"
     docker_vm.run(f"docker run -d --rm --name old -p 12345:12345 {start}")
     docker_vm.run(f"docker run -d --rm --name bystander -p 2000:12345 {start}")
-    wait_for_answer(service, VM)
+    for port in (12345, 2000):
+        wait_for_answer(service, VM, port)
+    yield
+    service.run("docker kill $(docker ps -q); systemctl disable -q --now docker docker.socket")
+
+
+@pytest.mark.usefixtures("containers")
+def test_a_container_is_in_the_way_whatever_its_name(service: Machine) -> None:
     since = now(service)
     assert service.run("systemctl start classcord", check=False).returncode == 1
     (line,) = journal(service, since, "-t classcord").splitlines()
     (stop,) = re.findall(r"most likely a container has it: (sudo docker stop .*) \(if it is called classcord, ", line)
     service.run(stop, user=USER)
     assert service.run("docker ps --format '{{.Names}}'").stdout == "bystander\n"
-    service.run("docker stop --time 5 bystander; systemctl disable --now docker docker.socket")
     service.run("systemctl start classcord")
     assert answers(service, VM)
+
+
+@pytest.mark.usefixtures("containers")
+def test_the_socket_unit_says_who_is_in_its_way(service: Machine) -> None:
+    """On the port that it has, changed or not."""
+    folder = "/run/systemd/system/classcord.socket.d"
+
+    def start_on(listen: str) -> tuple[int, str]:
+        service.run(
+            f"mkdir -p {folder} && printf '[Socket]\nListenStream=\nListenStream={listen}\n' >{folder}/test.conf"
+            " && systemctl daemon-reload"
+        )
+        since = now(service)
+        code = service.run("systemctl start classcord.socket", check=False).returncode
+        said = service.run(
+            f"journalctl --sync; journalctl -u classcord.socket -t classcord -p err -o cat --no-pager --since {since}"
+        ).stdout
+        assert said.strip() in service.run("systemctl status classcord.socket", check=False).stdout
+        return code, said
+
+    try:
+        for listen, host, port in (("12345", "::", 12345), (f"{VM}:2000", VM, 2000)):
+            code, said = start_on(listen)
+            assert code == 1
+            assert said.startswith(f"classcord.socket: can't listen on {host} port {port}: Address already in use; ")
+            assert f"a container has it: sudo docker stop $(sudo docker ps -q --filter publish={port}) (" in said
+            assert said.endswith(": ListenStream= in sudo systemctl edit --full classcord.socket\n")
+        assert start_on("3000") == (0, "")
+    finally:
+        service.run(f"systemctl stop classcord.socket classcord; rm -rf {folder}; systemctl daemon-reload")
 
 
 # --- its limits ---

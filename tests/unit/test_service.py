@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import server as program
-from classcord.rival import rival
+from classcord.rival import in_the_way, rival
 from classcord.service import Manager
 from tests.support import DEADLINE, ROOT, Client, Server, fields
 
@@ -216,6 +216,18 @@ def test_who_has_the_port() -> None:
         # this test may run as root, as Docker's proxy does
         assert (f"sudo docker stop $(sudo docker ps -q --filter publish={port})" in text) == (os.getuid() == 0)
         assert "classcord" in text.lower()
+
+
+def test_who_is_in_the_way_of_a_socket_unit() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        for host, shown in (("127.0.0.1", "127.0.0.1"), ("::", "[::]")):
+            (line,) = in_the_way(f"{shown}:{port} (Stream)\n")
+            assert line.startswith(f"can't listen on {host} port {port}: Address already in use; another program has ")
+            assert "ListenStream=" in line
+    nobody = f"127.0.0.1:{port} (Stream)\n192.0.2.1:{port} (Stream)\n/run/chat (Stream)\n"
+    assert list(in_the_way(nobody)) == []
+    assert list(in_the_way("\n")) == []
 
 
 def test_lines_for_the_journal_have_a_priority_and_no_time(tmp_path: Path) -> None:
