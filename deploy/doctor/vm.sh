@@ -349,9 +349,9 @@ hop_seen() { # whose addresses the log has; one for all desks means that a NAT h
         unknown "desks: the server's log can't be read" "$SUDO_DOCTOR"
         return
     fi
-    mine=$(ip -4 -o addr show 2>/dev/null | awk '{ split($4, a, "/"); printf "|%s", a[1] }')
-    peers=$(printf '%s\n' "$LOG" | sed -n 's/.*[ "]peer[": =]*\([0-9][0-9a-f.:]*\).*/\1/p' | sort -u |
-        awk -v mine="$mine|::1|" 'index(mine, "|" $1 "|") == 0' | tr '\n' ' ')
+    mine=$(ip -o addr show 2>/dev/null | awk '{ split($4, a, "/"); printf "|%s", a[1] }')
+    peers=$(printf '%s\n' "$LOG" | sed -n 's/.*[ "]peer\(=\|": "\)\([0-9a-f.:]*\).*/\2/p' | sort -u |
+        awk -v mine="$mine|" 'index(mine, "|" $1 "|") == 0' | tr '\n' ' ')
     peers=${peers% }
     hidden=$(logged peer nat_hides_clients)
     case $peers in

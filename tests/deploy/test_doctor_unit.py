@@ -49,6 +49,16 @@ def test_a_unit_that_is_well(unit: Machine) -> None:
     )
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_machine_itself_is_no_desk(unit: Machine, form: str) -> None:
+    configure(unit, f"CLASSCORD_LOG_FORMAT={form}")
+    for address in ("127.0.0.1", "::1", VM):
+        wait_for_answer(unit, address)
+        unit.run(f"nc.openbsd -N -w 5 {address} 12345", input='{"type":"users"}\n')
+    until(lambda: unit.run("journalctl -u classcord | grep -c event.*guest").stdout >= "3", "all three are logged")
+    assert "desks: none has come yet" in ask(unit).marked("·")
+
+
 def test_what_only_root_can_see_is_not_broken(unit: Machine) -> None:
     said = ask(unit, user=USER)
     said.well("the unit classcord.service is active")
