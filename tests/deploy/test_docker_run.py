@@ -58,7 +58,10 @@ def test_run_starts_a_hardened_container_and_prints_how_to_reach_it(vm: Machine)
         f"To try it:\n    {command}\n"
     )
     assert vm.run(command).stdout == '{"type":"pong"}\n'
-    assert state(vm)["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+    host = state(vm)["HostConfig"]
+    assert host["RestartPolicy"]["Name"] == "unless-stopped"
+    assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-file": "3", "max-size": "10m"}}
+    assert state(vm)["Config"]["StopTimeout"] == 10
     status = vm.run("docker exec classcord cat /proc/1/status").stdout
     assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)
     assert re.search(r"^CapBnd:\s+0+$", status, re.MULTILINE)
