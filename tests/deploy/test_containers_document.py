@@ -41,6 +41,13 @@ def blocks() -> list[Block]:
     return found
 
 
+def test_it_keeps_the_plan_of_the_document_of_old() -> None:
+    assert re.findall(r"^## (.*)$", TEXT, re.MULTILINE)[:5] == [
+        "Pourquoi Docker ?", "Comment : construire et lancer", "Ports à exposer", "Spécificités réseau avec VM + NAT",
+        "Schéma réseau",
+    ]
+
+
 def test_no_block_escapes_the_tests() -> None:
     assert TEXT.count("```") == 2 * len(blocks())
     assert sum(block.place == "ailleurs" for block in blocks()) == 3, "those that no machine here can run"

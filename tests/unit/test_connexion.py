@@ -96,8 +96,3 @@ def test_what_a_web_client_is_told(own_server: Callable[..., Server]) -> None:
     with Client((server.host, server.port)) as client:
         client.send_raw(b"GET / HTTP/1.1\r\n\r\n")
         assert f"`{client.at_end().decode().strip()}`" in CONNEXION
-
-
-def test_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", CONNEXION):
-        assert (ROOT / "docs" / target).exists(), target

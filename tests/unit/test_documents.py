@@ -31,6 +31,21 @@ def table(text: str, heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in rows[1].splitlines()]
 
 
+def anchors(text: str) -> set[str]:
+    """What GitHub calls the headings of a document."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTAINERS.md", "docs/CONNEXION.md", "docs/PROTOCOLE.md"])
+def test_links_lead_somewhere(name: str) -> None:
+    document = ROOT / name
+    for file, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", document.read_text()):
+        target = document.parent / file if file else document
+        assert target.exists(), file
+        assert not anchor or anchor in anchors(target.read_text()), f"{file}#{anchor}"
+
+
 def test_every_error_code_is_documented() -> None:
     assert [row[0].strip("`") for row in table(PROTOCOL, "code")] == list(ERRORS)
 
