@@ -57,6 +57,12 @@ def test_the_sandbox_is_the_one_that_is_tried_out() -> None:
     assert set(re.findall(r"^\w+=.*$", sandbox, re.MULTILINE)) == {*PREVENTS, *OTHERS}
 
 
+def test_the_watchdog_leaves_time_for_a_self_test() -> None:
+    """One that fails at its end is followed by another before systemd acts."""
+    (seconds,) = directives(UNIT.read_text())["WatchdogSec"]
+    assert int(seconds) >= 2 * (2 * server._TEST_TIME + int(seconds) / 3)
+
+
 def test_a_crash_loop_ends() -> None:
     """Even if each start takes a second before it crashes."""
     unit = directives(UNIT.read_text())
