@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -57,10 +58,10 @@ class Ranked:
 class World:
     """A registry with its store, without a network."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self.store = Store(folder)
         self.accounts = Accounts([], 1)
-        self.registry = Registry(self.store, self.accounts, Texts("fr"))
+        self.registry = Registry(self.store, self.accounts, Texts("fr"), clock=clock)
         self.room = self.registry.room
 
     def guest(self, name: str, wire: Wire | None = None) -> Session:
@@ -227,3 +228,28 @@ def test_on_a_server_that_is_never_idle_a_clients_thread_gets_back_to_its_client
     world.registry.post([(more, person, ())])
     assert over.wait(DEADLINE), "what the poster left was carried out"
     assert who.count(threading.current_thread()) == registry._TURNS, "the poster did not stay for all of it"
+
+
+def test_the_end_waits_three_seconds_for_who_does_not_read_and_no_longer(tmp_path: Path) -> None:
+    """systemd and Docker kill a server that takes too long over its end."""
+    this, now = threading.current_thread(), 0.0
+
+    def clock() -> float:
+        nonlocal now
+        if threading.current_thread() is this:
+            now += 0.25
+        return now
+
+    world = World(tmp_path, clock)
+    left, right = socket.socketpair()
+    with left, right:
+        stuck = Session(left, 64 << 20)
+        world.registry.add(stuck)
+        world.registry.post([(world.registry.reply, stuck, (b"x" * (8 << 20),))])
+        assert stuck.outbox.pending
+        before = now
+        world.registry.close()
+        assert 3 <= now - before < 5
+        world.registry.remove(stuck)
+    with pytest.raises(sqlite3.ProgrammingError):
+        world.store.accounts()
