@@ -7,6 +7,7 @@ import json
 import os
 import re
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pytest
 import server as program
 from classcord.rival import rival
 from classcord.service import Manager
+from tests.hostile.tools import launcher
 from tests.support import DEADLINE, ROOT, Client, Server, fields
 
 OwnServer = Callable[..., Server]
@@ -131,14 +133,17 @@ def test_nobody_asks_for_a_watchdog(variables: dict[str, str]) -> None:
 
 def test_a_server_feeds_its_watchdog_and_does_not_speak_of_it(own_server: OwnServer, tmp_path: Path) -> None:
     listener = Listener(str(tmp_path / "notify"))
+    # however late this test reads what it is told, and the server its own answer
+    patient = launcher("from classcord import service\nservice._PATIENCE = server._TEST_TIME = 3600")
     with listener.socket:
-        server = own_server(env={
-            "NOTIFY_SOCKET": listener.address, "WATCHDOG_USEC": "60000",
-        })
+        server = own_server(command=patient, env={"NOTIFY_SOCKET": listener.address, "WATCHDOG_USEC": "60000"})
         assert listener.next()[0] == "READY=1"
         for _ in range(8):
             assert listener.next() == ["WATCHDOG=1"]
-        assert server.stop() == 0
+        server.process.send_signal(signal.SIGTERM)
+        while listener.next() != ["STOPPING=1"]:
+            pass  # what was on its way
+        assert server.wait() == 0
     assert [fields(line)["event"] for line in server.log] == ["listening", "stopping", "stopped"]
 
 
