@@ -32,11 +32,16 @@ class Ranked:
         self._lock = lock
         self._rank = rank
         self.taken = 0
+        self.awaited = threading.Event()
+        """Set once somebody has to wait for it."""
 
     def acquire(self, blocking: bool = True) -> bool:
         held = HELD.__dict__.setdefault("ranks", [])
         assert not held or max(held) < self._rank, f"lock {self._rank} taken while holding {held}"
-        taken: bool = self._lock.acquire(blocking)
+        taken: bool = self._lock.acquire(False)
+        if blocking and not taken:
+            self.awaited.set()
+            taken = self._lock.acquire()
         if taken:
             held.append(self._rank)
             self.taken += 1
@@ -118,14 +123,15 @@ def test_locks_are_taken_in_rank_order(world: World) -> None:
 def test_who_posts_past_the_bound_waits_for_its_turn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_BACKLOG", 10)
     person = world.guest("alice")
-    world.registry._lock.acquire()
-    world.say(person, "does not wait: one item only")
-    flood = [(world.room.say, person, (None, f"{number}")) for number in range(50)]
-    thread = threading.Thread(target=world.registry.post, args=(flood,))
-    thread.start()
-    thread.join(0.2)
-    assert thread.is_alive(), "the list has more than its bound, so the poster waits"
-    world.registry._lock.release()
+    held = world.registry._lock
+    flush = Ranked(held, 2)
+    world.registry._lock = cast(Any, flush)
+    with held:
+        world.say(person, "does not wait: one item only")
+        flood = [(world.room.say, person, (None, f"{number}")) for number in range(50)]
+        thread = threading.Thread(target=world.registry.post, args=(flood,))
+        thread.start()
+        assert flush.awaited.wait(DEADLINE), "the list has more than its bound, so the poster waits"
     thread.join(DEADLINE)
     assert not thread.is_alive()
     assert not world.registry._items
