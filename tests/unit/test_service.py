@@ -200,9 +200,12 @@ def test_the_self_test_fails_when_nobody_accepts(
         assert made.self_test()[0], "it goes on"
 
 
-def test_a_server_that_stops_is_not_called_ill(start: Callable[..., program.ChatServer]) -> None:
+def test_a_server_that_stops_is_not_called_ill(
+    start: Callable[..., program.ChatServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = start()
     made._stopping.set()
+    monkeypatch.setattr(program, "_TEST_TIME", 0.2)
     assert made.self_test()[0]
 
 
@@ -230,7 +233,7 @@ from classcord import logs
 logs.start("debug", {format!r})
 for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
     logs.event("it", level, user="a\\n<0>b")
-logs.stop(20)
+logs.stop(3600)
 """
     ours, theirs = socket.socketpair()
     with ours, theirs:
