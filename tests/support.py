@@ -160,11 +160,13 @@ class Client:
             if isinstance(message, dict):
                 message = json.dumps(message)
             parts.append((message.encode() if isinstance(message, str) else message) + end)
-        self.socket.sendall(b"".join(parts))
+        self.send_raw(b"".join(parts))
 
     def send_raw(self, data: bytes) -> None:
-        """These bytes and nothing else."""
-        self.socket.sendall(data)
+        """These bytes and nothing else. The deadline is for the server to take some more of them."""
+        left = memoryview(data)
+        while left:
+            left = left[self.socket.send(left) :]
 
     def read_line(self) -> bytes:
         """The next line as it came, without its newline. Raises Closed at the end of the stream."""

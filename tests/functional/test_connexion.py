@@ -218,12 +218,18 @@ def test_what_is_not_the_server_is_said(
     assert stack.enter_context(Program(*either, address, "zoé")).ends() == (1, expected)
 
 
-def test_a_connection_that_is_closed_at_once_is_said(either: tuple[list[str], Path], stack: ExitStack) -> None:
-    """As a NAT does behind which nothing listens."""
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+def test_a_connection_that_is_closed_at_once_is_said(
+    either: tuple[list[str], Path], stack: ExitStack, reset: bool
+) -> None:
+    """As a NAT does behind which nothing listens. It resets the connection if the first line is there already."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         program = stack.enter_context(Program(*either, server.getsockname(), "zoé"))
         server.settimeout(DEADLINE)
-        server.accept()[0].close()
+        with server.accept()[0] as connection:
+            if reset:
+                connection.settimeout(DEADLINE)
+                connection.recv(1, socket.MSG_PEEK)  # what is closed with something unread is reset
         assert program.ends() == (1, "! le serveur a fermé la connexion\n")
 
 

@@ -18,7 +18,9 @@ PACKAGES = {
 }
 
 NETCATS = [
-    ["nc.openbsd", "-N"], ["nc.openbsd", "-C", "-N"], ["nc.traditional", "-q", "1"], ["ncat"], ["ncat", "-C"],
+    # people write -q 1, which gives a busy server one second; it ends when the server closes, as the others do
+    ["nc.openbsd", "-N"], ["nc.openbsd", "-C", "-N"], ["nc.traditional", "-q", f"{DEADLINE:.0f}"], ["ncat"],
+    ["ncat", "-C"],
 ]
 
 

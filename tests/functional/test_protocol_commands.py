@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
+from collections.abc import Callable
 
 import pytest
 
@@ -22,7 +23,7 @@ from tests.functional.lines import (
     say,
     states,
 )
-from tests.support import Client, Message, unique
+from tests.support import Client, Message, Server, member, unique
 
 
 def typed(client: Client, text: str) -> list[Message]:
@@ -72,9 +73,14 @@ def test_the_commands_are_listed_one_message_a_line(join: Join, command: str) ->
     assert any(line["content"].startswith("/msg") for line in answers)
 
 
-def test_the_lines_of_an_answer_come_apart(join: Join) -> None:
-    """One known client loses what comes faster. The timestamps are those of the server's clock."""
-    stamps = [line["timestamp"].replace("Z", "+00:00") for line in typed(join("alice"), "/aide")]
+def test_the_lines_of_an_answer_come_apart(own_server: Callable[..., Server]) -> None:
+    """One known client loses what comes faster. The timestamps are those of the server's clock.
+
+    Alone on its server, for the thread of somebody else may deliver one line late and the next in time.
+    """
+    server = own_server()
+    with member((server.host, server.port), unique("alice")) as alice:
+        stamps = [line["timestamp"].replace("Z", "+00:00") for line in typed(alice, "/aide")]
     times = [datetime.datetime.fromisoformat(stamp) for stamp in stamps]
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert gaps

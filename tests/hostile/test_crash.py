@@ -45,14 +45,11 @@ class Killer:
             self.done.set()
 
 
-def _talk(client: Client, previous: str, killer: Killer, burst: int) -> list[Message]:
+def _talk(client: Client, previous: str, killer: Killer) -> list[Message]:
     """Say something whenever `previous` has; all messages received until the end. The ring keeps turning."""
     got: list[Message] = []
     count = 0
     try:
-        for _ in range(burst):
-            count += 1
-            client.send({"type": "message", "content": f"{client.name} says {count} é😀"})
         while True:
             line = client.receive()
             if line["type"] == "message":
@@ -60,7 +57,7 @@ def _talk(client: Client, previous: str, killer: Killer, burst: int) -> list[Mes
                 killer.received()
                 if line["from"] == previous:
                     count += 1
-                    client.send({"type": "message", "content": f"{client.name} says {count} é😀"})
+                    client.send({"type": "message", "content": f"{client.name} answers {count} é😀"})
     except (AssertionError, OSError):  # Closed is an AssertionError
         return got
 
@@ -90,7 +87,10 @@ def _run_until_killed(server: Server, chance: random.Random) -> tuple[list[list[
         registrars = [stack.enter_context(Client(address)) for _ in range(REGISTRARS)]
         work: list[Callable[[], None]] = []
         for place, talker in enumerate(talkers):
-            talk = functools.partial(_talk, talker, talkers[place - 1].name, killer, chance.randrange(1, 4))
+            # here, where nobody counts yet: a thread might come to its first word after the kill
+            words = [f"{talker.name} says {number}" for number in range(chance.randrange(1, 4))]
+            talker.send(*({"type": "message", "content": text} for text in words))
+            talk = functools.partial(_talk, talker, talkers[place - 1].name, killer)
             work.append(lambda talk=talk: heard.append(talk()))  # type: ignore[misc]
         work += [lambda client=client: names.extend(_register(client, killer)) for client in registrars]  # type: ignore[misc]
         threads = [threading.Thread(target=run, daemon=True) for run in work]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.hostile.tools import eventually, fill, open_files, said, stuck_member
+from tests.hostile.tools import eventually, fill, launcher, open_files, said, stuck_member
 from tests.support import Bystanders, Server, fields, member, unique
+
+NO_HURRY = ("--stall-timeout", "3600")
+"""For clients that are not to be dropped for stalling, however long a busy machine takes over the test."""
 
 
 def _dropped(lines: list[str]) -> list[dict[str, str]]:
@@ -15,7 +19,7 @@ def _dropped(lines: list[str]) -> list[dict[str, str]]:
 
 
 def test_clients_that_never_read_are_dropped_alone(own_server: Callable[..., Server]) -> None:
-    server = own_server()
+    server = own_server(*NO_HURRY)
     address = server.host, server.port
     with Bystanders(address) as bystanders, member(address, unique("busy")) as sender:
         before = server.status("VmRSS")
@@ -51,7 +55,7 @@ def test_clients_that_never_read_are_dropped_alone(own_server: Callable[..., Ser
 
 
 def test_the_bound_of_the_outbox_is_the_one_that_is_set(own_server: Callable[..., Server]) -> None:
-    server = own_server("--outbox-limit", str(8 << 20))
+    server = own_server(*NO_HURRY, "--outbox-limit", str(8 << 20))
     address = server.host, server.port
     with Bystanders(address) as bystanders, member(address, unique("busy")) as sender, stuck_member(address) as stuck:
         fill(bystanders, sender, 40)
@@ -89,15 +93,27 @@ def test_a_client_that_hardly_reads_is_dropped_for_stalling(own_server: Callable
     assert [(line["reason"], line["port"]) for line in _dropped(server.log)] == [("stalled", port)]
 
 
-def test_a_stuck_client_that_half_closes_does_not_stay(own_server: Callable[..., Server]) -> None:
+def test_a_stuck_client_that_half_closes_does_not_stay(
+    own_server: Callable[..., Server], tmp_path: Path
+) -> None:
     """It has asked for the end, but doesn't take what is left for it."""
-    server = own_server("--stall-timeout", "1", "--outbox-limit", str(64 << 20))
+    flag = tmp_path / "it has half-closed"  # else it might be dropped before that
+    changes = f"""
+from classcord.registry import Registry
+drop = Registry._drop_stalled
+def later(self, batch, session):
+    if os.path.exists({str(flag)!r}):
+        drop(self, batch, session)
+Registry._drop_stalled = later
+"""
+    server = own_server("--stall-timeout", "1", "--outbox-limit", str(64 << 20), command=launcher(changes))
     address = server.host, server.port
     with Bystanders(address) as bystanders, member(address, unique("busy")) as sender:
         threads, files = server.status("Threads"), open_files(server)
         stuck = stuck_member(address)
         fill(bystanders, sender, 20)
         stuck.half_close()
+        flag.touch()
         eventually(bystanders, lambda: server.status("Threads") == threads, "its thread has ended")
         eventually(bystanders, lambda: open_files(server) == files, "its socket is closed")
         stuck.close()
@@ -106,7 +122,7 @@ def test_a_stuck_client_that_half_closes_does_not_stay(own_server: Callable[...,
 
 
 def test_a_stuck_client_that_vanishes_leaves_nothing(own_server: Callable[..., Server]) -> None:
-    server = own_server()
+    server = own_server(*NO_HURRY)
     address = server.host, server.port
     with Bystanders(address) as bystanders, member(address, unique("busy")) as sender:
         threads, files = server.status("Threads"), open_files(server)

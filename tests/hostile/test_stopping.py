@@ -12,8 +12,12 @@ import pytest
 from tests.hostile.tools import fill, launcher, stuck_member
 from tests.support import Bystanders, Client, Message, Server, member, unique
 
-WITHIN = 5
-"""Seconds for a server to end in, stuck clients or not: what systemd and Docker are told to allow."""
+PATIENT = """
+from classcord.registry import Registry
+close = Registry.close
+Registry.close = lambda self: close(self, drain=3600)
+"""
+"""Changes to a server that waits for ever until everybody has taken what is theirs, so that no test must be quick."""
 
 
 def _lines(data: bytes) -> list[Message]:
@@ -24,12 +28,6 @@ def _lines(data: bytes) -> list[Message]:
 def _notices(client: Client) -> list[Message]:
     """What `Serveur` said to everybody until the connection ended."""
     return [line for line in _lines(client.at_end()) if line.get("from") == "Serveur" and line["subtype"] == "global"]
-
-
-def _stop(server: Server, number: int) -> int:
-    server.process.send_signal(number)
-    server.process.wait(WITHIN)
-    return server.wait()
 
 
 @pytest.mark.parametrize(("number", "crowd"), [(signal.SIGTERM, 200), (signal.SIGINT, 20)], ids=["SIGTERM", "SIGINT"])
@@ -53,7 +51,7 @@ def test_a_crowd_and_a_stuck_client(own_server: Callable[..., Server], number: i
         sender.send(last)
         sender.pending()
         bystanders.check()
-        assert _stop(server, number) == 0
+        assert server.stop(number) == 0
         for client in [*guests, sender, bystanders.one, bystanders.two]:
             (notice,) = _notices(client)
             assert (notice["type"], notice["to"]) == ("message", "global")
@@ -67,7 +65,7 @@ def test_a_crowd_and_a_stuck_client(own_server: Callable[..., Server], number: i
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_asked_twice_it_waits_for_nobody(own_server: Callable[..., Server], number: int) -> None:
-    server = own_server("--outbox-limit", str(64 << 20))
+    server = own_server("--outbox-limit", str(64 << 20), "--stall-timeout", "3600", command=launcher(PATIENT))
     address = server.host, server.port
     bystanders = Bystanders(address)
     with bystanders.one, bystanders.two, member(address, unique("busy")) as sender, stuck_member(address):
@@ -76,14 +74,14 @@ def test_asked_twice_it_waits_for_nobody(own_server: Callable[..., Server], numb
         server.process.send_signal(number)
         # the notice comes before the wait for the stuck client begins
         bystanders.one.until(type="message", **{"from": "Serveur"})
-        assert _stop(server, signal.SIGTERM) == 0
+        assert server.stop() == 0
     assert [line for line in server.log if "event=stopped" in line] == [], "it ended before the wait did"
 
 
 @pytest.mark.parametrize("round", range(3))
 def test_a_server_that_has_just_started_stops(own_server: Callable[..., Server], round: int) -> None:
     server = own_server()
-    assert _stop(server, signal.SIGTERM) == 0
+    assert server.stop() == 0
     assert ["event=stopping" in server.log[-2], "event=stopped" in server.log[-1]] == [True, True]
 
 
@@ -108,14 +106,14 @@ logs.event = seen
 threading.Condition.wait = interrupted
 """
     server = own_server(command=launcher(changes))
-    assert _stop(server, signal.SIGTERM) == 0
+    assert server.stop() == 0
 
 
 def test_what_was_said_before_the_stop_is_delivered_and_the_next_start_knows_it(
     own_server: Callable[..., Server]
 ) -> None:
     """A client that is behind, but reads, gets all of it, though the server has been told to stop."""
-    server = own_server("--outbox-limit", str(64 << 20))
+    server = own_server("--outbox-limit", str(64 << 20), "--stall-timeout", "3600", command=launcher(PATIENT))
     address = server.host, server.port
     bystanders = Bystanders(address)
     with bystanders.one, bystanders.two, member(address, unique("busy")) as sender, stuck_member(address) as late:

@@ -18,8 +18,9 @@ from tests.support import DEADLINE
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., program.ChatServer]]:
-    """Starts a server in this process: start(inherited, max_connections="1")."""
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., program.ChatServer]]:
+    """Starts a server in this process: start(inherited, max_connections="1"). Its self-test has all the time."""
+    monkeypatch.setattr(program, "_TEST_TIME", DEADLINE)
     with ExitStack() as stack:
 
         def make(inherited: socket.socket | None = None, **flags: str) -> program.ChatServer:

@@ -78,7 +78,7 @@ for number in range(50_000):
 print("full", flush=True)
 sys.stdin.readline()
 logs.event("after")
-logs.stop(20)
+logs.stop(3600)  # until all is read
 """
     process = subprocess.Popen(
         [sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

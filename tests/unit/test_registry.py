@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -31,11 +32,16 @@ class Ranked:
         self._lock = lock
         self._rank = rank
         self.taken = 0
+        self.awaited = threading.Event()
+        """Set once somebody has to wait for it."""
 
     def acquire(self, blocking: bool = True) -> bool:
         held = HELD.__dict__.setdefault("ranks", [])
         assert not held or max(held) < self._rank, f"lock {self._rank} taken while holding {held}"
-        taken: bool = self._lock.acquire(blocking)
+        taken: bool = self._lock.acquire(False)
+        if blocking and not taken:
+            self.awaited.set()
+            taken = self._lock.acquire()
         if taken:
             held.append(self._rank)
             self.taken += 1
@@ -57,10 +63,10 @@ class Ranked:
 class World:
     """A registry with its store, without a network."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self.store = Store(folder)
         self.accounts = Accounts([], 1)
-        self.registry = Registry(self.store, self.accounts, Texts("fr"))
+        self.registry = Registry(self.store, self.accounts, Texts("fr"), clock=clock)
         self.room = self.registry.room
 
     def guest(self, name: str, wire: Wire | None = None) -> Session:
@@ -117,14 +123,15 @@ def test_locks_are_taken_in_rank_order(world: World) -> None:
 def test_who_posts_past_the_bound_waits_for_its_turn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_BACKLOG", 10)
     person = world.guest("alice")
-    world.registry._lock.acquire()
-    world.say(person, "does not wait: one item only")
-    flood = [(world.room.say, person, (None, f"{number}")) for number in range(50)]
-    thread = threading.Thread(target=world.registry.post, args=(flood,))
-    thread.start()
-    thread.join(0.2)
-    assert thread.is_alive(), "the list has more than its bound, so the poster waits"
-    world.registry._lock.release()
+    held = world.registry._lock
+    flush = Ranked(held, 2)
+    world.registry._lock = cast(Any, flush)
+    with held:
+        world.say(person, "does not wait: one item only")
+        flood = [(world.room.say, person, (None, f"{number}")) for number in range(50)]
+        thread = threading.Thread(target=world.registry.post, args=(flood,))
+        thread.start()
+        assert flush.awaited.wait(DEADLINE), "the list has more than its bound, so the poster waits"
     thread.join(DEADLINE)
     assert not thread.is_alive()
     assert not world.registry._items
@@ -227,3 +234,28 @@ def test_on_a_server_that_is_never_idle_a_clients_thread_gets_back_to_its_client
     world.registry.post([(more, person, ())])
     assert over.wait(DEADLINE), "what the poster left was carried out"
     assert who.count(threading.current_thread()) == registry._TURNS, "the poster did not stay for all of it"
+
+
+def test_the_end_waits_three_seconds_for_who_does_not_read_and_no_longer(tmp_path: Path) -> None:
+    """systemd and Docker kill a server that takes too long over its end."""
+    this, now = threading.current_thread(), 0.0
+
+    def clock() -> float:
+        nonlocal now
+        if threading.current_thread() is this:
+            now += 0.25
+        return now
+
+    world = World(tmp_path, clock)
+    left, right = socket.socketpair()
+    with left, right:
+        stuck = Session(left, 64 << 20)
+        world.registry.add(stuck)
+        world.registry.post([(world.registry.reply, stuck, (b"x" * (8 << 20),))])
+        assert stuck.outbox.pending
+        before = now
+        world.registry.close()
+        assert 3 <= now - before < 5
+        world.registry.remove(stuck)
+    with pytest.raises(sqlite3.ProgrammingError):
+        world.store.accounts()

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pytest
 import server as program
 from classcord.rival import in_the_way, rival
 from classcord.service import Manager
+from tests.hostile.tools import launcher
 from tests.support import DEADLINE, ROOT, Client, Server, fields
 
 OwnServer = Callable[..., Server]
@@ -131,14 +133,17 @@ def test_nobody_asks_for_a_watchdog(variables: dict[str, str]) -> None:
 
 def test_a_server_feeds_its_watchdog_and_does_not_speak_of_it(own_server: OwnServer, tmp_path: Path) -> None:
     listener = Listener(str(tmp_path / "notify"))
+    # however late this test reads what it is told, and the server its own answer
+    patient = launcher("from classcord import service\nservice._PATIENCE = server._TEST_TIME = 3600")
     with listener.socket:
-        server = own_server(env={
-            "NOTIFY_SOCKET": listener.address, "WATCHDOG_USEC": "60000",
-        })
+        server = own_server(command=patient, env={"NOTIFY_SOCKET": listener.address, "WATCHDOG_USEC": "60000"})
         assert listener.next()[0] == "READY=1"
         for _ in range(8):
             assert listener.next() == ["WATCHDOG=1"]
-        assert server.stop() == 0
+        server.process.send_signal(signal.SIGTERM)
+        while listener.next() != ["STOPPING=1"]:
+            pass  # what was on its way
+        assert server.wait() == 0
     assert [fields(line)["event"] for line in server.log] == ["listening", "stopping", "stopped"]
 
 
@@ -195,9 +200,12 @@ def test_the_self_test_fails_when_nobody_accepts(
         assert made.self_test()[0], "it goes on"
 
 
-def test_a_server_that_stops_is_not_called_ill(start: Callable[..., program.ChatServer]) -> None:
+def test_a_server_that_stops_is_not_called_ill(
+    start: Callable[..., program.ChatServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = start()
     made._stopping.set()
+    monkeypatch.setattr(program, "_TEST_TIME", 0.2)
     assert made.self_test()[0]
 
 
@@ -237,7 +245,7 @@ from classcord import logs
 logs.start("debug", {format!r})
 for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
     logs.event("it", level, user="a\\n<0>b")
-logs.stop(20)
+logs.stop(3600)
 """
     ours, theirs = socket.socketpair()
     with ours, theirs:
