@@ -54,7 +54,10 @@ read_log() { # sets LOG to the server's last lines, since it was started if they
     LOG=''
     case $RUNNER in
     container) LOG=$(limit "$WAIT" docker logs --tail 3000 "$NAME" 2>&1) || : ;;
-    unit) LOG=$(limit "$WAIT" journalctl _SYSTEMD_UNIT=classcord.service -n 3000 -o cat --no-pager -q 2>/dev/null) || : ;;
+    unit)
+        limit "$WAIT" journalctl --sync 2>/dev/null || : # what it has just said may still be on its way; for root alone
+        LOG=$(limit "$WAIT" journalctl _SYSTEMD_UNIT=classcord.service -n 3000 -o cat --no-pager -q 2>/dev/null) || :
+        ;;
     esac
     LOG=$(printf '%s\n' "$LOG" | awk '/event"?[:=] ?"?listening/ { text = "" } { text = text $0 "\n" } END { printf "%s", text }')
 }
