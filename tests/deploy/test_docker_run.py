@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.docker import containers, make, refused, state
+from tests.deploy.docker import clear, containers, make, refused, state
 from tests.deploy.lab import BASE, VM, answers, wait_for_answer
 from tests.deploy.machines import PROJECT, USER, Desk, Machine, rootfs, until
 from tests.support import DEADLINE, ROOT, unique
@@ -36,7 +36,7 @@ WantedBy=multi-user.target
 def vm(docker_vm: Machine) -> Iterator[Machine]:
     """The VM with an engine, and no container when the test begins and ends; images and volumes stay."""
     yield docker_vm
-    docker_vm.run("docker ps -aq | xargs -r docker rm -fv")
+    clear(docker_vm)
 
 
 def ask(vm: Machine, *requests: dict[str, str]) -> list[dict[str, Any]]:
@@ -159,6 +159,16 @@ def test_a_container_started_by_hand_is_replaced_and_its_data_named(vm: Machine)
         "docker.sh: the container that was replaced kept its data in /srv/chat;"
         " this one has its own, in the volume classcord-data\n"
     )
+
+
+def test_one_of_rm_that_was_just_stopped_is_in_nobodys_way(vm: Machine) -> None:
+    """`docker stop` returns before the engine has removed it, which takes its time where there are many files."""
+    make(vm, "docker-build")
+    many = "cd /var && seq 50000 | xargs touch && echo made && exec sleep infinity"
+    options = "-d --rm --name classcord -u 0 --stop-signal KILL --entrypoint sh"
+    vm.run(f"docker run {options} classcord-server -c '{many}'")
+    until(lambda: vm.run("docker logs classcord").stdout == "made\n", "the files are there", 120)
+    assert vm.run("docker stop classcord && sh deploy/docker.sh run", cwd=PROJECT).stderr == ""
 
 
 def test_data_that_cannot_be_used_is_said_and_not_tried_for_ever(vm: Machine) -> None:
