@@ -170,6 +170,7 @@ def test_a_server_that_cannot_write(docker: Machine) -> None:
     docker.run("docker exec classcord sh -c 'cat /dev/zero >/data/full'", check=False)
     line = '{"type":"register","username":"alice","password":"azerty"}'
     docker.run(f"""echo '{line}' | nc -N -w 5 127.0.0.1 12345""")
+    until(lambda: "storage_failed" in docker.run("docker logs classcord 2>&1").stdout, "it is in the log")
     ask(docker).only_broken("data: the server can't write", "df -h")
 
 
