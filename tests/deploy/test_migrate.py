@@ -140,7 +140,7 @@ def test_and_back_and_what_was_there_is_set_aside(machine: Machine) -> None:
 
 
 def test_the_service_that_is_started_beside_the_container_says_so_once(machine: Machine) -> None:
-    since = machine.run("date +@%s.%N").stdout.strip()
+    since = machine.run("journalctl --sync; date +@%s.%N").stdout.strip()
     assert machine.run("systemctl start classcord", check=False).returncode == 1
     assert (shown(machine, "ActiveState"), shown(machine, "NRestarts")) == ("failed", "0")
     (line,) = machine.run(f"journalctl --sync; journalctl -t classcord -o cat --since {since}").stdout.splitlines()

@@ -53,8 +53,8 @@ def journal(vm: Machine, since: str, *options: str) -> str:
 
 
 def now(vm: Machine) -> str:
-    """Now, as journalctl understands it."""
-    return vm.run("date +@%s.%N").stdout.strip()
+    """Now, as journalctl understands it. A line that the journal gets later counts as later."""
+    return vm.run("journalctl --sync; date +@%s.%N").stdout.strip()
 
 
 def drop_in(vm: Machine, text: str) -> None:
