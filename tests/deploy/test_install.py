@@ -44,9 +44,10 @@ def main_pid(vm: Machine) -> str:
 def files(vm: Machine) -> str:
     """Every file of the system where an installation may leave something."""
     listed = "find / -xdev " + " ".join(
-        f"! -path '{folder}/*'" for folder in ("/home", "/root", "/tmp", "/var/tmp", "/var/log/journal")
+        f"! -path '{folder}/*'" for folder in ("/home", "/root", "/tmp", "/var/tmp", "/var/log/journal", "/var/backups")
     )
     mounted = "find /run /var/lib ! -path '/run/log/*' ! -path '/run/systemd/*' ! -path '/run/sudo/*'"
+    # Debian makes backups at midnight;
     # the first use of DynamicUser makes a folder for all services, and the first journal one for all of its files
     return vm.run(f"({listed}; {mounted}) | grep -v -e '^/var/lib/private$' -e '^/var/lib/sudo' | sort -u").stdout
 
