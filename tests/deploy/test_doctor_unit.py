@@ -67,6 +67,15 @@ def test_a_unit_that_starts_again_and_again(unit: Machine) -> None:
     ask(unit).only_broken("CLASSCORD_PORT: 'many' is not allowed", "journalctl -u classcord")
 
 
+def test_a_unit_that_takes_long_to_start(unit: Machine) -> None:
+    slow = UNIT.replace(SERVER, "sleep infinity").replace("[Service]", "[Service]\nType=notify")
+    (unit.root / "etc/systemd/system/classcord.service").write_text(slow)
+    unit.run("systemctl daemon-reload; systemctl --no-block restart classcord")
+    sub_state = "systemctl show -p SubState --value classcord"
+    until(lambda: unit.run(sub_state).stdout == "start\n", "it is being started")
+    ask(unit).only_broken("the unit classcord.service is still starting", "ask again:  sudo make doctor")
+
+
 def test_a_unit_that_has_failed(unit: Machine) -> None:
     unit.run("systemctl kill -s KILL classcord; systemctl stop classcord")
     (unit.root / "etc/systemd/system/classcord.service").write_text(UNIT.replace("on-failure", "no"))
