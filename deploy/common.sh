@@ -23,8 +23,15 @@ container() { docker container inspect --format "$2" "$1" 2>/dev/null || :; }
 
 is_ours() { [ "$(container "$1" '{{index .Config.Labels "org.opencontainers.image.title"}}')" = $TITLE ]; }
 
-# Never touch another's container that happens to have the name
+# Never touch another's container that happens to have the name. One of --rm that has just been stopped is still there
+# for a moment, which is waited for.
 check_ours() {
+    for _ in $(seq 100); do
+        case $(container "$1" '{{.HostConfig.AutoRemove}} {{.State.Status}}') in
+        'true exited' | 'true removing') sleep 0.1 ;;
+        *) break ;;
+        esac
+    done
     [ -z "$(container "$1" '{{.Id}}')" ] || is_ours "$1" ||
         fail "a container $1 is here that is not ClassCord's: choose another name with NAME=..."
 }

@@ -41,10 +41,12 @@ look_for_container() { # sets ENGINE (none, forbidden, down, hangs, up) and, whe
     fi
 }
 
+unit_says() { limit "$WAIT" systemctl show -p "$1" --value classcord.service 2>/dev/null; } # PROPERTY
+
 look_for_unit() { # sets UNIT to the unit's state: active, inactive, failed, activating..., or to nothing; and SOCKET
     UNIT='' SOCKET=''
     has systemctl || return 0
-    if [ "$(limit "$WAIT" systemctl show -p LoadState --value classcord.service 2>/dev/null)" = loaded ]; then
+    if [ "$(unit_says LoadState)" = loaded ]; then
         UNIT=$(limit "$WAIT" systemctl is-active classcord.service 2>/dev/null) || :
         SOCKET=$(limit "$WAIT" systemctl is-active classcord.socket 2>/dev/null) || :
     fi
@@ -54,7 +56,10 @@ read_log() { # sets LOG to the server's last lines, since it was started if they
     LOG=''
     case $RUNNER in
     container) LOG=$(limit "$WAIT" docker logs --tail 3000 "$NAME" 2>&1) || : ;;
-    unit) LOG=$(limit "$WAIT" journalctl _SYSTEMD_UNIT=classcord.service -n 3000 -o cat --no-pager -q 2>/dev/null) || : ;;
+    unit)
+        limit "$WAIT" journalctl --sync 2>/dev/null || : # what it has just said may still be on its way; for root alone
+        LOG=$(limit "$WAIT" journalctl _SYSTEMD_UNIT=classcord.service -n 3000 -o cat --no-pager -q 2>/dev/null) || :
+        ;;
     esac
     LOG=$(printf '%s\n' "$LOG" | awk '/event"?[:=] ?"?listening/ { text = "" } { text = text $0 "\n" } END { printf "%s", text }')
 }
@@ -85,7 +90,7 @@ hop_runs() { # sets RUNNER: container, unit, process, unseen, or none where noth
             ;;
         esac
         ok "server: the container $NAME runs ($UP)"
-    elif [ "$UNIT" = active ] && [ -z "$LISTENERS" ] && unit_was_restarted; then
+    elif [ "$UNIT" = active ] && [ -z "$LISTENERS" ] && [ "$(unit_says NRestarts)" != 0 ]; then
         unit_fails "starts again and again"
     elif [ "$UNIT" = active ]; then
         RUNNER=unit
@@ -94,6 +99,8 @@ hop_runs() { # sets RUNNER: container, unit, process, unseen, or none where noth
         container_loops
     elif [ "$STATE" = paused ]; then
         bad "server: the container $NAME is paused" "docker unpause $NAME"
+    elif [ "$UNIT" = activating ] && [ "$(unit_says SubState)" = start ] && [ "$(unit_says NRestarts)" = 0 ]; then
+        bad "server: the unit classcord.service is still starting" "wait a moment, and ask again:  $SUDO_DOCTOR"
     elif [ "$UNIT" = activating ]; then
         unit_fails "starts again and again"
     elif [ "$UNIT" = inactive ] && [ "$SOCKET" = active ]; then
@@ -115,8 +122,6 @@ container_loops() {
     bad "server: the container $NAME is restarted again and again: $(last_line)" \
         "docker logs --tail 20 $NAME"
 }
-
-unit_was_restarted() { [ "$(limit "$WAIT" systemctl show -p NRestarts --value classcord.service 2>/dev/null)" != 0 ]; }
 
 unit_fails() { # WHAT
     RUNNER=unit

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.deploy.machines import PROJECT, USER, Done, Machine
+from tests.deploy.machines import PROJECT, USER, Done, Machine, until
 
-__all__ = ["containers", "make", "refused", "state"]
+__all__ = ["clear", "containers", "make", "refused", "state"]
 
 
 def make(vm: Machine, words: str, *, check: bool = True, user: str = USER, **more: Any) -> Done:
@@ -28,6 +28,12 @@ def state(vm: Machine, name: str = "classcord") -> dict[str, Any]:
     (facts,) = json.loads(vm.run(f"docker inspect {name}").stdout)
     assert isinstance(facts, dict)
     return facts
+
+
+def clear(vm: Machine) -> None:
+    """Remove all containers. Those of --rm that stopped are there for a moment still, and not to be removed twice."""
+    remove = "docker ps -aq | xargs -r docker rm -fv >/dev/null; docker ps -aq"
+    until(lambda: not vm.run(remove, check=False).stdout, "all containers are gone")
 
 
 def containers(vm: Machine) -> list[str]:

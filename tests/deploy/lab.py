@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 
 from tests.deploy.machines import Desk, Machine, bootstrap, made_once, rootfs, until
+from tests.support import DEADLINE
 
 __all__ = ["HOST", "HOST_INSIDE", "OTHER", "SLAM", "VM", "Lab", "base_image"]
 
@@ -93,15 +94,15 @@ def base_image() -> Path:
     return made
 
 
-def answers(desk: Desk, address: str, port: int = 12345) -> bool:
-    """Whether a ClassCord server answers there, asked from that desk with netcat."""
-    line = f"printf '{{\"type\":\"ping\"}}\\n' | timeout 3 nc.openbsd -N -w 2 {address} {port}"
+def answers(desk: Desk, address: str, port: int = 12345, *, seconds: int = int(DEADLINE)) -> bool:
+    """Whether a ClassCord server answers there, asked from that desk with netcat, which waits as long for each step."""
+    line = f"printf '{{\"type\":\"ping\"}}\\n' | timeout {seconds + 1} nc.openbsd -N -w {seconds} {address} {port}"
     return "pong" in desk.run(line, check=False).stdout
 
 
 def wait_for_answer(desk: Desk, address: str, port: int = 12345) -> None:
     """Wait until a ClassCord server answers there."""
-    until(lambda: answers(desk, address, port), f"{address} port {port} answers {desk.netns}")
+    until(lambda: answers(desk, address, port, seconds=2), f"{address} port {port} answers {desk.netns}")
 
 
 if __name__ == "__main__":  # make what the labs share, so that no test has to wait for it

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from classcord import config
+from tests.deploy.docker import clear
 from tests.deploy.lab import VM, wait_for_answer
 from tests.deploy.machines import PROJECT, USER, Done, Machine, until
 from tests.support import ROOT, unique
@@ -60,7 +61,8 @@ def machine(docker_vm: Machine) -> Machine:
 def vm(machine: Machine) -> Iterator[Machine]:
     """The same without containers, networks and data of others when the test begins."""
     yield machine
-    machine.run("docker ps -aq | xargs -r docker rm -fv; docker network prune -f; docker volume prune -f")
+    clear(machine)
+    machine.run("docker network prune -f; docker volume prune -f")
 
 
 def type_in(vm: Machine, command: str, *, check: bool = True) -> Done:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.deploy.lab import Lab, wait_for_answer
 from tests.deploy.machines import USER, Desk, Machine
-from tests.support import ROOT
+from tests.support import DEADLINE, ROOT
 
 TEXT = (ROOT / "CONTAINERS.md").read_text()
 HOME = f"/home/{USER}"
@@ -86,7 +86,7 @@ def _prepare(lab: Lab) -> None:
     key = lab.vm.run("cat ~/.ssh/id_ed25519.pub", user=USER).stdout
     lab.host.run("mkdir -p .ssh && cat >.ssh/authorized_keys", user=USER, input=key)
     lab.host.run("systemctl start ssh")
-    lab.vm.run("ssh-keyscan 192.168.56.1 >~/.ssh/known_hosts", user=USER)
+    lab.vm.run("ssh-keyscan -T 60 192.168.56.1 >~/.ssh/known_hosts", user=USER)
 
 
 def _until_interrupted(lab: Lab, block: Block) -> None:
@@ -108,8 +108,8 @@ def _until_interrupted(lab: Lab, block: Block) -> None:
         reader.start()
         wait_for_answer(lab.vm, "127.0.0.1")
         os.write(ours, b"\x03")
-        assert process.wait(20) == 0, printed.decode()
-        reader.join(5)
+        assert process.wait(DEADLINE) == 0, printed.decode()
+        reader.join(DEADLINE)
         os.close(ours)
     assert b"event=stopped" in printed
 

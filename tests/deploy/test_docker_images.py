@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.deploy.docker import make, refused, state
+from tests.deploy.docker import clear, make, refused, state
 from tests.deploy.lab import BASE, VM, answers
 from tests.deploy.machines import PROJECT, Machine
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.lab
 def vm(docker_vm: Machine) -> Iterator[Machine]:
     """The VM with an engine, and no container when the test begins and ends; images and volumes stay."""
     yield docker_vm
-    docker_vm.run("docker ps -aq | xargs -r docker rm -fv")
+    clear(docker_vm)
 
 
 def test_an_image_is_carried_to_a_machine_without_registry_and_built_anew_there(vm: Machine) -> None:

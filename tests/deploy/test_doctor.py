@@ -140,9 +140,10 @@ def test_closed_without_an_answer(tmp_path: Path) -> None:
 
 
 def test_refused(path: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    said = ask(port, path)
+    with socket.socket() as nobody:  # has the port, lest another get it, and doesn't listen
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        said = ask(port, path)
     said.only_broken(f"127.0.0.1 refuses connections on {port}", "sudo make doctor ARGS=--from-host")
     assert said.marked("!") == ["127.0.0.1 is this desk itself; give the host's address"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.deploy.docker import clear
 from tests.deploy.doctor import ask, read
 from tests.deploy.lab import BASE, HOST_INSIDE, VM
 from tests.deploy.machines import PROJECT, USER, Machine, until
@@ -19,7 +20,7 @@ DROP = "-{} DOCKER-USER -p tcp -m conntrack --ctorigdstport 12345 --ctdir ORIGIN
 @pytest.fixture
 def docker(docker_vm: Machine) -> Machine:
     """The VM with its engine up, and no container."""
-    docker_vm.run("docker ps -aq | xargs -r docker rm -f")
+    clear(docker_vm)
     return docker_vm
 
 
@@ -27,7 +28,7 @@ def docker(docker_vm: Machine) -> Machine:
 def published(docker_vm: Machine) -> Machine:
     """The VM with the server in a container that is published: the last test's, if it left it as it was."""
     if docker_vm.run("docker port classcord", check=False).stdout != "12345/tcp -> 0.0.0.0:12345\n":
-        docker_vm.run("docker ps -aq | xargs -r docker rm -f")
+        clear(docker_vm)
         run(docker_vm, PUBLISHED)
     return docker_vm
 
@@ -169,6 +170,7 @@ def test_a_server_that_cannot_write(docker: Machine) -> None:
     docker.run("docker exec classcord sh -c 'cat /dev/zero >/data/full'", check=False)
     line = '{"type":"register","username":"alice","password":"azerty"}'
     docker.run(f"""echo '{line}' | nc -N -w 5 127.0.0.1 12345""")
+    until(lambda: "storage_failed" in docker.run("docker logs classcord 2>&1").stdout, "it is in the log")
     ask(docker).only_broken("data: the server can't write", "df -h")
 
 

@@ -226,6 +226,9 @@ class VirtualBox:
         """What VirtualBox does for a running VM with the rule, but for clients that end their side first (nc -N)."""
         self.host.run(f"systemd-run -q --unit forwarder --socket-property=ListenStream=12345 "
                       f"/lib/systemd/systemd-socket-proxyd {VM}:12345")
+        # without -N: where the client's end comes before the answer, this forwarder loses the answer
+        line = f"printf '{{\"type\":\"ping\"}}\\n' | nc.openbsd -w 1 {HOST} 12345"
+        until(lambda: "pong" in self.host.run(line, check=False).stdout, "it forwards")
 
     def ask(self, arguments: str = "") -> Diagnosis:
         """As the students type it."""

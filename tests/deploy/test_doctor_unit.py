@@ -77,12 +77,25 @@ def test_a_unit_that_starts_again_and_again(unit: Machine) -> None:
     ask(unit).only_broken("CLASSCORD_PORT: 'many' is not allowed", "journalctl -u classcord")
 
 
+def test_a_unit_that_takes_long_to_start(unit: Machine) -> None:
+    slow = UNIT.replace(SERVER, "sleep infinity").replace("[Service]", "[Service]\nType=notify")
+    (unit.root / "etc/systemd/system/classcord.service").write_text(slow)
+    unit.run("systemctl daemon-reload; systemctl --no-block restart classcord")
+    sub_state = "systemctl show -p SubState --value classcord"
+    until(lambda: unit.run(sub_state).stdout == "start\n", "it is being started")
+    ask(unit).only_broken("the unit classcord.service is still starting", "ask again:  sudo make doctor")
+
+
 def test_a_unit_that_has_failed(unit: Machine) -> None:
     unit.run("systemctl kill -s KILL classcord; systemctl stop classcord")
     (unit.root / "etc/systemd/system/classcord.service").write_text(UNIT.replace("on-failure", "no"))
     (unit.root / "etc/classcord/classcord.env").write_text("CLASSCORD_PORT=many\n")
+    # the journal stands still until half a second after somebody wants to read it
+    unit.run("pkill -STOP -x systemd-journal")
     unit.run("systemctl daemon-reload; systemctl start classcord")
     until(lambda: unit.run("systemctl is-active classcord", check=False).stdout == "failed\n", "it has failed")
+    unit.run("systemd-run -q sh -c 'for _ in $(seq 1000); do pgrep -x journalctl && break; sleep 0.01; done; sleep 0.5;"
+             " pkill -CONT -x systemd-journal'")
     reason = "(Result=exit-code ExecMainStatus=2): server.py: CLASSCORD_PORT: 'many' is not allowed"
     ask(unit).only_broken(f"classcord.service has failed {reason}",
                           "sudo systemctl reset-failed classcord; sudo systemctl start classcord")

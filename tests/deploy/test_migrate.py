@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from tests.deploy.docker import clear
 from tests.deploy.lab import VM, Lab, answers, wait_for_answer
 from tests.deploy.machines import PROJECT, USER, Done, Machine
 
@@ -66,7 +67,7 @@ def test_what_it_says_of_a_container_of_another_name_can_be_done(machine: Machin
         assert refused.stderr == f"install.sh: the container lucid_antonelli has port 12345: {advice}\n"
         machine.run(re.split(r", | \(", advice)[0], user=USER, cwd=PROJECT)
         machine.run(dry_run, user=USER, cwd=PROJECT)
-        machine.run("docker rm -fv lucid_antonelli", check=False)
+        clear(machine)
     machine.run("docker volume rm mine")
 
 
@@ -91,6 +92,7 @@ def test_a_container_whose_data_goes_when_it_stops_is_left_running(machine: Mach
     )
     for command in re.findall(r": (docker [^,;]*)", told["migrate-to-systemd"]):
         machine.run(command, user=USER)
+    clear(machine)
     # as with a volume of its own, which stays
     machine.run("docker run -d --rm -p 12345:12345 -v classcord-data:/data --name classcord classcord-server")
     wait_for_answer(machine, VM)
@@ -138,7 +140,7 @@ def test_and_back_and_what_was_there_is_set_aside(machine: Machine) -> None:
 
 
 def test_the_service_that_is_started_beside_the_container_says_so_once(machine: Machine) -> None:
-    since = machine.run("date +@%s.%N").stdout.strip()
+    since = machine.run("journalctl --sync; date +@%s.%N").stdout.strip()
     assert machine.run("systemctl start classcord", check=False).returncode == 1
     assert (shown(machine, "ActiveState"), shown(machine, "NRestarts")) == ("failed", "0")
     (line,) = machine.run(f"journalctl --sync; journalctl -t classcord -o cat --since {since}").stdout.splitlines()

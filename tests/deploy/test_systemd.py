@@ -53,8 +53,8 @@ def journal(vm: Machine, since: str, *options: str) -> str:
 
 
 def now(vm: Machine) -> str:
-    """Now, as journalctl understands it."""
-    return vm.run("date +@%s.%N").stdout.strip()
+    """Now, as journalctl understands it. A line that the journal gets later counts as later."""
+    return vm.run("journalctl --sync; date +@%s.%N").stdout.strip()
 
 
 def drop_in(vm: Machine, text: str) -> None:
@@ -104,12 +104,13 @@ def test_one_that_always_crashes_is_given_up(service: Machine) -> None:
     drop_in(service, "RestartSec=10ms\nExecStart=\nExecStart=/bin/sh -c 'kill -KILL $$$$'")
     since = now(service)
     service.run("systemctl restart classcord", check=False)
-    until(lambda: show(service, "ActiveState") == "failed", "systemd gives it up")
+    # 20 starts, however long this machine takes for each
+    until(lambda: show(service, "ActiveState") == "failed", "systemd gives it up", 60)
     assert "Start request repeated too quickly" in journal(service, since)
 
 
 def test_a_frozen_server_is_killed_by_the_watchdog_and_comes_back(service: Machine) -> None:
-    drop_in(service, "WatchdogSec=1")
+    drop_in(service, "WatchdogSec=3")
     service.run("systemctl restart classcord")
     pid = main_pid(service)
     since = now(service)
@@ -120,7 +121,7 @@ def test_a_frozen_server_is_killed_by_the_watchdog_and_comes_back(service: Machi
 
 
 def test_the_watchdog_leaves_a_server_alone_that_listens_on_one_address(service: Machine) -> None:
-    drop_in(service, f"WatchdogSec=1\nEnvironment=CLASSCORD_HOST={VM}")
+    drop_in(service, f"WatchdogSec=3\nEnvironment=CLASSCORD_HOST={VM}")
     since = now(service)
     service.run("systemctl restart classcord")
     pid = main_pid(service)
@@ -128,7 +129,7 @@ def test_the_watchdog_leaves_a_server_alone_that_listens_on_one_address(service:
 
     def is_fed() -> bool:
         fed.add(show(service, "WatchdogTimestampMonotonic"))
-        return len(fed) > 5
+        return len(fed) > 3
 
     until(is_fed, "the server feeds its watchdog")
     assert main_pid(service) == pid

@@ -256,6 +256,7 @@ def test_all_outlasts_reload_restart_and_reboot(lab: Lab, containers: None) -> N
         event()
         _route(lab)
         wait_for_answer(lab.slam, VM)
+        wait_for_answer(vm, "127.0.0.1", 8080)  # or it would be no wonder that nobody reaches it
         assert reached(lab, 12345, 8080) == [True, False, False, False]
         vm.run(f"{UFW} status")
     vm.run("docker rm -f chat")
