@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -170,14 +172,19 @@ def test_anything_else_is_refused_in_one_line(tmp_path: Path, make: Callable[[],
 
 def test_the_self_test_knows_a_socket_for_ipv6_alone(start: Callable[..., program.ChatServer]) -> None:
     """Something else may have the port of IPv4."""
-    with listener(b"220 mail.example ESMTP\r\n") as port:
+    with ExitStack() as stack:
         given = socket.socket(socket.AF_INET6)
         given.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        try:
-            given.bind(("::", port))
-        except OSError:
-            given.close()
-            pytest.skip("this machine has no IPv6")
+        while True:
+            port = stack.enter_context(listener(b"220 mail.example ESMTP\r\n"))
+            try:
+                given.bind(("::", port))
+                break
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    continue  # another program has it on IPv6
+                given.close()
+                pytest.skip("this machine has no IPv6")
         given.listen()
         given.setblocking(False)
         assert start(given).self_test()[0]
