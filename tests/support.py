@@ -12,7 +12,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -135,6 +136,34 @@ def fields(line: str) -> dict[str, str]:
     """The fields of a logfmt line, unquoted."""
     found = re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)', line)
     return {name: json.loads(value) if value.startswith('"') else value for name, value in found}
+
+
+@contextmanager
+def listener(answer: bytes | None = None) -> Iterator[int]:
+    """Something that listens and gives everyone this answer, then nothing; None says nothing at all. Gives its port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        kept = []
+
+        def serve() -> None:
+            try:
+                while True:
+                    connection, _ = server.accept()
+                    kept.append(connection)
+                    if answer is not None:
+                        connection.sendall(answer)
+                        connection.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # the test is over, or the peer has gone
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            for connection in kept:
+                connection.close()
 
 
 class Closed(AssertionError):

@@ -5,16 +5,13 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.deploy.doctor import SCRIPT, TOOLS, Diagnosis, only_tool, read
-from tests.support import Server
+from tests.support import Server, listener
 
 
 def call(
@@ -29,36 +26,6 @@ def call(
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A folder of commands as PATH, where one of the tools alone speaks TCP, and without timeout(1), as on a Mac."""
     return only_tool(request.param, tmp_path)
-
-
-@contextmanager
-def listener(answer: bytes | None) -> Iterator[int]:
-    """Something on a port of its own that sends `answer` to whoever sends it something and closes, or, None, stays."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        kept = []
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                if answer is None:
-                    kept.append(connection)
-                else:
-                    with connection:
-                        connection.recv(100)
-                        connection.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield server.getsockname()[1]
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            thread.join()
-            for connection in kept:
-                connection.close()
 
 
 def ask(port: int, path: str, host: str = "127.0.0.1") -> Diagnosis:
@@ -128,7 +95,7 @@ def test_no_answer(tmp_path: Path) -> None:
     for folder in folders:
         folder.mkdir()
         only_tool(folder.name, folder)
-    with listener(None) as port, ThreadPoolExecutor() as pool:  # each waits for 3 s or more
+    with listener() as port, ThreadPoolExecutor() as pool:  # each waits for 3 s or more
         said = list(pool.map(lambda folder: ask(port, str(folder)), folders))
     for each in said:
         each.only_broken("server: connected, but no answer within 3 s", "in the VM:  sudo make doctor")

@@ -11,13 +11,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.functional.lines import Address
-from tests.support import DEADLINE, ROOT, unique
+from tests.support import DEADLINE, ROOT, listener, unique
 
 CONNEXION = (ROOT / "docs" / "CONNEXION.md").read_text()
 TEXTS = ["Été à la « plage »", 'il a dit "oui" \\ non', "\tune tabulation", "\U0001f600 émoji", "</b>{}[],:null"]
@@ -155,10 +155,10 @@ def test_the_two_programs_chat(
     here = next(line for line in bob.lines if line.startswith("* ici : "))
     assert {alice.name, bob.name} <= set(here.removeprefix("* ici : ").split(", ")), here
     alice.shows(f"* {bob.name} : online")
-    for speaker, listener in ((alice, bob), (bob, alice)):
+    for speaker, reader in ((alice, bob), (bob, alice)):
         for text in TEXTS:
             speaker.types(text)
-            listener.shows(f"{speaker.name} : {text}")
+            reader.shows(f"{speaker.name} : {text}")
     alice.types(f'/msg {bob.name.split()[0]} coucou')
     alice.starts("Serveur (en privé) : ")
     bob.types("/qui")
@@ -187,26 +187,6 @@ def test_an_address_where_nobody_listens_is_said(either: tuple[list[str], Path],
     assert "Connection refused" in said
 
 
-@contextmanager
-def listener(answer: bytes | None) -> Iterator[Address]:
-    """What takes one connection, sends the answer and closes; or, without one, keeps silent to the end."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        def serve() -> None:
-            connection, _ = server.accept()
-            with connection:
-                if answer is not None:
-                    connection.recv(1000)
-                    connection.sendall(answer)
-                    connection.shutdown(socket.SHUT_WR)
-                while connection.recv(1000):
-                    pass
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield server.getsockname()
-        thread.join(DEADLINE)
-
-
 @pytest.mark.parametrize(("answer", "expected"), [
     (b"", "! le serveur a fermé la connexion\n"),
     (b"HTTP/1.1 400 Bad Request\r\n\r\n", "! ce qui répond n'est pas un serveur ClassCord\n"),
@@ -214,7 +194,7 @@ def listener(answer: bytes | None) -> Iterator[Address]:
 def test_what_is_not_the_server_is_said(
     either: tuple[list[str], Path], stack: ExitStack, answer: bytes, expected: str
 ) -> None:
-    address = stack.enter_context(listener(answer))
+    address = "127.0.0.1", stack.enter_context(listener(answer))
     assert stack.enter_context(Program(*either, address, "zoé")).ends() == (1, expected)
 
 
@@ -246,7 +226,7 @@ def test_a_server_that_says_nothing_is_said(
     (tmp_path / name).write_text(impatient, encoding="utf-8")
     if kind == "java":
         words = [*words[:-5], "-Dfile.encoding=UTF-8", name, *words[-4:]]
-    address = stack.enter_context(listener(None))
+    address = "127.0.0.1", stack.enter_context(listener())
     assert stack.enter_context(Program(words, tmp_path, address, "zoé")).ends() == (1, "! le serveur ne répond pas\n")
 
 

@@ -10,9 +10,8 @@ import socket
 import stat
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +20,7 @@ import pytest
 
 from classcord import __version__, config
 from classcord.health import check
-from tests.support import DEADLINE, ROOT, Client, Server, member, unique
+from tests.support import DEADLINE, ROOT, Client, Server, listener, member, unique
 
 SERVER = [sys.executable, str(ROOT / "server.py")]
 OwnServer = Callable[..., Server]
@@ -166,34 +165,6 @@ def test_a_misspelt_variable_is_logged(own_server: OwnServer) -> None:
 
 
 # --- health ---
-
-
-@contextmanager
-def listener(answer: bytes | None = None) -> Iterator[int]:
-    """Something that listens and gives everyone this answer; None says nothing at all. Gives its port."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        kept = []
-
-        def serve() -> None:
-            try:
-                while True:
-                    connection, _ = server.accept()
-                    kept.append(connection)
-                    if answer is not None:
-                        connection.sendall(answer)
-                        connection.shutdown(socket.SHUT_WR)
-            except OSError:
-                pass  # the test is over, or the peer has gone
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield server.getsockname()[1]
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            thread.join()
-            for connection in kept:
-                connection.close()
 
 
 def health(port: int, *arguments: str, **variables: str) -> tuple[int, str]:

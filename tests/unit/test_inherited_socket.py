@@ -19,8 +19,7 @@ import pytest
 
 import server as program
 from tests.deploy.machines import until
-from tests.support import DEADLINE, ROOT, Client, Closed, Server, fields, member
-from tests.unit.test_command_line import listener
+from tests.support import DEADLINE, ROOT, Client, Closed, Server, fields, listener, member
 
 OwnServer = Callable[..., Server]
 _numbers = itertools.count()
