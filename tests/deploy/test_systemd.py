@@ -129,7 +129,7 @@ def test_the_watchdog_leaves_a_server_alone_that_listens_on_one_address(service:
 
     def is_fed() -> bool:
         fed.add(show(service, "WatchdogTimestampMonotonic"))
-        return len(fed) > 3
+        return len(fed) > 5
 
     until(is_fed, "the server feeds its watchdog")
     assert main_pid(service) == pid
