@@ -29,6 +29,7 @@ PARTS: dict[str, Callable[[Bench], Part]] = {
     "stuck": parts.stuck,
     "logins": parts.logins,
     "memory": footprint.memory,
+    "bursts": footprint.bursts,
     "start": footprint.start,
 }
 BUILD = ROOT / "build"

@@ -1,4 +1,4 @@
-"""The parts that measure our server alone: memory a client, and how soon it accepts."""
+"""The parts that measure our server alone: memory a client, very many threads, and how soon it accepts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from tests.bench.crowd import Crowd, resident
 from tests.bench.load import Bench
 from tests.bench.peers import OURS, StartError, on_core, running
-from tests.bench.report import NONE, Part, Target, number
+from tests.bench.report import NONE, Part, Target, number, ratio
 
 CLIENTS = 5000
 
@@ -47,6 +47,34 @@ def memory(bench: Bench) -> Part:
     measured = statistics.median(each) if each else None
     target = Target(f"{count} clients: KiB of memory each", measured, 32, at_least=False)
     return Part("Memory a client", heads, rows, [target])
+
+
+def bursts(bench: Bench) -> Part:
+    """The same number of pings from very many connections at once, and from a few: what the many threads cost."""
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    pings, many, few = 60, min(1990, allowed - 100), 20
+    rows: list[list[str]] = []
+    took: dict[int, list[float]] = {many: [], few: []}
+    for turn in range(bench.rounds):
+        for count in (many, few):
+            print(f"  bursts: {count} connections", file=sys.stderr, flush=True)
+            each = pings * many // count
+            try:
+                with running(OURS, bench.folder, bench.server_core) as server, Crowd(server.port, 60) as crowd:
+                    crowd.open(count)
+                    crowd.ask()
+                    began = time.monotonic()
+                    answered = crowd.burst(each)
+                    took[count].append(time.monotonic() - began)
+            except (StartError, OSError) as error:
+                bench.problem(f"bursts: {error}")
+                continue
+            if answered != each * count:
+                bench.problem(f"bursts: {answered} of {each * count} pings were answered")
+            rows.append([f"{count} connections, {each} pings each", str(turn + 1), number(took[count][-1])])
+    medians = [statistics.median(times) if times else None for times in took.values()]
+    target = Target(f"time of {many} connections ÷ time of {few}", ratio(*medians), 4, at_least=False)
+    return Part("Bursts of pings", ("case", "round", "all answered after, s"), rows, [target])
 
 
 def _python(bench: Bench) -> float:
