@@ -22,6 +22,9 @@ GUEST = "invité"
 _WRITTEN = 2 * MAX_NAME
 """Characters in the NFKC form of a name: of one character (U+FDFA) it makes 18."""
 
+_PILE = 8
+"""Combining marks in a row: `check` lets two stand on a letter, which may decompose into a letter with marks."""
+
 _FINDABLE = 256
 """Characters in a name as somebody may write it: a decomposed one, or a guest's with its suffix, is over MAX_NAME."""
 
@@ -42,8 +45,23 @@ def key(name: str) -> str:
 
 
 def find(name: str) -> str | None:
-    """The key of a text that somebody takes for a name, without the spaces around it. None if it is too long."""
-    return key(name.strip()) if len(name) <= _FINDABLE else None
+    """The key of a text that somebody takes for a name, without the spaces around it. None if nothing has this name.
+
+    `name` may have any length and any characters.
+    """
+    if len(name) > _FINDABLE or _piled(name):
+        return None
+    return key(name.strip())
+
+
+def _piled(name: str) -> bool:
+    """Whether it has a longer run of combining marks than any form of a name: sorting them takes too much time."""
+    run = 0
+    for char in "" if name.isascii() else name:
+        run = run + 1 if unicodedata.combining(char) else 0
+        if run > _PILE:
+            return True
+    return False
 
 
 # --- what a name looks like -----------------------------------------------------------------------------------------
