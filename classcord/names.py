@@ -102,8 +102,8 @@ class Likeness(NamedTuple):
 
 
 def _plain(name: str) -> str:
-    """The name with its letters in the shapes of Latin ones, in the case in which they are written."""
-    return name if name.isascii() else unicodedata.normalize("NFKC", name).translate(_SHAPES)
+    """The name decomposed, its letters in the shapes of Latin ones, in the case in which they are written."""
+    return name if name.isascii() else unicodedata.normalize("NFKD", name).translate(_SHAPES)
 
 
 def _drawn(char: str) -> str:
@@ -122,7 +122,7 @@ def _outline(name: str) -> str:
     if text.replace("l", "").isupper():  # among capitals it is meant to be an I
         text = text.replace("l", "1")
     text = key(text.translate(_EITHER))
-    return text if text.isascii() else key(text.translate(_SHAPES)).translate(_EITHER)
+    return text if text.isascii() else _plain(key(_plain(text))).translate(_EITHER)
 
 
 @functools.lru_cache(4096)
@@ -198,7 +198,7 @@ def _base(char: str) -> str:
 def _bare(name: str, signs: dict[int, str]) -> str:
     """The letters and digits of the name, without accents, and a ( for each bracket."""
     letters = []
-    for char in unicodedata.normalize("NFKD", _plain(name.translate(_TRADEMARKS)).translate(signs)):
+    for char in _plain(name.translate(_TRADEMARKS)).translate(signs):
         category = unicodedata.category(char)
         if char == "|" or char.isascii() and char.isalnum():
             letters.append(char)
