@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import NamedTuple
 
 __all__ = ["GUEST", "MAX_NAME", "Likeness", "NameRefused", "alike", "check", "find", "key", "likeness", "skeleton"]
@@ -72,7 +73,7 @@ def _look(*pairs: tuple[str, str]) -> dict[int, str]:
 
 
 _FRAMED = (0x1F150, 0x1F170, 0x1F1E6)
-"""Where alphabets begin: negative circled and negative squared letters, regional indicators (flags are made of them)."""
+"""Where alphabets begin: negative circled letters, negative squared ones, and those that flags are made of."""
 _SHAPES = _look(
     ("аеорсухіјѕһԁԛԝӏѵүАВЕКМНОРСТУХІЈЅԚԜӀѴҮԌ", "aeopcyxijshdqwlvyABEKMHOPCTYXIJSQWIVYG"),  # Cyrillic
     ("αγικνορυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ayikvopuxABEZHIKMNOPTYX"),  # Greek
@@ -118,7 +119,8 @@ def _drawn(char: str) -> str:
 
 def _outline(name: str) -> str:
     """The name in small letters without separators and punctuation; o stands for 0 too, 1 for whatever is I or l."""
-    text = "".join(char if char.isalpha() and char.isascii() else _drawn(char) for char in _plain(name).replace("|", "1"))
+    text = _plain(name).replace("|", "1")
+    text = "".join(char if char.isascii() and char.isalpha() else _drawn(char) for char in text)
     if text.replace("l", "").isupper():  # among capitals it is meant to be an I
         text = text.replace("l", "1")
     text = key(text.translate(_EITHER))
@@ -195,12 +197,12 @@ def _base(char: str) -> str:
     return found[2] if found[1] == "CAPITAL" else found[2].lower()
 
 
-def _bare(name: str, signs: dict[int, str]) -> str:
+def _bare(name: str, signs: Mapping[int, int]) -> str:
     """The letters and digits of the name, without accents, and a ( for each bracket."""
     letters = []
     for char in _plain(name.translate(_TRADEMARKS)).translate(signs):
         category = unicodedata.category(char)
-        if char == "|" or char.isascii() and char.isalnum():
+        if char == "|" or (char.isascii() and char.isalnum()):
             letters.append(char)
         elif category[0] in "LN" and not (category == "Lm" and _script(char) in _COMMON):
             letters.append(_base(_SHAPES.get(ord(char), str(unicodedata.digit(char, char)))))

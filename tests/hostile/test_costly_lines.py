@@ -29,6 +29,7 @@ def nested(unit: str, start: str = "", end: str = "") -> str:
 
 COSTLY = {
     "a private message to spaces": content('/msg "' + " " * 3990),
+    "a private message to spaces without an end": content('/msg "' + " " * 3990 + "x"),
     "a private message to spaces, and a text": content('/msg "' + " " * 3985 + 'a" b'),
     "quotes": content("/msg " + '" ' * 2000),
     "a state of marks": content("/etat " + MARKS),
