@@ -293,7 +293,7 @@ def handle(line: bytes) -> None:
 TYPED = ['/msg "', '/msg "a', '/msg "a"', "/msg ", "/msg a", "/etat ", "/", "/qui ", "//", " ", ""]
 FIELDS = [
     (kind, field) for kind, request in REQUESTS.items()
-    for field in {*request.example, "from", "user", "to"} - {"type"}
+    for field in sorted({*request.example, "from", "user", "to"} - {"type"})
 ]
 
 
