@@ -42,7 +42,10 @@ class Accounts:
     """The accounts by the key of their name. `cost` is log2 of scrypt's n for new passwords."""
 
     def __init__(self, rows: Iterable[AccountRow], cost: int) -> None:
-        self._by_key = {row.key: row for row in rows}
+        self._by_key: dict[str, AccountRow] = {}
+        self._by_skeleton: dict[str, list[names.Likeness]] = {}
+        for row in rows:
+            self.publish(row)
         self._cost = cost
         self._hashing = threading.BoundedSemaphore(_HASHERS)
         # verified for unknown users, so that they take as long as a wrong password
@@ -51,12 +54,21 @@ class Accounts:
     def __contains__(self, key: object) -> bool:
         return key in self._by_key
 
+    def resembles(self, name: str) -> bool:
+        """Whether an account has this name, or one that people take for it. `name` has passed `names.check`."""
+        likeness = names.likeness(name)
+        return names.key(name) in self._by_key or any(
+            names.alike(likeness, other) for other in self._by_skeleton.get(likeness.skeleton, ())
+        )
+
     def __len__(self) -> int:
         return len(self._by_key)
 
     def publish(self, row: AccountRow) -> None:
         """From now on this account can log in."""
         self._by_key[row.key] = row
+        likeness = names.likeness(row.name)
+        self._by_skeleton.setdefault(likeness.skeleton, []).append(likeness)
 
     def hash_password(self, password: str) -> str:
         """The text to store for `password`. Waits for its turn, then takes tens of milliseconds."""
@@ -72,8 +84,8 @@ class Accounts:
         if not isinstance(password, str) or not 1 <= len(password) <= MAX_PASSWORD:
             password = ""
         row = None
-        if isinstance(name, str) and len(name) <= names.MAX_NAME:
-            row = self._by_key.get(names.key(name))
+        if isinstance(name, str):
+            row = self._by_key.get(names.find(name) or "")
         _, cost, r, p, salt, digest = (row.password if row else self._dummy).split("$")
         with self._hashing:
             found = _scrypt(password, base64.b64decode(salt), int(cost), int(r), int(p))

@@ -90,8 +90,8 @@ def encode(message: Mapping[str, Any]) -> bytes:
 
 # --- decoding -------------------------------------------------------------------------------------------------------
 
-_STRINGS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
-_BRACKETS = re.compile(r"[\[{\]}]")
+_SQUARE = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _MAYBE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _BOM = b"\xef\xbb\xbf"
 
@@ -118,15 +118,23 @@ _decoder = json.JSONDecoder(parse_float=_float, parse_int=_int, parse_constant=_
 _scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
 
 
-def _depth(text: str) -> int:
-    deepest = depth = 0
-    for bracket in _BRACKETS.findall(_STRINGS.sub("", text)):
-        if bracket in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        else:
-            depth -= 1
-    return deepest
+def _too_deep(text: str) -> bool:
+    """Whether more than MAX_DEPTH brackets are open at once, outside strings.
+
+    The work is done by methods of bytes, for a line may have 65,536 brackets.
+
+    A backslash outside a string is dropped too: the decoder stops there, and what is open before it was counted.
+    """
+    data = text.encode().replace(b"\\\\", b"").replace(b'\\"', b"")
+    brackets = b"".join(data.split(b'"')[::2]).translate(_SQUARE, _NO_BRACKETS)
+    if b"[" * (MAX_DEPTH + 1) in brackets:
+        return True
+    brackets += b"]" * MAX_DEPTH  # for those that nothing closes
+    for _ in range(MAX_DEPTH):  # each time the innermost go
+        brackets = brackets.replace(b"[]", b"")
+        if b"[" not in brackets:
+            return False
+    return True
 
 
 def _not_json(why: str) -> ProtocolError:
@@ -160,7 +168,7 @@ def decode(line: bytes) -> dict[str, Any] | None:
         return None
     text = _text(line)
     # counting first costs little and is nearly always enough
-    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+    if text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(text):
         raise ProtocolError("too_deep", ERRORS["too_deep"], EXAMPLE)
     try:
         value, end = _scan(text, 0)

@@ -17,7 +17,7 @@ from classcord.texts import SERVER_NAME, Texts
 
 __all__ = ["Room"]
 
-_GUEST = "invité"
+_GUEST = names.GUEST
 _VARIANTS = 100
 """How many guests may call themselves the same before the next is refused."""
 
@@ -59,23 +59,24 @@ class Room:
 
     def register(self, batch: Batch, session: Session, row: AccountRow) -> None:
         """Create an account. Does not log in; but a client that believes so is taken at its word later."""
-        if self._registered(batch, row.key):
+        if self._registered(batch, row.name):
             raise ProtocolError("name_exists", "Username already exists.")
         batch.register(session, row, b'{"type":"register","status":"ok"}\n')
         session.registered = row.name
         holder = self._present.get(row.key)
-        if holder is None:
-            return
-        if session in holder.sessions:
+        if holder is not None and session in holder.sessions:
             holder.account = True  # a guest who makes its own name an account goes on under it
             if holder.name != row.name:
                 self._rename(batch, holder, row.name)
-        else:
+        likeness = names.likeness(row.name)
+        for guest in [p for p in self._present.values() if p.key == row.key or names.alike(p.likeness, likeness)]:
+            if guest.account or session in guest.sessions:
+                continue
             try:
-                form = self._variant(batch, holder.name)
+                form = self._variant(batch, guest.name)
             except ProtocolError:  # the account comes first, even where a hundred guests hold its variants
                 form = self._numbered(batch)
-            self._rename(batch, holder, form)
+            self._rename(batch, guest, form)
 
     def unregister(self, batch: Batch) -> None:
         """The batch's accounts could not be stored: whoever is here under one of them is a guest."""
@@ -137,27 +138,32 @@ class Room:
         entered = Presence(name, names.key(name), account=False, given=wanted is not None)
         return self._enter(batch, session, entered, wanted or name)
 
-    def _registered(self, batch: Batch, key: str) -> bool:
-        return key in self._accounts or key in batch.accounts
+    def _registered(self, batch: Batch, name: str) -> bool:
+        """Whether an account has this name, or one that people take for it."""
+        likeness = names.likeness(name)
+        return (
+            self._accounts.resembles(name) or names.key(name) in batch.accounts
+            or any(names.alike(likeness, names.likeness(row.name)) for row in batch.accounts.values())
+        )
 
     def _numbered(self, batch: Batch) -> str:
         while True:
             self._guests += 1
             name = f"{_GUEST}-{self._guests}"
-            if not self._taken(batch, name):
+            if not self._taken(batch, names.key(name)):
                 return name
 
     def _variant(self, batch: Batch, name: str) -> str:
         """`name`, or the first visibly other form of it that nobody holds."""
+        key = names.key(name)  # once: normalizing takes time, and everybody waits
         for number in range(_VARIANTS):
-            form = name if number == 0 else f"{name} ({_GUEST})" if number == 1 else f"{name} ({_GUEST} {number})"
-            if not self._taken(batch, form):
-                return form
+            mark = "" if number == 0 else f" ({_GUEST})" if number == 1 else f" ({_GUEST} {number})"
+            if not self._taken(batch, key + mark) and (mark or not self._registered(batch, name)):
+                return name + mark
         raise ProtocolError("name_taken", f"{name} and all its variants are in use; choose another name")
 
-    def _taken(self, batch: Batch, name: str) -> bool:
-        key = names.key(name)
-        return key in self._present or self._registered(batch, key)
+    def _taken(self, batch: Batch, key: str) -> bool:
+        return key in self._present or key in self._accounts or key in batch.accounts
 
     def _enter_account(self, batch: Batch, session: Session, name: str, alias: str) -> Presence:
         key = names.key(name)

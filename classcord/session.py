@@ -7,7 +7,7 @@ import socket
 import threading
 from typing import Any
 
-from classcord import logs
+from classcord import logs, names
 from classcord.outbox import Outbox
 from classcord.protocol import quote
 
@@ -20,7 +20,7 @@ class Presence:
     `given` tells a guest who chose its name from one that the server numbered.
     """
 
-    __slots__ = ("account", "given", "key", "name", "name_json", "sessions", "state")
+    __slots__ = ("account", "given", "key", "likeness", "name", "name_json", "sessions", "state")
 
     def __init__(self, name: str, key: str, *, account: bool, given: bool = True) -> None:
         self.account = account
@@ -33,6 +33,7 @@ class Presence:
         self.name = name
         self.key = key
         self.name_json = quote(name)
+        self.likeness = names.likeness(name)
 
 
 class Session:

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable
 
-from classcord.names import MAX_NAME
+from classcord import names
 from handlers.context import Context
 from handlers.presence import state_of
 
@@ -23,7 +23,7 @@ _PAUSE = 0.02
 def run(context: Context, text: str) -> None:
     """Carry out the command in `text`, which begins with a slash."""
     word, rest = [*text[1:].split(None, 1), "", ""][:2]
-    command = _COMMANDS.get(word.casefold())
+    command = _COMMANDS.get(names.find(word) or "")
     if command is None:
         _say(context, context.texts("unknown_command", command="/" + _shown(word)))
     else:
@@ -62,15 +62,17 @@ def _state(context: Context, rest: str) -> None:
         _say(context, context.texts("state_set", state=state))
 
 
-_NAME_AND_TEXT = re.compile(r'(?:["“«]\s*([^"”»]+?)\s*["”»]|(\S+))\s+(.+)', re.DOTALL)
+_QUOTED = re.compile(r'["“«]([^"”»]+)["”»]\s+(\S.*)', re.DOTALL)
 
 
 def _message(context: Context, rest: str) -> None:
-    found = _NAME_AND_TEXT.fullmatch(rest)
-    if found is None or not (found[1] or found[2]).isprintable() or len(found[1] or found[2]) > 2 * MAX_NAME:
+    found = _QUOTED.fullmatch(rest)
+    name, text = found.groups() if found else [*rest.split(None, 1), "", ""][:2]
+    name = name.strip()
+    if not name or not text or not name.isprintable() or len(name) > 2 * names.MAX_NAME:
         _say(context, context.texts("command_usage", usage="/msg alice Bonjour"))
     else:
-        context.post(context.room.whisper, None, found[1] or found[2], found[3])
+        context.post(context.room.whisper, None, name, text)
 
 
 def _password(context: Context, rest: str) -> None:

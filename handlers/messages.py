@@ -26,7 +26,7 @@ def message(context: Context, message: dict[str, Any]) -> None:
 
 def private(context: Context, message: dict[str, Any]) -> None:
     """A message to one person; one known client sends it as a type of its own."""
-    to = message.get("to")
+    to = (message.get("to") or "").strip()
     if not to:
         example = {"type": "message", "subtype": "private", "to": "bob", "content": "Salut"}
         raise ProtocolError("missing_field", "a private message needs the field to: the name of a person", example)

@@ -22,7 +22,7 @@ STATES: dict[str, str] = {
 
 def state_of(text: str) -> str | None:
     """The state that a client or a person means by `text`."""
-    return STATES.get(names.key(text.strip()))
+    return STATES.get(names.find(text) or "")
 
 
 def status(context: Context, message: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.hostile.asking import Connect, Join, answers, heard, refused, say, works
+from tests.hostile.tools import at_once
 from tests.support import Bystanders, unique
 
 pytestmark = pytest.mark.usefixtures("bystanders")
@@ -183,3 +184,85 @@ def test_a_private_message_finds_its_addressee_under_any_spelling_and_nobody_els
     notice = answers(alice)
     assert [line["from"] for line in notice] == ["Serveur"]
     assert [line for line in bob.pending() if line["type"] == "message"] == []
+
+
+LOOK_RESERVED = [
+    "5erveur", "[Serveur]", "Serveur.", "Ser  veur", "S-e-r-v-e-u-r", "5y5t3m3", "adm1n", "admln", "$erveur",
+    "Serveur™", "&#83;erveur", "S&eacute;rveur", "ꓢꓰꓣꓦꓰꓴꓣ", "ꓢerveur", "ꜱᴇʀᴠᴇᴜʀ", "ǃǀǁǂ", "МОІ",
+    "🅂🄴🅁🅅🄴🅄🅁", "🆂🅴🆁🆅🅴🆄🆁", "🅢🅔🅡🅥🅔🅤🅡", "🇸🇪🇷🇻🇪🇺🇷",
+    "bob (invité)", "bob (INVITE 2)", "bob [invité 3]", "bob （lnvité）", "invité-1", "Invité 99", "Tom李",
+]
+
+
+@pytest.mark.parametrize("name", LOOK_RESERVED)
+def test_nobody_registers_what_looks_like_the_server_or_its_guests(connect: Connect, name: str) -> None:
+    client = connect()
+    refused(client, {"type": "register", "username": name, "password": "azerty"}, "invalid_name")
+    works(client)
+
+
+@pytest.mark.parametrize("name", [
+    "Zoé", "Zoe", "Jean-Paul", "Tom & Léa", "李雷", "Ольга", "D'Artagnan", "山田たろう", "Zoé 🇫🇷", "Admin2", "serveurs",
+    "Globalisation", "Moira", "Ali",
+])
+def test_names_of_people_stay_possible(connect: Connect, name: str) -> None:
+    answer = connect().register(name)
+    # an earlier run may have registered it on the same server
+    assert answer.get("status") == "ok" or answer["code"] == "name_exists"
+
+
+RESEMBLING: dict[str, Change] = {
+    "capital i for l": lambda name: name.replace("l", "I", 1),
+    "one for l": lambda name: name.replace("l", "1", 1),
+    "one for i": lambda name: name.replace("i", "1", 1),
+    "bar for l": lambda name: name.replace("l", "|", 1),
+    "small l among capitals": lambda name: name.upper().replace("I", "l"),
+    "a dot inside": lambda name: f"{name[0]}.{name[1:]}",
+    "spaces": lambda name: name.replace("_", " "),
+    "in brackets": lambda name: f"[{name}]",
+    "zero for o": lambda name: name.replace("o", "0"),
+    "squared": lambda name: name.replace("b", "🅱", 1),
+}
+
+
+@pytest.mark.parametrize("resembling", RESEMBLING.values(), ids=RESEMBLING)
+def test_a_name_that_looks_like_an_account_is_taken(
+    connect: Connect, join: Join, bystanders: Bystanders, resembling: Change
+) -> None:
+    owner, client = join("boblicia"), connect()
+    other = resembling(owner.name)
+    assert other != owner.name
+    error = refused(client, {"type": "register", "username": other, "password": "mine"}, "name_exists")
+    assert error["message"] == "Username already exists.", "clients compare it to the letter"
+    refused(client, {"type": "login", "username": other, "password": "azerty"}, "login_failed")
+    text = unique("I am not bob")
+    client.send(say(text, **{"from": other}))
+    works(client)
+    assert bystanders.one.until(type="message", content=text)["from"] == f"{other} (invité)"
+
+
+def test_of_two_that_register_look_alikes_at_once_one_wins(connect: Connect) -> None:
+    clients = [connect() for _ in range(4)]
+    for _ in range(10):
+        name = unique("alice")
+        wanted = [name, name.replace("l", "I"), name.replace("i", "1"), name.replace("_", "-")]
+        got = at_once([lambda c=c, n=n: c.register(n) for c, n in zip(clients, wanted, strict=True)])  # type: ignore[misc]
+        assert sorted(line.get("code", line.get("status")) for line in got) == ["name_exists"] * 3 + ["ok"]
+
+
+@pytest.mark.parametrize("around", [" {}", "{} ", " {} ", "\u3000{}\u00a0", "\t{}\n"], ids=ascii)
+def test_a_name_is_looked_up_without_the_spaces_around_it(connect: Connect, join: Join, around: str) -> None:
+    alice, bob = join("alice"), join("bob")
+    bob.pending()
+    for line in (
+        {"type": "message", "subtype": "private", "to": around.format(bob.name), "content": "one"},
+        {"type": "private", "to": around.format(bob.name), "content": "two"},
+        say(f'/msg "{around.format(bob.name)}" three'),
+    ):
+        alice.send(line)
+        works(alice)
+    assert [line["content"] for line in bob.pending() if line["type"] == "message"] == ["one", "two", "three"]
+    again = connect()
+    assert again.login(around.format(bob.name))["status"] == "ok"
+    alice.send({"type": "message", "subtype": "private", "to": bob.name, "content": "four"})
+    assert again.until(type="message")["content"] == "four", "it is bob"

@@ -93,6 +93,18 @@ def test_nesting_is_counted_outside_strings_only(text: str, depth: int) -> None:
         assert decode(nested) is not None
 
 
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20), st.sampled_from(["", ",", '"]"', '"[\\\\"', '"\\"[" ']))))
+def test_nesting_is_what_is_open_at_once(steps: list[tuple[int, int, str]]) -> None:
+    text, depth, deepest = "", 0, 0
+    for opened, closed, between in steps:
+        depth += opened
+        deepest = max(deepest, depth)
+        closed = min(closed, depth)
+        text += "[{"[opened % 2] * opened + between + "]}"[closed % 2] * closed
+        depth -= closed
+    assert protocol._too_deep(text) == (deepest > protocol.MAX_DEPTH)
+
+
 def test_an_unfinished_string_costs_no_more_than_its_length() -> None:
     assert refused(b"{" * 40 + b'"\\' * 30000) in ("too_deep", "invalid_json")
 

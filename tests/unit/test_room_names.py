@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from classcord import names
 from classcord.accounts import Accounts
 from classcord.batch import Batch
+from classcord.protocol import ProtocolError
 from classcord.room import Room
 from classcord.session import Session
 from classcord.store import AccountRow
@@ -66,3 +69,57 @@ def test_states_are_shown_again_to_a_session_that_has_become_somebody_else() -> 
     crowd.do("login", bob, "bob", "BOB")
     crowd.do("list_users", bob)
     assert wire.messages()[-1] == {"type": "status", "user": "BOB", "state": "away"}
+
+
+def registered(crowd: Crowd, *wanted: str) -> list[str]:
+    """Register all of these names in one batch; the names of those that won."""
+    batch = Batch(crowd.members, "now", 0.0)
+    for name in wanted:
+        with suppress(ProtocolError):
+            crowd.room.register(batch, session(), AccountRow(names.key(name), name, "x", ""))
+    for _, row in batch.registered:
+        crowd.accounts.publish(row)
+    return [row.name for _, row in batch.registered]
+
+
+def test_of_two_names_that_look_alike_one_is_registered_even_in_one_batch() -> None:
+    for one, other in (("alice", "aIice"), ("aIice", "alice"), ("al1ce", "Alice"), ("Jean-Paul", "Jean Paul")):
+        assert registered(Crowd(), one, other) == [one]
+        crowd = Crowd()
+        assert registered(crowd, one) == [one]
+        assert registered(crowd, other) == []
+    different = ["Zoé", "Zoe", "Gala", "Gaia", "---", "!!!"]
+    assert registered(Crowd(), *different) == different
+
+
+def test_a_guest_never_looks_like_an_account() -> None:
+    crowd = Crowd()
+    early, late, own = session(), session(), session()
+    crowd.do("announce_guest", early, "aIice")
+    crowd.do("announce_guest", own, "a-lice")
+    crowd.do("register", own, AccountRow("alice", "alice", "x", ""))
+    crowd.do("announce_guest", late, "a.lice")
+    assert early.presence is not None
+    assert late.presence is not None
+    assert early.presence.name == "aIice (invité)"
+    assert late.presence.name == "a.lice (invité)"
+    assert own.presence is not None
+    assert own.presence.name == "a-lice", "it is the account's own client"
+
+
+def test_accounts_of_earlier_days_go_on_whatever_they_look_like() -> None:
+    """They may resemble each other, or have names that nobody may choose now."""
+    there = ["alice", "aIice", "5erveur", "x (invité)"]
+    crowd = Crowd()
+    crowd.accounts = Accounts([AccountRow(names.key(name), name, "x", "") for name in there], 1)
+    crowd.room = Room(crowd.accounts, Texts("fr"))
+    for name in there:
+        person = session()
+        crowd.do("login", person, name, name)
+        assert person.presence is not None
+        assert (person.presence.name, person.presence.account) == (name, True)
+    first, second = session(), session()
+    crowd.do("announce_guest", first, "x")
+    crowd.do("announce_guest", second, "x")
+    assert second.presence is not None
+    assert second.presence.name == "x (invité 2)", "an account has the first variant"
