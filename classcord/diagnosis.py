@@ -132,6 +132,12 @@ def _several_lines(failure: Failure) -> int | None:
     return None
 
 
+def _words(failure: Failure) -> int | None:
+    if failure.text[:1] in ("{", "[", '"'):
+        return None
+    return 0 if failure.says(EXTRA) or (failure.at == 0 and failure.says(_VALUE)) else None  # "2 minutes" begins well
+
+
 def _invisible(failure: Failure) -> int | None:
     char = failure.char
     return failure.at if char and char != " " and unicodedata.category(char) in ("Zs", "Zl", "Zp", "Cf") else None
@@ -253,8 +259,7 @@ CAUSES: tuple[Cause, ...] = (
     Cause("python_bytes", _text_starts(r"[bB]['\"]"), "this is how Python shows bytes; send the bytes themselves"),
     Cause("pair", _text_starts(r"[\w.%+-]{1,40} ?[=:]"),
           'a field without braces; write {{"name":"value"}}, with double quotes'),
-    Cause("words", lambda f: 0 if f.text[:1] not in ("{", "[", '"') and (f.at == 0 or f.says(EXTRA)) else None,
-          "not JSON"),
+    Cause("words", _words, "not JSON"),
     # inside the object
     Cause("comma_before_end", _comma_before_end, "column {column}: this comma has nothing behind it; delete it"),
     Cause("bad_escape", _bad_escape,

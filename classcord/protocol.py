@@ -92,7 +92,11 @@ _BRACKETS = re.compile(r"[\[{\]}]")
 _MAYBE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _BOM = b"\xef\xbb\xbf"
 _BLANKS = b" \t\r\n\v\f\0"
-_LEAD = re.compile(rb"(?:\xef\xbb\xbf|[ \t\r\n\v\f\0])*")
+_LEAD = re.compile(rb"(?:[ \t\r\n\v\f\0]+|\xef\xbb\xbf)*")
+
+
+_SKIP = 100
+_DIGITS = frozenset("0123456789.")
 
 
 class _BadValue(ValueError):
@@ -104,12 +108,19 @@ class _BadValue(ValueError):
         self.why = why
 
     def index(self, text: str) -> int:
-        """Where the value stands in `text`, all of whose strings before it are whole."""
-        value = re.escape(self.text[:40])
-        for found in re.finditer(rf'"[^"\\]*(?:\\.[^"\\]*)*"|{value}', text, re.DOTALL):
-            if found[0][0] != '"':
-                return found.start()
-        return 0
+        """Where the value stands in `text`, which is JSON up to there. In strings before, it may stand _SKIP times."""
+        start = at = quotes = 0
+        for _ in range(_SKIP):
+            found = text.find(self.text, at)
+            if found < 0:
+                break
+            at = found
+            before = text[start:at].replace("\\\\", "")
+            quotes += before.count('"') - before.count('\\"')
+            if quotes % 2 == 0 and text[at - 1 : at] not in _DIGITS:
+                break
+            start, at = at, at + 1
+        return at
 
 
 def _float(text: str) -> float:

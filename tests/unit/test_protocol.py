@@ -115,7 +115,9 @@ def test_a_surrogate_pair_is_one_character() -> None:
     assert decode(b'{"a":"\\ud83d\\ude00"}') == {"a": "😀"}
 
 
-@pytest.mark.parametrize("blank", [b"", b"\r", b"  \t", b"\0", b"\xef\xbb\xbf", b"\xef\xbb\xbf \r", b"\xef\xbb\xbf" * 2])
+@pytest.mark.parametrize(
+    "blank", [b"", b"\r", b"  \t", b"\0", b"\xef\xbb\xbf", b"\xef\xbb\xbf \r", b"\xef\xbb\xbf" * 2]
+)
 def test_blank_lines_are_nothing(blank: bytes) -> None:
     assert decode(blank) is None
 
