@@ -89,7 +89,7 @@ def foreign_line(head: bytes, whole: bool = True) -> ForeignProtocol | None:
     return None
 
 
-_HOST = re.compile(rb"^host:[ \t]{0,8}([a-z0-9._-]{1,100}|\[[0-9a-f:.]{2,45}\])(?::(\d{1,5}))?[ \t]{0,8}\r?$",
+_HOST = re.compile(rb"^host:[ \t]{0,8}([a-z0-9._-]{1,100}|\[[0-9a-f:.]{2,45}\])(?::(\d{1,5}))?[ \t]{0,8}\r?\n",
                    re.IGNORECASE | re.MULTILINE)
 
 
