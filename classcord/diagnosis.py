@@ -34,19 +34,20 @@ _REACH = 100
 _SPACE = " \t\r\n"
 
 
-class Failure(NamedTuple):
+class Failure:
     """A line as it came, its text (empty if it is not text), the index where decoding failed, why, and the value
-    (for bytes that are not text: the byte)."""
+    (for bytes that are not text: the byte).
+    """
 
-    line: bytes
-    text: str = ""
-    at: int = 0
-    why: str = _VALUE
-    value: Any = None
+    __slots__ = ("at", "char", "line", "text", "value", "why")
 
-    @property
-    def char(self) -> str:
-        return self.text[self.at : self.at + 1]
+    def __init__(self, line: bytes, text: str = "", at: int = 0, why: str = _VALUE, value: Any = None) -> None:
+        self.line = line
+        self.text = text
+        self.at = at
+        self.char = text[at : at + 1]
+        self.why = why
+        self.value = value
 
     def before(self) -> int:
         """The index of the last character before the failure that is not white space, or -1."""
@@ -82,10 +83,9 @@ class Diagnosis(NamedTuple):
 NOWHERE = -1
 
 
-def _starts(pattern: bytes) -> Callable[[Failure], int | None]:
+def _starts(start: bytes) -> Callable[[Failure], int | None]:
     """The line begins so."""
-    start = re.compile(pattern, re.DOTALL)
-    return lambda failure: NOWHERE if start.match(failure.line[:HEAD]) else None
+    return lambda failure: NOWHERE if failure.line.startswith(start) else None
 
 
 def _when(true: Callable[[Failure], bool]) -> Callable[[Failure], int | None]:
@@ -100,6 +100,15 @@ def _text_starts(pattern: str) -> Callable[[Failure], int | None]:
 
 
 # --- the rows -------------------------------------------------------------------------------------------------------
+
+
+_ODD_NULS = re.compile(rb"\0{0,3}[^\0](?:\0|\0{3})[^\0](?:\0|\Z)")
+
+
+def _utf16(failure: Failure) -> int | None:
+    line = failure.line
+    marked = line.startswith((b"\xff\xfe", b"\xfe\xff"))
+    return NOWHERE if marked or (b"\0" in line[:4] and _ODD_NULS.match(line[:HEAD])) else None
 
 
 def has_length(line: bytes) -> bool:
@@ -140,7 +149,7 @@ def _words(failure: Failure) -> int | None:
 
 def _invisible(failure: Failure) -> int | None:
     char = failure.char
-    return failure.at if char and char != " " and unicodedata.category(char) in ("Zs", "Zl", "Zp", "Cf") else None
+    return failure.at if char > "~" and unicodedata.category(char) in ("Zs", "Zl", "Zp", "Cf") else None
 
 
 def _quotes(marks: str) -> Callable[[Failure], int | None]:
@@ -222,15 +231,15 @@ CAUSES: tuple[Cause, ...] = (
     # other bytes than text
     Cause("telnet", lambda f: NOWHERE if negotiation(f.line[:HEAD]) else None,
           "telnet's negotiation came before the text; in PuTTY choose the connection type Raw"),
-    Cause("java_object", _starts(re.escape(JAVA_STREAM)),
+    Cause("java_object", _starts(JAVA_STREAM),
           "a serialized Java object; send text with a PrintWriter, not an ObjectOutputStream"),
-    Cause("utf16", _starts(rb"\xff\xfe|\xfe\xff|\0{0,3}[^\0](?:\0|\0{3})[^\0](?:\0|\Z)"),
+    Cause("utf16", _utf16,
           "UTF-16 or UTF-32 (every other byte is NUL); send UTF-8"),
     Cause("length_prefix", lambda f: NOWHERE if has_length(f.line) else None,
           "a length comes before the text (Java's writeUTF does that); send the text and a newline alone"),
     Cause("socks", lambda f: NOWHERE if is_socks(f.line[:HEAD]) else None,
           "the client asks a SOCKS proxy; this is not one: turn the proxy off in the client"),
-    Cause("ssh", _starts(rb"SSH-\d"), "the client speaks SSH; this is not an SSH server: use another port or client"),
+    Cause("ssh", _starts(b"SSH-"), "the client speaks SSH; this is not an SSH server: use another port or client"),
     Cause("not_text", _when(lambda f: f.says(NOT_TEXT)),
           "column {column}: {found} is neither UTF-8 nor Windows-1252 text; send UTF-8"),
     # a value that is not an object

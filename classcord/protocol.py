@@ -209,11 +209,15 @@ def decode(line: bytes) -> dict[str, Any] | None:
     Surrounding white space, NULs and byte order marks in front are dropped.
     Raises ProtocolError: invalid_json, too_deep, invalid_text.
     """
-    raw, line = line, trimmed(line)
-    if not line:
-        return None
-    if raw[:1] != b"{" and diagnosis.has_length(raw):  # may look like white space
-        raise not_json(Failure(raw))
+    raw = line
+    if line[:1] == b"{":
+        line = line.rstrip(_BLANKS)
+    else:
+        line = trimmed(line)
+        if not line:
+            return None
+        if diagnosis.has_length(raw):  # its bytes may be white space
+            raise not_json(Failure(raw))
     text = _text(line, raw)
     # counting first costs little and is nearly always enough
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
