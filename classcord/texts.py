@@ -28,6 +28,16 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "help_msg": "/msg NOM TEXTE : message privé (un nom avec des espaces se met entre guillemets)",
         "who": "Présents ({count}) : {names}",
         "state_set": "Votre état : {state}",
+        "http": "Ceci est un serveur de discussion ClassCord, pas un site web : il ne parle pas HTTP.\n"
+        "Il attend une connexion TCP simple et un objet JSON par ligne.\n"
+        "\n"
+        "Pour essayer, dans un terminal :\n"
+        "\n"
+        "    nc {host} {port}\n"
+        "\n"
+        'puis cette ligne et Entrée : {{"type":"users"}}\n'
+        "\n"
+        "Pour écrire un client : docs/CONNEXION.md et docs/PROTOCOLE.md, dans le dépôt du serveur.\n",
         "state_unknown": "État inconnu : « {state} ». Choisissez online, away, dnd ou invisible.",
     },
     "en": {
@@ -46,6 +56,16 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "help_msg": "/msg NAME TEXT: private message (quote a name that has spaces)",
         "who": "Here ({count}): {names}",
         "state_set": "Your state: {state}",
+        "http": "This is a ClassCord chat server, not a web site: it does not speak HTTP.\n"
+        "It takes a plain TCP connection and one JSON object a line.\n"
+        "\n"
+        "To try it, in a terminal:\n"
+        "\n"
+        "    nc {host} {port}\n"
+        "\n"
+        'then this line and Enter: {{"type":"users"}}\n'
+        "\n"
+        "To write a client: docs/CONNEXION.md and docs/PROTOCOLE.md, in the server's repository.\n",
         "state_unknown": 'Unknown state: "{state}". Choose online, away, dnd or invisible.',
     },
 }

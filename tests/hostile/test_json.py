@@ -129,6 +129,20 @@ def test_broken_json_is_refused(connect: Connect, line: bytes) -> None:
     refused(connect(), line, "invalid_json")
 
 
+@pytest.mark.parametrize(("line", "cause", "column"), [
+    ('{\xa0"type":"users"}', "invisible", 2), ("{“type”:“users”}", "curly_quotes", 2),
+    ("{'type':'users'}", "single_quotes", 2),
+    ('{"type":"users",}', "comma_before_end", 16), (b'{"type":"users"}{"type":"users"}', "two_objects", 17),
+    ("{", "several_lines", 1), ("\ufeff {type:1}", "unquoted_key", 3),
+])
+def test_a_refusal_says_where_and_what(connect: Connect, line: str | bytes, cause: str, column: int) -> None:
+    error = refused(connect(), line, "invalid_json")
+    assert list(error) == ["type", "message", "error", "code", "cause", "column", "example"]
+    assert (error["cause"], error["column"]) == (cause, column)
+    assert f"column {column}: " in error["message"]
+    assert error["example"] == {"type": "users"}
+
+
 def test_of_a_key_given_twice_the_last_is_checked_and_used(join: Join, bystanders: Bystanders) -> None:
     client = join("twice")
     client.pending()

@@ -95,4 +95,6 @@ def test_what_a_web_client_is_told(own_server: Callable[..., Server]) -> None:
     server = own_server()
     with Client((server.host, server.port)) as client:
         client.send_raw(b"GET / HTTP/1.1\r\n\r\n")
-        assert f"`{client.at_end().decode().strip()}`" in CONNEXION
+        head, _, body = client.at_end().decode().partition("\r\n\r\n")
+    assert f"`{head.splitlines()[0]}`" in CONNEXION
+    assert f"`{body.splitlines()[0]}`" in CONNEXION

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from classcord import config
-from classcord.protocol import ERRORS, MAX_CONTENT, MAX_DEPTH, MAX_LINE
+from classcord.diagnosis import CAUSES
+from classcord.protocol import ERRORS, MAX_CONTENT, MAX_DEPTH, MAX_LINE, ProtocolError, decode
 from classcord.texts import LANGUAGES
 from handlers import REQUESTS
 from handlers.commands import _COMMANDS
@@ -48,6 +49,17 @@ def test_links_lead_somewhere(name: str) -> None:
 
 def test_every_error_code_is_documented() -> None:
     assert [row[0].strip("`") for row in table(PROTOCOL, "code")] == list(ERRORS)
+
+
+def test_every_cause_of_invalid_json_is_documented_with_a_line_that_has_it() -> None:
+    rows = table(PROTOCOL, "cause")
+    assert [row[0].strip("`") for row in rows] == [cause.name for cause in CAUSES]
+    typed = [(row[0].strip("`"), row[1][1:-1]) for row in rows if row[1]]
+    assert len(typed) > 25
+    for cause, line in typed:
+        with pytest.raises(ProtocolError) as caught:
+            decode(line.encode())
+        assert caught.value.details["cause"] == cause, line
 
 
 def test_every_request_type_is_documented_with_its_fields() -> None:
