@@ -170,14 +170,16 @@ def test_nobody_can_register_such_a_name(connect: Connect, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RESERVED + [name for name in IMPOSSIBLE if name])
-def test_no_guest_can_have_such_a_name(connect: Connect, join: Join, name: str) -> None:
-    alice, client = join("alice"), connect()
+def test_no_guest_can_have_such_a_name_and_none_loses_its_words(connect: Connect, join: Join, name: str) -> None:
+    alice, client, text = join("alice"), connect(), unique("trust me")
     alice.pending()
-    assert client.ask(say("trust me", **{"from": name}))["code"] == "invalid_name"
-    assert client.ask({"type": "status", "user": name, "state": "away"})["code"] == "invalid_name"
-    seen = after(client, alice)
+    client.send(say(text, **{"from": name}), {"type": "status", "user": name, "state": "away"})
+    assert errors(client.pending()) == []
+    seen = alice.pending()
     assert about(seen, name) == []
-    assert "trust me" not in [line.get("content") for line in seen]
+    (number,) = (line["from"] for line in seen if line.get("content") == text)
+    assert number.startswith("invité-")
+    assert states(seen, number) == [(number, "online"), (number, "away")]
     assert name not in users(alice)
 
 
