@@ -132,8 +132,12 @@ class Room:
             guest = Presence(entered, names.key(entered), account=False, given=name is not None)
             return self._enter(batch, session, guest, alias or entered)
         if name is not None:
+            ended = dict.fromkeys((presence.name, session.alias))  # as others and as its own client listed it until now
             self._rename(batch, presence, name)
             presence.given = True
+            for old in ended:
+                if names.find(old) not in self._present:
+                    batch.to(session, status_line(quote(old), "invisible"))
         if alias is not None:
             session.alias = alias
             session.users_version = -1  # its own name in the list is another one now
@@ -206,17 +210,12 @@ class Room:
         """Give another name to somebody who stays.
 
         The old name ends as `invisible`, which takes it out of every client's list: three known clients keep for ever
-        a name that is `offline`. The number of a guest ends for the guest too, which has seen it in its own list.
+        a name that is `offline`.
         """
-        end = status_line(presence.name_json, "invisible")
         if presence.state != "invisible":
-            batch.broadcast(end, presence.sessions)
+            batch.broadcast(status_line(presence.name_json, "invisible"), presence.sessions)
         del self._present[presence.key]
         for session in presence.sessions:
-            if not presence.account and not presence.given:
-                batch.to(session, end)
-                if session.alias != presence.name and names.find(session.alias) not in self._present:
-                    batch.to(session, status_line(quote(session.alias), "invisible"))
             session.log("renamed", old=presence.name, user=name)
         presence.rename(name, names.key(name))
         self._present[presence.key] = presence

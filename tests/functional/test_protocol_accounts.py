@@ -258,6 +258,16 @@ def test_logout_ends_the_identity_and_keeps_the_connection(join: Join) -> None:
     assert states(bob.pending(), alice.name) == [(alice.name, "online")]
 
 
+def test_disconnect_is_a_logout_without_an_answer(connect: Connect, join: Join) -> None:
+    bob, alice = join("bob"), join("alice")
+    bob.pending()
+    alice.send({"type": "disconnect"}, {"type": "disconnect"})
+    assert about(alice.pending(), alice.name, bob.name) == []
+    assert states(bob.pending(), alice.name) == [(alice.name, "offline")]
+    assert alice.login(alice.name)["status"] == "ok", "the connection stays"
+    assert connect().ask('{"type":"disconnect"}\n{"type":"ping"}') == {"type": "pong"}, "nor an error"
+
+
 def test_after_logout_a_nameless_message_is_a_guests(join: Join) -> None:
     bob, alice = join("bob"), join("alice")
     alice.send({"type": "logout"}, say("who says this?"))
