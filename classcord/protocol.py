@@ -44,7 +44,6 @@ ERRORS: dict[str, str] = {
     "missing_field": "the request lacks a field",
     "invalid_field": "a field has a value that it can't have",
     "invalid_name": "nobody may have this name",
-    "name_taken": "this name is in use, and so are all its variants",
     "name_exists": "an account has this name already",
     "login_failed": "unknown user or wrong password",
     "not_named": "nobody is logged in on this connection",

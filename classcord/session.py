@@ -45,12 +45,13 @@ class Session:
     `alias` is what the client calls itself, which may differ from the presence's name in case, or because
     that name was taken; in what is delivered to the client, its own name is the alias.
     `registered` is the account that the client has created here without logging in.
+    `private_type` says that the client has a type of its own for private messages, and wants to receive them so.
     `member` says whether broadcasts reach the session.
     """
 
     __slots__ = (
         "_log_fields", "alias", "announced", "drained", "dropped", "expelled", "left", "member", "outbox", "presence",
-        "registered", "socket", "users_version", "watched",
+        "private_type", "registered", "socket", "users_version", "watched",
     )
 
     def __init__(self, connection: socket.socket, outbox_limit: int, **log_fields: Any) -> None:
@@ -60,6 +61,7 @@ class Session:
         self.alias = ""
         self.announced = False  # has sent a first message, which may be empty
         self.registered: str | None = None
+        self.private_type = False
         self.member = False
         self.users_version = -1  # what the room's version was when the client last asked who is here
         self.watched = False  # somebody waits for the socket to take more

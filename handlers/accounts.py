@@ -1,4 +1,4 @@
-"""register, login, logout."""
+"""register, login, logout, and their other names: change_username, disconnect."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from classcord.registry import timestamp
 from classcord.store import AccountRow
 from handlers.context import Context
 
-__all__ = ["login", "logout", "register"]
+__all__ = ["change_username", "disconnect", "login", "logout", "register"]
 
 
 def register(context: Context, message: dict[str, Any]) -> None:
@@ -48,3 +48,13 @@ def login(context: Context, message: dict[str, Any]) -> None:
 def logout(context: Context, message: dict[str, Any]) -> None:
     """End the identity, keep the connection."""
     context.post(context.room.logout)
+
+
+def disconnect(context: Context, message: dict[str, Any]) -> None:
+    """The same without an answer, as some clients do just before they close."""
+    context.post(context.room.disconnect)
+
+
+def change_username(context: Context, message: dict[str, Any]) -> None:
+    """Give a guest its name, without an answer. A member, or a guest that has chosen a name, keeps it."""
+    context.post(context.room.identify, message["new_user"])

@@ -170,14 +170,16 @@ def test_nobody_can_register_such_a_name(connect: Connect, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RESERVED + [name for name in IMPOSSIBLE if name])
-def test_no_guest_can_have_such_a_name(connect: Connect, join: Join, name: str) -> None:
-    alice, client = join("alice"), connect()
+def test_no_guest_can_have_such_a_name_and_none_loses_its_words(connect: Connect, join: Join, name: str) -> None:
+    alice, client, text = join("alice"), connect(), unique("trust me")
     alice.pending()
-    assert client.ask(say("trust me", **{"from": name}))["code"] == "invalid_name"
-    assert client.ask({"type": "status", "user": name, "state": "away"})["code"] == "invalid_name"
-    seen = after(client, alice)
+    client.send(say(text, **{"from": name}), {"type": "status", "user": name, "state": "away"})
+    assert errors(client.pending()) == []
+    seen = alice.pending()
     assert about(seen, name) == []
-    assert "trust me" not in [line.get("content") for line in seen]
+    (number,) = (line["from"] for line in seen if line.get("content") == text)
+    assert number.startswith("invité-")
+    assert states(seen, number) == [(number, "online"), (number, "away")]
     assert name not in users(alice)
 
 
@@ -254,6 +256,16 @@ def test_logout_ends_the_identity_and_keeps_the_connection(join: Join) -> None:
     assert alice.ask({"type": "logout"})["code"] == "not_named"
     assert alice.login(alice.name)["status"] == "ok"
     assert states(bob.pending(), alice.name) == [(alice.name, "online")]
+
+
+def test_disconnect_is_a_logout_without_an_answer(connect: Connect, join: Join) -> None:
+    bob, alice = join("bob"), join("alice")
+    bob.pending()
+    alice.send({"type": "disconnect"}, {"type": "disconnect"})
+    assert about(alice.pending(), alice.name, bob.name) == []
+    assert states(bob.pending(), alice.name) == [(alice.name, "offline")]
+    assert alice.login(alice.name)["status"] == "ok", "the connection stays"
+    assert connect().ask('{"type":"disconnect"}\n{"type":"ping"}') == {"type": "pong"}, "nor an error"
 
 
 def test_after_logout_a_nameless_message_is_a_guests(join: Join) -> None:

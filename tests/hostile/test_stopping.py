@@ -56,6 +56,7 @@ def test_a_crowd_and_a_stuck_client(own_server: Callable[..., Server], number: i
             (notice,) = _notices(client)
             assert (notice["type"], notice["to"]) == ("message", "global")
             assert "s'arrête" in notice["content"]
+            assert "fermez et relancez votre client" in notice["content"], "none reconnects by itself"
         # who has not said that it is there hears nothing, to the end; who doesn't read keeps nobody
         assert silent.at_end() == b""
         assert stuck.at_end() != b""

@@ -14,8 +14,8 @@ from tests.support import ROOT
 ORDER = [
     "classcord", "classcord.foreign", "classcord.diagnosis", "classcord.protocol",
     "classcord.names", "classcord.limits", "classcord.config", "classcord.texts",
-    "classcord.logs", "classcord.health", "classcord.service", "classcord.rival", "classcord.store",
-    "classcord.backup", "classcord.outbox", "classcord.accounts", "classcord.session", "classcord.batch",
+    "classcord.logs", "classcord.health", "classcord.service", "classcord.rival", "classcord.store", "classcord.backup",
+    "classcord.outbox", "classcord.accounts", "classcord.render", "classcord.session", "classcord.batch",
     "classcord.room", "classcord.registry", "handlers.context", "handlers.accounts", "handlers.presence",
     "handlers.commands", "handlers.messages", "handlers", "handlers.connection", "server",
 ]

@@ -16,8 +16,8 @@ from classcord import config
 from classcord.diagnosis import CAUSES
 from classcord.protocol import ERRORS, MAX_CONTENT, MAX_DEPTH, MAX_LINE, ProtocolError, decode
 from classcord.texts import LANGUAGES
-from handlers import REQUESTS
-from handlers.commands import _COMMANDS
+from handlers import ALIASES, HELP, REQUESTS
+from handlers.commands import _COMMANDS, _EXPLAINED
 from handlers.presence import STATES
 from tests.support import ROOT, Client, Server
 
@@ -72,6 +72,22 @@ def test_every_request_type_is_documented_with_its_fields() -> None:
         optional = {field.name for field in request.fields if not field.required}
         assert set(re.findall(r"`(\w+)`", row[1])) == required
         assert set(re.findall(r"`(\w+)`", row[2])) - {"from", "user"} == optional
+
+
+def test_every_other_word_for_a_request_is_documented_and_left_out_of_help() -> None:
+    rows = table(PROTOCOL, "autre mot")
+    documented = {row[0].strip("`"): set(re.findall(r"`(\w+)`", row[1])) for row in rows}
+    assert documented == {kind: {field.name for field in request.fields} for kind, request in ALIASES.items()}
+    assert not ALIASES.keys() & REQUESTS.keys()
+    assert not {f'"{kind}"'.encode() for kind in ALIASES if f'"{kind}"'.encode() in HELP}
+
+
+def test_every_command_is_in_the_list_and_explained() -> None:
+    for language in LANGUAGES.values():
+        words = re.findall(r"/(\w+)", language["help"].partition(".")[0])
+        assert {_COMMANDS[word] for word in words} == set(_COMMANDS.values()) - {_COMMANDS["password"]}
+        for word in words:
+            assert language[_EXPLAINED[_COMMANDS[word]]].startswith(f"/{word}")
 
 
 def test_every_state_and_command_is_documented() -> None:

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import pytest
 
-from classcord import logs, names, protocol
+from classcord import foreign, logs, names, protocol
 from classcord.accounts import Accounts
 from classcord.batch import Batch
 from classcord.protocol import MAX_CONTENT, MAX_LINE, ProtocolError
@@ -324,5 +324,5 @@ def test_every_typed_command_costs_no_more_than_its_length(start: str) -> None:
 def test_a_line_that_is_not_json_costs_no_more_than_its_length(start: str) -> None:
     for unit in (" ", " HTTP/1.1", "a", "\0", "\xa0"):
         make = then(repeated(unit, start), lambda text: text.encode("latin-1"))
-        assert_linear(protocol.foreign_protocol, make, MAX_LINE)
+        assert_linear(foreign.foreign_protocol, make, MAX_LINE)
         assert_linear(handle, make, MAX_LINE)

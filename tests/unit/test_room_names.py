@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import pytest
+
 from classcord import names
 from classcord.accounts import Accounts
 from classcord.batch import Batch
-from classcord.protocol import ProtocolError
+from classcord.protocol import MAX_CONTENT, ProtocolError
 from classcord.room import Room
 from classcord.session import Session
 from classcord.store import AccountRow
@@ -46,6 +48,59 @@ def test_an_account_gets_its_name_even_where_guests_hold_all_its_variants() -> N
     assert bob.presence.account
     assert bob.presence.sessions == [bob]
     assert len({guest.presence.key for guest in guests if guest.presence} - {"bob"}) == 100
+
+
+def test_a_guest_is_numbered_where_all_variants_of_its_name_are_held() -> None:
+    crowd = Crowd()
+    guests = [session() for _ in range(102)]
+    for guest in guests:
+        crowd.do("say", guest, "bob", "hello")
+    held = [guest.presence.name for guest in guests if guest.presence]
+    assert held[:3] == ["bob", "bob (invité)", "bob (invité 2)"]
+    assert held[99:] == ["bob (invité 99)", "invité-1", "invité-2"]
+    assert [guest.alias for guest in guests] == ["bob"] * 102
+
+
+def test_a_refused_name_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[str] = []
+    check = names.check
+
+    def judge(name: str) -> None:
+        judged.append(name)
+        check(name)
+
+    monkeypatch.setattr(names, "check", judge)
+    crowd = Crowd()
+    guest = session()
+    for _ in range(10):
+        crowd.do("say", guest, ">BBB", "hello")
+    assert judged == [">BBB"]
+    guests = [session() for _ in range(101)]
+    for guest in guests:
+        crowd.do("say", guest, "bob", "hello")
+    judged.clear()
+    for _ in range(10):
+        crowd.do("say", guests[-1], "bob", "hello")
+    assert judged == [], "nor are its hundred variants tried again"
+
+
+def test_a_list_too_long_for_an_answer_says_how_many_it_leaves_out() -> None:
+    for count, size in ((400, 30), (2000, 10), (103, 40), (104, 40)):
+        crowd = Crowd()
+        wire = Wire()
+        people = [session(wire), *(session() for _ in range(count - 1))]
+        for number, person in enumerate(people):
+            crowd.do("announce_guest", person, f"{number:04}".ljust(size, "x"))
+        crowd.do("tell_who", people[0])
+        text = wire.messages()[-1]["content"]
+        assert len(text) <= MAX_CONTENT
+        assert "\n" not in text
+        head, _, rest = text.removeprefix(f"Présents ({count}) : ").partition(" … et ")
+        assert head.split(", ") == [f"{number:04}".ljust(size, "x") for number in range(head.count(",") + 1)]
+        others = int(rest.removesuffix(" autres")) if rest else 0
+        assert head.count(",") + 1 + others == count
+        assert others != 1
+        assert not others or len(text) > MAX_CONTENT - 2 * size - 10, "as many as there is room for"
 
 
 def test_a_text_too_long_for_a_name_is_not_even_normalized() -> None:
