@@ -93,7 +93,10 @@ def test_nesting_is_counted_outside_strings_only(text: str, depth: int) -> None:
         assert decode(nested) is not None
 
 
-@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20), st.sampled_from(["", ",", '"]"', '"[\\\\"', '"\\"[" ']))))
+between_brackets = st.sampled_from(["", ",", '"]"', '"[\\\\"', '"\\"[" '])
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20), between_brackets)))
 def test_nesting_is_what_is_open_at_once(steps: list[tuple[int, int, str]]) -> None:
     text, depth, deepest = "", 0, 0
     for opened, closed, between in steps:
