@@ -174,13 +174,13 @@ _BASE = re.compile(r"LATIN (SMALL|CAPITAL) LETTER (?:[A-Z]+ )?([A-Z])(?: WITH .*
 
 _COMMON = frozenset({"MODIFIER", "CARON", "VEDIC"})
 """Letters that every alphabet may use, an apostrophe for example."""
-_HAN = frozenset({"CJK", "IDEOGRAPHIC", "HANGZHOU"})
+_HAN = frozenset({"LATIN", "CJK", "IDEOGRAPHIC", "HANGZHOU"})
 _USUAL = (
     _HAN | {"HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HENTAIGANA", "VERTICAL", "MASU"},
     _HAN | {"BOPOMOFO"},
     _HAN | {"HANGUL"},
 )
-"""Scripts that are written together."""
+"""Scripts that are written together: the "highly restrictive" level of UTS 39."""
 
 
 def _script(char: str) -> str:

@@ -200,7 +200,7 @@ LOOK_RESERVED = [
     "5erveur", "[Serveur]", "Serveur.", "Ser  veur", "S-e-r-v-e-u-r", "5y5t3m3", "adm1n", "admln", "$erveur",
     "Serveur™", "&#83;erveur", "S&eacute;rveur", "ꓢꓰꓣꓦꓰꓴꓣ", "ꓢerveur", "ꜱᴇʀᴠᴇᴜʀ", "ǃǀǁǂ", "МОІ",
     "🅂🄴🅁🅅🄴🅄🅁", "🆂🅴🆁🆅🅴🆄🆁", "🅢🅔🅡🅥🅔🅤🅡", "🇸🇪🇷🇻🇪🇺🇷",
-    "bob (invité)", "bob (INVITE 2)", "bob [invité 3]", "bob （lnvité）", "invité-1", "Invité 99", "Tom李",
+    "bob (invité)", "bob (INVITE 2)", "bob [invité 3]", "bob （lnvité）", "invité-1", "Invité 99", "Tom Ж",
 ]
 
 
