@@ -11,7 +11,7 @@ import socket
 import socketserver
 import threading
 
-from classcord import __version__, config, health, logs, needs, service, sockets
+from classcord import __version__, config, logs, needs, service, sockets
 from classcord.accounts import Accounts
 from classcord.failure import EXIT_CANT_LISTEN, EXIT_DATABASE, EXIT_DONE, Failure
 from classcord.listener import SPARE_FILES, ChatServer
@@ -67,8 +67,8 @@ def serve(settings: config.Config, handler: type[socketserver.BaseRequestHandler
     For the main thread, once. Raises Failure, UsageError, or whatever few_resources() knows.
     """
     needs.check()
+    signals = _Signals()  # before any other thread: each has the signals blocked that the main thread has blocked
     logs.start(settings.log_level, settings.log_format)
-    signals = _Signals()
     for name in config.unknown_variables():
         logs.event("unknown_setting", logging.WARNING, name=name, hint="see server.py --help for the settings")
     manager = service.Manager()
@@ -116,12 +116,11 @@ def serve(settings: config.Config, handler: type[socketserver.BaseRequestHandler
 def _listen_failure(error: OSError, settings: config.Config, manager: service.Manager) -> str:
     where = f"{settings.host} port {settings.port}"
     address = error.filename or settings.host
-    if address != settings.host:
+    if address != settings.host != config.EVERY_ADDRESS:
         where += f" ({address})"
     hint = "choose another address with --host (the port goes in --port)"
     if error.errno == errno.EADDRINUSE:
-        ours, _ = health.check(address, settings.port, seconds=1)
-        hint = rival(settings.port, classcord=ours, manager=manager)
+        hint = rival(address, settings.port, manager)
     elif error.errno == errno.EACCES:
         hint = "only root may use this port: choose one from 1024 up with --port"
     elif isinstance(error, socket.gaierror):
