@@ -11,15 +11,18 @@ if sys.version_info < (3, 10):  # noqa: UP036 - before anything that an older on
     import os
 
     hint = "on Debian 12, Ubuntu 22.04 or later: sudo apt install python3; or run it in Docker: make docker-run"
-    for name in ["/usr/bin/python3"] + ["python3.%s" % minor for minor in range(14, 9, -1)]:  # noqa: UP031, RUF005
+    for name in ["/usr/bin/python3"] + ["python3.%s" % minor for minor in range(14, 9, -1)]:  # noqa: UP031
         test = name + " -c 'import sqlite3, sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1"
         if os.name == "posix" and os.system(test) == 0:
             hint = "this machine has one: " + name + " " + sys.argv[0]
             break
-    sys.exit("server.py: Python 3.10 or later is needed, this is " + ".".join(map(str, sys.version_info[:3])) + "; " + hint)
+    this = ".".join(map(str, sys.version_info[:3]))
+    sys.exit("server.py: Python 3.10 or later is needed, this is " + this + "; " + hint)
 
 COMMANDS = ("health", "backup", "restore")
 """What the program does besides serving, each under this name."""
+BRIEF = ("-h", "--help", "--version", "--check-config")
+"""The flags with which it doesn't serve."""
 
 
 def see_to_signals():  # type: ignore[no-untyped-def]
@@ -33,7 +36,7 @@ def see_to_signals():  # type: ignore[no-untyped-def]
     if not hasattr(_signal, "pthread_sigmask"):
         return  # not a system that the server runs on
     stop = {_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP}
-    if sys.argv[1:2] and sys.argv[1] in COMMANDS or {"-h", "--help", "--version", "--check-config"} & set(sys.argv):
+    if set(sys.argv[1:2]) & set(COMMANDS) or set(sys.argv) & set(BRIEF):
         if _signal.getsignal(_signal.SIGINT) == _signal.default_int_handler:  # which would print a traceback
             _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
         _signal.pthread_sigmask(_signal.SIG_UNBLOCK, stop)
@@ -62,8 +65,8 @@ def main(arguments):  # type: ignore[no-untyped-def]
 
 
 if __name__ == "__main__":
-    see_to_signals()
-    code = main(sys.argv[1:])
+    see_to_signals()  # type: ignore[no-untyped-call]
+    code = main(sys.argv[1:])  # type: ignore[no-untyped-call]
     import os
 
     os._exit(code)  # clients' threads may still be in a system call; there is nothing left to tidy

@@ -50,7 +50,7 @@ def main(arguments: list[str], serve: Callable[[config.Config], int]) -> int:
 
 
 def _open_standard_files() -> None:
-    """Where one of the standard files was closed, no other file may get its number: what is written to it would go there."""
+    """See that no other file gets the number of a standard file that was closed: what is printed would go into it."""
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(number)
@@ -208,6 +208,9 @@ def _parser(program: str, description: str, names: Sequence[str] | None = None) 
     class Parser(argparse.ArgumentParser):
         def error(self, message: str) -> NoReturn:
             raise config.UsageError(f"{message}; see {self.prog} --help")
+
+        def _print_message(self, message: str, file: object = None) -> None:
+            print(message, end="")  # argparse's own hides that the disk is full
 
     made = Parser(
         prog=program, description=description, allow_abbrev=False,

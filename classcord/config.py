@@ -61,7 +61,7 @@ class Setting:
             return " or ".join(self.choices)
         if isinstance(self.default, int):
             return f"a whole number from {self.low} to {self.high}"
-        return "a text that isn't empty"
+        return "a text that isn't empty, without control characters"
 
     def parse(self, text: str, where: str) -> Any:
         """The value that `text` stands for. `where` is the flag or variable it came from."""
@@ -74,6 +74,7 @@ class Setting:
         elif self.choices:
             right = text in self.choices
         else:
+            # bytes of a file name that aren't UTF-8 come as surrogates, and are right
             right = text != "" and not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in text)
         if not right:
             raise SettingError(f"{where}: {text!r} is not allowed; give {self.allowed}")
@@ -114,7 +115,7 @@ SETTINGS: tuple[Setting, ...] = (
 
 
 class Config:
-    """The settings in force; `sources` tells for each where it came from. Nothing changes it; any thread may read it."""
+    """The settings in force; `sources` tells where each came from. Nothing changes it; any thread may read it."""
 
     host: str
     port: int
@@ -133,7 +134,7 @@ class Config:
 
 
 def load(flags: object, environment: Mapping[str, str] = os.environ) -> Config:
-    """The settings in force. `flags` has those of the command line as attributes. Raises SettingError for a wrong one."""
+    """The settings in force; `flags` has those of the command line. Raises SettingError for the first that is wrong."""
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for setting in SETTINGS:

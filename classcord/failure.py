@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["EXIT_CANT_LISTEN", "EXIT_DATABASE", "EXIT_DONE", "EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_USAGE", "Failure", "one_line"]
+__all__ = [
+    "EXIT_CANT_LISTEN", "EXIT_DATABASE", "EXIT_DONE", "EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_USAGE", "Failure",
+    "one_line",
+]
 
 EXIT_DONE, EXIT_CANT_LISTEN, EXIT_FAILED, EXIT_USAGE, EXIT_DATABASE, EXIT_INTERRUPTED = 0, 1, 1, 2, 78, 130
 

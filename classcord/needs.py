@@ -1,4 +1,4 @@
-"""What the server needs of Python, of the system and of the limits that are set for it, and what to do where it lacks."""
+"""What the server needs of Python, of the system and of its limits, and what to type where that is missing."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def few_resources(error: BaseException) -> Failure | None:
     """What to say where the error means that the system gives no thread, file or memory; None for any other error."""
     no_thread = isinstance(error, RuntimeError) and "start new thread" in str(error)  # threading has no class for it
     number = error.errno if isinstance(error, OSError) else None
-    no_memory = isinstance(error, MemoryError) or number == errno.ENOMEM or "annot allocate memory" in str(error)
+    no_memory = isinstance(error, MemoryError) or number == errno.ENOMEM or (
+        isinstance(error, ImportError) and "failed to map" in str(error)  # a library
+    )
     if no_thread or no_memory:
         for kind, option in ((resource.RLIMIT_AS, "as"), (resource.RLIMIT_DATA, "data")):
             limit, _ = resource.getrlimit(kind)

@@ -27,7 +27,7 @@ THREAD_STACK = 512 * 1024
 
 
 class _Signals:
-    """The signals that ask the server to stop. They are blocked in every thread, and a thread of its own waits for them.
+    """The signals that ask the server to stop: blocked in every thread, while a thread of its own waits for them.
 
     Handlers would run in the main thread, which may be in the middle of a long check of the database, or may hold the
     very lock that it is about to wait on.

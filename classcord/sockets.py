@@ -61,9 +61,9 @@ def bind(host: str, port: int) -> list[socket.socket]:
             if port == 0 and made and error.errno == errno.EADDRINUSE and attempt < _TRIES - 1:
                 continue
             raise
-        for address, error in absent:
+        for address, missing in absent:
             if not _is_loopback(address):
-                logs.event("address_left_out", logging.WARNING, address=address, detail=error.strerror,
+                logs.event("address_left_out", logging.WARNING, address=address, detail=missing.strerror,
                            hint="this machine does not have that address of the host; it listens on the others")
         return made
     raise AssertionError("unreachable")
