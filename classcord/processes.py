@@ -19,6 +19,8 @@ class Process(NamedTuple):
     """Whether Ctrl-Z or SIGSTOP suspended it."""
     classcord: bool
     """Whether it runs this program."""
+    port: str
+    """The value of --port on its command line; empty where there is none."""
     unit: bool
     """Whether it belongs to the service classcord."""
     certain: bool
@@ -40,7 +42,7 @@ def listening(port: int) -> tuple[Process | None, int | None]:
                 return _process(int(entry), certain=True), owner
         except PermissionError:  # another user's: only its command line and its state can be read
             suspect = _process(int(entry), certain=False)
-            if suspect is not None and suspect.classcord and suspect.owner == owner:
+            if suspect is not None and suspect.classcord and suspect.owner == owner and suspect.port in ("", str(port)):
                 suspects.append(suspect)
         except OSError:
             pass  # it has ended meanwhile
@@ -84,7 +86,9 @@ def _process(number: int, *, certain: bool) -> Process | None:
     except OSError:
         return None
     stopped, classcord = rest.split()[0] in ("T", "t"), _is_classcord(number, arguments)
-    return Process(number, name, owner, stopped, classcord, "/classcord.service" in group, certain)
+    _, _, port = " ".join(arguments).replace("--port=", "--port ").rpartition("--port ")
+    port = port.partition(" ")[0]
+    return Process(number, name, owner, stopped, classcord, port, "/classcord.service" in group, certain)
 
 
 def _is_classcord(number: int, arguments: list[str]) -> bool:
