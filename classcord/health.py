@@ -39,7 +39,10 @@ def check(host: str, port: int, seconds: float = _TIME) -> tuple[bool, str]:
 
 def _ping(address: str, port: int, deadline: float) -> bytes:
     """The first line of the answer, without spaces; nothing where it has no end."""
-    with socket.create_connection((address, port), timeout=max(0.01, deadline - time.monotonic())) as connection:
+    # as bytes, for Python loads a lot to see whether a text is a name with letters outside ASCII
+    host = address.encode() if address.isascii() else address
+    left = max(0.01, deadline - time.monotonic())
+    with socket.create_connection((host, port), timeout=left) as connection:  # type: ignore[arg-type]
         connection.sendall(b'{"type":"ping"}\n')
         answer = b""
         while b"\n" not in answer and len(answer) < 65536:

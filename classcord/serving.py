@@ -40,6 +40,9 @@ class _Signals:
         signal.pthread_sigmask(signal.SIG_BLOCK, self._stop)
         self._serving = False
         self._asked: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def watch(self) -> None:
+        """Begin to wait for them; those that came meanwhile count."""
         threading.Thread(target=self._watch, name="signals", daemon=True).start()
 
     def _watch(self) -> None:
@@ -69,6 +72,7 @@ def serve(settings: config.Config, handler: type[socketserver.BaseRequestHandler
     needs.check()
     signals = _Signals()  # before any other thread: each has the signals blocked that the main thread has blocked
     logs.start(settings.log_level, settings.log_format)
+    signals.watch()
     for name in config.unknown_variables():
         logs.event("unknown_setting", logging.WARNING, name=name, hint="see server.py --help for the settings")
     manager = service.Manager()
