@@ -117,8 +117,9 @@ def start(level: str = "info", style: str = "text") -> None:
     _log.handlers[:] = [_Queue(waiting)]
     _log.propagate = False
     _log.setLevel(LEVELS[level])
-    _listener = logging.handlers.QueueListener(waiting, writer)
-    _listener.start()
+    listener = logging.handlers.QueueListener(waiting, writer)
+    listener.start()
+    _listener = listener  # it began: else there is nothing to stop
 
 
 def stop(seconds: float = 1.0) -> None:

@@ -36,11 +36,12 @@ from classcord.protocol import (
 )
 from classcord.registry import Registry, internal_error
 from classcord.session import Session
+from classcord.sockets import from_here, peer_address
 from classcord.texts import Texts
 from handlers import HELP, dispatch
 from handlers.context import Context
 
-__all__ = ["ConnectionHandler", "Services", "from_here", "peer_address"]
+__all__ = ["ConnectionHandler", "Services"]
 
 _READ = 1024
 """Bytes asked of one read: little, for a client that waits in one holds this memory."""
@@ -69,16 +70,6 @@ class Services(Protocol):
 
 class _Overrun(Exception):
     """A line that does not end."""
-
-
-def peer_address(address: str) -> str:
-    """An address as people write it: IPv4 clients of an IPv6 socket show as ::ffff:10.0.108.34."""
-    return address.removeprefix("::ffff:") if "." in address else address
-
-
-def from_here(connection: socket.socket, peer: str) -> bool:
-    """Whether the peer, at this address, is on this very machine: a health check, the watchdog's test, the operator."""
-    return peer in ("127.0.0.1", "::1") or peer == peer_address(connection.getsockname()[0])
 
 
 class ConnectionHandler(socketserver.BaseRequestHandler):

@@ -39,7 +39,7 @@ BOMBS = {
 
 _IN_A_THREAD = """
 import sys, threading
-import server
+from classcord import serving
 from classcord.protocol import ProtocolError, decode
 
 def run():
@@ -49,7 +49,7 @@ def run():
         except ProtocolError as error:
             print(error.code)
 
-threading.stack_size(server.THREAD_STACK)
+threading.stack_size(serving.THREAD_STACK)
 thread = threading.Thread(target=run)
 thread.start()
 thread.join()
@@ -78,7 +78,7 @@ def test_nesting_bombs_do_not_kill_a_server_with_another_stack(
     own_server: Callable[..., Server], stack: int
 ) -> None:
     """1 MiB is what Python gives its threads on musl (Alpine), 32 KiB the least that it allows."""
-    server = own_server(command=launcher(f"server.THREAD_STACK = {stack} * 1024"))
+    server = own_server(command=launcher(f"from classcord import serving; serving.THREAD_STACK = {stack} * 1024"))
     deepest = b'{"type":"ping","a":' + b'{"a":' * (MAX_DEPTH - 1) + b"1" + b"}" * MAX_DEPTH
     with Bystanders((server.host, server.port)), Client((server.host, server.port)) as client:
         for bomb in BOMBS.values():

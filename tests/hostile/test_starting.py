@@ -53,7 +53,8 @@ def test_a_port_that_somebody_takes_between_bind_and_listen(tmp_path: Path) -> N
     """Two servers that start together may both bind; the second to listen is told that the port is in use."""
     rival = """
 import socket
-listen = server.ChatServer.server_activate
+from classcord.listener import ChatServer
+listen = ChatServer.server_activate
 def late(self):
     global rival
     rival = socket.socket()
@@ -61,7 +62,7 @@ def late(self):
     rival.bind(self.server_address)
     rival.listen()
     listen(self)
-server.ChatServer.server_activate = late
+ChatServer.server_activate = late
 """
     assert "port" in _fails(CANT_LISTEN, tmp_path / "data", command=launcher(rival))
 

@@ -14,9 +14,11 @@ from tests.support import ROOT
 ORDER = [
     "classcord", "classcord.foreign", "classcord.diagnosis", "classcord.protocol",
     "classcord.names", "classcord.limits", "classcord.config", "classcord.texts",
-    "classcord.logs", "classcord.health", "classcord.service", "classcord.rival", "classcord.store", "classcord.backup",
+    "classcord.logs", "classcord.failure", "classcord.needs", "classcord.health", "classcord.service",
+    "classcord.processes", "classcord.rival", "classcord.sockets", "classcord.store", "classcord.backup",
     "classcord.outbox", "classcord.accounts", "classcord.render", "classcord.session", "classcord.batch",
-    "classcord.room", "classcord.registry", "handlers.context", "handlers.accounts", "handlers.presence",
+    "classcord.room", "classcord.registry", "classcord.listener", "classcord.serving", "classcord.command_line",
+    "handlers.context", "handlers.accounts", "handlers.presence",
     "handlers.commands", "handlers.messages", "handlers", "handlers.connection", "server",
 ]
 SOURCES = [*ROOT.glob("*.py"), *ROOT.glob("classcord/*.py"), *ROOT.glob("handlers/*.py")]

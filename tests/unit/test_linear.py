@@ -140,7 +140,7 @@ ENDS = ["", "\0", " ", '"', "x", ";", "("]
 
 
 def patterns() -> Iterable[str]:
-    """Every regular expression, as module:NAME, or as module:function where one makes it; other uses of `re` by line."""
+    """Every regular expression, as module:NAME, or as module:function where that makes it; other uses by line."""
     for path in SOURCES:
         tree = ast.parse(path.read_text())
         named = {
@@ -340,7 +340,8 @@ def test_every_typed_command_costs_no_more_than_its_length(start: str) -> None:
 
 
 NOT_JSON = [
-    "GET ", "PROXY ", "help", "?", "", '{"type', '{"type“', '{"type":"users', "{'type':", '{"a":1', '{"a":True', "\x04\x01",
+    "GET ", "PROXY ", "help", "?", "", '{"type', '{"type“', '{"type":"users', "{'type':", '{"a":1', '{"a":True',
+    "\x04\x01",
     "\xff\xfb", "123", "\0\x09{", "\0", '{"type":"users"}', '{"a\\',
 ]
 
