@@ -14,6 +14,9 @@ __all__ = ["SEND_BUFFER", "bind", "from_here", "names", "only_this_machine", "pe
 
 SEND_BUFFER = 128 * 1024
 """Bytes the kernel holds for a client that doesn't read."""
+_VANISHED = 120
+"""Seconds without an answer after which a client is given up to which something is being sent: as long as the keepalive
+takes for a client to which nothing is sent. Linux would try for 15 minutes (tcp(7), tcp_retries2)."""
 _TRIES = 100
 """How often a free port is taken that must be free on two addresses."""
 
@@ -106,7 +109,8 @@ def prepare(listening: socket.socket) -> None:
     """Set what Linux hands on to every accepted socket."""
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # notices a peer that vanished within two minutes, and keeps a NAT from forgetting a quiet one
+    # These notice a peer that vanished, within two minutes. The keepalive also keeps a NAT from forgetting a quiet one
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _VANISHED * 1000)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15)
