@@ -95,7 +95,9 @@ class ChatServer(socketserver.ThreadingTCPServer):
     def open(self, store: Store, settings: config.Config) -> None:
         """Begin to listen, with what is stored. Raises OSError when another server was faster."""
         self.accounts = Accounts(store.accounts(), settings.password_cost)
-        self.registry = Registry(store, self.accounts, self.texts, stall_timeout=settings.stall_timeout)
+        self.registry = Registry(
+            store, self.accounts, self.texts, stall_timeout=settings.stall_timeout, unsaved_limit=settings.unsaved_limit
+        )
         self.server_activate()
         flags = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
         host, port = socket.getnameinfo(self.socket.getsockname(), flags)  # with the scope of a link-local address

@@ -93,6 +93,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("max-connections", 2000, "connections at once, in all", "connections", 1, 100_000),
     Setting("outbox-limit", 1 << 20, "unsent bytes after which a client that doesn't read is dropped", "bytes",
             1 << 19, 1 << 30),  # twice what one batch may bring
+    Setting("unsaved-limit", 8 << 20, "memory for messages that wait while the disk fails; past it the newest are not"
+            " stored", "bytes", 0, 1 << 30),
     Setting("stall-timeout", 30, "time without progress after which a client that doesn't read is dropped", "seconds",
             1, 3600),
 )
@@ -111,6 +113,7 @@ class Config:
     password_cost: int
     max_connections: int
     outbox_limit: int
+    unsaved_limit: int
     stall_timeout: int
     sources: Mapping[str, str]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from classcord import names
 from classcord.accounts import Accounts
 from classcord.batch import Batch
+from classcord.ids import Ids
 from classcord.protocol import ProtocolError, encode, quote
 from classcord.session import Presence, Session
 from classcord.store import AccountRow, MessageRow
@@ -38,12 +39,12 @@ def _message_line(
 
 
 class Room:
-    """Everybody who is here. `last_id` is the greatest id of a stored message."""
+    """Everybody who is here. `ids` gives messages their ids; without it they begin at 1."""
 
-    def __init__(self, accounts: Accounts, texts: Texts, last_id: int = 0) -> None:
+    def __init__(self, accounts: Accounts, texts: Texts, ids: Ids | None = None) -> None:
         self._accounts = accounts
         self._texts = texts
-        self._last_id = last_id
+        self._ids = ids or Ids()
         self._present: dict[str, Presence] = {}
         self._version = 0  # changes with everything that an answer to `users` shows
         self._listed: tuple[int, list[Presence]] = (-1, [])
@@ -213,9 +214,10 @@ class Room:
             presence = self.identify(batch, session, wanted)
         session.announced = True
         guest = not presence.account
-        self._last_id = id = self._last_id + 1
+        id, certain = self._ids.take()
         batch.messages.append(MessageRow(id, batch.time, presence.name, guest, "global", None, content))
-        line = _message_line("global", presence.name_json, '"global"', quote(content), batch.time, id, guest)
+        shown = id if certain else None
+        line = _message_line("global", presence.name_json, '"global"', quote(content), batch.time, shown, guest)
         batch.broadcast(line, (session,))
 
     def whisper(self, batch: Batch, session: Session, wanted: object, to: str, content: str) -> None:
@@ -229,12 +231,12 @@ class Room:
             self.notice(batch, session, self._texts("only_you" if addressee else "absent", user=to))
             return
         guest = not presence.account
-        self._last_id = id = self._last_id + 1
+        id, certain = self._ids.take()
         batch.messages.append(MessageRow(id, batch.time, presence.name, guest, "private", addressee.name, content))
-        text = quote(content)
+        text, shown = quote(content), id if certain else None
         for receiver in receivers:
             alias = quote(receiver.alias)
-            batch.to(receiver, _message_line("private", presence.name_json, alias, text, batch.time, id, guest))
+            batch.to(receiver, _message_line("private", presence.name_json, alias, text, batch.time, shown, guest))
 
     def announce_guest(self, batch: Batch, session: Session, wanted: object) -> None:
         """An empty message: as a connection's first it gives a guest's name; nothing is relayed."""
