@@ -81,6 +81,9 @@ _BUSY = 250
 """Milliseconds that a commit waits for another program that writes to the database: everybody waits with it."""
 _WAL_HIGH = 64 * 1024 * 1024
 """Bytes of write-ahead log after which a checkpoint holds the writers up for a moment to start it anew."""
+_CHECKED = 0.01
+"""Seconds for which it is believed that our files are in the folder. A busy server looks no more often than that, but
+for each registration it looks."""
 _RETRY = 1.0
 """Seconds between two tries of what takes long: to save a deleted write-ahead log, to connect anew."""
 
@@ -130,6 +133,7 @@ class Store:
         self._saved = False  # since they are missed: all that they hold is in the database file
         self._foreign = False  # another program wrote to a -wal that isn't ours
         self._cause = ""  # of their being missed, and what to do
+        self._checked = 0.0  # when our files were last seen in the folder, by time.monotonic()
         self._retry = 0.0  # when to try again what takes long
         self._pages = 0  # written since the last checkpoint, by estimate
         self._writing = threading.Lock()
@@ -198,7 +202,8 @@ class Store:
         sqlite3.Error, OSError or StoreError (with the cause and what to do) when it isn't certain that all is stored.
         """
         with self._writing:
-            self._check()
+            if accounts or time.monotonic() - self._checked > _CHECKED:
+                self._check()
             if self._broken is not None:
                 self._reconnect()
             self._set("synchronous", "FULL" if accounts else "NORMAL")
@@ -239,9 +244,11 @@ class Store:
         return files.holder(self._files.shm)
 
     def _check(self) -> None:
+        self._checked = 0.0
         found = files.look(self._path)
         if found != self._files or self._foreign:
             self._miss(found)
+        self._checked = time.monotonic()
 
     def _miss(self, found: Files) -> None:
         """The files in the folder are not those in use. Save what they hold; raise StoreError unless all is well then.
