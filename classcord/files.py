@@ -67,7 +67,7 @@ def cause(path: Path, ours: Files, found: Files, saved: bool) -> str:
         return f"{path} {now}; {hint}. Then restart the server"
     which = "-wal" if found.wal != ours.wal else "-shm"
     if written_by_others(path, ours, found):
-        hint = "end that program and restart the server. Messages since the last checkpoint may be lost"
+        hint = "end that program and restart the server. What is newer than the last checkpoint is lost"
         return f"{path}{which} was replaced by another program's; {hint}"
     return f"{path}{which} was deleted; end other programs that use the database: storing then goes on"
 

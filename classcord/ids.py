@@ -23,13 +23,13 @@ class Ids:
     """Gives ids that grow by one. `last` is the greatest id in the database. For one thread at a time.
 
     `file` is a descriptor of the file that holds the mark, open for reading and writing; without it the ids are as
-    good as `last`. A file that is empty or holds anything else counts as 0.
+    good as `last`. A file that is empty or begins with anything else counts as 0.
     """
 
     def __init__(self, last: int = 0, file: int | None = None) -> None:
         self._file = file
         if file is not None:
-            text = os.pread(file, _DIGITS + 2, 0)
+            text = os.pread(file, _DIGITS + 1, 0)
             if re.fullmatch(rb"[0-9]{%d}\n" % _DIGITS, text) and int(text) <= _MAX:
                 last = max(last, int(text))
         self._last = last

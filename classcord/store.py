@@ -259,14 +259,15 @@ class Store:
         """
         if self._closed and found.db == self._files.db:
             return  # what else is missing went with our last connection
-        if files.written_by_others(self._path, self._files, found) and self._files.shares_with(found):
-            self._foreign = True
-        if found != self._missed:
-            self._missed, self._saved, self._retry = found, False, 0
+        foreign = files.written_by_others(self._path, self._files, found) and self._files.shares_with(found)
+        if not self._foreign and (found != self._missed or foreign):
+            self._missed, self._saved, self._retry, self._foreign = found, False, 0, foreign
+            self._cause = files.cause(self._path, self._files, found, saved=False)
         if not (self._saved or self._foreign) and time.monotonic() >= self._retry:
             self._retry = time.monotonic() + _RETRY
             self._saved = self._save(found)
-            self._cause = files.cause(self._path, self._files, found, self._saved)
+            if self._saved:
+                self._cause = files.cause(self._path, self._files, found, saved=True)
         if not self._saved or found.db != self._files.db:
             raise StoreError(self._cause)
         self._retry = 0
