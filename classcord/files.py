@@ -1,4 +1,4 @@
-"""The files of an SQLite database in use: whether they are still those that were opened, and who holds its lock.
+"""The files of an SQLite database in use: whether they are still those that were opened, and who holds the lock.
 
 SQLite itself doesn't notice that a file was deleted or renamed: it goes on writing to a file that nobody finds again.
 """
@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shlex
+import sqlite3
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-__all__ = ["Files", "cause", "holder", "look", "written_by_others"]
+__all__ = ["Files", "cause", "connect", "has_tag", "holder", "look", "tag", "written_by_others"]
 
 _WRITE_LOCK = 120
 """The byte of `-shm` that a writer locks (SQLite's "WAL-mode File Format", section 2.3)."""
+
+_TAG_AT = 68
+"""Where a database file has its application ID (SQLite's "Database File Format", section 1.3)."""
 
 Identity = tuple[int, int] | None
 """Device and inode; None where there is no file."""
@@ -26,24 +31,52 @@ class Files(NamedTuple):
     db: Identity
     wal: Identity
     shm: Identity
+    version: tuple[int, int] | None
+    """Changes with each write to the database file: when it was, and the size."""
 
     def shares_with(self, found: Files) -> bool:
         """Whether a program that opens `found` now has our database, or our index of the write-ahead log."""
         return found.db == self.db or found.shm == self.shm
 
 
-def _identity(path: str) -> Identity:
+def _stat(path: str) -> os.stat_result | None:
     try:
-        found = os.stat(path)
+        return os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return found.st_dev, found.st_ino
 
 
 def look(path: Path) -> Files:
     """What is there now. Takes some microseconds. Raises OSError when the folder can't be read."""
     name = str(path)
-    return Files(_identity(name), _identity(name + "-wal"), _identity(name + "-shm"))
+    db, wal, shm = _stat(name), _stat(name + "-wal"), _stat(name + "-shm")
+    return Files(
+        db and (db.st_dev, db.st_ino), wal and (wal.st_dev, wal.st_ino), shm and (shm.st_dev, shm.st_ino),
+        db and (db.st_mtime_ns, db.st_size),
+    )
+
+
+def connect(path: Path, timeout: float, **more: Any) -> sqlite3.Connection:
+    """A connection to a database that must exist: SQLite on its own would make an empty one. Raises sqlite3.Error."""
+    made: sqlite3.Connection = sqlite3.connect(path.absolute().as_uri() + "?mode=rw", timeout, uri=True, **more)
+    return made
+
+
+def tag(db: sqlite3.Connection, file: int) -> int | None:
+    """Write a new number into the head of the database file, to know it by. None where that doesn't work now.
+
+    `file` is a descriptor of the file. It may only be closed after all connections: closing it drops their locks.
+    """
+    number = random.getrandbits(31)
+    with contextlib.suppress(sqlite3.Error):
+        db.execute(f"PRAGMA application_id={number}")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return number if has_tag(file, number) else None
+
+
+def has_tag(file: int, number: int | None) -> bool:
+    """Whether the number is still there, if it was written. If not, something else than SQLite wrote to the file."""
+    return number is None or os.pread(file, 4, _TAG_AT) == number.to_bytes(4, "big")
 
 
 def written_by_others(path: Path, ours: Files, found: Files) -> bool:

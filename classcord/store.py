@@ -18,14 +18,14 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from classcord import files, logs
 from classcord.files import Files
 from classcord.ids import Ids
 from classcord.limits import Sometimes
 
-__all__ = ["FILE", "SCHEMA_VERSION", "AccountRow", "MessageRow", "Store", "StoreError", "connect", "lock_folder"]
+__all__ = ["FILE", "SCHEMA_VERSION", "AccountRow", "MessageRow", "Store", "StoreError", "lock_folder"]
 
 FILE = "classcord.db"
 """The database, in its folder."""
@@ -91,12 +91,6 @@ _abandoned: list[sqlite3.Connection] = []
 """Connections that are never closed, for that would change files that are not ours."""
 
 
-def connect(path: Path, timeout: float, **more: Any) -> sqlite3.Connection:
-    """A connection to a database that must exist: SQLite on its own would make an empty one. Raises sqlite3.Error."""
-    made: sqlite3.Connection = sqlite3.connect(path.absolute().as_uri() + "?mode=rw", timeout, uri=True, **more)
-    return made
-
-
 class Store:
     """The database in `folder`. All methods are for the one thread at a time that holds the caller's lock.
 
@@ -120,6 +114,9 @@ class Store:
                 undo.callback(self._db.close)
                 self._prepare()
                 self.ids = Ids(self.last_id(), self._lock_file)
+                self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+                undo.callback(os.close, self._file)
+                self._tag = files.tag(self._db, self._file)
                 self._files = files.look(self._path)
             except (sqlite3.Error, OSError) as error:
                 hint = f"user {os.getuid()} must be able to read and write it"
@@ -248,6 +245,7 @@ class Store:
         found = files.look(self._path)
         if found != self._files or self._foreign:
             self._miss(found)
+        self._missed = None
         self._checked = time.monotonic()
 
     def _miss(self, found: Files) -> None:
@@ -259,6 +257,9 @@ class Store:
         """
         if self._closed and found.db == self._files.db:
             return  # what else is missing went with our last connection
+        if found._replace(version=self._files.version) == self._files and not self._foreign:
+            self._examine(found)
+            return
         foreign = files.written_by_others(self._path, self._files, found) and self._files.shares_with(found)
         if not self._foreign and (found != self._missed or foreign):
             self._missed, self._saved, self._retry, self._foreign = found, False, 0, foreign
@@ -275,9 +276,23 @@ class Store:
         hint = "nothing is lost, all of it is in the database; leave the files beside the database alone"
         logs.event("storage_repaired", logging.WARNING, detail=self._cause.partition(";")[0], hint=hint)
 
+    def _examine(self, found: Files) -> None:
+        """The database file was written to: by a checkpoint, or by a program like cp. Raises StoreError then."""
+        if files.has_tag(self._file, self._tag):
+            self._files = found
+            return
+        self._cause = f"{self._path} was written over by another program; restart the server to use it as it is now"
+        if self._checkpointing.acquire(blocking=False):
+            os.truncate(f"{self._path}-wal", 0)  # at the next start SQLite would apply it to what is there now
+            self._foreign = True
+            self._checkpointing.release()
+        raise StoreError(self._cause)
+
     def _save(self, found: Files) -> bool:
         """Move the write-ahead log that our connection has into the database file that it has."""
-        if files.written_by_others(self._path, self._files, found) or not self._checkpointing.acquire(blocking=False):
+        if files.written_by_others(self._path, self._files, found) or not files.has_tag(self._file, self._tag):
+            return False
+        if not self._checkpointing.acquire(blocking=False):
             return False
         try:
             if self._db.in_transaction:
@@ -308,7 +323,7 @@ class Store:
             if found.db != self._files.db:  # replaced just now
                 self._db.close()
                 raise StoreError(files.cause(self._path, self._files, found, saved=True))
-            self._files, self._broken, self._missed, self._closed = found, None, None, False
+            self._files, self._broken, self._closed = found, None, False
         except Exception as error:
             self._broken = error
             raise
@@ -316,7 +331,7 @@ class Store:
             self._checkpointing.release()
 
     def _connect(self, timeout: float) -> sqlite3.Connection:
-        return connect(self._path, timeout, isolation_level=None, check_same_thread=False)
+        return files.connect(self._path, timeout, isolation_level=None, check_same_thread=False)
 
     def _checkpoint(self) -> None:
         wal = self._path.with_name(FILE + "-wal")
@@ -339,8 +354,9 @@ class Store:
     def _second_connection(self) -> sqlite3.Connection:
         """A connection that certainly has the same files as the one that writes. Raises StoreError."""
         with self._writing:
-            if files.look(self._path) == self._files and not self._closed:
-                db = connect(self._path, 0.05, isolation_level=None)
+            self._check()
+            if not self._closed:
+                db = files.connect(self._path, 0.05, isolation_level=None)
                 db.execute("SELECT 1 FROM messages LIMIT 1").fetchone()  # opens -wal
                 if files.look(self._path) == self._files:
                     return db
@@ -362,6 +378,7 @@ class Store:
             else:
                 with contextlib.suppress(sqlite3.Error):
                     self._db.close()
+                os.close(self._file)
         os.close(self._lock_file)
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from classcord import files
 from classcord import store as store_module
 from classcord.backlog import Backlog
 from classcord.ids import Ids
@@ -123,7 +124,7 @@ def test_a_commit_whose_rollback_fails_does_not_block_the_next(tmp_path: Path, f
 
 def test_the_connection_of_a_checkpoint_never_makes_a_new_database(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError):
-        store_module.connect(tmp_path / "classcord.db", 0)
+        files.connect(tmp_path / "classcord.db", 0)
     assert list(tmp_path.iterdir()) == []
 
 
