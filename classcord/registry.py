@@ -44,10 +44,10 @@ from classcord.texts import Texts
 
 __all__ = ["Item", "Registry", "internal_error", "timestamp"]
 
-Item = tuple[Callable[..., object], "Session | None", tuple[Any, ...]]
-"""An operation, the session it is about, and what else it takes: `operation(batch, session, *arguments)`.
+Item = tuple[Callable[..., object], Session | None, tuple[Any, ...]]
+"""An operation, the session it is about, and its other arguments: `operation(batch, session, *arguments)`.
 
-On nobody's behalf the session is None: `operation(batch, *arguments)`.
+Without a session it is on nobody's behalf, and is called as `operation(batch, *arguments)`.
 """
 
 _BATCH_ITEMS = 256
@@ -84,8 +84,8 @@ def timestamp() -> str:
     return f"{text}.{now % 1000:03d}Z"
 
 
-def _set_after(batch: Batch, session: Session, event: threading.Event) -> None:
-    """Item: set the event after the batch."""
+def _set_after(batch: Batch, event: threading.Event) -> None:
+    """Item on nobody's behalf: set the event after the batch."""
     batch.waiting.append(event)
 
 
@@ -160,54 +160,66 @@ class Registry:
         """Item: a line to the client that asked."""
         batch.to(session, line)
 
-    def wait(self, session: Session) -> None:
-        """Wait until all that the session's own thread has posted is carried out and stored. For that thread alone.
+    def wait(self) -> None:
+        """Wait until all that this thread has posted is carried out and stored. Any thread.
 
         Once `close` has begun it may wait for ever.
         """
         done = threading.Event()
-        self.post([(_set_after, session, (done,))])
+        self.post([(_set_after, None, (done,))])
         done.wait()
 
     def moves(self, seconds: float) -> bool:
-        """Whether items are carried out within so many seconds; true while there is nobody they could be about."""
-        for session in list(self._sessions.values())[:1]:  # on anybody's behalf
-            done = threading.Event()
-            self.post([(_set_after, session, (done,))])
-            return done.wait(seconds)
-        return True
+        """Whether items are carried out within this many seconds. Any thread."""
+        done = threading.Event()
+        self.post([(_set_after, None, (done,))])
+        return done.wait(seconds)
 
     # --- for the holder of the flush lock ---
 
     def _flush(self) -> None:
+        """Carry out one batch to its end: what was taken from the list is not put back."""
         batch = Batch(self._members, timestamp(), self._clock())
+        try:
+            self._carry_out(batch)
+            if batch.messages or batch.accounts:
+                self._commit(batch)
+            for session, data in batch.deliveries():
+                self._deliver(batch, session, data)
+        finally:
+            for event in batch.waiting:
+                event.set()
+            for session in batch.leaving:
+                session.left = True
+                self._let_go(session)
+
+    def _carry_out(self, batch: Batch) -> None:
         items = self._items
         for _ in range(min(len(items), _BATCH_ITEMS)):
             operation, session, arguments = items.popleft()
-            if session is None:
-                operation(batch, *arguments)
-                continue
-            if session.expelled and operation not in (self.room.leave, _set_after):
-                continue  # else it would come back as somebody else
             try:
-                operation(batch, session, *arguments)
-            except ProtocolError as error:
-                batch.to(session, error.line())
+                if session is None:
+                    operation(batch, *arguments)
+                elif not session.expelled or operation == self.room.leave:  # else it would come back as somebody else
+                    operation(batch, session, *arguments)
             except Exception as error:
-                batch.to(session, internal_error(session, error).line())
+                if session is None:
+                    logs.exception("internal_error", error)
+                else:
+                    reply = error if isinstance(error, ProtocolError) else internal_error(session, error)
+                    batch.to(session, reply.line())
             if batch.size > _BATCH_BYTES:
                 break
-        if batch.messages or batch.accounts:
-            self._commit(batch)
-        for session, data in batch.deliveries():
+
+    def _deliver(self, batch: Batch, session: Session, data: bytes) -> None:
+        """Send one client its lines of the batch. Its failure ends its connection, and disturbs nobody else."""
+        try:
             trouble = session.outbox.send(data, batch.now)
             if trouble is not None:
                 self._look_after(session, trouble)
-        for event in batch.waiting:
-            event.set()
-        for session in batch.leaving:
-            if session.drained is not None and not session.outbox.pending:
-                session.drained.set()
+        except Exception as error:
+            session.log_exception("internal_error", error)
+            self._drop(session, "internal_error")
 
     def _look_after(self, session: Session, trouble: str) -> None:
         """A socket did not take everything."""
@@ -217,6 +229,11 @@ class Registry:
             self._drop(session, trouble)
         elif not session.watched:
             self._await_writable(session)
+
+    def _let_go(self, session: Session) -> None:
+        """Let the client's thread close the connection, once the client has left and nothing is left to send."""
+        if session.left and not session.outbox.pending and session.drained is not None:
+            session.drained.set()
 
     def _commit(self, batch: Batch) -> None:
         """Store the batch. While that fails its messages wait in the backlog, and registrations are refused."""
@@ -249,20 +266,22 @@ class Registry:
             if reason != "gone":
                 session.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             session.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the peer was faster
-        if session.drained is not None:
-            session.drained.set()
+        except Exception:
+            pass  # the peer was faster; and no fault of one socket may end the batch
+        self._let_go(session)
 
     # --- sockets that were full ---
 
     def _await_writable(self, session: Session) -> None:
         flags = select.EPOLLOUT | select.EPOLLONESHOT
         try:
-            self._epoll.register(session.socket.fileno(), flags)
-        except FileExistsError:
-            self._epoll.modify(session.socket.fileno(), flags)
-        session.watched = True
+            try:
+                self._epoll.register(session.socket.fileno(), flags)
+            except FileExistsError:
+                self._epoll.modify(session.socket.fileno(), flags)
+            session.watched = True
+        except (OSError, ValueError):  # no memory for it, say: nobody would tell us when to send on
+            self._drop(session, "unwatched")
 
     def _resume(self, batch: Batch, session: Session) -> None:
         """Item: the client's socket can be written again."""
@@ -270,8 +289,7 @@ class Registry:
         trouble = session.outbox.resume(batch.now)
         if trouble is not None:
             self._look_after(session, trouble)
-        elif session.drained is not None:
-            session.drained.set()
+        self._let_go(session)
 
     def _drop_stalled(self, batch: Batch, session: Session) -> None:
         """Item: drop the client unless its socket has taken something lately."""
@@ -304,8 +322,7 @@ class Registry:
 
         For the main thread, once no connection is accepted any more.
         """
-        for session in list(self._sessions.values())[:1]:  # on anybody's behalf
-            self.post([(self.room.announce, session, (self._texts("stopping"),))])
+        self.post([(self.room.announce, None, (self._texts("stopping"),))])
         deadline = self._clock() + drain
         while self._clock() < deadline and (
             self._items or any(session.outbox.pending for session in list(self._sessions.values()))

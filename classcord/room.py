@@ -250,8 +250,8 @@ class Room:
         alias = quote(session.alias or _GUEST)
         batch.to(session, _message_line("private", quote(SERVER_NAME), alias, quote(text), batch.time))
 
-    def announce(self, batch: Batch, session: Session, text: str) -> None:
-        """Something that the server says to everybody, on whoever's behalf."""
+    def announce(self, batch: Batch, text: str) -> None:
+        """Something that the server says to everybody. An item without a session."""
         batch.broadcast(_message_line("global", quote(SERVER_NAME), '"global"', quote(text), batch.time))
 
     # --- presence ---

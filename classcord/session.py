@@ -48,7 +48,7 @@ class Session:
     """
 
     __slots__ = (
-        "_log_fields", "alias", "announced", "drained", "dropped", "expelled", "member", "outbox", "presence",
+        "_log_fields", "alias", "announced", "drained", "dropped", "expelled", "left", "member", "outbox", "presence",
         "registered", "socket", "users_version", "watched",
     )
 
@@ -64,7 +64,9 @@ class Session:
         self.watched = False  # somebody waits for the socket to take more
         self.dropped = False  # nothing can be sent to it any more
         self.expelled = False  # and nothing is taken from it either
-        self.drained: threading.Event | None = None  # made by the client's thread, set once nothing is left to send
+        self.left = False  # nothing more is coming for it: its last batch is sent, or in the outbox
+        self.drained: threading.Event | None = None
+        """Made by the client's thread before it leaves; set once the client has left and nothing is left to send."""
         self._log_fields = log_fields
 
     def log(self, event: str, level: int = logging.INFO, /, **fields: Any) -> None:

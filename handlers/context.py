@@ -37,7 +37,7 @@ class Context:
     def settle(self) -> None:
         """Hand over what was collected and wait until it is carried out, for what comes now builds on it."""
         self.flush()
-        self.registry.wait(self.session)
+        self.registry.wait()
 
     def flush(self) -> None:
         """Hand over what was collected. Before anything slow, so that earlier requests don't wait for it."""

@@ -205,7 +205,7 @@ def test_waiting_means_that_what_was_posted_is_stored_even_while_another_thread_
 
     def register() -> None:
         world.registry.post([(world.room.register, person, (row,))])
-        world.registry.wait(person)
+        world.registry.wait()
         seen.append("alice" in world.accounts)
 
     thread = threading.Thread(target=register)
