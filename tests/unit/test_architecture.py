@@ -13,8 +13,8 @@ from tests.support import ROOT
 # a module may import those before it, never one after it
 ORDER = [
     "classcord", "classcord.protocol", "classcord.names", "classcord.limits", "classcord.config", "classcord.texts",
-    "classcord.logs", "classcord.health", "classcord.service", "classcord.rival", "classcord.store",
-    "classcord.backup", "classcord.outbox", "classcord.accounts", "classcord.session", "classcord.batch",
+    "classcord.logs", "classcord.health", "classcord.service", "classcord.rival", "classcord.mounts",
+    "classcord.diagnosis", "classcord.folder", "classcord.store", "classcord.backup", "classcord.outbox", "classcord.accounts", "classcord.session", "classcord.batch",
     "classcord.room", "classcord.registry", "handlers.context", "handlers.accounts", "handlers.presence",
     "handlers.commands", "handlers.messages", "handlers", "handlers.connection", "server",
 ]
