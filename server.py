@@ -26,10 +26,11 @@ from typing import Any
 
 from classcord import __version__, backup, config, health, limits, logs, service
 from classcord.accounts import Accounts
+from classcord.folder import StoreError
 from classcord.protocol import ProtocolError
 from classcord.registry import Registry
 from classcord.rival import rival
-from classcord.store import Store, StoreError
+from classcord.store import Store
 from classcord.texts import Texts
 from handlers.connection import ConnectionHandler, from_here, peer_address
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -61,6 +62,8 @@ class Setting:
             return " or ".join(self.choices)
         if isinstance(self.default, int):
             return f"a whole number from {self.low} to {self.high}"
+        if self.name == "data":
+            return "the name of a folder, without line breaks or other control characters"
         return "a text that isn't empty"
 
     def parse(self, text: str, where: str) -> Any:
@@ -73,6 +76,9 @@ class Setting:
             right = value is not None and (self.low or 0) <= value <= (self.high or 0)
         elif self.choices:
             right = text in self.choices
+        elif self.name == "data":  # any name that a folder may have, UTF-8 or not
+            right = text != "" and not any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in text)
+            value = os.path.expanduser(text)  # the shell leaves --data=~/x as it is, and so do systemd and compose
         else:
             right = text != "" and text.isprintable()
         if not right:
@@ -171,10 +177,16 @@ def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
     )
 
 
+def _printable(value: Any) -> str:
+    """A value for any terminal: a folder's name may hold bytes that are not UTF-8."""
+    return os.fsencode(str(value)).decode("utf-8", "backslashreplace")
+
+
 def report(config: Config) -> str:
     """The settings in force and where each came from, a line each."""
     return "\n".join(
-        f"{setting.name}={getattr(config, setting.attribute)} ({config.sources[setting.name]})" for setting in SETTINGS
+        f"{setting.name}={_printable(getattr(config, setting.attribute))} ({config.sources[setting.name]})"
+        for setting in SETTINGS
     )
 
 

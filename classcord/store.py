@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import logging
 import os
 import re
@@ -21,18 +20,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from classcord import files, logs
+from classcord.diagnosis import explain, newer
 from classcord.files import Files
+from classcord.folder import FILE, StoreError, lock_folder, make_database
 from classcord.ids import Ids
 from classcord.limits import Sometimes
 
-__all__ = ["FILE", "SCHEMA_VERSION", "AccountRow", "MessageRow", "Store", "StoreError", "lock_folder"]
-
-FILE = "classcord.db"
-"""The database, in its folder."""
-
-
-class StoreError(Exception):
-    """The database can't be used; the text is one line with what to do."""
+__all__ = ["FILE", "SCHEMA_VERSION", "AccountRow", "MessageRow", "Store", "StoreError"]
 
 
 class AccountRow(NamedTuple):
@@ -101,15 +95,14 @@ class Store:
     """The ids for new messages."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self._folder = Path(folder)
-        self._path = self._folder / FILE
         self._pragmas: dict[str, object] = {}  # those in force in this connection, as far as it is certain
         with contextlib.ExitStack() as undo:
-            self._lock_file = lock_folder(self._folder)
+            self._lock_file = lock_folder(Path(folder))
+            self._folder = Path(os.path.abspath(folder))  # SQLite may take a name that begins with file: for a URI
+            self._path = self._folder / FILE
             undo.callback(os.close, self._lock_file)
             try:
-                if not self._path.exists():
-                    os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+                make_database(self._folder)
                 self._db = self._connect(10)
                 undo.callback(self._db.close)
                 self._prepare()
@@ -119,10 +112,7 @@ class Store:
                 self._tag = files.tag(self._db, self._file)
                 self._files = files.look(self._path)
             except (sqlite3.Error, OSError) as error:
-                hint = f"user {os.getuid()} must be able to read and write it"
-                if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-                    hint = "put a backup in its place, or move it away to start with an empty one"
-                raise StoreError(f"{self._path}: {error}; {hint}") from None
+                raise explain(str(self._folder), error) from None
             undo.pop_all()
         self._broken: Exception | None = None  # why the connection must be made anew
         self._closed = False  # there is none: it couldn't be made anew
@@ -144,11 +134,12 @@ class Store:
         """Check the database, and bring its schema forward."""
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA_VERSION:  # before anything is changed in it
-            raise StoreError(
-                f"{self._path}: its schema version is {version}, this program knows {SCHEMA_VERSION};"
-                " start the newer ClassCord that wrote it"
-            )
-        self._db.execute("PRAGMA journal_mode=WAL")
+            raise newer(str(self._folder), version, SCHEMA_VERSION)
+        if version == 0 and self._db.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+            raise sqlite3.OperationalError("no such table: accounts")  # but others
+        (mode,) = self._db.execute("PRAGMA journal_mode=WAL").fetchone()
+        if mode != "wal":
+            raise OSError(errno.EOPNOTSUPP, f"no write-ahead log ({mode})")
         self._set("wal_autocheckpoint", 0)
         (problem,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if problem != "ok":
@@ -160,6 +151,9 @@ class Store:
                 self._db.execute(f"PRAGMA user_version={number + 1}")
         self.accounts()  # another program's database may have our version number by chance
         self.last_id()
+        with self._transaction():  # a shared folder may fail at the first write, a full disk too
+            self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        self._db.execute(f"PRAGMA busy_timeout={_BUSY}")
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -380,37 +374,3 @@ class Store:
                     self._db.close()
                 os.close(self._file)
         os.close(self._lock_file)
-
-
-def lock_folder(folder: Path) -> int:
-    """Make the folder where it isn't there, and lock it: two servers on one database would both number messages.
-
-    The file descriptor that holds the lock until it is closed. Raises StoreError.
-    """
-    try:
-        if not folder.is_dir():
-            folder.mkdir(mode=0o700, parents=True)
-        # no link: root would make the file where it leads to
-        flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-        lock = os.open(folder / "classcord.lock", flags, 0o600)
-    except OSError as error:
-        hint = "name another folder with --data"
-        if error.errno == errno.ELOOP:
-            raise StoreError(f"{folder / 'classcord.lock'}: it is a link: remove it, or {hint}") from None
-        if error.errno in (errno.EACCES, errno.EPERM):
-            what, note = str(folder), ""
-            if folder.is_mount():  # in a container, where its name is not the one to type
-                what, note = "FOLDER", f" on the host (FOLDER is what is mounted at {folder})"
-            hint = f"user {os.getuid()} must be able to write there: sudo chown {os.getuid()} {what}{note}, or {hint}"
-        elif error.errno in (errno.EEXIST, errno.ENOTDIR):
-            hint = f"the data folder can't be a file: {hint}"
-        raise StoreError(f"{folder}: {error.strerror}; {hint}") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        why = "another ClassCord server uses this folder; stop it"
-        if error.errno != errno.EWOULDBLOCK:  # some network file systems have no locks
-            why = f"the folder can't be locked ({error.strerror})"
-        raise StoreError(f"{folder}: {why}, or name another with --data") from None
-    return lock

@@ -156,6 +156,107 @@ def test_a_deleted_database_comes_back_with_the_command_in_the_log(own_server: O
         assert all(line["id"] > seen for line in heard(bystanders))
 
 
+def copy_of_other(data: Path) -> None:
+    shutil.copyfile(data / "other.db", data / "classcord.db")
+
+
+def copy_of_backup(data: Path) -> None:
+    """One that was made before the server was started."""
+    shutil.copyfile(data / "backup", data / "classcord.db")
+
+
+def emptied(data: Path) -> None:
+    os.truncate(data / "classcord.db", 0)
+
+
+def garbage(data: Path) -> None:
+    (data / "classcord.db").write_bytes(b"garbage" * 10000)
+
+
+@pytest.mark.parametrize("change", [copy_of_other, copy_of_backup, emptied, garbage])
+def test_a_database_that_is_written_over_in_place(own_server: OwnServer, change: Change) -> None:
+    """Neither the server's log nor its pages get into what was put there."""
+    first = own_server()
+    with people(first):
+        subprocess.run(
+            [sys.executable, str(ROOT / "server.py"), "backup", "--data", str(first.data), str(first.data / "backup")],
+            check=True, capture_output=True,
+        )
+    assert first.stop() == 0
+    server = own_server()
+    with people(server) as (bystanders, alice):
+        with closing(sqlite3.connect(server.data / "other.db")) as db:
+            db.execute("CREATE TABLE theirs (x)")
+        alice.send({"type": "message", "content": "before"})
+        bystanders.check()
+        change(server.data)
+        put = (server.data / "classcord.db").read_bytes()
+        refused(server)
+        assert "was written over" in server.wait_log("event=storage_failed")
+        bystanders.check(20)
+        assert server.stop() == 0
+        seen = max(line["id"] for line in heard(bystanders))
+    assert len(lines(server, "storage_failed")) == 1
+    assert lines(server, "messages_lost")
+    assert (server.data / "classcord.db").read_bytes() == put
+    with closing(sqlite3.connect(server.data / "classcord.db")) as db:
+        if change is garbage:
+            with pytest.raises(sqlite3.DatabaseError):
+                db.execute("SELECT * FROM sqlite_master")
+        else:
+            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            assert tables == {
+                copy_of_other: {"theirs"}, copy_of_backup: {"accounts", "messages"}, emptied: set(),
+            }[change]
+    if change in (copy_of_backup, emptied):
+        again = own_server()
+        with people(again) as (bystanders, alice):
+            alice.send({"type": "message", "content": "after"})
+            alice.pending()
+            bystanders.check(1)
+            assert all(line["id"] > seen for line in heard(bystanders))
+
+
+def test_checkpoints_and_other_programs_that_behave_are_not_taken_for_faults(own_server: OwnServer) -> None:
+    server = own_server()
+    with people(server) as (bystanders, _), closing(sqlite3.connect(server.data / "classcord.db")) as db:
+        for number in range(5):
+            db.execute("UPDATE messages SET content = content")
+            db.commit()
+            db.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if number % 2 else 'PASSIVE'})").fetchone()
+            os.utime(server.data / "classcord.db")
+            assert register(server)["status"] == "ok"
+            bystanders.check()
+        db.execute("VACUUM")
+        assert register(server)["status"] == "ok"
+        bystanders.check()
+        assert server.stop() == 0
+        got = heard(bystanders)
+    found = dict(stored(server.data))
+    assert all(found[line["id"]] == line["content"] for line in got)
+    assert not [line for line in server.log if "event=storage" in line]
+
+
+def test_a_file_that_goes_twice_is_complete_each_time(own_server: OwnServer) -> None:
+    server = own_server()
+    with people(server) as (bystanders, _):
+        for number in range(3):
+            rename(server.data)
+            refused(server)
+            assert stored_in(server.data / "elsewhere.db") >= 6 * number, "what came between is in it too"
+            if number < 2:
+                (server.data / "elsewhere.db").rename(server.data / "classcord.db")
+                assert register(server)["status"] == "ok"
+                bystanders.check()
+
+
+def stored_in(path: Path) -> int:
+    """Messages in a database file alone, without what is beside it."""
+    with closing(sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)) as db:
+        (count,) = db.execute("SELECT count(*) FROM messages").fetchone()
+        return int(count)
+
+
 @pytest.mark.parametrize("deleted", [["-wal"], ["-shm"], ["-wal", "-shm"]], ids="".join)
 @pytest.mark.parametrize("other", ["nobody", "reader", "backup"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
