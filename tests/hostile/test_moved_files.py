@@ -12,13 +12,14 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.hostile.test_storage import OwnServer, heard, lines, people, refused, register, stored
 from tests.support import ROOT, Client, fields
 
-Change = Callable[[Path], None]
+Change = Callable[[Path], Any]
 
 
 def rename(data: Path) -> None:
@@ -205,9 +206,8 @@ def test_a_database_that_is_written_over_in_place(own_server: OwnServer, change:
                 db.execute("SELECT * FROM sqlite_master")
         else:
             tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            assert tables == {
-                copy_of_other: {"theirs"}, copy_of_backup: {"accounts", "messages"}, emptied: set(),
-            }[change]
+            wanted = {"copy_of_other": {"theirs"}, "copy_of_backup": {"accounts", "messages"}, "emptied": set()}
+            assert tables == wanted[change.__name__]
     if change in (copy_of_backup, emptied):
         again = own_server()
         with people(again) as (bystanders, alice):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import resource
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -14,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hostile.test_crash import _run_until_killed as run_until_killed
 from tests.hostile.tools import eventually, said
 from tests.support import Bystanders, Client, Message, Server, fields, member, unique
 
@@ -86,6 +89,7 @@ def test_a_lock_delays_one_batch_and_what_it_kept_out_is_stored_later(own_server
                 bystanders.check(1)
             rest = time.monotonic() - began
             assert rest / 60 < first / 3, "only the first of them waits for the lock"
+            alice.pending()  # by now the server has all of it
             refused(server)
             failed = server.wait_log("event=storage_failed")
             assert f"locked by process {os.getpid()} (" in failed
@@ -227,3 +231,39 @@ def test_a_full_disk(tmp_path: Path) -> None:
             assert all(found[line["id"]] == line["content"] for line in heard(bystanders))
     finally:
         subprocess.run(["umount", str(data)], check=True)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_kill_while_the_storage_comes_and_goes(tmp_path: Path, seed: int) -> None:
+    """What was answered ok is there; what was heard is stored, unless the log said that storing fails; no id twice."""
+    chance = random.Random(seed)
+    seen: set[int] = set()
+    for _ in range(2):
+        with Server(tmp_path / "data") as server:
+            over = threading.Event()
+
+            def disturb(server: Server = server, over: threading.Event = over) -> None:
+                while not over.is_set():
+                    with locked(server):
+                        over.wait(chance.random() / 5)
+                    over.wait(chance.random() / 5)
+
+            thread = threading.Thread(target=disturb)
+            thread.start()
+            try:
+                received, names = run_until_killed(server, chance)
+            finally:
+                over.set()
+                thread.join()
+        found = dict(stored(tmp_path / "data"))
+        said = {line["id"]: line["content"] for lines in received for line in lines}
+        missing = [id for id, content in said.items() if found.get(id) != content]
+        assert not missing or any("event=storage_failed" in line for line in server.log)
+        assert not seen & said.keys()
+        seen |= said.keys()
+        with Server(tmp_path / "data") as server:
+            for name in names:
+                with Client((server.host, server.port)) as client:
+                    word = f"of {name}" if name.startswith("registered") else "azerty"
+                    assert client.login(name, word)["status"] == "ok"
+            assert server.stop() == 0
