@@ -100,6 +100,8 @@ class Backlog:
 
     def close(self) -> None:
         """Try for the last time, for about a second, and say how much is not stored."""
+        if not self._failing:
+            self.tick()  # were the files there until now?
         wait = _LAST_WAIT
         while self._rows and self._store_piece((), len(self._rows), wait):
             wait = 0

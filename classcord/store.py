@@ -153,7 +153,6 @@ class Store:
         self.last_id()
         with self._transaction():  # a shared folder may fail at the first write, a full disk too
             self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        self._db.execute(f"PRAGMA busy_timeout={_BUSY}")
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -251,9 +250,11 @@ class Store:
         """
         if self._closed and found.db == self._files.db:
             return  # what else is missing went with our last connection
-        if found._replace(version=self._files.version) == self._files and not self._foreign:
+        if found.db == self._files.db and not self._foreign:
             self._examine(found)
-            return
+            if found._replace(version=self._files.version) == self._files:
+                self._files = found
+                return
         foreign = files.written_by_others(self._path, self._files, found) and self._files.shares_with(found)
         if not self._foreign and (found != self._missed or foreign):
             self._missed, self._saved, self._retry, self._foreign = found, False, 0, foreign
@@ -271,13 +272,13 @@ class Store:
         logs.event("storage_repaired", logging.WARNING, detail=self._cause.partition(";")[0], hint=hint)
 
     def _examine(self, found: Files) -> None:
-        """The database file was written to: by a checkpoint, or by a program like cp. Raises StoreError then."""
+        """Raises StoreError when not SQLite but a program like cp wrote to the database file."""
         if files.has_tag(self._file, self._tag):
-            self._files = found
             return
         self._cause = f"{self._path} was written over by another program; restart the server to use it as it is now"
         if self._checkpointing.acquire(blocking=False):
-            os.truncate(f"{self._path}-wal", 0)  # at the next start SQLite would apply it to what is there now
+            if found.wal == self._files.wal:  # at the next start SQLite would apply it to what is there now
+                os.truncate(f"{self._path}-wal", 0)
             self._foreign = True
             self._checkpointing.release()
         raise StoreError(self._cause)
@@ -365,9 +366,8 @@ class Store:
         self.ids.close()
         with contextlib.suppress(OSError):
             found = files.look(self._path)
-            if self._foreign or files.written_by_others(self._path, self._files, found) or (
-                found.db not in (self._files.db, None)
-            ):
+            others = files.written_by_others(self._path, self._files, found) or found.db not in (self._files.db, None)
+            if others or self._foreign or not files.has_tag(self._file, self._tag):
                 _abandoned.append(self._db)
             else:
                 with contextlib.suppress(sqlite3.Error):
