@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import sqlite3
+import stat
 import sys
 import tempfile
 import time
@@ -13,7 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from classcord.store import FILE, Store, StoreError, lock_folder
+from classcord.files import connect
+from classcord.folder import FILE, StoreError, lock_folder, make_database
+from classcord.remedies import explain, no_access, quoted, shown, space
+from classcord.store import Store
 
 __all__ = ["STANDARD", "BackupError", "backup", "restore"]
 
@@ -32,12 +37,17 @@ def backup(folder: Path, target: str) -> str:
     database that can be read, BackupError when the target can't be written.
     """
     source = folder / FILE
-    if not source.is_file():
-        raise StoreError(f"{folder}: there is no database ({FILE}); name its folder with --data")
+    try:
+        if not stat.S_ISREG(os.stat(source).st_mode):
+            raise OSError(errno.EINVAL, "not a file")
+    except (FileNotFoundError, NotADirectoryError):
+        raise StoreError(f"{shown(str(folder))}: there is no database ({FILE}); name its folder with --data") from None
+    except OSError as error:
+        raise explain(str(folder), error, other=False) from None
     if target != STANDARD and os.path.lexists(target):
-        raise BackupError(f"{target} exists already: name another file, or move it away")
+        raise BackupError(f"{shown(target)} exists already: name another file, or move it away")
     if target == STANDARD and sys.stdout.isatty():
-        raise BackupError("the backup is no text for a terminal: write `> FILE` behind it")
+        raise BackupError("refusing to write a binary database to a terminal: add `> FILE`")
     beside = folder if target == STANDARD else Path(target).parent
     try:
         with _scratch(beside) as scratch:
@@ -51,8 +61,8 @@ def backup(folder: Path, target: str) -> str:
             else:
                 copy.rename(target)
     except OSError as error:
-        raise BackupError(f"{target}: {error.strerror or error}; name another file") from None
-    return f"{'standard output' if target == STANDARD else target}: accounts: {accounts}, messages: {messages}"
+        raise BackupError(_unwritable(folder, target, error)) from None
+    return f"{'standard output' if target == STANDARD else shown(target)}: accounts: {accounts}, messages: {messages}"
 
 
 def restore(folder: Path, source: str) -> str:
@@ -68,14 +78,17 @@ def restore(folder: Path, source: str) -> str:
             with _reading(source) as given, open(os.open(new, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as copy:
                 shutil.copyfileobj(given, copy)
             accounts, messages = _check(scratch, source)
-            _give(folder, scratch)
             kept = _move_away(folder)
             new.rename(folder / FILE)
+            make_database(folder)  # it is there: gives it to the owner of the folder, where we are root
     except OSError as error:
-        raise BackupError(f"{error.filename or source}: {error.strerror or error}") from None
+        if error.errno in (errno.EIO, errno.EISDIR):  # it was the reading that failed
+            raise BackupError(f"{shown(source)}: {error.strerror}") from None
+        raise BackupError(str(explain(str(folder), error))) from None
     finally:
         os.close(lock)
-    return f"{folder}: accounts: {accounts}, messages: {messages}" + (f"; what was there is now {kept}" if kept else "")
+    text = f"{shown(str(folder))}: accounts: {accounts}, messages: {messages}"
+    return text + (f"; what was there is now {kept}" if kept else "")
 
 
 @contextlib.contextmanager
@@ -95,7 +108,7 @@ def _reading(source: str) -> Iterator[BinaryIO]:
     try:
         file = open(source, "rb")  # noqa: SIM115 - an OSError of the body is none of ours
     except OSError as error:
-        raise BackupError(f"{source}: {error.strerror}; name a file that `server.py backup` wrote") from None
+        raise BackupError(f"{shown(source)}: {error.strerror}; name a file that `server.py backup` wrote") from None
     with file:
         yield file
 
@@ -104,17 +117,35 @@ def _copy(source: Path, target: Path) -> tuple[int, int]:
     """Copy a database and count what is in the copy."""
     try:
         with (
-            contextlib.closing(sqlite3.connect(source, timeout=10)) as old,
+            contextlib.closing(connect(source, 10)) as old,
             contextlib.closing(sqlite3.connect(target)) as new,
         ):
             old.backup(new)
             new.execute("PRAGMA journal_mode=DELETE")  # one file is the whole of it
             return _count(new)
     except sqlite3.Error as error:
-        hint = "name another folder with --data, or put a backup in its place with `server.py restore`"
-        if not all(os.access(path, os.R_OK | os.W_OK) for path in (source, source.parent)):  # SQLite writes beside it
-            hint = f"user {os.getuid()} must be able to read and write it"
-        raise StoreError(f"{source}: {error}; {hint}") from None
+        if space(str(target), error) is not None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
+        raise explain(str(source.parent), error, other=False) from None
+
+
+def _unwritable(folder: Path, target: str, error: OSError) -> str:
+    """Why the backup can't be written, and what to do."""
+    if target == STANDARD:
+        if error.errno == errno.EPIPE:
+            return "standard output: the program that reads it has ended"
+        # made in the folder first; then written to a pipe or to a file that the shell has opened
+        return str(explain(str(folder), error, other=False))
+    above = os.path.dirname(os.path.abspath(target))
+    reason, hint = error.strerror or str(error), ""
+    full = space(above, error)
+    if full is not None:
+        reason, hint = full, "free some space there, or "
+    elif not os.path.lexists(above) and no_access(above) is None:
+        reason, hint = "there is no such folder", f"type: mkdir -p {quoted(above)}, or "
+    elif os.path.isdir(above) and not os.access(above, os.W_OK | os.X_OK, effective_ids=True):
+        reason = f"user {os.geteuid()} cannot write in {shown(above)}"
+    return f"{shown(target)}: {reason}; {hint}name another file"
 
 
 def _count(database: sqlite3.Connection) -> tuple[int, int]:
@@ -126,31 +157,34 @@ def _count(database: sqlite3.Connection) -> tuple[int, int]:
 
 def _check(folder: Path, source: str) -> tuple[int, int]:
     """Open the backup as the server would, and bring it to this program's schema."""
-    where = "standard input" if source == STANDARD else source
+    where = "standard input" if source == STANDARD else shown(source)
     try:
         _check_header(folder / FILE)
         Store(folder).close()
         with contextlib.closing(sqlite3.connect(folder / FILE)) as database:
             return _count(database)
-    except (StoreError, sqlite3.Error) as error:
-        raise StoreError(str(error).replace(str(folder / FILE), where)) from None
+    except StoreError as error:
+        if error.content:
+            raise StoreError(f"{where}: {error.reason}; give a file that `server.py backup` wrote") from None
+        raise BackupError(str(error).replace(shown(str(folder)), shown(str(folder.parent)))) from None
+    except sqlite3.Error as error:
+        raise BackupError(f"{where}: {error}; try again") from None
 
 
 def _check_header(path: Path) -> None:
     """Refuse what SQLite would take for an empty or a whole database. Raises StoreError. See SQLite's file format."""
-    hint = "give a file that `server.py backup` wrote"
     with path.open("rb") as file:
         header = file.read(100)
         length = file.seek(0, os.SEEK_END)
     if not header:
-        raise StoreError(f"{path}: it is empty; {hint}")
+        raise StoreError("it is empty", content=True)
     if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
-        raise StoreError(f"{path}: file is not a database; {hint}")
+        raise StoreError("file is not a database", content=True)
     page, pages, version = (int.from_bytes(header[at : at + size], "big") for at, size in ((16, 2), (28, 4), (60, 4)))
     if length < (65536 if page == 1 else page) * pages:
-        raise StoreError(f"{path}: its end is missing; {hint}")
+        raise StoreError("its end is missing", content=True)
     if version == 0:
-        raise StoreError(f"{path}: it is another program's database; {hint}")
+        raise StoreError("it is another program's database", content=True)
 
 
 def _move_away(folder: Path) -> str | None:
@@ -165,12 +199,3 @@ def _move_away(folder: Path) -> str | None:
         with contextlib.suppress(FileNotFoundError):
             (folder / f"{FILE}{suffix}").rename(folder / f"{kept}{suffix}")
     return kept if there else None
-
-
-def _give(folder: Path, scratch: Path) -> None:
-    """Where root restores for somebody else's server, that server must be able to open what was made."""
-    owner = folder.stat()
-    if os.geteuid() == 0 and owner.st_uid != 0:
-        for path in (*scratch.iterdir(), folder / "classcord.lock"):
-            # no link of that somebody: it would give away the file that it leads to
-            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

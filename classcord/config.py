@@ -7,6 +7,7 @@ The health check loads this module several times a minute, so it imports nothing
 from __future__ import annotations
 
 import os
+import unicodedata
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Setting:
             return " or ".join(self.choices)
         if isinstance(self.default, int):
             return f"a whole number from {self.low} to {self.high}"
+        if self.name == "data":
+            return "the name of a folder, without line breaks or other control characters"
         return "a text that isn't empty, without control characters"
 
     def parse(self, text: str, where: str) -> Any:
@@ -73,6 +76,9 @@ class Setting:
             right = value is not None and (self.low or 0) <= value <= (self.high or 0)
         elif self.choices:
             right = text in self.choices
+        elif self.name == "data":  # any name that a folder may have, UTF-8 or not
+            right = text != "" and not any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in text)
+            value = os.path.expanduser(text)  # the shell leaves --data=~/x as it is, and so do systemd and compose
         else:
             # bytes of a file name that aren't UTF-8 come as surrogates, and are right
             right = text != "" and not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in text)
@@ -109,6 +115,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("max-connections", 2000, "connections at once, in all", "connections", 1, 100_000),
     Setting("outbox-limit", 1 << 20, "unsent bytes after which a client that doesn't read is dropped", "bytes",
             1 << 19, 1 << 30),  # twice what one batch may bring
+    Setting("unsaved-limit", 8 << 20, "memory for messages that wait while the disk fails; past it the newest are not"
+            " stored", "bytes", 0, 1 << 30),
     Setting("stall-timeout", 30, "time without progress after which a client that doesn't read is dropped", "seconds",
             1, 3600),
 )
@@ -126,6 +134,7 @@ class Config:
     password_cost: int
     max_connections: int
     outbox_limit: int
+    unsaved_limit: int
     stall_timeout: int
     sources: Mapping[str, str]
 
@@ -163,10 +172,16 @@ def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
     )
 
 
+def _printable(value: Any) -> str:
+    """A value for any terminal: a folder's name may hold bytes that are not UTF-8."""
+    return os.fsencode(str(value)).decode("utf-8", "backslashreplace")
+
+
 def report(config: Config) -> str:
     """The settings in force and where each came from, a line each."""
     return "\n".join(
-        f"{setting.name}={getattr(config, setting.attribute)} ({config.sources[setting.name]})" for setting in SETTINGS
+        f"{setting.name}={_printable(getattr(config, setting.attribute))} ({config.sources[setting.name]})"
+        for setting in SETTINGS
     )
 
 

@@ -7,14 +7,15 @@ a few batches a client's thread leaves the rest to the relief thread, for it has
 
 - an item's place in the list is its place for everybody: ids, screens and the stored history have one order;
 - nobody sees a message, nor the answer to a registration, that isn't stored (unless storing fails: then the chat
-  goes on, and the log says so);
+  goes on, the messages wait in the backlog, and the log says so);
 - many messages share one commit and one system call a receiver, the more so the busier the server is.
 
 The rule that keeps it right: everything that changes who is here or writes to a socket is an item, and only the
 holder carries items out.
 
 Locks, in rank order (one may take a later while holding an earlier): the semaphore of `Accounts`, which clients'
-threads take while they hold nothing; the flush lock; the store's write lock; those inside the log's queue.
+threads take while they hold nothing; the flush lock; the store's write lock; those inside the log's queue. The store's
+checkpoint lock comes before its write lock; a thread that has the write lock may only try for it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from typing import Any
 
 from classcord import logs
 from classcord.accounts import Accounts
+from classcord.backlog import Backlog
 from classcord.batch import Batch
 from classcord.outbox import WAITING
 from classcord.protocol import ProtocolError
@@ -92,10 +94,11 @@ class Registry:
 
     def __init__(
         self, store: Store, accounts: Accounts, texts: Texts, *, stall_timeout: float = 30,
-        clock: Callable[[], float] = time.monotonic,
+        unsaved_limit: int = 8 << 20, clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.room = Room(accounts, texts, store.last_id())
+        self.room = Room(accounts, texts, store.ids)
         self._store = store
+        self._backlog = Backlog(store, unsaved_limit)
         self._accounts = accounts
         self._texts = texts
         self._stall_timeout = stall_timeout
@@ -104,7 +107,6 @@ class Registry:
         self._lock = threading.Lock()
         self._members: dict[Session, None] = {}
         self._sessions: dict[int, Session] = {}  # by file descriptor
-        self._storing = True  # whether the last commit worked
         self._epoll = select.epoll()
         self._relief = threading.Event()
         threading.Thread(target=self._watch, name="writable", daemon=True).start()
@@ -234,23 +236,19 @@ class Registry:
             session.drained.set()
 
     def _commit(self, batch: Batch) -> None:
-        """Store the batch. Where that fails the chat goes on, and registrations are refused."""
-        try:
-            self._store.commit(batch.messages, list(batch.accounts.values()))
-        except Exception as error:  # sqlite3.Error, most likely; but nothing may lose the batch
-            if self._storing:
-                hint = "free space on the disk, or check the data folder"
-                logs.event("storage_failed", logging.ERROR, detail=f"{type(error).__name__}: {error}", hint=hint)
-            self._storing = False
+        """Store the batch. While that fails its messages wait in the backlog, and registrations are refused."""
+        if not self._backlog.commit(batch.messages, list(batch.accounts.values())):
             self.room.unregister(batch)
             batch.failed()
             return
-        if not self._storing:
-            logs.event("storage_recovered", logging.WARNING)
-            self._storing = True
         for session, row in batch.registered:
             self._accounts.publish(row)
             session.log("register", user=row.name)
+
+    def _save(self, batch: Batch) -> None:
+        """Item: look after the storage, and store what could not be stored before."""
+        if self._backlog.tick():
+            self._items.append((self._save, None, ()))
 
     def _drop(self, session: Session, reason: str) -> None:
         """Give a client up, alone; its own thread notices and closes.
@@ -311,6 +309,7 @@ class Registry:
                     looked = self._clock()
                     waiting = [session for session in list(self._sessions.values()) if session.outbox.pending]
                     items += [(self._drop_stalled, session, ()) for session in waiting]
+                    items.append((self._save, None, ()))
                 if items:
                     self.post(items)
             except Exception as error:
@@ -338,4 +337,5 @@ class Registry:
                 pass
             if session.drained is not None:
                 session.drained.set()
+        self._backlog.close()
         self._store.close()

@@ -12,6 +12,7 @@ import itertools
 from classcord import names
 from classcord.accounts import Accounts
 from classcord.batch import Batch
+from classcord.ids import Ids
 from classcord.protocol import MAX_CONTENT, ProtocolError, encode, quote
 from classcord.render import message_line, status_line
 from classcord.session import Presence, Session
@@ -36,12 +37,12 @@ def _has_control(text: str) -> bool:
 
 
 class Room:
-    """Everybody who is here. `last_id` is the greatest id of a stored message."""
+    """Everybody who is here. `ids` gives messages their ids; without it they begin at 1."""
 
-    def __init__(self, accounts: Accounts, texts: Texts, last_id: int = 0) -> None:
+    def __init__(self, accounts: Accounts, texts: Texts, ids: Ids | None = None) -> None:
         self._accounts = accounts
         self._texts = texts
-        self._last_id = last_id
+        self._ids = ids or Ids()
         self._present: dict[str, Presence] = {}
         self._version = 0  # changes with everything that an answer to `users` shows
         self._listed: tuple[int, list[Presence]] = (-1, [])
@@ -240,9 +241,10 @@ class Room:
             presence = self.identify(batch, session, wanted)
         session.announced = True
         guest = not presence.account
-        self._last_id = id = self._last_id + 1
+        id, certain = self._ids.take()
         batch.messages.append(MessageRow(id, batch.time, presence.name, guest, "global", None, content))
-        line = message_line("global", presence.name_json, '"global"', quote(content), batch.time, id, guest)
+        told = id if certain else None
+        line = message_line("global", presence.name_json, '"global"', quote(content), batch.time, told, guest)
         batch.broadcast(line, (session,))
 
     def whisper(self, batch: Batch, session: Session, wanted: object, to: str, content: str) -> None:
@@ -256,11 +258,11 @@ class Room:
             self.notice(batch, session, self._texts("only_you" if addressee else "absent", user=shown(to, _MAX_SHOWN)))
             return
         guest = not presence.account
-        self._last_id = id = self._last_id + 1
+        id, certain = self._ids.take()
         batch.messages.append(MessageRow(id, batch.time, presence.name, guest, "private", addressee.name, content))
-        text = quote(content)
+        text, told = quote(content), id if certain else None
         for receiver in receivers:
-            self._hand(batch, receiver, presence.name_json, text, id, guest)
+            self._hand(batch, receiver, presence.name_json, text, told, guest)
 
     def use_private_type(self, batch: Batch, session: Session) -> None:
         """The client has a type of its own for private messages: as a `message` it would show them as public."""

@@ -85,7 +85,9 @@ def serve(settings: config.Config, handler: type[socketserver.BaseRequestHandler
             sockets.prepare(inherited)
         store = Store(settings.data)
         accounts, texts = Accounts(store.accounts(), settings.password_cost), Texts(settings.lang)
-        registry = Registry(store, accounts, texts, stall_timeout=settings.stall_timeout)
+        registry = Registry(
+            store, accounts, texts, stall_timeout=settings.stall_timeout, unsaved_limit=settings.unsaved_limit
+        )
         signals.serving()
         server = ChatServer(bound, handler, settings, registry, accounts, texts)
     except StoreError as error:
