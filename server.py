@@ -26,6 +26,7 @@ from typing import Any
 
 from classcord import __version__, backup, config, health, limits, logs, service
 from classcord.accounts import Accounts
+from classcord.hashing import Hashing
 from classcord.protocol import ProtocolError
 from classcord.registry import Registry
 from classcord.rival import rival
@@ -62,8 +63,9 @@ class ChatServer(socketserver.ThreadingTCPServer):
     def __init__(self, settings: config.Config, inherited: socket.socket | None = None) -> None:
         self.outbox_limit = settings.outbox_limit
         self.texts = Texts(settings.lang)
-        self.registry: Registry  # these three are set by open()
+        self.registry: Registry  # these four are set by open()
         self.accounts: Accounts
+        self.hashing: Hashing
         self._own_address: tuple[str, int]
         self._max_connections = settings.max_connections
         self._open: dict[socket.socket, str] = {}  # with the address that the NAT watch counts, if it does
@@ -95,6 +97,7 @@ class ChatServer(socketserver.ThreadingTCPServer):
     def open(self, store: Store, settings: config.Config) -> None:
         """Begin to listen, with what is stored. Raises OSError when another server was faster."""
         self.accounts = Accounts(store.accounts(), settings.password_cost)
+        self.hashing = Hashing()
         self.registry = Registry(store, self.accounts, self.texts, stall_timeout=settings.stall_timeout)
         self.server_activate()
         flags = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV

@@ -39,8 +39,9 @@ class Session:
     """A connection and who is on it, for the holder of the registry's flush lock.
 
     Exceptions: any thread may log, and read `dropped`, `expelled` and `outbox.pending`; `drained` is made by the
-    client's thread.
+    client's thread; `peer` never changes.
 
+    `peer` is the address that the client shows, "" where none is known.
     `alias` is what the client calls itself, which may differ from the presence's name in case, or because
     that name was taken; in what is delivered to the client, its own name is the alias.
     `registered` is the account that the client has created here without logging in.
@@ -48,12 +49,13 @@ class Session:
     """
 
     __slots__ = (
-        "_log_fields", "alias", "announced", "drained", "dropped", "expelled", "member", "outbox", "presence",
+        "_log_fields", "alias", "announced", "drained", "dropped", "expelled", "member", "outbox", "peer", "presence",
         "registered", "socket", "users_version", "watched",
     )
 
-    def __init__(self, connection: socket.socket, outbox_limit: int, **log_fields: Any) -> None:
+    def __init__(self, connection: socket.socket, outbox_limit: int, *, peer: str = "", **log_fields: Any) -> None:
         self.socket = connection
+        self.peer = peer
         self.outbox = Outbox(connection, outbox_limit)
         self.presence: Presence | None = None
         self.alias = ""
@@ -65,7 +67,7 @@ class Session:
         self.dropped = False  # nothing can be sent to it any more
         self.expelled = False  # and nothing is taken from it either
         self.drained: threading.Event | None = None  # made by the client's thread, set once nothing is left to send
-        self._log_fields = log_fields
+        self._log_fields = {"peer": peer, **log_fields}
 
     def log(self, event: str, level: int = logging.INFO, /, **fields: Any) -> None:
         """Log an event of this connection. Any thread."""

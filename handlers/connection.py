@@ -12,6 +12,7 @@ from typing import Protocol
 
 from classcord import logs
 from classcord.accounts import Accounts
+from classcord.hashing import Gone, Hashing
 from classcord.protocol import (
     ERRORS,
     MAX_DISCARD,
@@ -51,6 +52,7 @@ class Services(Protocol):
 
     registry: Registry
     accounts: Accounts
+    hashing: Hashing
     texts: Texts
     outbox_limit: int
 
@@ -79,7 +81,8 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         server = self.services = self.server  # type: ignore[assignment]
         peer, port = peer_address(self.client_address[0]), self.client_address[1]
         self.session = Session(self.request, server.outbox_limit, peer=peer, port=port)  # type: ignore[attr-defined]
-        self.context = Context(self.session, self.services.registry, self.services.accounts, self.services.texts)
+        services = self.services
+        self.context = Context(self.session, services.registry, services.accounts, services.hashing, services.texts)
         self._splitter = LineSplitter()
         self._overrun_since: float | None = None
         self._lines = 0
@@ -166,7 +169,7 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
                 self.session.log("request_refused", code=error.code, text=error.text[:200])
             self._errors[error.code] = self._errors.get(error.code, 0) + 1
             context.reply(error.line())
-        except ForeignProtocol:
+        except (ForeignProtocol, Gone):
             raise
         except Exception as error:  # a bug of ours: the client is told a number to ask about, and goes on
             context.reply(internal_error(self.session, error).line())
