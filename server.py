@@ -98,6 +98,7 @@ class ChatServer(socketserver.ThreadingTCPServer):
         """Begin to listen, with what is stored. Raises OSError when another server was faster."""
         self.accounts = Accounts(store.accounts(), settings.password_cost)
         self.hashing = Hashing()
+        self.hashing.start()
         self.registry = Registry(store, self.accounts, self.texts, stall_timeout=settings.stall_timeout)
         self.server_activate()
         flags = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV

@@ -119,13 +119,16 @@ class _Turns:
 
 
 class Hashing:
-    """Two threads that carry out jobs, started at once, and the jobs that wait."""
+    """Two threads that carry out jobs, once `start` was called, and the jobs that wait."""
 
     def __init__(self) -> None:
         self._lock = threading.Condition(threading.Lock())  # notified when a job comes
         self._here = _Turns()
         self._leaving = _Turns()  # of peers that have closed their side
-        self._count = 0
+        self._count = 0  # of jobs whose turn came
+
+    def start(self) -> None:
+        """Start the two threads. Raises RuntimeError where the system has no thread left."""
         _give_memory_back()
         for number in range(_THREADS):
             threading.Thread(target=self._serve, name=f"hashing-{number + 1}", daemon=True).start()
