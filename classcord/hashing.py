@@ -1,14 +1,14 @@
 """The hashing of passwords: two threads that do nothing else, and whose turn it is.
 
-A hash takes 16 MiB at the default cost, and the allocator keeps them for threads that shared a part of its memory with
-the one that asked. Two threads need 32 MiB, however many clients register and log in. A client's thread hands its work in and waits, so a connection never
-has more than one job here.
+A hash takes 16 MiB at the default cost. In each client's own thread, the allocator kept them for that thread: a class
+that logged in took hundreds of MiB. Two threads need 32 MiB, however many clients register and log in. A client's
+thread hands its work in and waits, so a connection never has more than one job here.
 
-Turns go round by address, in order of arrival within one: a class behind one address is served in order, pupils with
-an address each are too, and a hundred sockets of one address delay the others by one hash a turn. Nothing is hashed for
+Turns go round by address, in order of arrival within one. A class behind one address is served in order, and so are
+pupils with an address each. A hundred sockets of one address delay another address by one hash. Nothing is hashed for
 a connection that was reset or dropped. A peer that has only closed its side of the connection, as `nc -N` does, may
-still read, and can't be told from a program that ended. It waits behind those that are surely there, but for one turn
-in ten: it may not wait for ever.
+still read, and looks the same as a program that ended. It waits behind those that are surely there. But it gets one
+turn in ten, because it may not wait for ever.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ _SHARE = 10
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """From glibc's malloc.h."""
 _OWN_MAPPING = 1 << 20
-"""Bytes from which a block of memory has a mapping of its own: more than a batch of lines has, less than a hash takes."""
+"""Bytes from which a block of memory has its own mapping: more than a batch of lines has, less than a hash takes."""
 
 
 def _give_memory_back() -> None:
-    """Have the memory of each hash mapped for it alone, and given back at once.
+    """Have each hash use a mapping of its own, which is given back at once.
 
-    By default glibc stops doing so after the first hash. Then threads share their memory with the hashing ones, and a
-    small block in the middle of what a hash has freed makes the next hash take another 16 MiB: measured with 60 to 400
-    clients, 50 to 77 MiB more than before the first, and here 36 to 46.
+    glibc stops doing so after the first hash. From then on hashes share memory with other threads, and a small block in
+    the middle of what one hash has freed makes the next one take another 16 MiB. Measured peak with 400 clients: 102
+    MiB, in steps of 16 by chance; with this 71 MiB, and 39 afterwards. It costs a quarter more processor time a hash.
     """
     try:
         import ctypes  # some systems build Python without it
 
         mallopt = ctypes.CDLL(None).mallopt
     except (ImportError, AttributeError, OSError, MemoryError):
-        return  # another C library, or no callbacks allowed: nothing but memory is lost
+        return  # another C library, or a sandbox that ctypes can't bear: it only costs memory
     mallopt(_M_MMAP_THRESHOLD, _OWN_MAPPING)
     mallopt(_M_TRIM_THRESHOLD, 2 * _OWN_MAPPING)  # which glibc would do by itself, but not after the line above
 

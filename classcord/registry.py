@@ -13,8 +13,8 @@ a few batches a client's thread leaves the rest to the relief thread, for it has
 The rule that keeps it right: everything that changes who is here or writes to a socket is an item, and only the
 holder carries items out.
 
-Locks, in rank order (one may take a later while holding an earlier): the lock of `Hashing`, which clients'
-threads and the hashing ones take while they hold nothing; the flush lock; the store's write lock; those inside the log's queue.
+Locks, in rank order (one may take a later while holding an earlier): the lock of `Hashing`, which clients' threads and
+the hashing threads take while they hold nothing; the flush lock; the store's write lock; those inside the log's queue.
 """
 
 from __future__ import annotations

@@ -110,7 +110,8 @@ def test_locks_are_taken_in_rank_order(world: World) -> None:
             wire = Wire()
             person = session(wire)
             name = f"person{number}"
-            row = AccountRow(names.key(name), name, hashers.run(waits, functools.partial(world.accounts.hash_password, "x")), "")
+            hashed = hashers.run(waits, functools.partial(world.accounts.hash_password, "x"))
+            row = AccountRow(names.key(name), name, hashed, "")
             world.registry.post([(world.room.register, person, (row,))])
             assert wire.arrived.wait(DEADLINE)
             for _ in range(20):
