@@ -1,4 +1,4 @@
-"""A class that registers and logs in at once, and sockets that guess passwords: memory, whose turn it is, and the chat."""
+"""A class that registers and logs in at once, and sockets that guess passwords: memory, turns, and the chat."""
 
 from __future__ import annotations
 
