@@ -29,7 +29,7 @@ class Waiting:
         self.peer = socket.create_connection(hall.listener.getsockname())
         self.connection, _ = hall.listener.accept()
         self.session = Session(self.connection, 1 << 20, peer=name[0])
-        self.thread = threading.Thread(target=self._run)
+        self.thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
         try:
