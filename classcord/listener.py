@@ -16,6 +16,7 @@ from typing import Any
 
 from classcord import config, health, limits, logs
 from classcord.accounts import Accounts
+from classcord.hashing import Hashing
 from classcord.protocol import ProtocolError
 from classcord.registry import Registry
 from classcord.sockets import from_here, peer_address
@@ -44,9 +45,9 @@ class ChatServer(socketserver.ThreadingTCPServer):
 
     def __init__(
         self, sockets: list[socket.socket], handler: type[socketserver.BaseRequestHandler], settings: config.Config,
-        registry: Registry, accounts: Accounts, texts: Texts,
+        registry: Registry, accounts: Accounts, hashing: Hashing, texts: Texts,
     ) -> None:
-        self.registry, self.accounts, self.texts = registry, accounts, texts
+        self.registry, self.accounts, self.hashing, self.texts = registry, accounts, hashing, texts
         self.outbox_limit = settings.outbox_limit
         self._max_connections = settings.max_connections
         self._open: dict[socket.socket, str] = {}  # with the address that the NAT watch counts, if it does

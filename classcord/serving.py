@@ -14,6 +14,7 @@ import threading
 from classcord import __version__, config, logs, needs, service, sockets
 from classcord.accounts import Accounts
 from classcord.failure import EXIT_CANT_LISTEN, EXIT_DATABASE, EXIT_DONE, Failure
+from classcord.hashing import Hashing
 from classcord.listener import SPARE_FILES, ChatServer
 from classcord.registry import Registry
 from classcord.rival import rival
@@ -88,8 +89,10 @@ def serve(settings: config.Config, handler: type[socketserver.BaseRequestHandler
         registry = Registry(
             store, accounts, texts, stall_timeout=settings.stall_timeout, unsaved_limit=settings.unsaved_limit
         )
+        hashing = Hashing()
+        hashing.start()
         signals.serving()
-        server = ChatServer(bound, handler, settings, registry, accounts, texts)
+        server = ChatServer(bound, handler, settings, registry, accounts, hashing, texts)
     except StoreError as error:
         raise Failure(EXIT_DATABASE, str(error)) from None
     except OSError as error:

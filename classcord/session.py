@@ -40,8 +40,9 @@ class Session:
     """A connection and who is on it, for the holder of the registry's flush lock.
 
     Exceptions: any thread may log, and read `dropped`, `expelled` and `outbox.pending`; `drained` is made by the
-    client's thread.
+    client's thread; `peer` never changes.
 
+    `peer` is the address that the client shows, "" where none is known.
     `alias` is what the client calls itself, which may differ from the presence's name in case, or because
     that name was taken; in what is delivered to the client, its own name is the alias.
     `registered` is the account that the client has created here without logging in.
@@ -50,12 +51,13 @@ class Session:
     """
 
     __slots__ = (
-        "_log_fields", "alias", "announced", "drained", "dropped", "expelled", "left", "member", "outbox", "presence",
-        "private_type", "registered", "socket", "users_version", "watched",
+        "_log_fields", "alias", "announced", "drained", "dropped", "expelled", "left", "member", "outbox", "peer",
+        "presence", "private_type", "registered", "socket", "users_version", "watched",
     )
 
-    def __init__(self, connection: socket.socket, outbox_limit: int, **log_fields: Any) -> None:
+    def __init__(self, connection: socket.socket, outbox_limit: int, *, peer: str = "", **log_fields: Any) -> None:
         self.socket = connection
+        self.peer = peer
         self.outbox = Outbox(connection, outbox_limit)
         self.presence: Presence | None = None
         self.alias = ""
@@ -70,7 +72,7 @@ class Session:
         self.left = False  # nothing more is coming for it: its last batch is sent, or in the outbox
         self.drained: threading.Event | None = None
         """Made by the client's thread before it leaves; set once the client has left and nothing is left to send."""
-        self._log_fields = log_fields
+        self._log_fields = {"peer": peer, **log_fields}
 
     def log(self, event: str, level: int = logging.INFO, /, **fields: Any) -> None:
         """Log an event of this connection. Any thread."""

@@ -23,6 +23,7 @@ from classcord.foreign import (
     negotiation,
     undecided,
 )
+from classcord.hashing import Gone, Hashing
 from classcord.protocol import (
     ERRORS,
     MAX_DISCARD,
@@ -64,6 +65,7 @@ class Services(Protocol):
 
     registry: Registry
     accounts: Accounts
+    hashing: Hashing
     texts: Texts
     outbox_limit: int
 
@@ -82,7 +84,8 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         server = self.services = self.server  # type: ignore[assignment]
         peer, port = peer_address(self.client_address[0]), self.client_address[1]
         self.session = Session(self.request, server.outbox_limit, peer=peer, port=port)  # type: ignore[attr-defined]
-        self.context = Context(self.session, self.services.registry, self.services.accounts, self.services.texts)
+        services = self.services
+        self.context = Context(self.session, services.registry, services.accounts, services.hashing, services.texts)
         self._splitter = LineSplitter()
         self._overrun_since: float | None = None
         self._data = b""
@@ -163,7 +166,7 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
                 dispatch(self.context, message)
         except ProtocolError as error:
             self._refuse(error)
-        except ForeignProtocol:
+        except (ForeignProtocol, Gone):
             raise
         except Exception as error:  # a bug of ours: the client is told a number to ask about, and goes on
             self.context.reply(internal_error(self.session, error).line())

@@ -173,11 +173,15 @@ class Closed(AssertionError):
 class Client:
     """A connection that reads lines. Every wait has a deadline; nothing sleeps. Use it in a with statement."""
 
-    def __init__(self, address: tuple[str, int], *, receive_buffer: int | None = None) -> None:
+    def __init__(
+        self, address: tuple[str, int], *, receive_buffer: int | None = None, source: str | None = None
+    ) -> None:
         self.socket = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(DEADLINE)
+        if source is not None:  # the address that the server sees: any of 127.0.0.0/8 is this machine
+            self.socket.bind((source, 0))
         self.socket.connect(address)
         self.raw = b""
         self.name = ""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from classcord.store import AccountRow, Store
 from tests.functional.lines import (
     Address,
     Connect,
@@ -22,7 +27,7 @@ from tests.functional.lines import (
     states,
     users,
 )
-from tests.support import Client, Message, unique
+from tests.support import Client, Message, Server, unique
 
 LOGIN_FAILED = {"type": "error", "message": "Login failed.", "error": "Login failed.", "code": "login_failed"}
 NAME_EXISTS = {
@@ -155,6 +160,41 @@ def test_passwords_of_1_to_256_characters(connect: Connect, password: str) -> No
 @pytest.mark.parametrize("password", ["", "p" * 257])
 def test_other_passwords_are_refused(connect: Connect, password: str) -> None:
     assert connect().register(unique("alice"), password)["code"] == "invalid_field"
+
+
+@pytest.mark.parametrize("control", ["\0", "\t", "\n", "\r", "\x1b", "\x7f", "\x85", "\x9b"])
+def test_a_new_password_has_no_controls_and_a_login_with_one_fails_as_any_other(connect: Connect, control: str) -> None:
+    client = connect()
+    name = unique("alice")
+    assert client.register(name)["status"] == "ok"
+    refused = client.register(unique("bob"), f"a{control}b")
+    assert refused["code"] == "invalid_text"
+    assert f"U+{ord(control):04X}" in refused["message"]
+    assert client.login(name, f"{control}azerty") == LOGIN_FAILED
+    assert client.login(name)["status"] == "ok"
+
+
+@pytest.mark.parametrize(("registered", "typed"), [("café", "cafe\u0301"), ("cafe\u0301", "café"), ("ａｂ", "ab")])
+def test_a_password_is_the_same_in_every_unicode_form(connect: Connect, registered: str, typed: str) -> None:
+    client = connect()
+    name = unique("alice")
+    assert client.register(name, registered)["status"] == "ok"
+    assert client.login(name, typed)["status"] == "ok"
+
+
+@pytest.mark.parametrize("password", ["cafe\u0301", "ａｂ", "a\x07b"], ids=ascii)
+def test_a_password_that_an_older_server_hashed_as_typed_still_works(
+    own_server: Callable[..., Server], tmp_path: Path, password: str
+) -> None:
+    digest = hashlib.scrypt(password.encode(), salt=b"salt", n=2, r=8, p=1, dklen=32)
+    text = "$".join(["scrypt", "1", "8", "1", *(base64.b64encode(part).decode() for part in (b"salt", digest))])
+    store = Store(tmp_path / "data")
+    store.commit([], [AccountRow("alice", "alice", text, "2026-01-01T00:00:00.000Z")])
+    store.close()
+    server = own_server()
+    with Client((server.host, server.port)) as client:
+        assert client.login("alice", password + "x") == LOGIN_FAILED
+        assert client.login("alice", password) == {"type": "login", "status": "ok", "username": "alice"}
 
 
 RESERVED = [

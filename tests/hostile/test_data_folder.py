@@ -361,7 +361,9 @@ def _lost(place: Place) -> None:
 
 
 UNUSABLE: dict[str, tuple[Callable[[Place], None], str]] = {
-    "of a newer version": (_database("PRAGMA user_version=99"), "{place.data}/classcord.db: a newer ClassCord wrote it"),
+    "of a newer version": (
+        _database("PRAGMA user_version=99"), "{place.data}/classcord.db: a newer ClassCord wrote it"
+    ),
     "of another program": (_database("CREATE TABLE cookies (x)"), "another program made it"),
     "of another program, with our version": (_database("CREATE TABLE t (x)", "PRAGMA user_version=1"),
                                              "another program made it"),

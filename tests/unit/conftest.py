@@ -13,6 +13,7 @@ import pytest
 
 from classcord import config
 from classcord.accounts import Accounts
+from classcord.hashing import Hashing
 from classcord.listener import ChatServer
 from classcord.registry import Registry
 from classcord.sockets import bind, prepare
@@ -36,7 +37,9 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
             store, texts = Store(tmp_path), Texts(settings.lang)
             accounts = Accounts(store.accounts(), settings.password_cost)
             registry = Registry(store, accounts, texts, stall_timeout=settings.stall_timeout)
-            made = ChatServer(bound, ConnectionHandler, settings, registry, accounts, texts)
+            hashing = Hashing()
+            hashing.start()
+            made = ChatServer(bound, ConnectionHandler, settings, registry, accounts, hashing, texts)
             # a wait that nobody ends would last for ever
             thread = threading.Thread(target=made.serve_forever, args=(1e6,), daemon=True)
             thread.start()

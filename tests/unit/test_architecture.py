@@ -17,8 +17,8 @@ ORDER = [
     "classcord.health", "classcord.service", "classcord.processes", "classcord.rival", "classcord.sockets",
     "classcord.mounts", "classcord.remedies", "classcord.folder", "classcord.files", "classcord.ids",
     "classcord.store", "classcord.backup", "classcord.outbox", "classcord.accounts", "classcord.render",
-    "classcord.session", "classcord.batch", "classcord.backlog", "classcord.room", "classcord.registry",
-    "classcord.listener", "classcord.serving", "classcord.command_line",
+    "classcord.session", "classcord.hashing", "classcord.batch", "classcord.backlog", "classcord.room",
+    "classcord.registry", "classcord.listener", "classcord.serving", "classcord.command_line",
     "handlers.context", "handlers.accounts", "handlers.presence",
     "handlers.commands", "handlers.messages", "handlers", "handlers.connection", "server",
 ]
