@@ -103,7 +103,7 @@ clean: ## remove what make made (not the data)
 
 check-python:
 	@command -v $(PYTHON) >/dev/null || \
-		{ echo "No interpreter is called $(PYTHON): sudo apt install python3 (Debian, Ubuntu), or PYTHON=..." >&2; exit 1; }
+		{ echo "No interpreter is called $(PYTHON): sudo apt install python3-venv (Debian, Ubuntu), or PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "Python 3.10 or later is needed, $(PYTHON) is older: make $(MAKECMDGOALS) PYTHON=python3.13" >&2; exit 1; }
 

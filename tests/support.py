@@ -61,7 +61,7 @@ class Server:
         try:
             self.port = int(fields(self.wait_log("event=listening"))["port"])
         except BaseException:
-            self.process.kill()
+            self.__exit__(None, None, None)  # nothing of it may be left to the next test
             raise
 
     def _read(self) -> None:
@@ -178,7 +178,11 @@ class Client:
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(DEADLINE)
-        self.socket.connect(address)
+        try:
+            self.socket.connect(address)
+        except BaseException:
+            self.socket.close()
+            raise
         self.raw = b""
         self.name = ""
 
