@@ -22,6 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 DEADLINE = 20.0
 """Seconds after which something that must happen is taken not to: far more than it needs on a busy machine."""
 
+IPV6_IS_OFF = "this machine has no IPv6: sudo sysctl net.ipv6.conf.all.disable_ipv6=0"
+"""Why a test is left out, and what to do about it."""
+
 Message = dict[str, Any]
 
 _numbers = itertools.count(1)

@@ -5,6 +5,7 @@ Whatever such a console does, the program goes on, and it doesn't call it a faul
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -89,8 +90,7 @@ def test_what_the_keyboard_sends_is_no_fault_of_the_server(
     program.starts("* ici : ")
     assert program.process.stdin is not None
     for typed in TYPED:
-        program.process.stdin.buffer.write(typed + b"!\nplain\n")
-        program.process.stdin.flush()
+        os.write(program.process.stdin.fileno(), typed + b"!\nplain\n")
         assert hears(peer, program.name).endswith("!")
         assert hears(peer, program.name) == "plain"
     code, said = program.ends()
@@ -113,7 +113,8 @@ def test_a_console_that_is_closed_ends_the_program_quietly(
     address: Address, either: Words, peer: Client, stack: ExitStack
 ) -> None:
     words, folder = either
-    program = stack.enter_context(Program(["sh", "-c", '"$@" | head -n 1', "sh", *words], folder, address, unique("bob")))
+    piped = ["sh", "-c", '"$@" | head -n 1', "sh", *words]
+    program = stack.enter_context(Program(piped, folder, address, unique("bob")))
     program.starts("* ici : ")
     for _ in range(2):
         peer.send(say("nobody reads this"))

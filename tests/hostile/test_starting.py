@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.tools import launcher
-from tests.support import DEADLINE, ROOT, Bystanders, Client, Server, fields
+from tests.support import DEADLINE, IPV6_IS_OFF, ROOT, Bystanders, Client, Server, fields
 
 CANT_LISTEN, DATABASE = 1, 78
 
@@ -115,7 +115,7 @@ def _has_ipv6() -> bool:
     return True
 
 
-@pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.skipif(not _has_ipv6(), reason=IPV6_IS_OFF)
 def test_with_ipv6_it_listens_on_both(tmp_path: Path) -> None:
     with Server(tmp_path / "data", "--host", "*", "--log-level", "debug") as server:
         with Bystanders(("127.0.0.1", server.port)), Client(("::1", server.port)) as client:

@@ -19,7 +19,7 @@ import pytest
 
 import server as program
 from tests.deploy.machines import until
-from tests.support import DEADLINE, ROOT, Client, Closed, Server, fields, listener, member
+from tests.support import DEADLINE, IPV6_IS_OFF, ROOT, Client, Closed, Server, fields, listener, member
 
 OwnServer = Callable[..., Server]
 _numbers = itertools.count()
@@ -183,7 +183,7 @@ def test_the_self_test_knows_a_socket_for_ipv6_alone(start: Callable[..., progra
                 if error.errno == errno.EADDRINUSE:
                     continue  # another program has it on IPv6
                 given.close()
-                pytest.skip("this machine has no IPv6")
+                pytest.skip(IPV6_IS_OFF)
         given.listen()
         given.setblocking(False)
         assert start(given).self_test()[0]

@@ -21,7 +21,7 @@ import server as program
 from classcord.rival import in_the_way, rival
 from classcord.service import Manager
 from tests.hostile.tools import launcher
-from tests.support import DEADLINE, ROOT, Client, Server, fields
+from tests.support import DEADLINE, IPV6_IS_OFF, ROOT, Client, Server, fields
 
 OwnServer = Callable[..., Server]
 _numbers = itertools.count()
@@ -152,7 +152,7 @@ def test_the_self_test_passes_wherever_it_listens(start: Callable[..., program.C
     try:
         made = start(host=host)
     except OSError:
-        pytest.skip("this machine has no IPv6")
+        pytest.skip(IPV6_IS_OFF)
     assert made.self_test()[0]
 
 
