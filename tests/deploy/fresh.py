@@ -79,6 +79,13 @@ class FreshMachine:
             (folder / name).mkdir()
         layers = f"lowerdir={bare_root()},upperdir={folder}/upper,workdir={folder}/work"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, str(self.root)], check=True)
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
         (self.root / "etc/hosts").unlink(missing_ok=True)
         shutil.copy("/etc/resolv.conf", self.root / "etc/resolv.conf")
         if os.path.exists(CERTIFICATES):  # this machine's way to the package index may have one of its own
@@ -93,13 +100,13 @@ class FreshMachine:
         mounts = [f"mount --rbind /{name} {shlex.quote(str(self.root))}/{name}" for name in names]
         loopback = [] if network else ["ip link set lo up"]
         proxies = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
+        # not among the arguments, which others may read: the way to the package index may have a password
         environment = {
-            "HOME": "/home/eleve", "USER": "eleve", "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "HOME": "/home/eleve", "USER": "eleve", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "PIP_CERT": CERTIFICATES, **proxies, **pip_settings(),
         }
         inside = [
-            "chroot", f"--userspec={USER}:{USER}", str(self.root),
-            "env", "-i", *(f"{name}={value}" for name, value in environment.items()),
+            "chroot", f"--userspec={USER}:{USER}", str(self.root), "env", "PATH=/usr/local/bin:/usr/bin:/bin",
             "sh", "-c", f"cd && {command}", "sh", *words,
         ]
         return subprocess.run(
@@ -109,7 +116,7 @@ class FreshMachine:
                 "sh", "-c", " && ".join([*mounts, *loopback, "exec " + shlex.join(inside)]),
             ],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-            timeout=1800,
+            env=environment, timeout=1800,
         )
 
     def close(self) -> None:

@@ -23,7 +23,10 @@ if pid == 0:
     os.execlp("sh", "sh", "-c", sys.argv[1])
 said = b""
 while b"event=listening" not in said:
-    said += os.read(terminal, 65536)
+    try:
+        said += os.read(terminal, 65536)
+    except OSError:
+        sys.exit("it ended: " + said.decode())
 with socket.create_connection(("127.0.0.1", 12345), 20) as connection:
     connection.sendall(b'{"type":"ping"}\n')
     print("answer:", connection.makefile().readline().strip())
