@@ -23,12 +23,22 @@ DEADLINE = 20.0
 """Seconds after which something that must happen is taken not to: far more than it needs on a busy machine."""
 
 IPV6_IS_OFF = "this machine has no IPv6: sudo sysctl net.ipv6.conf.all.disable_ipv6=0"
-"""Why a test is left out, and what to do about it."""
+"""Why a test is left out where `has_ipv6` is false, and what to do about it."""
 
 Message = dict[str, Any]
 
 _numbers = itertools.count(1)
 _run = f"{os.getpid():x}{int(time.time()) & 0xFFFF:x}"
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has the address ::1. It may have the sockets and no address."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
 
 
 def unique(name: str) -> str:

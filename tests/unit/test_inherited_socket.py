@@ -19,7 +19,7 @@ import pytest
 
 import server as program
 from tests.deploy.machines import until
-from tests.support import DEADLINE, IPV6_IS_OFF, ROOT, Client, Closed, Server, fields, listener, member
+from tests.support import DEADLINE, IPV6_IS_OFF, ROOT, Client, Closed, Server, fields, has_ipv6, listener, member
 
 OwnServer = Callable[..., Server]
 _numbers = itertools.count()
@@ -171,6 +171,8 @@ def test_anything_else_is_refused_in_one_line(tmp_path: Path, make: Callable[[],
 
 def test_the_self_test_knows_a_socket_for_ipv6_alone(start: Callable[..., program.ChatServer]) -> None:
     """Something else may have the port of IPv4."""
+    if not has_ipv6():
+        pytest.skip(IPV6_IS_OFF)
     with ExitStack() as stack:
         given = socket.socket(socket.AF_INET6)
         given.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -180,10 +182,9 @@ def test_the_self_test_knows_a_socket_for_ipv6_alone(start: Callable[..., progra
                 given.bind(("::", port))
                 break
             except OSError as error:
-                if error.errno == errno.EADDRINUSE:
-                    continue  # another program has it on IPv6
-                given.close()
-                pytest.skip(IPV6_IS_OFF)
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                # another program has it on IPv6
         given.listen()
         given.setblocking(False)
         assert start(given).self_test()[0]
