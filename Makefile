@@ -134,7 +134,7 @@ clean: ## remove what make made (not the data)
 is-new := import sys; sys.exit(sys.version_info < (3, 10))
 check-python:
 	@command -v $(PYTHON) >/dev/null || \
-		{ echo "No interpreter is called $(PYTHON): sudo apt install python3 (Debian, Ubuntu), or PYTHON=..." >&2; exit 1; }
+		{ echo "No interpreter is called $(PYTHON): sudo apt install python3-venv (Debian, Ubuntu), or PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c '$(is-new)' || { for other in /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3.10; do \
 		if $$other -c 'import sqlite3; $(is-new)' 2>/dev/null; then hint="type make $(MAKECMDGOALS) PYTHON=$$other"; break; fi; done; \
 		echo "Python 3.10 or later is needed, $(PYTHON) is older:" \

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,10 +22,12 @@ from classcord.texts import LANGUAGES
 from handlers import ALIASES, HELP, REQUESTS
 from handlers.commands import _COMMANDS, _EXPLAINED
 from handlers.presence import STATES
-from tests.support import ROOT, Client, Server
+from tests.support import ROOT, Client, Server, member
 
 PROTOCOL = (ROOT / "docs" / "PROTOCOLE.md").read_text()
 README = (ROOT / "README.md").read_text()
+INDIA = {**os.environ, "TZ": "IST-5:30"}
+"""The environment of a machine in India (no summer time), even where the names of time zones are not installed."""
 
 
 def table(text: str, heading: str) -> list[list[str]]:
@@ -133,6 +138,50 @@ def test_the_exchanges_in_the_protocol_are_what_happens(own_server: Callable[...
                 continue
             got = clients[name].receive()
             assert same(got, json.loads(line)), f"{name} got {got}, the document says {line}"
+
+
+def snippet(language: str) -> str:
+    """The document's only block in that language."""
+    (found,) = re.findall(rf"```{language}\n(.*?)```", PROTOCOL, re.DOTALL)
+    return str(found)
+
+
+def a_timestamp(server: Server) -> str:
+    address = (server.host, server.port)
+    with member(address, "alice") as alice, member(address, "bob") as bob:
+        alice.ask({"type": "users"})
+        bob.send({"type": "message", "content": "Bonjour"})
+        return str(alice.until(type="message")["timestamp"])
+
+
+def in_india(timestamp: str) -> str:
+    """The time of day there in that minute, as the system's own clock shows it."""
+    return subprocess.run(
+        ["date", f"--date={timestamp}", "+%H:%M"], capture_output=True, text=True, check=True, env=INDIA
+    ).stdout
+
+
+def test_the_time_of_a_message_in_python(own_server: Callable[..., Server]) -> None:
+    """With the oldest interpreter that the tests run with, this shows that the Z must go."""
+    timestamp = a_timestamp(own_server())
+    program = f"timestamp = {timestamp!r}\n{snippet('python')}\nprint(heure)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=INDIA)
+    assert done.stdout == in_india(timestamp)
+
+
+def test_the_time_of_a_message_in_java(own_server: Callable[..., Server], tmp_path: Path) -> None:
+    if shutil.which("javac") is None or shutil.which("java") is None:
+        pytest.skip("needs a JDK: apt install default-jdk-headless")
+    timestamp = a_timestamp(own_server())
+    imports, _, statements = snippet("java").partition("\n\n")
+    (tmp_path / "Heure.java").write_text(
+        f"{imports}\nclass Heure {{ public static void main(String[] a) {{\nString timestamp = a[0];\n{statements}\n"
+        "System.out.println(heure); } }\n"
+    )
+    done = subprocess.run(
+        ["java", "Heure.java", timestamp], cwd=tmp_path, capture_output=True, text=True, check=True, env=INDIA
+    )
+    assert done.stdout == in_india(timestamp)
 
 
 def test_the_settings_table_is_that_of_the_code() -> None:

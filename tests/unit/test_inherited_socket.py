@@ -20,7 +20,7 @@ import pytest
 from classcord.listener import ChatServer
 from classcord.sockets import SEND_BUFFER
 from tests.deploy.machines import until
-from tests.support import DEADLINE, ROOT, Client, Closed, Server, fields, listener, member
+from tests.support import DEADLINE, IPV6_IS_OFF, ROOT, Client, Closed, Server, fields, has_ipv6, listener, member
 
 OwnServer = Callable[..., Server]
 _numbers = itertools.count()
@@ -172,6 +172,8 @@ def test_anything_else_is_refused_in_one_line(tmp_path: Path, make: Callable[[],
 
 def test_the_self_test_knows_a_socket_for_ipv6_alone(start: Callable[..., ChatServer]) -> None:
     """Something else may have the port of IPv4."""
+    if not has_ipv6():
+        pytest.skip(IPV6_IS_OFF)
     with ExitStack() as stack:
         given = socket.socket(socket.AF_INET6)
         given.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -181,10 +183,9 @@ def test_the_self_test_knows_a_socket_for_ipv6_alone(start: Callable[..., ChatSe
                 given.bind(("::", port))
                 break
             except OSError as error:
-                if error.errno == errno.EADDRINUSE:
-                    continue  # another program has it on IPv6
-                given.close()
-                pytest.skip("this machine has no IPv6")
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                # another program has it on IPv6
         given.listen()
         given.setblocking(False)
         assert start(given).self_test()[0]

@@ -21,7 +21,7 @@ from classcord.listener import ChatServer
 from classcord.rival import in_the_way, rival
 from classcord.service import Manager
 from tests.hostile.tools import launcher
-from tests.support import DEADLINE, ROOT, Client, Server, fields
+from tests.support import DEADLINE, IPV6_IS_OFF, ROOT, Client, Server, fields
 from tests.support import listener as answering
 
 OwnServer = Callable[..., Server]
@@ -155,7 +155,7 @@ def test_the_self_test_passes_wherever_it_listens(start: Callable[..., ChatServe
     try:
         made = start(host=host)
     except OSError:
-        pytest.skip("this machine has no IPv6")
+        pytest.skip(IPV6_IS_OFF)
     assert made.self_test()[0]
 
 
