@@ -84,6 +84,9 @@ def explain(folder: str, error: OSError | sqlite3.Error, *, other: bool = True) 
     damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
     if damaged or any(part in text for part in _ANOTHER_PROGRAMS):
         reason = f"it is damaged ({text})" if damaged else f"another program made it ({text})"
+        with contextlib.suppress(OSError):
+            if os.path.getsize(os.path.join(path, FILES[1])) == 0:
+                reason = "it is empty"
         remedies = ["put a backup in its place (server.py restore FILE)", _begin_anew(path) if other else ""]
         return _error(os.path.join(path, FILES[1]), reason, remedies, content=True)
     return _error(path, *_reason(path, error, other))
@@ -292,7 +295,7 @@ def _denied(folder: str, blocked: list[str]) -> Denied:
     foreign = [path for path in blocked if states[path].st_uid != user]
     closed = any(~state.st_mode & (0o700 if stat.S_ISDIR(state.st_mode) else 0o600) for state in states.values())
     what = "there" if blocked[0] == folder else " and ".join(os.path.basename(path) for path in blocked)
-    whose = f", for {_whose(states[foreign[0]].st_uid)} owns it" if foreign else ""
+    whose = f" ({_whose(states[foreign[0]].st_uid)} owns it)" if foreign else ""
     reason = f"user {user} cannot write {what}{whose}"
     if not (foreign or closed) or (foreign and not _obeys_root(folder)):
         return Denied(reason, "", True)  # immutable, a rule of another kind, a root that may not

@@ -21,8 +21,8 @@ import pytest
 from tests.support import DEADLINE, ROOT, Client, Server, member
 
 __all__ = [
-    "FILES", "GROUP", "OPERATOR", "ROOT_ONLY", "Place", "as_user", "check", "failure", "in_place", "mounted",
-    "remedies", "serves", "type_in", "used",
+    "FILES", "GROUP", "OPERATOR", "ROOT_ONLY", "Place", "as_user", "attempt", "check", "failure", "in_place",
+    "mounted", "remedies", "serves", "type_in", "used",
 ]
 
 IS_ROOT = os.geteuid() == 0
@@ -134,6 +134,23 @@ def failure(place: Place, *arguments: str, user: int = OPERATOR, code: int = 78,
     assert lines[0].isprintable()
     assert "Traceback" not in lines[0]
     return lines[0].removeprefix("server.py: ")
+
+
+def attempt(place: Place) -> str:
+    """Start where it may succeed or fail: the one line of the failure, or nothing."""
+    arguments = ["--host", "127.0.0.1", "--port", "0", "--data", str(place.data)]
+    with subprocess.Popen(
+        [*as_user(OPERATOR), *arguments], stderr=subprocess.PIPE, env=place.environment, text=True
+    ) as server:
+        assert server.stderr is not None
+        first = server.stderr.readline()
+        if "event=listening" in first:
+            server.terminate()
+            assert server.wait(DEADLINE) == 0
+            return ""
+        assert server.stderr.read() == ""
+        assert server.wait(DEADLINE) == 78
+    return first.rstrip("\n")
 
 
 def remedies(line: str) -> list[str]:

@@ -48,7 +48,7 @@ def test_what_root_has_made_there(names: tuple[str, ...]) -> None:
         make(place)
         line = failure(place)
     assert line.startswith(f"{place.data}: user {OPERATOR} cannot write ")
-    assert "root owns it; " in line
+    assert " (root owns it); " in line
     assert f"type: sudo chown -R {OPERATOR}:{GROUP} {place.data}, or start it with --data ~/classcord-data" in line
 
 
