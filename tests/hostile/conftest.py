@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.hostile.folders import Place, in_place
 from tests.support import Bystanders, Client, Server
 
 
@@ -27,3 +28,10 @@ def logged(shared_server: Server | None) -> Callable[[Client, str], None]:
             shared_server.wait_log(rf"{pattern}.* port={port}\b", since)
 
     return wait
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    """Where a test of data folders makes its own."""
+    with in_place() as made:
+        yield made
