@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from classcord.config import SETTINGS
+
 __all__ = ["Process", "listening"]
 
-
+_DEFAULT_PORT = next(setting.default for setting in SETTINGS if setting.name == "port")
 _CONTAINERS = ("docker", "containerd", "libpod", "kubepods")
 """Words in the control group of a container's process."""
 
@@ -100,8 +102,8 @@ def _process(number: int, *, certain: bool) -> Process | None:
 
 def _may_listen(suspect: Process, port: int, owner: int) -> bool:
     """Whether this process, whose open files are hidden, can be the one that has the socket of this owner."""
-    return (suspect.classcord and not suspect.container and suspect.owner == owner
-            and suspect.port in ("", str(port)))
+    chosen = suspect.port == str(port) or (not suspect.port and port == _DEFAULT_PORT)
+    return suspect.classcord and not suspect.container and suspect.owner == owner and chosen
 
 
 def _is_classcord(number: int, arguments: list[str]) -> bool:

@@ -108,15 +108,16 @@ def serve(settings: config.Config, handler: type[socketserver.BaseRequestHandler
         raise Failure(EXIT_CANT_LISTEN, _listen_failure(error, settings, manager)) from None
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
     host, port = sockets.names(bound), bound[0].getsockname()[1]
-    data = os.path.abspath(settings.data)
-    logs.event("listening", host=host, port=port, version=__version__, data=data, accounts=len(accounts))
-    if inherited is not None:
-        if (settings.sources["host"], settings.sources["port"]) != ("default", "default"):
-            logs.event("setting_without_effect", logging.WARNING, name="host, port",
-                       hint="classcord.socket says where to listen: sudo systemctl edit --full classcord.socket")
-    elif sockets.only_this_machine(bound):
-        logs.event("only_this_machine", logging.WARNING, host=settings.host,
-                   hint="no other machine can connect; --host '*' listens on every address")
+    level, hint = logging.INFO, None
+    if inherited is None and sockets.only_this_machine(bound):
+        hint = "no other machine can connect; --host '*' listens on every address"
+        if host != settings.host:  # a name; an address was meant as it stands
+            level = logging.WARNING
+    logs.event("listening", level, host=host, port=port, version=__version__, data=os.path.abspath(settings.data),
+               accounts=len(accounts), hint=hint)
+    if inherited is not None and (settings.sources["host"], settings.sources["port"]) != ("default", "default"):
+        logs.event("setting_without_effect", logging.WARNING, name="host, port",
+                   hint="classcord.socket says where to listen: sudo systemctl edit --full classcord.socket")
     manager.tell("READY=1", f"STATUS=Listening on {host} port {port}")
     manager.watch(server.self_test)
     number = signals.wait()
