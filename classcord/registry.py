@@ -13,9 +13,9 @@ a few batches a client's thread leaves the rest to the relief thread, for it has
 The rule that keeps it right: everything that changes who is here or writes to a socket is an item, and only the
 holder carries items out.
 
-Locks, in rank order (one may take a later while holding an earlier): the semaphore of `Accounts`, which clients'
-threads take while they hold nothing; the flush lock; the store's write lock; those inside the log's queue. The store's
-checkpoint lock comes before its write lock; a thread that has the write lock may only try for it.
+Locks, in rank order (one may take a later while holding an earlier): the lock of `Hashing`, which clients' threads and
+the hashing threads take while they hold nothing; the flush lock; the store's write lock; those inside the log's queue.
+The store's checkpoint lock comes before its write lock; a thread that has the write lock may only try for it.
 """
 
 from __future__ import annotations

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from classcord import files, logs
-from classcord.diagnosis import explain, newer
 from classcord.files import Files
 from classcord.folder import FILE, StoreError, lock_folder, make_database
 from classcord.ids import Ids
 from classcord.limits import Sometimes
+from classcord.remedies import explain, newer
 
 __all__ = ["FILE", "SCHEMA_VERSION", "AccountRow", "MessageRow", "Store", "StoreError"]
 

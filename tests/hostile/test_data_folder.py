@@ -14,7 +14,17 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.folders import (
-    OPERATOR, ROOT_ONLY, Place, as_user, failure, in_place, mounted, remedies, serves, type_in, used,
+    OPERATOR,
+    ROOT_ONLY,
+    Place,
+    as_user,
+    failure,
+    in_place,
+    mounted,
+    remedies,
+    serves,
+    type_in,
+    used,
 )
 from tests.support import DEADLINE, Server
 
@@ -307,7 +317,7 @@ def test_the_command_names_the_folder_that_a_link_leads_to() -> None:
         place.data.symlink_to("real data")
         os.chown(place.clone / "real data", 0, 0)
 
-    _check(make, "sudo chown -R {user}:".format(user=OPERATOR), 2, knows=True)
+    _check(make, f"sudo chown -R {OPERATOR}:", 2, knows=True)
 
 
 # --- the database itself ---
@@ -351,7 +361,9 @@ def _lost(place: Place) -> None:
 
 
 UNUSABLE: dict[str, tuple[Callable[[Place], None], str]] = {
-    "of a newer version": (_database("PRAGMA user_version=99"), "{place.data}/classcord.db: a newer ClassCord wrote it"),
+    "of a newer version": (
+        _database("PRAGMA user_version=99"), "{place.data}/classcord.db: a newer ClassCord wrote it"
+    ),
     "of another program": (_database("CREATE TABLE cookies (x)"), "another program made it"),
     "of another program, with our version": (_database("CREATE TABLE t (x)", "PRAGMA user_version=1"),
                                              "another program made it"),

@@ -53,7 +53,9 @@ def _last_words(client: Client) -> bytes:
     return client.at_end()
 
 
-def test_a_client_that_is_behind_and_half_closes_gets_all_of_its_answers(address: Address, bystanders: Bystanders) -> None:
+def test_a_client_that_is_behind_and_half_closes_gets_all_of_its_answers(
+    address: Address, bystanders: Bystanders
+) -> None:
     """Its socket takes more again while its last answers are being delivered."""
     with ExitStack() as stack:
         talker = stack.enter_context(member(address, unique("talker")))
