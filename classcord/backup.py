@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from classcord.diagnosis import explain, no_access, quoted, shown, space
 from classcord.folder import FILE, StoreError, lock_folder, make_database
+from classcord.remedies import explain, no_access, quoted, shown, space
 from classcord.store import Store
 
 __all__ = ["STANDARD", "BackupError", "backup", "restore"]

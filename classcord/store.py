@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from classcord import logs
-from classcord.diagnosis import explain, newer
 from classcord.folder import FILE, StoreError, lock_folder, make_database
 from classcord.limits import Sometimes
+from classcord.remedies import explain, newer
 
 __all__ = ["FILE", "SCHEMA_VERSION", "AccountRow", "MessageRow", "Store", "StoreError"]
 

@@ -14,7 +14,7 @@ from tests.support import ROOT
 ORDER = [
     "classcord", "classcord.protocol", "classcord.names", "classcord.limits", "classcord.config", "classcord.texts",
     "classcord.logs", "classcord.health", "classcord.service", "classcord.rival", "classcord.mounts",
-    "classcord.diagnosis", "classcord.folder", "classcord.store", "classcord.backup", "classcord.outbox",
+    "classcord.remedies", "classcord.folder", "classcord.store", "classcord.backup", "classcord.outbox",
     "classcord.accounts", "classcord.session", "classcord.batch", "classcord.room", "classcord.registry",
     "handlers.context", "handlers.accounts", "handlers.presence", "handlers.commands", "handlers.messages",
     "handlers", "handlers.connection", "server",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from classcord import diagnosis, mounts
+from classcord import mounts, remedies
 from tests.hostile.folders import ROOT_ONLY, in_place, mounted
 
 
@@ -65,6 +65,6 @@ def test_files_of_an_image_make_no_container(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize("name", [b"/a/b", b"/a b", b"/it's", b"/\xff'\"\\%s$x\n1", "/é…".encode(), b"/\xe2\x80\xae"])
 def test_a_quoted_path_is_that_path_for_a_shell(name: bytes) -> None:
-    word = diagnosis.quoted(os.fsdecode(name))
+    word = remedies.quoted(os.fsdecode(name))
     assert word.isprintable()
     assert subprocess.run(["sh", "-c", f"printf %s {word}"], capture_output=True, check=True).stdout == name
