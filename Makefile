@@ -2,13 +2,43 @@
 PYTHON ?= python3
 VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo none)
 BIN := $(VENV)/bin
-TESTS ?= tests
-# what the docker-* targets and doctor act on: make docker-run PORT=2000 NAME=second
-NAME = classcord# whatever the environment says: WSL sets NAME to the machine's
-PORT ?= 12345
-IMAGE ?= classcord-server
-FILE ?= build/classcord-server.tar.gz
+# These count on the command line alone: WSL sets NAME to the machine's name, and other programs set PORT
+TESTS = tests
+NAME = classcord
+PORT = 12345
+IMAGE = classcord-server
+FILE = build/classcord-server.tar.gz
+ARGS =
+VOLUME =
+PURGE =
 DOCKER := CONTAINER='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' FILE='$(FILE)' sh deploy/docker.sh
+
+# Which targets use each variable of the command line. It is refused for any other, where it would have no effect.
+venv := test test-functional test-deploy docker-test lint fmt bench
+docker := docker-build docker-run docker-stop docker-logs docker-shell docker-check docker-test \
+    docker-save docker-load docker-clean
+used-PYTHON := run $(venv)
+used-PORT := run docker-run migrate-to-docker doctor
+used-ARGS := run doctor
+used-CLASSCORD_% := run docker-run
+used-CLASSCORD_TEST_ADDR := test test-functional
+used-TESTS := test test-deploy
+used-PYTEST_ADDOPTS := test test-functional test-deploy docker-test
+used-NAME := docker-run docker-stop docker-logs docker-shell docker-test docker-clean \
+    migrate-to-systemd migrate-to-docker doctor
+used-IMAGE := $(docker) migrate-to-systemd migrate-to-docker
+used-FILE := docker-save docker-load
+used-VOLUME := docker-clean
+used-PURGE := uninstall
+used-DOCKER_HOST := $(docker)
+
+goals := $(or $(MAKECMDGOALS),help)
+takes := $(foreach used,$(filter used-%,$(.VARIABLES)),$(if $(filter $(goals),$($(used))),$(used:used-%=%)))
+given := $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
+useless := $(filter-out $(takes),$(given))
+ifneq ($(useless),)
+$(error make $(goals) does not use $(firstword $(useless))=; it takes $(or $(subst %,...,$(addsuffix =,$(sort $(takes)))),no variables))
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help check-python run test test-functional test-deploy lint fmt bench clean
@@ -19,8 +49,8 @@ DOCKER := CONTAINER='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' FILE='$(FILE)' sh 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: check-python ## start the server on port 12345 (ARGS="--port 2000" passes flags); Ctrl-C stops it
-	@exec $(PYTHON) server.py $(ARGS)
+run: check-python ## start the server (PORT=2000 on another port, ARGS="--lang en" passes flags); Ctrl-C stops it
+	@exec $(PYTHON) server.py $(if $(findstring command line,$(origin PORT)),--port '$(PORT)') $(ARGS)
 
 test: $(VENV)/ready ## run all tests (PYTHON=python3.13 chooses the interpreter, TESTS=tests/unit a part)
 	$(BIN)/python -m pytest -m 'not lab' $(TESTS)
@@ -101,11 +131,14 @@ clean: ## remove what make made (not the data)
 	rm -rf .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+is-new := import sys; sys.exit(sys.version_info < (3, 10))
 check-python:
 	@command -v $(PYTHON) >/dev/null || \
-		{ echo "No interpreter is called $(PYTHON): sudo apt install python3 (Debian, Ubuntu), or PYTHON=..." >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
-		{ echo "Python 3.10 or later is needed, $(PYTHON) is older: make $(MAKECMDGOALS) PYTHON=python3.13" >&2; exit 1; }
+		{ echo "No interpreter is called $(PYTHON): sudo apt install python3-venv (Debian, Ubuntu), or PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c '$(is-new)' || { for other in /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3.10; do \
+		if $$other -c 'import sqlite3; $(is-new)' 2>/dev/null; then hint="type make $(MAKECMDGOALS) PYTHON=$$other"; break; fi; done; \
+		echo "Python 3.10 or later is needed, $(PYTHON) is older:" \
+			"$${hint:-sudo apt install python3 (Debian 12, Ubuntu 22.04 or later), or make docker-run}" >&2; exit 1; }
 
 # Debian and Ubuntu ship Python without venv; the message says how to get it
 $(VENV)/ready: pyproject.toml | check-python

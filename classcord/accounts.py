@@ -1,7 +1,8 @@
-"""Accounts: who may log in, and the hashing of passwords.
+"""Accounts: who may log in, and with which password.
 
-All accounts are in memory, for the registry asks about names at every step. Looking up is for any thread;
-`publish` is for the holder of the registry's flush lock, once the account is on disk.
+All accounts are in memory, because the registry asks about names at every step. Looking up is for any thread;
+`publish` is for the holder of the registry's flush lock, once the account is on disk. `hash_password` and `verify` take
+tens of milliseconds and 16 MiB at the default cost: for the threads of classcord/hashing.py.
 """
 
 from __future__ import annotations
@@ -10,20 +11,41 @@ import base64
 import hashlib
 import hmac
 import os
-import threading
+import re
+import unicodedata
 from collections.abc import Iterable
 
 from classcord import names
+from classcord.protocol import ProtocolError
 from classcord.store import AccountRow
 
-__all__ = ["MAX_PASSWORD", "Accounts"]
+__all__ = ["MAX_PASSWORD", "Accounts", "check_password"]
 
 MAX_PASSWORD = 256
-"""Characters in a password; known clients send as few as one."""
+"""Characters in a password as typed; known clients send as few as one."""
 
-_HASHERS = 2
-"""Hashes at a time: each takes 16 MiB at the default cost, and the chat needs a processor too."""
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _R, _P, _SALT, _LENGTH = 8, 1, 16, 32
+
+
+def check_password(password: str) -> None:
+    """Raise ProtocolError unless a new account may have this password: invalid_field, invalid_text. Any thread."""
+    if not 1 <= len(password) <= MAX_PASSWORD:
+        raise ProtocolError("invalid_field", f"password must have 1 to {MAX_PASSWORD} characters")
+    found = _CONTROL.search(password)
+    if found:
+        control = f"U+{ord(found[0]):04X}"
+        raise ProtocolError("invalid_text", f"password has the control {control}; choose one without controls")
+
+
+def _forms(password: str) -> list[str]:
+    """The texts whose hash may be stored for a password as typed, the likelier first.
+
+    Keyboards write é as one character or as two, and full-width letters for plain ones: NFKC makes them one. Hashes
+    that older versions made are of the password as typed. NFKC makes a text up to 18 times as long.
+    """
+    normal = unicodedata.normalize("NFKC", password)
+    return [normal] if normal == password else [normal, password]
 
 
 def _scrypt(password: str, salt: bytes, cost: int, r: int, p: int) -> bytes:
@@ -42,14 +64,23 @@ class Accounts:
     """The accounts by the key of their name. `cost` is log2 of scrypt's n for new passwords."""
 
     def __init__(self, rows: Iterable[AccountRow], cost: int) -> None:
-        self._by_key = {row.key: row for row in rows}
+        self._by_key: dict[str, AccountRow] = {}
+        self._by_skeleton: dict[str, list[names.Likeness]] = {}
+        for row in rows:
+            self.publish(row)
         self._cost = cost
-        self._hashing = threading.BoundedSemaphore(_HASHERS)
         # verified for unknown users, so that they take as long as a wrong password
         self._dummy = _pack(cost, os.urandom(_SALT), os.urandom(_LENGTH))
 
     def __contains__(self, key: object) -> bool:
         return key in self._by_key
+
+    def resembles(self, name: str) -> bool:
+        """Whether an account has this name, or one that people take for it. `name` has passed `names.check`."""
+        likeness = names.likeness(name)
+        return names.key(name) in self._by_key or any(
+            names.alike(likeness, other) for other in self._by_skeleton.get(likeness.skeleton, ())
+        )
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -57,25 +88,24 @@ class Accounts:
     def publish(self, row: AccountRow) -> None:
         """From now on this account can log in."""
         self._by_key[row.key] = row
+        likeness = names.likeness(row.name)
+        self._by_skeleton.setdefault(likeness.skeleton, []).append(likeness)
 
     def hash_password(self, password: str) -> str:
-        """The text to store for `password`. Waits for its turn, then takes tens of milliseconds."""
+        """The text to store for a password that `check_password` lets through."""
         salt = os.urandom(_SALT)
-        with self._hashing:
-            return _pack(self._cost, salt, _scrypt(password, salt, self._cost, _R, _P))
+        return _pack(self._cost, salt, _scrypt(_forms(password)[0], salt, self._cost, _R, _P))
 
     def verify(self, name: object, password: object) -> str | None:
-        """The account's own spelling of its name, or None. As slow for an unknown name as for a wrong password.
-
-        Waits for its turn, then takes tens of milliseconds. For clients' threads, which must hold no lock.
-        """
+        """The account's own spelling of its name, or None. As slow for an unknown name as for a wrong password."""
         if not isinstance(password, str) or not 1 <= len(password) <= MAX_PASSWORD:
             password = ""
         row = None
-        if isinstance(name, str) and len(name) <= names.MAX_NAME:
-            row = self._by_key.get(names.key(name))
+        if isinstance(name, str):
+            row = self._by_key.get(names.find(name) or "")
         _, cost, r, p, salt, digest = (row.password if row else self._dummy).split("$")
-        with self._hashing:
-            found = _scrypt(password, base64.b64decode(salt), int(cost), int(r), int(p))
-        right = hmac.compare_digest(found, base64.b64decode(digest))
-        return row.name if row and right and password else None
+        for form in _forms(password):
+            found = _scrypt(form, base64.b64decode(salt), int(cost), int(r), int(p))
+            if hmac.compare_digest(found, base64.b64decode(digest)) and row and password:
+                return row.name
+        return None

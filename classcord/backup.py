@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from classcord.files import connect
 from classcord.folder import FILE, StoreError, lock_folder, make_database
 from classcord.remedies import explain, no_access, quoted, shown, space
 from classcord.store import Store
@@ -116,7 +117,7 @@ def _copy(source: Path, target: Path) -> tuple[int, int]:
     """Copy a database and count what is in the copy."""
     try:
         with (
-            contextlib.closing(sqlite3.connect(source, timeout=10)) as old,
+            contextlib.closing(connect(source, 10)) as old,
             contextlib.closing(sqlite3.connect(target)) as new,
         ):
             old.backup(new)

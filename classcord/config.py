@@ -1,20 +1,22 @@
 """The settings, in one table: command-line flags, environment variables, checks and documentation come from it.
 
 A flag wins over its variable (`--max-connections` over `CLASSCORD_MAX_CONNECTIONS`), a variable over the default.
+The health check loads this module several times a minute, so it imports nothing that takes time.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 __all__ = [
     "EVERY_ADDRESS", "PREFIX", "SETTINGS", "Config", "Setting", "SettingError", "UsageError", "environment_file",
-    "load", "markdown", "parser", "report", "unknown_variables",
+    "load", "markdown", "report", "unknown_variables",
 ]
 
 PREFIX = "CLASSCORD_"
@@ -28,20 +30,18 @@ class UsageError(Exception):
 
 
 class SettingError(UsageError):
-    """A setting has a value that it can't have; the text names where it was set and what would do."""
+    """A setting has a wrong value; the text names where it was set and which values are allowed."""
 
 
-@dataclass(frozen=True)
 class Setting:
-    """One row. `low` and `high` bound a whole number; `choices` are the words a text may be."""
+    """One row. `low` and `high` bound a whole number; `choices` are the words a text may be. Nothing changes it."""
 
-    name: str
-    default: Any
-    help: str
-    unit: str = ""
-    low: int | None = None
-    high: int | None = None
-    choices: tuple[str, ...] = ()
+    def __init__(
+        self, name: str, default: Any, help: str, unit: str = "", low: int | None = None, high: int | None = None,
+        choices: tuple[str, ...] = (),
+    ) -> None:
+        self.name, self.default, self.help, self.unit = name, default, help, unit
+        self.low, self.high, self.choices = low, high, choices
 
     @property
     def flag(self) -> str:
@@ -64,7 +64,7 @@ class Setting:
             return f"a whole number from {self.low} to {self.high}"
         if self.name == "data":
             return "the name of a folder, without line breaks or other control characters"
-        return "a text that isn't empty"
+        return "a text that isn't empty, without control characters"
 
     def parse(self, text: str, where: str) -> Any:
         """The value that `text` stands for. `where` is the flag or variable it came from."""
@@ -80,10 +80,26 @@ class Setting:
             right = text != "" and not any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in text)
             value = os.path.expanduser(text)  # the shell leaves --data=~/x as it is, and so do systemd and compose
         else:
-            right = text != "" and text.isprintable()
+            # bytes of a file name that aren't UTF-8 come as surrogates, and are right
+            right = text != "" and not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in text)
         if not right:
             raise SettingError(f"{where}: {text!r} is not allowed; give {self.allowed}")
         return value
+
+    def parse_variable(self, text: str) -> Any:
+        """The same for the variable of this setting.
+
+        Docker, systemd and others read files of variables each in its own way: some keep the quotes around a value,
+        and a comment behind it, as a part of it. What is a part for one and not for the other is refused.
+        """
+        value = text.strip()
+        if not value:
+            raise SettingError(f"{self.variable}: it is set, but empty; give {self.allowed}, or remove the variable")
+        if value[0] == "#" or " #" in value or "\t#" in value:
+            raise SettingError(f"{self.variable}: {value!r} has a comment behind the value; put it on its own line")
+        if value[0] in "'\"" or value[-1] in "'\"":
+            raise SettingError(f"{self.variable}: {value!r} has quotes around the value; remove them")
+        return self.parse(value, self.variable)
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -99,14 +115,15 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("max-connections", 2000, "connections at once, in all", "connections", 1, 100_000),
     Setting("outbox-limit", 1 << 20, "unsent bytes after which a client that doesn't read is dropped", "bytes",
             1 << 19, 1 << 30),  # twice what one batch may bring
+    Setting("unsaved-limit", 8 << 20, "memory for messages that wait while the disk fails; past it the newest are not"
+            " stored", "bytes", 0, 1 << 30),
     Setting("stall-timeout", 30, "time without progress after which a client that doesn't read is dropped", "seconds",
             1, 3600),
 )
 
 
-@dataclass(frozen=True)
 class Config:
-    """The settings in force; `sources` tells for each where it came from. Immutable, so any thread may read it."""
+    """The settings in force; `sources` tells where each came from. Nothing changes it; any thread may read it."""
 
     host: str
     port: int
@@ -117,35 +134,16 @@ class Config:
     password_cost: int
     max_connections: int
     outbox_limit: int
+    unsaved_limit: int
     stall_timeout: int
     sources: Mapping[str, str]
 
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see {self.prog} --help")
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.__dict__.update(values)
 
 
-def parser(program: str, description: str, names: Sequence[str] | None = None) -> argparse.ArgumentParser:
-    """A parser with a flag for each setting (or for those named); values stay text until `load`."""
-    made = _Parser(
-        prog=program, description=description, allow_abbrev=False,
-        epilog="Each setting is also an environment variable, named behind it. A flag wins over its variable.",
-    )
-    group = made.add_argument_group("settings")
-    for setting in SETTINGS:
-        if names is None or setting.name in names:
-            unit = f" {setting.unit}" if setting.unit else ""
-            text = f"{setting.help} (default: {setting.default}{unit}; {setting.variable})"
-            group.add_argument(
-                setting.flag, dest=setting.attribute, help=text.replace("%", "%%"),
-                metavar="|".join(setting.choices) or ("N" if isinstance(setting.default, int) else "TEXT"),
-            )
-    return made
-
-
-def load(flags: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> Config:
-    """The settings in force. Raises SettingError for the first that is wrong."""
+def load(flags: object, environment: Mapping[str, str] = os.environ) -> Config:
+    """The settings in force; `flags` has those of the command line. Raises SettingError for the first that is wrong."""
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for setting in SETTINGS:
@@ -155,18 +153,18 @@ def load(flags: argparse.Namespace, environment: Mapping[str, str] = os.environ)
         if flag is not None:
             source, value = setting.flag, setting.parse(flag, setting.flag)
         elif variable is not None:
-            source, value = setting.variable, setting.parse(variable, setting.variable)
+            source, value = setting.variable, setting.parse_variable(variable)
         elif state:
             source, value = "STATE_DIRECTORY", setting.parse(state, "STATE_DIRECTORY")
         else:
             source, value = "default", setting.default
         values[setting.attribute] = value
         sources[setting.name] = source
-    return Config(**values, sources=sources)
+    return Config({**values, "sources": sources})
 
 
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """Variables that look like settings and are none: most likely a typing error."""
+    """Variables that look like settings but are not: most likely a typing error."""
     known = {setting.variable for setting in SETTINGS}
     return sorted(
         name for name in environment
@@ -202,7 +200,8 @@ def environment_file() -> str:
     rows = [
         "# Settings of the service classcord. Take the # away before a variable, change its value, then:",
         "#     sudo systemctl restart classcord",
-        "# A value that can't be is refused in one line: sudo systemctl status classcord",
+        "# Write no quotes around a value, and no comment behind it. A wrong value is refused in one line:",
+        "#     sudo systemctl status classcord",
     ]
     for setting in SETTINGS:
         unit = f" ({setting.unit})" if setting.unit else ""

@@ -30,6 +30,8 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 
 _WAITING = 10_000
 """Lines that may wait for a slow reader of the log; those beyond are counted and left out."""
+_LONGEST = 8192
+"""Characters of a field: a long traceback has about as many. What a client sends has up to 65,536."""
 _BARE = re.compile(r"[A-Za-z0-9_.:/%*+-]+")
 _PROSE = frozenset({"user", "old", "name", "text", "hint", "detail"})
 """Fields that are always quoted: people choose what's in them."""
@@ -115,8 +117,9 @@ def start(level: str = "info", style: str = "text") -> None:
     _log.handlers[:] = [_Queue(waiting)]
     _log.propagate = False
     _log.setLevel(LEVELS[level])
-    _listener = logging.handlers.QueueListener(waiting, writer)
-    _listener.start()
+    listener = logging.handlers.QueueListener(waiting, writer)
+    listener.start()
+    _listener = listener  # it began: else there is nothing to stop
 
 
 def stop(seconds: float = 1.0) -> None:
@@ -137,11 +140,14 @@ def stop(seconds: float = 1.0) -> None:
 def event(event_name: str, level: int = logging.INFO, /, **fields: Any) -> None:
     """Log `event_name` (a fixed word) with its fields; None fields are left out. Any thread; never waits."""
     if _log.isEnabledFor(level):
-        kept = {name: value for name, value in fields.items() if value is not None}
+        kept = {
+            name: value[:_LONGEST] if isinstance(value, str) else value
+            for name, value in fields.items() if value is not None
+        }
         _log.log(level, event_name, extra={"fields": kept})
 
 
 def exception(event_name: str, error: BaseException, /, **fields: Any) -> None:
     """Log a fault with its traceback, escaped into one line."""
     detail = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    event(event_name, logging.ERROR, **fields, detail=detail)
+    event(event_name, logging.ERROR, **fields, detail=detail[-_LONGEST:])  # the end tells most

@@ -1,28 +1,33 @@
-"""Which names people may have, and when two names are the same. Pure; any thread may call it."""
+"""Which names people may have, and when two names are the same or look the same. Pure; any thread may call it.
+
+Two names with one `key` are the same name. Two names whose `likeness` is `alike` are different names that people
+take for each other. `check` is for names that people choose: the server gives its guests names that it refuses.
+"""
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
+from collections.abc import Mapping
+from typing import NamedTuple
 
-__all__ = ["MAX_NAME", "NameRefused", "check", "find", "key"]
+__all__ = ["GUEST", "MAX_NAME", "Likeness", "NameRefused", "alike", "check", "find", "key", "likeness", "skeleton"]
 
 MAX_NAME = 40
 """Characters in a name."""
 
+GUEST = "invité"
+"""What the server calls guests: invité-3, bob (invité), bob (invité 2)."""
+
+_WRITTEN = 2 * MAX_NAME
+"""Characters in the NFKC form of a name: of one character (U+FDFA) it makes 18."""
+
+_PILE = 8
+"""Combining marks in a row: `check` lets two stand on a letter, which may decompose into a letter with marks."""
+
 _FINDABLE = 256
 """Characters in a name as somebody may write it: a decomposed one, or a guest's with its suffix, is over MAX_NAME."""
-
-_RESERVED = frozenset(
-    {"global", "serveur", "server", "systeme", "system", "admin", "invite", "all", "moi"}
-)  # without accents, as `_bare` leaves them: the server's own voice, and what known clients call rooms and themselves
-
-# Look empty in every font, though Unicode counts them as letters, marks or symbols.
-_INVISIBLE = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U00016fe4\U0001d159\U000e0100-\U000e01ef]"
-)
-_LOOKALIKES = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"})
-"""Scripts that share the shapes of letters: a name may use only one of them (bob with a Cyrillic о)."""
 
 
 class NameRefused(ValueError):
@@ -30,7 +35,10 @@ class NameRefused(ValueError):
 
 
 def key(name: str) -> str:
-    """What two names have in common when they are the same: NFKC and casefold, until nothing changes."""
+    """What two names have in common when they are the same: NFKC and casefold, until nothing changes.
+
+    The time that normalizing takes grows with the square of a run of combining marks: bound the length first.
+    """
     if name.isascii():
         return name.lower()
     folded = unicodedata.normalize("NFKC", name).casefold()
@@ -38,25 +46,173 @@ def key(name: str) -> str:
 
 
 def find(name: str) -> str | None:
-    """The key of what somebody takes for a name, or None if it is too long to be one in any form.
+    """The key of a text that somebody takes for a name, without the spaces around it. None if nothing has this name.
 
-    Normalizing takes time that grows with the square of a run of combining marks.
+    `name` may have any length and any characters.
     """
-    return key(name) if len(name) <= _FINDABLE else None
+    if len(name) > _FINDABLE or _piled(name):
+        return None
+    return key(name.strip())
 
 
-def _bare(name: str) -> str:
-    """The name's key without its accents, and with the dot of i that Turkish writes apart."""
-    letters = unicodedata.normalize("NFKD", key(name)).replace("ı", "i")
-    return "".join(c for c in letters if unicodedata.category(c)[0] != "M")
+def _piled(name: str) -> bool:
+    """Whether it has a longer run of combining marks than any form of a name: sorting them takes too much time."""
+    run = 0
+    for char in "" if name.isascii() else name:
+        run = run + 1 if unicodedata.combining(char) else 0
+        if run > _PILE:
+            return True
+    return False
+
+
+# --- what a name looks like -----------------------------------------------------------------------------------------
+
+
+def _look(*pairs: tuple[str, str]) -> dict[int, str]:
+    return {ord(char): latin for chars, latins in pairs for char, latin in zip(chars, latins, strict=True)}
+
+
+_FRAMED = (0x1F150, 0x1F170, 0x1F1E6)
+"""Where alphabets begin: negative circled letters, negative squared ones, and those that flags are made of."""
+_SHAPES = _look(
+    ("аеорсухіјѕһԁԛԝӏѵүАВЕКМНОРСТУХІЈЅԚԜӀѴҮԌ", "aeopcyxijshdqwlvyABEKMHOPCTYXIJSQWIVYG"),  # Cyrillic
+    ("αγικνορυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ayikvopuxABEZHIKMNOPTYX"),  # Greek
+    ("օսհցզՕՏՍԼ", "ouhgqOSUL"),  # Armenian
+    ("ᎠᎡᎢᎥᎩᎪᎫᎬᎳᎷᎻᏀᏃᏔᏙᏚᏞᏟᏢᏦᏴ", "DRTiYAJEWMHGZWVSLCPKB"),  # Cherokee
+    ("ꓐꓑꓓꓔꓖꓗꓙꓚꓜꓝꓟꓠꓡꓢꓣꓦꓧꓪꓫꓬꓮꓰꓲꓳꓴ", "BPDTGKJCZFMNLSRVHWXYAEIOU"),  # Lisu
+    ("ⲀⲂⲎⲒⲔⲘⲚⲞⲢⲤⲦⲨⲬⲟⲣⲥ", "ABHIKMNOPCTYXopc"),  # Coptic
+    ("ᗩᗷᑕᗪᖴᕼᒍᒪᗰᑎᑭᖇᔕᑌᐯᗯ᙭", "ABCDFHJLMNPRSUVWX"),  # Canadian syllabics
+    ("ɑɡıɩȷʋƖꞁꟾ", "agiijvIlI"),  # Latin
+    ("│┃❘∣⎸⎹⏐▏׀।", "||||||||||"),  # bars
+    *(("".join(map(chr, range(first, first + 26))), "ABCDEFGHIJKLMNOPQRSTUVWXYZ") for first in _FRAMED),
+)
+"""Characters that look like Latin letters or like |, where NFKC does not say so."""
+
+_EITHER = str.maketrans("I1|oO0", "111ooo")
+_MERGED = str.maketrans("1i", "ll")
+
+
+class Likeness(NamedTuple):
+    """What a name looks like. Compare two of them with `alike`."""
+
+    skeleton: str
+    certain_i: int
+    """The places of the skeleton, as bits, that are surely an i."""
+    certain_l: int
+    """And those that are surely an l."""
+
+
+def _plain(name: str) -> str:
+    """The name decomposed, its letters in the shapes of Latin ones, in the case in which they are written."""
+    return name if name.isascii() else unicodedata.normalize("NFKD", name).translate(_SHAPES)
+
+
+def _drawn(char: str) -> str:
+    """What is left of a character in a skeleton: nothing of separators and punctuation, the value of a digit."""
+    category = unicodedata.category(char)
+    if category[0] in "ZP" or category in ("Sc", "Sk", "Sm"):
+        return ""
+    if category == "Lm" and _script(char) in _COMMON:
+        return ""
+    return char if char.isascii() else str(unicodedata.digit(char, char))
+
+
+def _outline(name: str) -> str:
+    """The name in small letters without separators and punctuation; o stands for 0 too, 1 for whatever is I or l."""
+    text = _plain(name).replace("|", "1")
+    text = "".join(char if char.isascii() and char.isalpha() else _drawn(char) for char in text)
+    if text.replace("l", "").isupper():  # among capitals it is meant to be an I
+        text = text.replace("l", "1")
+    text = key(text.translate(_EITHER))
+    return text if text.isascii() else _plain(key(_plain(text))).translate(_EITHER)
+
+
+@functools.lru_cache(4096)
+def likeness(name: str) -> Likeness:
+    """What the name looks like to people. For names and texts of at most a few times MAX_NAME characters."""
+    outline = _outline(name)
+    places = [sum(1 << place for place, char in enumerate(outline) if char == letter) for letter in "il"]
+    return Likeness(outline.translate(_MERGED), *places)
+
+
+def skeleton(name: str) -> str:
+    """What names that look alike have in common, and some that do not. Empty for a name of punctuation alone."""
+    return likeness(name).skeleton
+
+
+def alike(one: Likeness, other: Likeness) -> bool:
+    """Whether people take one name for the other: I, l, 1 and | look the same, but i and l do not; O and 0 do."""
+    return (
+        one.skeleton == other.skeleton != ""
+        and not one.certain_i & other.certain_l
+        and not one.certain_l & other.certain_i
+    )
+
+
+# --- what nobody may choose -----------------------------------------------------------------------------------------
+
+_FOLDED = str.maketrans("Ii1|0", "llllo")
+_LEET = str.maketrans("345", "eas")
+_SIGNS = str.maketrans("$€@!¡", "seall")
+_RESERVED = frozenset(
+    word.translate(_FOLDED)
+    for word in ("global", "serveur", "server", "systeme", "system", "admin", "invite", "all", "moi")
+)  # the server's own voice, and what known clients call rooms and themselves
+_ALI = frozenset({"ali", "Ali", "ALI"})
+"""A name that many people have, though i and l are one letter in reserved names, and `all` is one."""
+_NUMBERED = re.compile("lnvlt[e3][lo0-9]+")
+_MARK = re.compile(r"\(lnvlt[e3][leaso0-9]*(?:\(|$)|lnvlt[e3][leaso0-9]*\($")
+_ENTITY = re.compile(r"&(?:#|[A-Za-z][A-Za-z0-9]*;)")
+_TRADEMARKS = str.maketrans("", "", "™℠🅪🅫🅬")  # NFKC makes letters of them
+_QUOTES = "‘’‚‛"
+
+# Look empty in every font, though Unicode counts them as letters, marks or symbols.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U00016fe4\U0001d159\U000e0100-\U000e01ef]"
+)
+_BASE = re.compile(r"LATIN (SMALL|CAPITAL) LETTER (?:[A-Z]+ )?([A-Z])(?: WITH .*)?")
+
+_COMMON = frozenset({"MODIFIER", "CARON", "VEDIC"})
+"""Letters that every alphabet may use, an apostrophe for example."""
+_HAN = frozenset({"LATIN", "CJK", "IDEOGRAPHIC", "HANGZHOU"})
+_USUAL = (
+    _HAN | {"HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HENTAIGANA", "VERTICAL", "MASU"},
+    _HAN | {"BOPOMOFO"},
+    _HAN | {"HANGUL"},
+)
+"""Scripts that are written together: the "highly restrictive" level of UTS 39."""
 
 
 def _script(char: str) -> str:
-    return unicodedata.name(char, "").partition(" ")[0]
+    """The script of a letter, as its Unicode name begins: LATIN, CYRILLIC, OLD ITALIC. Empty where it has no name."""
+    first, _, rest = unicodedata.name(char, "").partition(" ")
+    return f"{first} {rest.partition(' ')[0]}" if first in ("OLD", "NEW", "TAI", "LINEAR") else first
+
+
+def _base(char: str) -> str:
+    """A Latin letter without its strokes and hooks, which no normalization takes away: d for đ."""
+    found = _BASE.fullmatch(unicodedata.name(char, ""))
+    if found is None:
+        return char
+    return found[2] if found[1] == "CAPITAL" else found[2].lower()
+
+
+def _bare(name: str, signs: Mapping[int, int]) -> str:
+    """The letters and digits of the name, without accents, and a ( for each bracket."""
+    letters = []
+    for char in _plain(name.translate(_TRADEMARKS)).translate(signs):
+        category = unicodedata.category(char)
+        if char == "|" or (char.isascii() and char.isalnum()):
+            letters.append(char)
+        elif category[0] in "LN" and not (category == "Lm" and _script(char) in _COMMON):
+            letters.append(_base(_SHAPES.get(ord(char), str(unicodedata.digit(char, char)))))
+        elif category in ("Ps", "Pe", "Pi", "Pf") and char not in _QUOTES:
+            letters.append("(")
+    return "".join(letters)
 
 
 def check(name: str) -> None:
-    """Raise NameRefused unless somebody may have this name."""
+    """Raise NameRefused unless somebody may choose this name."""
     if not name:
         raise NameRefused("a name can't be empty")
     if len(name) > MAX_NAME:
@@ -65,16 +221,21 @@ def check(name: str) -> None:
         raise NameRefused("a name can't begin or end with a space")
     if "<" in name or ">" in name:
         raise NameRefused("a name can't contain < or >")
+    written = name if name.isascii() else unicodedata.normalize("NFKC", name)
+    if len(written) > _WRITTEN:
+        raise NameRefused("a name can't have so many characters that stand for several")
+    if _ENTITY.search(written):
+        raise NameRefused("a name can't contain an HTML character reference such as &#83; or &eacute;")
     if not name.isascii() or not name.isprintable():
         _check_characters(name)
-    if _bare(name) in _RESERVED:
-        raise NameRefused("this name is reserved")
+        _check_scripts(name)
+    for signs in ({}, _SIGNS):
+        _check_reserved(_bare(name, signs))
 
 
 def _check_characters(name: str) -> None:
     if unicodedata.category(name[0])[0] == "M":
         raise NameRefused("a name can't begin with a combining mark")
-    scripts = set()
     marks = 0
     for char in unicodedata.normalize("NFC", name):
         category = unicodedata.category(char)
@@ -86,7 +247,31 @@ def _check_characters(name: str) -> None:
         marks = marks + 1 if category in ("Mn", "Me") else 0
         if marks > 2:
             raise NameRefused("a name can't stack more than two combining marks")
-        if category[0] == "L":
-            scripts.add(_script(unicodedata.normalize("NFKC", char)[0]))
-    if len(scripts & _LOOKALIKES) > 1:
-        raise NameRefused("a name can't mix alphabets whose letters look the same")
+
+
+def _check_scripts(name: str) -> None:
+    scripts = set()
+    for char in name:
+        if unicodedata.category(char)[0] != "L" and unicodedata.category(char) != "Nl":
+            continue
+        for letter in unicodedata.normalize("NFKC", char):
+            if not letter.isalpha():
+                continue
+            described = unicodedata.name(letter, "")
+            if "SMALL CAPITAL" in described or " CLICK" in described:
+                raise NameRefused(f"a name can't contain U+{ord(char):04X}, which looks like another letter or sign")
+            scripts.add(_script(letter))
+    scripts -= _COMMON
+    if len(scripts) > 1 and not any(scripts <= usual for usual in _USUAL):
+        raise NameRefused("a name can't mix the letters of several alphabets")
+
+
+def _check_reserved(bare: str) -> None:
+    folded = key(bare.translate(_FOLDED)).translate(_FOLDED)
+    if _MARK.search(folded):
+        raise NameRefused(f"only the server calls somebody ({GUEST})")
+    folded = folded.replace("(", "")
+    if _NUMBERED.fullmatch(folded):
+        raise NameRefused(f"only the server calls somebody {GUEST}-1, {GUEST}-2 and so on")
+    if folded.translate(_LEET) in _RESERVED and bare.replace("(", "") not in _ALI:
+        raise NameRefused("this name is reserved")

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as quote
 from typing import Any
 
+from classcord import diagnosis, foreign
+from classcord.diagnosis import Failure
+
 __all__ = [
-    "ERRORS", "EXAMPLE", "MAX_CONTENT", "MAX_DEPTH", "MAX_DISCARD", "MAX_LINE", "MAX_OVERRUN", "ForeignProtocol",
-    "LineSplitter", "ProtocolError", "TooLong", "clean_content", "decode", "encode", "foreign_protocol",
-    "foreign_start", "quote",
+    "ERRORS", "EXAMPLE", "MAX_CONTENT", "MAX_DEPTH", "MAX_DISCARD", "MAX_LINE", "MAX_OVERRUN", "LineSplitter",
+    "ProtocolError", "TooLong", "clean_content", "decode", "encode", "not_json", "quote", "trimmed",
 ]
 
 MAX_LINE = 64 * 1024
@@ -42,7 +44,6 @@ ERRORS: dict[str, str] = {
     "missing_field": "the request lacks a field",
     "invalid_field": "a field has a value that it can't have",
     "invalid_name": "nobody may have this name",
-    "name_taken": "this name is in use, and so are all its variants",
     "name_exists": "an account has this name already",
     "login_failed": "unknown user or wrong password",
     "not_named": "nobody is logged in on this connection",
@@ -56,31 +57,26 @@ ERRORS: dict[str, str] = {
 class ProtocolError(Exception):
     """A request that can't be carried out. One place turns it into the reply; the connection goes on.
 
-    `code` is a key of `ERRORS`; `text` is for people; `example` is a line that would have been right.
+    `code` is a key of `ERRORS`; `text` is for people; `example` is a line that would have been right; `details` are
+    more keys of the reply, for programs.
     """
 
-    def __init__(self, code: str, text: str, example: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, code: str, text: str, example: Mapping[str, Any] | None = None, details: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(text)
         self.code = code
         self.text = text
         self.example = example
+        self.details = details or {}
 
     def line(self) -> bytes:
         """The reply. Known clients read the text under `message`, one of them under `error`."""
         reply: dict[str, Any] = {"type": "error", "message": self.text, "error": self.text, "code": self.code}
+        reply.update(self.details)
         if self.example is not None:
             reply["example"] = self.example
         return encode(reply)
-
-
-class ForeignProtocol(Exception):
-    """The peer speaks something else (HTTP, TLS, PROXY): answer `reply`, then close."""
-
-    def __init__(self, name: str, reply: bytes, hint: str) -> None:
-        super().__init__(name)
-        self.name = name
-        self.reply = reply
-        self.hint = hint
 
 
 def encode(message: Mapping[str, Any]) -> bytes:
@@ -90,27 +86,57 @@ def encode(message: Mapping[str, Any]) -> bytes:
 
 # --- decoding -------------------------------------------------------------------------------------------------------
 
-_STRINGS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
-_BRACKETS = re.compile(r"[\[{\]}]")
+_SQUARE = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _MAYBE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _BOM = b"\xef\xbb\xbf"
+_BLANKS = b" \t\r\n\v\f\0"
+_LEAD = re.compile(rb"(?:[ \t\r\n\v\f\0]+|\xef\xbb\xbf)*")
+
+
+_SKIP = 100
+_DIGITS = frozenset("0123456789.")
+
+
+class _BadValue(ValueError):
+    """A value that the decoder would take and we don't: its text, and which of diagnosis's reasons."""
+
+    def __init__(self, text: str, why: str) -> None:
+        super().__init__(why)
+        self.text = text
+        self.why = why
+
+    def index(self, text: str) -> int:
+        """Where the value stands in `text`, which is JSON up to there. In strings before, it may stand _SKIP times."""
+        start = at = quotes = 0
+        for _ in range(_SKIP):
+            found = text.find(self.text, at)
+            if found < 0:
+                break
+            at = found
+            before = text[start:at].replace("\\\\", "")
+            quotes += before.count('"') - before.count('\\"')
+            if quotes % 2 == 0 and text[at - 1 : at] not in _DIGITS:
+                break
+            start, at = at, at + 1
+        return at
 
 
 def _float(text: str) -> float:
     value = float(text)
     if value in (float("inf"), float("-inf")):  # 1e400 gets past parse_constant
-        raise ValueError("a number is too large")
+        raise _BadValue(text, diagnosis.NUMBER)
     return value
 
 
 def _int(text: str) -> int:
     if len(text) > 4300:  # the interpreter's own limit, for the releases that don't have it yet
-        raise ValueError("a number is too long")
+        raise _BadValue(text, diagnosis.NUMBER)
     return int(text)
 
 
 def _constant(text: str) -> float:
-    raise ValueError(f"{text} is not JSON")
+    raise _BadValue(text, diagnosis.CONSTANT)
 
 
 # strict=False lets raw control characters through to the check of the field they stand in, whose message says more
@@ -118,24 +144,49 @@ _decoder = json.JSONDecoder(parse_float=_float, parse_int=_int, parse_constant=_
 _scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
 
 
-def _depth(text: str) -> int:
-    deepest = depth = 0
-    for bracket in _BRACKETS.findall(_STRINGS.sub("", text)):
-        if bracket in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        else:
-            depth -= 1
-    return deepest
+def _too_deep(text: str) -> bool:
+    """Whether more than MAX_DEPTH brackets are open at once, outside strings.
+
+    The work is done by methods of bytes, for a line may have 65,536 brackets.
+
+    A backslash outside a string is dropped too: the decoder stops there, and what is open before it was counted.
+    """
+    data = text.encode().replace(b"\\\\", b"").replace(b'\\"', b"")
+    brackets = b"".join(data.split(b'"')[::2]).translate(_SQUARE, _NO_BRACKETS)
+    if b"[" * (MAX_DEPTH + 1) in brackets:
+        return True
+    brackets += b"]" * MAX_DEPTH  # for those that nothing closes
+    for _ in range(MAX_DEPTH):  # each time the innermost go
+        brackets = brackets.replace(b"[]", b"")
+        if b"[" not in brackets:
+            return False
+    return True
 
 
-def _not_json(why: str) -> ProtocolError:
-    return ProtocolError(
-        "invalid_json", f'{why}; send one JSON object a line, for example {{"type":"users"}}', EXAMPLE
-    )
+def not_json(failure: Failure, lead: int = 0) -> ProtocolError:
+    """The refusal of a line that is not JSON. It names the cause and, where there is one, the column."""
+    found = diagnosis.diagnose(failure, lead)
+    details: dict[str, Any] = {"cause": found.cause}
+    if found.column is not None:
+        details["column"] = found.column
+    text = f'{found.text}; send one JSON object a line, for example {{"type":"users"}}'
+    return ProtocolError("invalid_json", text, EXAMPLE, details)
 
 
-def _text(line: bytes) -> str:
+def trimmed(line: bytes) -> bytes:
+    """`line` without byte order marks in front, white space and NULs (the odd half of UTF-16's newline) around it."""
+    found = _LEAD.match(line)
+    return line[found.end() if found else 0 :].rstrip(_BLANKS)
+
+
+def _lead(line: bytes) -> int:
+    """How many characters that people see `trimmed` takes away in front."""
+    found = _LEAD.match(line)
+    lead = found[0] if found else b""
+    return len(lead) - 3 * lead.count(_BOM) - lead.count(b"\0")
+
+
+def _text(line: bytes, raw: bytes) -> str:
     """The whole line as text: UTF-8, else cp1252 (what Java on a French Windows writes by default)."""
     try:
         return line.decode("utf-8")
@@ -143,33 +194,50 @@ def _text(line: bytes) -> str:
         pass
     try:
         return line.decode("cp1252")
-    except UnicodeDecodeError:
-        raise _not_json("neither UTF-8 nor Windows-1252 text") from None
+    except UnicodeDecodeError as error:
+        column = len(line[: error.start].decode("utf-8", "replace"))
+        raise not_json(
+            Failure(raw, "", column, diagnosis.NOT_TEXT, line[error.start]), _lead(raw)
+        ) from None
+
+
+def _where(error: Exception, text: str) -> tuple[int, str]:
+    """Where decoding failed, and why, in diagnosis's words."""
+    if isinstance(error, json.JSONDecodeError):
+        return error.pos, error.msg
+    if isinstance(error, _BadValue):
+        return error.index(text), error.why
+    return (error.value if isinstance(error, StopIteration) else 0), "Expecting value"
 
 
 def decode(line: bytes) -> dict[str, Any] | None:
     """The object in `line`, or None for a blank line.
 
-    Surrounding white space, NULs (the odd half of UTF-16's newline) and a byte order mark are dropped.
+    Surrounding white space, NULs and byte order marks in front are dropped.
     Raises ProtocolError: invalid_json, too_deep, invalid_text.
     """
-    line = line.strip(b" \t\r\n\v\f\0")
-    if line.startswith(_BOM):
-        line = line[3:].lstrip()
-    if not line:
-        return None
-    text = _text(line)
+    raw = line
+    if line[:1] == b"{":
+        line = line.rstrip(_BLANKS)
+    else:
+        line = trimmed(line)
+        if not line:
+            return None
+        if diagnosis.has_length(raw):  # its bytes may be white space
+            raise not_json(Failure(raw))
+    text = _text(line, raw)
     # counting first costs little and is nearly always enough
-    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+    if text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(text):
         raise ProtocolError("too_deep", ERRORS["too_deep"], EXAMPLE)
     try:
         value, end = _scan(text, 0)
-    except (StopIteration, ValueError, RecursionError):
-        raise _not_json("not JSON") from None
+    except (StopIteration, ValueError, RecursionError) as error:
+        raise not_json(Failure(raw, text, *_where(error, text)), _lead(raw)) from None
     if end != len(text):
-        raise _not_json("more than one JSON value in the line")
+        at = len(text) - len(text[end:].lstrip(" \t\r\n"))
+        raise not_json(Failure(raw, text, at, diagnosis.EXTRA), _lead(raw))
     if not isinstance(value, dict):
-        raise _not_json("expected an object")
+        raise not_json(Failure(raw, text, 0, diagnosis.NOT_OBJECT, value), _lead(raw))
     if "\\u" in text and _MAYBE_SURROGATE.search(text):
         try:
             json.dumps(value, ensure_ascii=False).encode()
@@ -241,6 +309,19 @@ class LineSplitter:
             tail.clear()
         return lines
 
+    def unended(self) -> Iterator[bytes]:
+        """What has come of a line that will never end in a newline, but must be answered; see `foreign.unended`."""
+        tail = self._tail
+        while tail and tail[0] != 0x7B:  # nearly every line begins with a brace
+            found = foreign.unended(bytes(tail[: foreign.HEAD]), len(tail))
+            if found is None:
+                return
+            if found.rest_too:
+                self.overrun = len(tail)
+            line = bytes(tail[: found.length])
+            del tail[: found.length]
+            yield line
+
     def rest(self) -> list[bytes | TooLong]:
         """A last line without its newline, when the peer has ended its side."""
         return self.feed(b"\n") if self._tail else []
@@ -248,36 +329,3 @@ class LineSplitter:
 
 def _fits(line: bytes) -> bool:
     return len(line) <= MAX_LINE or (len(line) == MAX_LINE + 1 and line[-1:] == b"\r")
-
-
-# --- peers that speak something else --------------------------------------------------------------------------------
-
-_HTTP_LINE = re.compile(rb"(?:GET|POST|PUT|HEAD|OPTIONS|PATCH|DELETE|TRACE|CONNECT|PRI) \S.*")
-_HTTP_END = re.compile(rb" HTTP/\d(?:\.\d)?\s*\Z")
-_PROXY_V2 = b"\r\n\r\n\0\r\nQUIT\n"
-
-
-def foreign_protocol(line: bytes | TooLong) -> ForeignProtocol | None:
-    """Whether this is the request line of another protocol.
-
-    A line over the limit is judged by how it begins: a browser that a web page made post JSON lines
-    must not have its body run, however long the address in the request line.
-    """
-    whole = isinstance(line, bytes)
-    head = line if isinstance(line, bytes) else line.start
-    if _HTTP_LINE.match(head) and (not whole or _HTTP_END.search(head)):
-        return ForeignProtocol(
-            "http", b"This is a ClassCord chat server, not an HTTP server.\n", "a browser or a web client connected"
-        )
-    if head.startswith(b"PROXY "):
-        return ForeignProtocol("proxy", b"", "a proxy sent its header; no proxy is trusted here")
-    return None
-
-
-def foreign_start(data: bytes) -> ForeignProtocol | None:
-    """Whether a connection's first bytes open a protocol that does not begin with a line of text."""
-    if data[:1] == b"\x16" and data[1:2] in (b"", b"\x03"):
-        return ForeignProtocol("tls", b"", "the client speaks TLS; turn TLS off in it")
-    if data.startswith(_PROXY_V2):
-        return ForeignProtocol("proxy", b"", "a proxy sent its header; no proxy is trusted here")
-    return None

@@ -7,14 +7,15 @@ a few batches a client's thread leaves the rest to the relief thread, for it has
 
 - an item's place in the list is its place for everybody: ids, screens and the stored history have one order;
 - nobody sees a message, nor the answer to a registration, that isn't stored (unless storing fails: then the chat
-  goes on, and the log says so);
+  goes on, the messages wait in the backlog, and the log says so);
 - many messages share one commit and one system call a receiver, the more so the busier the server is.
 
 The rule that keeps it right: everything that changes who is here or writes to a socket is an item, and only the
 holder carries items out.
 
-Locks, in rank order (one may take a later while holding an earlier): the semaphore of `Accounts`, which clients'
-threads take while they hold nothing; the flush lock; the store's write lock; those inside the log's queue.
+Locks, in rank order (one may take a later while holding an earlier): the lock of `Hashing`, which clients' threads and
+the hashing threads take while they hold nothing; the flush lock; the store's write lock; those inside the log's queue.
+The store's checkpoint lock comes before its write lock; a thread that has the write lock may only try for it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from typing import Any
 
 from classcord import logs
 from classcord.accounts import Accounts
+from classcord.backlog import Backlog
 from classcord.batch import Batch
 from classcord.outbox import WAITING
 from classcord.protocol import ProtocolError
@@ -42,8 +44,11 @@ from classcord.texts import Texts
 
 __all__ = ["Item", "Registry", "internal_error", "timestamp"]
 
-Item = tuple[Callable[..., object], Session, tuple[Any, ...]]
-"""An operation, the session it is about, and what else it takes: `operation(batch, session, *arguments)`."""
+Item = tuple[Callable[..., object], Session | None, tuple[Any, ...]]
+"""An operation, the session it is about, and its other arguments: `operation(batch, session, *arguments)`.
+
+Without a session it is on nobody's behalf, and is called as `operation(batch, *arguments)`.
+"""
 
 _BATCH_ITEMS = 256
 """Items in a batch: beyond, sharing gains little and the first waits for the last."""
@@ -79,8 +84,8 @@ def timestamp() -> str:
     return f"{text}.{now % 1000:03d}Z"
 
 
-def _set_after(batch: Batch, session: Session, event: threading.Event) -> None:
-    """Item: set the event after the batch."""
+def _set_after(batch: Batch, event: threading.Event) -> None:
+    """Item on nobody's behalf: set the event after the batch."""
     batch.waiting.append(event)
 
 
@@ -89,10 +94,11 @@ class Registry:
 
     def __init__(
         self, store: Store, accounts: Accounts, texts: Texts, *, stall_timeout: float = 30,
-        clock: Callable[[], float] = time.monotonic,
+        unsaved_limit: int = 8 << 20, clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.room = Room(accounts, texts, store.last_id())
+        self.room = Room(accounts, texts, store.ids)
         self._store = store
+        self._backlog = Backlog(store, unsaved_limit)
         self._accounts = accounts
         self._texts = texts
         self._stall_timeout = stall_timeout
@@ -101,7 +107,6 @@ class Registry:
         self._lock = threading.Lock()
         self._members: dict[Session, None] = {}
         self._sessions: dict[int, Session] = {}  # by file descriptor
-        self._storing = True  # whether the last commit worked
         self._epoll = select.epoll()
         self._relief = threading.Event()
         threading.Thread(target=self._watch, name="writable", daemon=True).start()
@@ -155,51 +160,66 @@ class Registry:
         """Item: a line to the client that asked."""
         batch.to(session, line)
 
-    def wait(self, session: Session) -> None:
-        """Wait until all that the session's own thread has posted is carried out and stored. For that thread alone.
+    def wait(self) -> None:
+        """Wait until all that this thread has posted is carried out and stored. Any thread.
 
         Once `close` has begun it may wait for ever.
         """
         done = threading.Event()
-        self.post([(_set_after, session, (done,))])
+        self.post([(_set_after, None, (done,))])
         done.wait()
 
     def moves(self, seconds: float) -> bool:
-        """Whether items are carried out within so many seconds; true while there is nobody they could be about."""
-        for session in list(self._sessions.values())[:1]:  # on anybody's behalf
-            done = threading.Event()
-            self.post([(_set_after, session, (done,))])
-            return done.wait(seconds)
-        return True
+        """Whether items are carried out within this many seconds. Any thread."""
+        done = threading.Event()
+        self.post([(_set_after, None, (done,))])
+        return done.wait(seconds)
 
     # --- for the holder of the flush lock ---
 
     def _flush(self) -> None:
+        """Carry out one batch to its end: what was taken from the list is not put back."""
         batch = Batch(self._members, timestamp(), self._clock())
+        try:
+            self._carry_out(batch)
+            if batch.messages or batch.accounts:
+                self._commit(batch)
+            for session, data in batch.deliveries():
+                self._deliver(batch, session, data)
+        finally:
+            for event in batch.waiting:
+                event.set()
+            for session in batch.leaving:
+                session.left = True
+                self._let_go(session)
+
+    def _carry_out(self, batch: Batch) -> None:
         items = self._items
         for _ in range(min(len(items), _BATCH_ITEMS)):
             operation, session, arguments = items.popleft()
-            if session.expelled and operation not in (self.room.leave, _set_after):
-                continue  # else it would come back as somebody else
             try:
-                operation(batch, session, *arguments)
-            except ProtocolError as error:
-                batch.to(session, error.line())
+                if session is None:
+                    operation(batch, *arguments)
+                elif not session.expelled or operation == self.room.leave:  # else it would come back as somebody else
+                    operation(batch, session, *arguments)
             except Exception as error:
-                batch.to(session, internal_error(session, error).line())
+                if session is None:
+                    logs.exception("internal_error", error)
+                else:
+                    reply = error if isinstance(error, ProtocolError) else internal_error(session, error)
+                    batch.to(session, reply.line())
             if batch.size > _BATCH_BYTES:
                 break
-        if batch.messages or batch.accounts:
-            self._commit(batch)
-        for session, data in batch.deliveries():
+
+    def _deliver(self, batch: Batch, session: Session, data: bytes) -> None:
+        """Send one client its lines of the batch. Its failure ends its connection, and disturbs nobody else."""
+        try:
             trouble = session.outbox.send(data, batch.now)
             if trouble is not None:
                 self._look_after(session, trouble)
-        for event in batch.waiting:
-            event.set()
-        for session in batch.leaving:
-            if session.drained is not None and not session.outbox.pending:
-                session.drained.set()
+        except Exception as error:
+            session.log_exception("internal_error", error)
+            self._drop(session, "internal_error")
 
     def _look_after(self, session: Session, trouble: str) -> None:
         """A socket did not take everything."""
@@ -210,24 +230,25 @@ class Registry:
         elif not session.watched:
             self._await_writable(session)
 
+    def _let_go(self, session: Session) -> None:
+        """Let the client's thread close the connection, once the client has left and nothing is left to send."""
+        if session.left and not session.outbox.pending and session.drained is not None:
+            session.drained.set()
+
     def _commit(self, batch: Batch) -> None:
-        """Store the batch. Where that fails the chat goes on, and registrations are refused."""
-        try:
-            self._store.commit(batch.messages, list(batch.accounts.values()))
-        except Exception as error:  # sqlite3.Error, most likely; but nothing may lose the batch
-            if self._storing:
-                hint = "free space on the disk, or check the data folder"
-                logs.event("storage_failed", logging.ERROR, detail=f"{type(error).__name__}: {error}", hint=hint)
-            self._storing = False
+        """Store the batch. While that fails its messages wait in the backlog, and registrations are refused."""
+        if not self._backlog.commit(batch.messages, list(batch.accounts.values())):
             self.room.unregister(batch)
             batch.failed()
             return
-        if not self._storing:
-            logs.event("storage_recovered", logging.WARNING)
-            self._storing = True
         for session, row in batch.registered:
             self._accounts.publish(row)
             session.log("register", user=row.name)
+
+    def _save(self, batch: Batch) -> None:
+        """Item: look after the storage, and store what could not be stored before."""
+        if self._backlog.tick():
+            self._items.append((self._save, None, ()))
 
     def _drop(self, session: Session, reason: str) -> None:
         """Give a client up, alone; its own thread notices and closes.
@@ -245,20 +266,22 @@ class Registry:
             if reason != "gone":
                 session.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             session.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the peer was faster
-        if session.drained is not None:
-            session.drained.set()
+        except Exception:
+            pass  # the peer was faster; and no fault of one socket may end the batch
+        self._let_go(session)
 
     # --- sockets that were full ---
 
     def _await_writable(self, session: Session) -> None:
         flags = select.EPOLLOUT | select.EPOLLONESHOT
         try:
-            self._epoll.register(session.socket.fileno(), flags)
-        except FileExistsError:
-            self._epoll.modify(session.socket.fileno(), flags)
-        session.watched = True
+            try:
+                self._epoll.register(session.socket.fileno(), flags)
+            except FileExistsError:
+                self._epoll.modify(session.socket.fileno(), flags)
+            session.watched = True
+        except (OSError, ValueError):  # no memory for it, say: nobody would tell us when to send on
+            self._drop(session, "unwatched")
 
     def _resume(self, batch: Batch, session: Session) -> None:
         """Item: the client's socket can be written again."""
@@ -266,8 +289,7 @@ class Registry:
         trouble = session.outbox.resume(batch.now)
         if trouble is not None:
             self._look_after(session, trouble)
-        elif session.drained is not None:
-            session.drained.set()
+        self._let_go(session)
 
     def _drop_stalled(self, batch: Batch, session: Session) -> None:
         """Item: drop the client unless its socket has taken something lately."""
@@ -287,6 +309,7 @@ class Registry:
                     looked = self._clock()
                     waiting = [session for session in list(self._sessions.values()) if session.outbox.pending]
                     items += [(self._drop_stalled, session, ()) for session in waiting]
+                    items.append((self._save, None, ()))
                 if items:
                     self.post(items)
             except Exception as error:
@@ -299,8 +322,7 @@ class Registry:
 
         For the main thread, once no connection is accepted any more.
         """
-        for session in list(self._sessions.values())[:1]:  # on anybody's behalf
-            self.post([(self.room.announce, session, (self._texts("stopping"),))])
+        self.post([(self.room.announce, None, (self._texts("stopping"),))])
         deadline = self._clock() + drain
         while self._clock() < deadline and (
             self._items or any(session.outbox.pending for session in list(self._sessions.values()))
@@ -315,4 +337,5 @@ class Registry:
                 pass
             if session.drained is not None:
                 session.drained.set()
+        self._backlog.close()
         self._store.close()

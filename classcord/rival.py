@@ -1,4 +1,4 @@
-"""Who has the port that the server can't have: the service, a container, or something else.
+"""Who has the port that the server can't have, and what to type: the service, a container, or another process.
 
 `python3 -m classcord.rival` says it for classcord.socket, which systemd can't start then: its ExecStartPre=.
 """
@@ -13,52 +13,59 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from classcord import health, logs
+from classcord import health, logs, processes
+from classcord.processes import Process
 from classcord.service import Manager
 
 __all__ = ["in_the_way", "rival"]
 
-_UNIT_RUNS = "/run/systemd/units/invocation:classcord.service"
-"""A link that systemd keeps while the unit is active; everybody may see it."""
+_UNITS = ("classcord.socket", "classcord.service")
+_UNIT_RUNS = "/run/systemd/units/invocation:"
+"""What the name of a link begins with that systemd keeps while a unit is active; everybody may see it."""
 
 
-def rival(port: int, *, classcord: bool, manager: Manager) -> str:
-    """Who has the port that we can't have, as far as can be seen from here, and what to type.
-
-    `classcord` says whether a ClassCord server answers there.
-    """
+def rival(host: str, port: int, manager: Manager) -> str:
+    """Who has the port on `host` that we can't have, as far as can be seen from here, and what to type."""
     other = "or choose another port with --port"
     if manager.present:
         other = "or choose another port: CLASSCORD_PORT in /etc/classcord/classcord.env"
-    return _rival(port, other, classcord=classcord, managed=manager.present)
+    return _rival(host, port, other, managed=manager.present)
 
 
-def _rival(port: int, other: str, *, classcord: bool, managed: bool) -> str:
-    if not classcord:
-        return f"another program has it: sudo ss -ltnp 'sport = :{port}' shows which; stop that one, {other}"
-    if not managed and os.path.lexists(_UNIT_RUNS):
-        return f"the service classcord has it: sudo systemctl stop classcord, {other}"
-    if _owner(port) == 0:  # Docker listens for its containers, as root
+def _rival(host: str, port: int, other: str, *, managed: bool) -> str:
+    process, owner = processes.listening(port)  # first: netcat ends after one connection
+    classcord, _ = health.check(host, port, seconds=1)
+    units = [name for name in _UNITS if os.path.lexists(_UNIT_RUNS + name)]
+    if not managed and units and (process.unit if process else classcord):
+        return f"the service classcord has it: sudo systemctl stop {' '.join(units)}, {other}"
+    if process is not None and process.classcord:
+        return f"{_server(process, answers=classcord)}, {other}"
+    if process.name == "docker-proxy" if process else classcord and owner == 0:  # it listens for containers, as root
         stop = f"sudo docker stop $(sudo docker ps -q --filter publish={port})"
         carry = ""
         if managed:
             carry = " (if it is called classcord, sudo make migrate-to-systemd also carries its data along)"
-        return f"most likely a container has it: {stop}{carry}, {other}"
-    return f"another ClassCord server has it: stop that one (sudo ss -ltnp 'sport = :{port}' shows it), {other}"
+        return f"{'' if process else 'most likely '}a container has it: {stop}{carry}, {other}"
+    if process is not None:
+        return f"the program {process.name} has it, process {process.number}: {_kill(process)}, {other}"
+    what = "another ClassCord server" if classcord else "another program"
+    return f"{what} has it: sudo ss -ltnp 'sport = :{port}' shows which; stop that one, {other}"
 
 
-def _owner(port: int) -> int | None:
-    """Whose socket listens on this TCP port: a user's number."""
-    for table in ("/proc/self/net/tcp", "/proc/self/net/tcp6"):
-        try:
-            with open(table, encoding="ascii") as rows:
-                for row in rows:
-                    cells = row.split()  # sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid
-                    if cells[3] == "0A" and cells[1].endswith(f":{port:04X}"):
-                        return int(cells[7])
-        except OSError:
-            pass  # no IPv6, or no /proc
-    return None
+def _server(process: Process, *, answers: bool) -> str:
+    """What to say of a ClassCord server that has the port."""
+    likely = "" if process.certain else "most likely "
+    if answers:
+        return f"{likely}another ClassCord server has it, process {process.number}: {_kill(process)}"
+    what = f"{likely}a ClassCord server that doesn't answer has it, process {process.number}"
+    if process.stopped:
+        go_on = _kill(process, "-CONT ")
+        return f"{what}: Ctrl-Z suspended it: type fg in its terminal, then Ctrl-C (or {_kill(process)}; {go_on})"
+    return f"{what}: {_kill(process, '-9 ')} (nothing that was answered is lost)"
+
+
+def _kill(process: Process, signal: str = "") -> str:
+    return f"{'' if process.owner == os.getuid() else 'sudo '}kill {signal}{process.number}"
 
 
 def in_the_way(listen: str) -> Iterator[str]:
@@ -67,15 +74,14 @@ def in_the_way(listen: str) -> Iterator[str]:
         host, _, port = shown.partition(" ")[0].rpartition(":")
         host = host.strip("[]")
         if not port.isdecimal():
-            continue  # no TCP port: the server refuses it, and says so
+            continue  # not a TCP port: the server refuses it, and says so
         try:
             _try(host, int(port))
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 continue  # systemd's own line says what it is
-            ours, _ = health.check(host, int(port), seconds=1)
             other = "or choose another port: ListenStream= in sudo systemctl edit --full classcord.socket"
-            hint = _rival(int(port), other, classcord=ours, managed=True)
+            hint = _rival(host, int(port), other, managed=True)
             yield f"can't listen on {host} port {port}: {error.strerror}; {hint}"
 
 

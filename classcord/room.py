@@ -7,43 +7,42 @@ it is about first. Raises ProtocolError for what can't be done; the registry tur
 
 from __future__ import annotations
 
+import itertools
+
 from classcord import names
 from classcord.accounts import Accounts
 from classcord.batch import Batch
-from classcord.protocol import ProtocolError, encode, quote
+from classcord.ids import Ids
+from classcord.protocol import MAX_CONTENT, ProtocolError, encode, quote
+from classcord.render import message_line, status_line
 from classcord.session import Presence, Session
 from classcord.store import AccountRow, MessageRow
-from classcord.texts import SERVER_NAME, Texts
+from classcord.texts import SERVER_NAME, Texts, shown
 
 __all__ = ["Room"]
 
-_GUEST = "invité"
+_GUEST = names.GUEST
 _VARIANTS = 100
-"""How many guests may call themselves the same before the next is refused."""
+"""How many guests may call themselves the same before the next gets a number instead."""
+_MAX_TOLD = MAX_CONTENT // 3 + 1
+"""Names that can't fit into one answer to a typed command, even if each has one character."""
+_MAX_SHOWN = 60
+"""Characters of an addressee that a notice repeats: a guest's name with its mark has a few less."""
+_MAX_ALIAS = 256
+"""Characters in the name that a client may go on calling itself, although nobody may have it."""
 
 
-def _status_line(name_json: str, state: str) -> bytes:
-    return f'{{"type":"status","user":{name_json},"state":"{state}"}}\n'.encode("ascii")
-
-
-def _message_line(
-    kind: str, sender: str, recipient: str, content: str, time: str, id: int | None = None, guest: bool = False
-) -> bytes:
-    """`sender`, `recipient` and `content` are JSON strings already."""
-    more = (f',"id":{id}' if id is not None else "") + (',"guest":true' if guest else "")
-    return (
-        f'{{"type":"message","subtype":"{kind}","from":{sender},"to":{recipient},"content":{content},'
-        f'"timestamp":"{time}"{more}}}\n'
-    ).encode("ascii")
+def _has_control(text: str) -> bool:
+    return any(char < " " or "\x7f" <= char <= "\x9f" for char in text)
 
 
 class Room:
-    """Everybody who is here. `last_id` is the greatest id of a stored message."""
+    """Everybody who is here. `ids` gives messages their ids; without it they begin at 1."""
 
-    def __init__(self, accounts: Accounts, texts: Texts, last_id: int = 0) -> None:
+    def __init__(self, accounts: Accounts, texts: Texts, ids: Ids | None = None) -> None:
         self._accounts = accounts
         self._texts = texts
-        self._last_id = last_id
+        self._ids = ids or Ids()
         self._present: dict[str, Presence] = {}
         self._version = 0  # changes with everything that an answer to `users` shows
         self._listed: tuple[int, list[Presence]] = (-1, [])
@@ -59,23 +58,21 @@ class Room:
 
     def register(self, batch: Batch, session: Session, row: AccountRow) -> None:
         """Create an account. Does not log in; but a client that believes so is taken at its word later."""
-        if self._registered(batch, row.key):
+        if self._registered(batch, row.name):
             raise ProtocolError("name_exists", "Username already exists.")
         batch.register(session, row, b'{"type":"register","status":"ok"}\n')
         session.registered = row.name
         holder = self._present.get(row.key)
-        if holder is None:
-            return
-        if session in holder.sessions:
+        if holder is not None and session in holder.sessions:
             holder.account = True  # a guest who makes its own name an account goes on under it
             if holder.name != row.name:
                 self._rename(batch, holder, row.name)
-        else:
-            try:
-                form = self._variant(batch, holder.name)
-            except ProtocolError:  # the account comes first, even where a hundred guests hold its variants
-                form = self._numbered(batch)
-            self._rename(batch, holder, form)
+        likeness = names.likeness(row.name)
+        for guest in [p for p in self._present.values() if p.key == row.key or names.alike(p.likeness, likeness)]:
+            if guest.account or session in guest.sessions:
+                continue
+            # the account comes first, even where a hundred guests hold its variants
+            self._rename(batch, guest, self._variant(batch, guest.name) or self._numbered(batch))
 
     def unregister(self, batch: Batch) -> None:
         """The batch's accounts could not be stored: whoever is here under one of them is a guest."""
@@ -87,9 +84,14 @@ class Room:
         """End the identity; the connection stays, as if just opened."""
         if session.presence is None:
             raise ProtocolError("not_named", "You are not logged in.")
-        session.log("logout", user=session.presence.name)
         batch.to(session, b'{"type":"logout","status":"ok"}\n')
-        self._exit(batch, session)
+        self.disconnect(batch, session)
+
+    def disconnect(self, batch: Batch, session: Session) -> None:
+        """The same without an answer, and without an error where there is nothing to end."""
+        if session.presence is not None:
+            session.log("logout", user=session.presence.name)
+            self._exit(batch, session)
         batch.leave(session)
         session.registered = None
         session.users_version = -1
@@ -106,7 +108,8 @@ class Room:
     def identify(self, batch: Batch, session: Session, wanted: object = None) -> Presence:
         """Who the session is, a guest named now if it was nobody.
 
-        `wanted` is what the client gave as its own name: believed only of a guest that has not given one yet.
+        `wanted` is what the client gave as its own name. Only a guest without a chosen name may take it. A guest that
+        can't have it is numbered: its message is worth more than its name.
         """
         presence = session.presence
         if presence is not None and presence.account:
@@ -114,50 +117,69 @@ class Room:
         if wanted == "":
             wanted = None  # the name field of a form that nobody filled in
         if wanted is not None and not isinstance(wanted, str):
+            if presence is not None and presence.given:
+                return presence
             raise ProtocolError("invalid_field", "a name must be a string")
         registered = session.registered
         if registered is not None and (wanted is None or names.find(wanted) == names.key(registered)):
             return self._enter_account(batch, session, registered, wanted or registered)
-        if presence is not None and (presence.given or wanted is None):
-            return presence
-        if wanted is None:
-            name = self._numbered(batch)
-        else:
-            try:
-                names.check(wanted)
-            except names.NameRefused as refused:
-                raise ProtocolError("invalid_name", f"{refused}") from None
-            name = self._variant(batch, wanted)
-        if presence is not None:
+        if presence is not None and (presence.given or wanted is None or wanted == session.alias):
+            return presence  # a numbered guest that is called so already was refused this name before
+        name = self._chosen(batch, wanted) if wanted is not None else None
+        alias = wanted if wanted is not None and len(wanted) <= _MAX_ALIAS and not _has_control(wanted) else None
+        if presence is None:
+            entered = name or self._numbered(batch)
+            refused = {"refused": wanted[: names.MAX_NAME]} if wanted is not None and name is None else {}
+            session.log("guest", user=entered, **refused)
+            guest = Presence(entered, names.key(entered), account=False, given=name is not None)
+            return self._enter(batch, session, guest, alias or entered)
+        if name is not None:
+            ended = dict.fromkeys((presence.name, session.alias))  # as others and as its own client listed it until now
             self._rename(batch, presence, name)
             presence.given = True
-            session.alias = wanted or name
-            return presence
-        session.log("guest", user=name)
-        entered = Presence(name, names.key(name), account=False, given=wanted is not None)
-        return self._enter(batch, session, entered, wanted or name)
+            for old in ended:
+                if names.find(old) not in self._present:
+                    batch.to(session, status_line(quote(old), "invisible"))
+        if alias is not None:
+            session.alias = alias
+            session.users_version = -1  # its own name in the list is another one now
+        return presence
 
-    def _registered(self, batch: Batch, key: str) -> bool:
-        return key in self._accounts or key in batch.accounts
+    def _chosen(self, batch: Batch, wanted: str) -> str | None:
+        """The name of a guest that calls itself `wanted`. None if nobody may have it, or all its variants are held."""
+        try:
+            names.check(wanted)
+        except names.NameRefused:
+            return None
+        return self._variant(batch, wanted)
+
+    def _registered(self, batch: Batch, name: str) -> bool:
+        """Whether an account has this name, or one that people take for it."""
+        likeness = names.likeness(name)
+        return (
+            self._accounts.resembles(name) or names.key(name) in batch.accounts
+            or any(names.alike(likeness, names.likeness(row.name)) for row in batch.accounts.values())
+        )
 
     def _numbered(self, batch: Batch) -> str:
         while True:
             self._guests += 1
             name = f"{_GUEST}-{self._guests}"
-            if not self._taken(batch, name):
+            if not self._taken(batch, names.key(name)):
                 return name
 
-    def _variant(self, batch: Batch, name: str) -> str:
-        """`name`, or the first visibly other form of it that nobody holds."""
+    def _variant(self, batch: Batch, name: str) -> str | None:
+        """`name`, or the first visibly other form of it that nobody holds, if there is one."""
+        key = names.key(name)  # once: normalizing takes time, and everybody waits
         for number in range(_VARIANTS):
-            form = name if number == 0 else f"{name} ({_GUEST})" if number == 1 else f"{name} ({_GUEST} {number})"
-            if not self._taken(batch, form):
-                return form
-        raise ProtocolError("name_taken", f"{name} and all its variants are in use; choose another name")
+            mark = "" if number == 0 else f" ({_GUEST})" if number == 1 else f" ({_GUEST} {number})"
+            # nothing grows together across a space, so this is the form's key
+            if not self._taken(batch, key + mark) and (mark or not self._registered(batch, name)):
+                return name + mark
+        return None
 
-    def _taken(self, batch: Batch, name: str) -> bool:
-        key = names.key(name)
-        return key in self._present or self._registered(batch, key)
+    def _taken(self, batch: Batch, key: str) -> bool:
+        return key in self._present or key in self._accounts or key in batch.accounts
 
     def _enter_account(self, batch: Batch, session: Session, name: str, alias: str) -> Presence:
         key = names.key(name)
@@ -187,10 +209,16 @@ class Room:
         if not presence.sessions:
             del self._present[presence.key]
             self._version += 1
-            batch.broadcast(_status_line(presence.name_json, "offline"), (session,))
+            batch.broadcast(status_line(presence.name_json, "offline"), (session,))
 
     def _rename(self, batch: Batch, presence: Presence, name: str) -> None:
-        batch.broadcast(_status_line(presence.name_json, "offline"), presence.sessions)
+        """Give another name to somebody who stays.
+
+        The old name ends as `invisible`, which takes it out of every client's list: three known clients keep for ever
+        a name that is `offline`.
+        """
+        if presence.state != "invisible":
+            batch.broadcast(status_line(presence.name_json, "invisible"), presence.sessions)
         del self._present[presence.key]
         for session in presence.sessions:
             session.log("renamed", old=presence.name, user=name)
@@ -200,9 +228,9 @@ class Room:
 
     def _announce(self, batch: Batch, presence: Presence) -> None:
         self._version += 1
-        batch.broadcast(_status_line(presence.name_json, "online"), presence.sessions)
+        batch.broadcast(status_line(presence.name_json, "online"), presence.sessions)
         if presence.state != "online":
-            batch.broadcast(_status_line(presence.name_json, presence.state), presence.sessions)
+            batch.broadcast(status_line(presence.name_json, presence.state), presence.sessions)
 
     # --- messages ---
 
@@ -213,9 +241,10 @@ class Room:
             presence = self.identify(batch, session, wanted)
         session.announced = True
         guest = not presence.account
-        self._last_id = id = self._last_id + 1
+        id, certain = self._ids.take()
         batch.messages.append(MessageRow(id, batch.time, presence.name, guest, "global", None, content))
-        line = _message_line("global", presence.name_json, '"global"', quote(content), batch.time, id, guest)
+        told = id if certain else None
+        line = message_line("global", presence.name_json, '"global"', quote(content), batch.time, told, guest)
         batch.broadcast(line, (session,))
 
     def whisper(self, batch: Batch, session: Session, wanted: object, to: str, content: str) -> None:
@@ -226,31 +255,41 @@ class Room:
         addressee = self._present.get(key) if key is not None else None
         receivers = [s for s in addressee.sessions if s is not session] if addressee else []
         if addressee is None or not receivers:
-            self.notice(batch, session, self._texts("only_you" if addressee else "absent", user=to))
+            self.notice(batch, session, self._texts("only_you" if addressee else "absent", user=shown(to, _MAX_SHOWN)))
             return
         guest = not presence.account
-        self._last_id = id = self._last_id + 1
+        id, certain = self._ids.take()
         batch.messages.append(MessageRow(id, batch.time, presence.name, guest, "private", addressee.name, content))
-        text = quote(content)
+        text, told = quote(content), id if certain else None
         for receiver in receivers:
-            alias = quote(receiver.alias)
-            batch.to(receiver, _message_line("private", presence.name_json, alias, text, batch.time, id, guest))
+            self._hand(batch, receiver, presence.name_json, text, told, guest)
+
+    def use_private_type(self, batch: Batch, session: Session) -> None:
+        """The client has a type of its own for private messages: as a `message` it would show them as public."""
+        session.private_type = True
 
     def announce_guest(self, batch: Batch, session: Session, wanted: object) -> None:
         """An empty message: as a connection's first it gives a guest's name; nothing is relayed."""
-        known = session.presence
-        if self.identify(batch, session, wanted) is known and session.announced:
+        known = session.presence.name if session.presence is not None else None
+        if self.identify(batch, session, wanted).name == known and session.announced:
             raise ProtocolError("invalid_field", "content is empty; nothing was sent")
         session.announced = True
 
     def notice(self, batch: Batch, session: Session, text: str) -> None:
-        """Something that the server says to one person, in the form that every client shows."""
-        alias = quote(session.alias or _GUEST)
-        batch.to(session, _message_line("private", quote(SERVER_NAME), alias, quote(text), batch.time))
+        """Something that the server says to one person, in the form that its client shows."""
+        self._hand(batch, session, quote(SERVER_NAME), quote(text))
 
-    def announce(self, batch: Batch, session: Session, text: str) -> None:
-        """Something that the server says to everybody, on whoever's behalf."""
-        batch.broadcast(_message_line("global", quote(SERVER_NAME), '"global"', quote(text), batch.time))
+    def _hand(
+        self, batch: Batch, session: Session, sender: str, content: str, id: int | None = None, guest: bool = False
+    ) -> None:
+        """A private message to this session, in its client's form and to the name that the client calls itself."""
+        kind = "private" if session.private_type else "message"
+        alias = quote(session.alias or _GUEST)
+        batch.to(session, message_line("private", sender, alias, content, batch.time, id, guest, kind))
+
+    def announce(self, batch: Batch, text: str) -> None:
+        """Something that the server says to everybody. An item without a session."""
+        batch.broadcast(message_line("global", quote(SERVER_NAME), '"global"', quote(text), batch.time))
 
     # --- presence ---
 
@@ -260,30 +299,40 @@ class Room:
         if presence.state != state:
             presence.state = state
             self._version += 1
-            batch.broadcast(_status_line(presence.name_json, state), presence.sessions)
+            batch.broadcast(status_line(presence.name_json, state), presence.sessions)
 
-    def list_users(self, batch: Batch, session: Session) -> None:
-        """Answer `users`: who is here, then the states that aren't online, unless nothing changed since last time."""
+    def list_users(self, batch: Batch, session: Session, kind: str = "users", channel: str | None = None) -> None:
+        """List who is here, then the states that aren't online, unless nothing changed since last time.
+
+        The answer has the type `kind` and names the `channel` that was asked for, if any.
+        """
         own = self.identify(batch, session)
-        shown = self._shown_to(own)
-        listed = {session.alias if presence is own else presence.name: presence for presence in shown}
-        namesake = self._present.get(names.key(session.alias))
-        if namesake is not None and namesake is not own and namesake in shown:
+        visible = self._shown_to(own)
+        listed = {session.alias if presence is own else presence.name: presence for presence in visible}
+        if len(listed) < len(visible):
             # a guest whose name was taken calls itself like somebody else in the list, who goes before it
-            listed[namesake.name] = namesake
-        batch.to(session, encode({"type": "users", "users": list(listed)}))
+            listed[session.alias] = next(p for p in visible if p is not own and p.name == session.alias)
+        asked = {} if channel is None else {"channel": channel}
+        batch.to(session, encode({"type": kind, **asked, "users": list(listed)}))
         if session.users_version == self._version:
             return
         session.users_version = self._version
         for name, presence in listed.items():
             if presence.state != "online":
-                batch.to(session, _status_line(quote(name), presence.state))
+                batch.to(session, status_line(quote(name), presence.state))
 
     def tell_who(self, batch: Batch, session: Session) -> None:
         """Answer a typed command that asks who is here, everybody by the name that the others see."""
-        shown = self._shown_to(self.identify(batch, session))
-        described = (f"{p.name} ({p.state})" if p.state != "online" else p.name for p in shown)
-        self.notice(batch, session, self._texts("who", count=len(shown), names=", ".join(described)))
+        visible = self._shown_to(self.identify(batch, session))
+        count = len(visible)
+        described = [f"{p.name} ({p.state})" if p.state != "online" else p.name for p in visible[:_MAX_TOLD]]
+        text = self._texts("who", count=count, names=", ".join(described))
+        if len(text) > MAX_CONTENT:
+            space = MAX_CONTENT - len(self._texts("who_more", count=count, names="", more=count))
+            ends = itertools.accumulate(len(name) + 2 for name in described)
+            fit = min(sum(end - 2 <= space for end in ends), count - 2)  # "others" are two at least
+            text = self._texts("who_more", count=count, names=", ".join(described[:fit]), more=count - fit)
+        self.notice(batch, session, text)
 
     def _shown_to(self, asker: Presence) -> list[Presence]:
         """Everybody who isn't invisible, and the asker, sorted by name."""

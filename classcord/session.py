@@ -7,7 +7,7 @@ import socket
 import threading
 from typing import Any
 
-from classcord import logs
+from classcord import logs, names
 from classcord.outbox import Outbox
 from classcord.protocol import quote
 
@@ -20,7 +20,7 @@ class Presence:
     `given` tells a guest who chose its name from one that the server numbered.
     """
 
-    __slots__ = ("account", "given", "key", "name", "name_json", "sessions", "state")
+    __slots__ = ("account", "given", "key", "likeness", "name", "name_json", "sessions", "state")
 
     def __init__(self, name: str, key: str, *, account: bool, given: bool = True) -> None:
         self.account = account
@@ -33,39 +33,46 @@ class Presence:
         self.name = name
         self.key = key
         self.name_json = quote(name)
+        self.likeness = names.likeness(name)
 
 
 class Session:
     """A connection and who is on it, for the holder of the registry's flush lock.
 
     Exceptions: any thread may log, and read `dropped`, `expelled` and `outbox.pending`; `drained` is made by the
-    client's thread.
+    client's thread; `peer` never changes.
 
+    `peer` is the address that the client shows, "" where none is known.
     `alias` is what the client calls itself, which may differ from the presence's name in case, or because
     that name was taken; in what is delivered to the client, its own name is the alias.
     `registered` is the account that the client has created here without logging in.
+    `private_type` says that the client has a type of its own for private messages, and wants to receive them so.
     `member` says whether broadcasts reach the session.
     """
 
     __slots__ = (
-        "_log_fields", "alias", "announced", "drained", "dropped", "expelled", "member", "outbox", "presence",
-        "registered", "socket", "users_version", "watched",
+        "_log_fields", "alias", "announced", "drained", "dropped", "expelled", "left", "member", "outbox", "peer",
+        "presence", "private_type", "registered", "socket", "users_version", "watched",
     )
 
-    def __init__(self, connection: socket.socket, outbox_limit: int, **log_fields: Any) -> None:
+    def __init__(self, connection: socket.socket, outbox_limit: int, *, peer: str = "", **log_fields: Any) -> None:
         self.socket = connection
+        self.peer = peer
         self.outbox = Outbox(connection, outbox_limit)
         self.presence: Presence | None = None
         self.alias = ""
         self.announced = False  # has sent a first message, which may be empty
         self.registered: str | None = None
+        self.private_type = False
         self.member = False
         self.users_version = -1  # what the room's version was when the client last asked who is here
         self.watched = False  # somebody waits for the socket to take more
         self.dropped = False  # nothing can be sent to it any more
         self.expelled = False  # and nothing is taken from it either
-        self.drained: threading.Event | None = None  # made by the client's thread, set once nothing is left to send
-        self._log_fields = log_fields
+        self.left = False  # nothing more is coming for it: its last batch is sent, or in the outbox
+        self.drained: threading.Event | None = None
+        """Made by the client's thread before it leaves; set once the client has left and nothing is left to send."""
+        self._log_fields = {"peer": peer, **log_fields}
 
     def log(self, event: str, level: int = logging.INFO, /, **fields: Any) -> None:
         """Log an event of this connection. Any thread."""

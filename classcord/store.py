@@ -11,6 +11,7 @@ import contextlib
 import errno
 import logging
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -18,8 +19,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from classcord import logs
+from classcord import files, logs
+from classcord.files import Files
 from classcord.folder import FILE, StoreError, lock_folder, make_database
+from classcord.ids import Ids
 from classcord.limits import Sometimes
 from classcord.remedies import explain, newer
 
@@ -64,13 +67,22 @@ SCHEMA_VERSION = len(_MIGRATIONS)
 
 # One statement with many rows costs one hand-over of the interpreter's lock; executemany costs one a row.
 _ROWS = (64, 16, 4, 1)
-_INSERT = {n: "INSERT INTO messages VALUES " + ",".join(["(?,?,?,?,?,?,?)"] * n) for n in _ROWS}
+# REPLACE: after an error nobody knows whether the rows are there. Stored again, they are there once.
+_INSERT = {n: "INSERT OR REPLACE INTO messages VALUES " + ",".join(["(?,?,?,?,?,?,?)"] * n) for n in _ROWS}
 _CHECKPOINT_PAGES = 4000
 """Pages of write-ahead log, more or less, after which they are moved into the database: 16 MiB."""
 _BUSY = 250
 """Milliseconds that a commit waits for another program that writes to the database: everybody waits with it."""
 _WAL_HIGH = 64 * 1024 * 1024
 """Bytes of write-ahead log after which a checkpoint holds the writers up for a moment to start it anew."""
+_CHECKED = 0.01
+"""Seconds for which it is believed that our files are in the folder. A busy server looks no more often than that, but
+for each registration it looks."""
+_RETRY = 1.0
+"""Seconds between two tries of what takes long: to save a deleted write-ahead log, to connect anew."""
+
+_abandoned: list[sqlite3.Connection] = []
+"""Connections that are never closed, for that would change files that are not ours."""
 
 
 class Store:
@@ -79,7 +91,11 @@ class Store:
     Raises StoreError when the folder or the database can't be used, or another server uses it.
     """
 
+    ids: Ids
+    """The ids for new messages."""
+
     def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self._pragmas: dict[str, object] = {}  # those in force in this connection, as far as it is certain
         with contextlib.ExitStack() as undo:
             self._lock_file = lock_folder(Path(folder))
             self._folder = Path(os.path.abspath(folder))  # SQLite may take a name that begins with file: for a URI
@@ -87,17 +103,32 @@ class Store:
             undo.callback(os.close, self._lock_file)
             try:
                 make_database(self._folder)
-                self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
+                self._db = self._connect(10)
                 try:
                     self._prepare()
                 except BaseException:
                     self._db.close()  # first: it takes files away that the text would name
                     raise
+                undo.callback(self._db.close)
+                self.ids = Ids(self.last_id(), self._lock_file)
+                self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+                undo.callback(os.close, self._file)
+                self._tag = files.tag(self._db, self._file)
+                self._files = files.look(self._path)
             except (sqlite3.Error, OSError) as error:
                 raise explain(str(self._folder), error) from None
             undo.pop_all()
+        self._broken: Exception | None = None  # why the connection must be made anew
+        self._closed = False  # there is none: it couldn't be made anew
+        self._missed: Files | None = None  # what was found in the folder instead of our files
+        self._saved = False  # since they are missed: all that they hold is in the database file
+        self._foreign = False  # another program wrote to a -wal that isn't ours
+        self._cause = ""  # of their being missed, and what to do
+        self._checked = 0.0  # when our files were last seen in the folder, by time.monotonic()
+        self._retry = 0.0  # when to try again what takes long
         self._pages = 0  # written since the last checkpoint, by estimate
         self._writing = threading.Lock()
+        self._checkpointing = threading.Lock()
         self._checkpoint_due = threading.Event()
         self._closing = False
         self._checkpointer = threading.Thread(target=self._checkpoint, name="checkpoint", daemon=True)
@@ -116,8 +147,7 @@ class Store:
         (mode,) = self._db.execute("PRAGMA journal_mode=WAL").fetchone()
         if mode != "wal":
             raise OSError(errno.EOPNOTSUPP, f"no write-ahead log ({mode})")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.execute("PRAGMA wal_autocheckpoint=0")
+        self._set("wal_autocheckpoint", 0)
         (problem,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if problem != "ok":
             raise sqlite3.DatabaseError(f"the database is damaged ({problem})".replace("\n", " "))
@@ -128,18 +158,27 @@ class Store:
                 self._db.execute(f"PRAGMA user_version={number + 1}")
         with self._transaction():  # a shared folder may fail at the first write, a full disk too
             self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        self._db.execute(f"PRAGMA busy_timeout={_BUSY}")
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
         try:
+            self._db.execute("BEGIN IMMEDIATE")
             yield
             self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+        except Exception as error:
+            with contextlib.suppress(sqlite3.Error):
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+            # a lock and a full disk pass; after anything else the connection may be of no use any more
+            if self._db.in_transaction or not re.search("locked|full", str(error)):
+                self._broken = error
             raise
+
+    def _set(self, pragma: str, value: object) -> None:
+        if self._pragmas.get(pragma) != value:
+            self._pragmas.pop(pragma, None)
+            self._db.execute(f"PRAGMA {pragma}={value}")
+            self._pragmas[pragma] = value
 
     def accounts(self) -> list[AccountRow]:
         """Every account."""
@@ -150,24 +189,28 @@ class Store:
         (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM messages").fetchone()
         return int(last)
 
-    def commit(self, messages: Sequence[MessageRow], accounts: Sequence[AccountRow]) -> None:
+    def commit(self, messages: Sequence[MessageRow], accounts: Sequence[AccountRow], wait: int = _BUSY) -> None:
         """Store all of it or none. New accounts are on the disk itself on return; messages outlive the process.
 
-        Raises sqlite3.Error when nothing was stored.
+        A message or an account that is there already is replaced. Without either, something is written nevertheless,
+        which tells whether that works. Waits up to `wait` milliseconds for another program's lock. Raises
+        sqlite3.Error, OSError or StoreError (with the cause and what to do) when it isn't certain that all is stored.
         """
         with self._writing:
-            if accounts:
-                if not self._path.exists():  # it was deleted: what we write now nobody will find again
-                    raise sqlite3.OperationalError("the database file is gone")
-                self._db.execute("PRAGMA synchronous=FULL")
-            try:
-                with self._transaction():
-                    self._insert(messages)
-                    if accounts:
-                        self._db.executemany("INSERT INTO accounts VALUES (?,?,?,?)", accounts)
-            finally:
+            if accounts or time.monotonic() - self._checked > _CHECKED:
+                self._check()
+            if self._broken is not None:
+                self._reconnect()
+            self._set("synchronous", "FULL" if accounts else "NORMAL")
+            self._set("busy_timeout", wait)
+            with self._transaction():
+                self._insert(messages)
                 if accounts:
-                    self._db.execute("PRAGMA synchronous=NORMAL")
+                    self._db.executemany("INSERT OR REPLACE INTO accounts VALUES (?,?,?,?)", accounts)
+                elif not messages:
+                    self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            if accounts:
+                self._check()  # deleted meanwhile: then the account is in a file that nobody finds again
         self._pages += 2 + len(messages) // 16 + len(accounts)  # 2: the last page of the table, and one above it
         if self._pages >= _CHECKPOINT_PAGES:
             self._pages = 0
@@ -184,13 +227,119 @@ class Store:
                 start += n
                 left -= n
 
+    # --- the files, and connections to them ---
+
+    def check(self) -> None:
+        """Raises StoreError, with the cause and what to do, when the files in the folder are not those in use."""
+        with self._writing:
+            self._check()
+
+    def lock_holder(self) -> str:
+        """Which other process holds the lock for writing: "process 12 (sqlite3)", or "" where that can't be seen."""
+        return files.holder(self._files.shm)
+
+    def _check(self) -> None:
+        self._checked = 0.0
+        found = files.look(self._path)
+        if found != self._files or self._foreign:
+            self._miss(found)
+        self._missed = None
+        self._checked = time.monotonic()
+
+    def _miss(self, found: Files) -> None:
+        """The files in the folder are not those in use. Save what they hold; raise StoreError unless all is well then.
+
+        A file that was deleted is still there for our connection, so a checkpoint can move its write-ahead log into
+        the database file, wherever that is now. It empties the log too. Otherwise SQLite would apply a log that is
+        left behind to the next file of that name.
+        """
+        if self._closed and found.db == self._files.db:
+            return  # what else is missing went with our last connection
+        if found.db == self._files.db and not self._foreign:
+            self._examine(found)
+            if found._replace(version=self._files.version) == self._files:
+                self._files = found
+                return
+        foreign = files.written_by_others(self._path, self._files, found) and self._files.shares_with(found)
+        if not self._foreign and (found != self._missed or foreign):
+            self._missed, self._saved, self._retry, self._foreign = found, False, 0, foreign
+            self._cause = files.cause(self._path, self._files, found, saved=False)
+        if not (self._saved or self._foreign) and time.monotonic() >= self._retry:
+            self._retry = time.monotonic() + _RETRY
+            self._saved = self._save(found)
+            if self._saved:
+                self._cause = files.cause(self._path, self._files, found, saved=True)
+        if not self._saved or found.db != self._files.db:
+            raise StoreError(self._cause)
+        self._retry = 0
+        self._reconnect()
+        hint = "nothing is lost, all of it is in the database; leave the files beside the database alone"
+        logs.event("storage_repaired", logging.WARNING, detail=self._cause.partition(";")[0], hint=hint)
+
+    def _examine(self, found: Files) -> None:
+        """Raises StoreError when not SQLite but a program like cp wrote to the database file."""
+        if files.has_tag(self._file, self._tag):
+            return
+        self._cause = f"{self._path} was written over by another program; restart the server to use it as it is now"
+        if self._checkpointing.acquire(blocking=False):
+            if found.wal == self._files.wal:  # at the next start SQLite would apply it to what is there now
+                os.truncate(f"{self._path}-wal", 0)
+            self._foreign = True
+            self._checkpointing.release()
+        raise StoreError(self._cause)
+
+    def _save(self, found: Files) -> bool:
+        """Move the write-ahead log that our connection has into the database file that it has."""
+        if files.written_by_others(self._path, self._files, found) or not files.has_tag(self._file, self._tag):
+            return False
+        if not self._checkpointing.acquire(blocking=False):
+            return False
+        try:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            self._set("busy_timeout", 0)
+            (busy, _, _) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
+        except sqlite3.Error:
+            return False
+        finally:
+            self._checkpointing.release()
+
+    def _reconnect(self) -> None:
+        """Make the connection anew, at most once in _RETRY seconds."""
+        now = time.monotonic()
+        if now < self._retry or not self._checkpointing.acquire(blocking=False):
+            raise self._broken or StoreError(self._cause)
+        self._retry = now + _RETRY
+        try:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.close()
+            self._closed = True
+            self._pragmas.clear()
+            self._db = self._connect(0)
+            self._set("wal_autocheckpoint", 0)
+            self.last_id()  # opens -wal and -shm
+            found = files.look(self._path)
+            if found.db != self._files.db:  # replaced just now
+                self._db.close()
+                raise StoreError(files.cause(self._path, self._files, found, saved=True))
+            self._files, self._broken, self._closed = found, None, False
+        except Exception as error:
+            self._broken = error
+            raise
+        finally:
+            self._checkpointing.release()
+
+    def _connect(self, timeout: float) -> sqlite3.Connection:
+        return files.connect(self._path, timeout, isolation_level=None, check_same_thread=False)
+
     def _checkpoint(self) -> None:
         wal = self._path.with_name(FILE + "-wal")
-        held = Sometimes(60)
+        held, failed = Sometimes(60), Sometimes(60)
         while self._checkpoint_due.wait() and not self._closing:
             self._checkpoint_due.clear()
             try:
-                with contextlib.closing(sqlite3.connect(self._path, isolation_level=None, timeout=0.05)) as db:
+                with self._checkpointing, contextlib.closing(self._second_connection()) as db:
                     db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                     if wal.stat().st_size > _WAL_HIGH:
                         with self._writing:  # what is left to move is what came during the first pass
@@ -198,13 +347,35 @@ class Store:
                         if busy and held.happened(time.monotonic()):
                             hint = "another program keeps the database open in a transaction; end it"
                             logs.event("checkpoint_busy", logging.WARNING, hint=hint)
-            except (sqlite3.Error, OSError) as error:
-                logs.event("checkpoint_failed", logging.WARNING, detail=str(error))
+            except (sqlite3.Error, StoreError, OSError) as error:
+                if failed.happened(time.monotonic()):
+                    logs.event("checkpoint_failed", logging.WARNING, detail=str(error))
+
+    def _second_connection(self) -> sqlite3.Connection:
+        """A connection that certainly has the same files as the one that writes. Raises StoreError."""
+        with self._writing:
+            self._check()
+            if not self._closed:
+                db = files.connect(self._path, 0.05, isolation_level=None)
+                db.execute("SELECT 1 FROM messages LIMIT 1").fetchone()  # opens -wal
+                if files.look(self._path) == self._files:
+                    return db
+                db.close()
+        raise StoreError("the files in the folder are not those in use")
 
     def close(self) -> None:
         """Move everything into the database file and let go of it. The caller holds its lock for good."""
         self._closing = True
         self._checkpoint_due.set()
         self._checkpointer.join(2)
-        self._db.close()
+        self.ids.close()
+        with contextlib.suppress(OSError):
+            found = files.look(self._path)
+            others = files.written_by_others(self._path, self._files, found) or found.db not in (self._files.db, None)
+            if others or self._foreign or not files.has_tag(self._file, self._tag):
+                _abandoned.append(self._db)
+            else:
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.close()
+                os.close(self._file)
         os.close(self._lock_file)

@@ -71,7 +71,7 @@ addresses() {
     if command -v ip >/dev/null; then
         ip -4 -o address show scope global |
             awk '$2 !~ /^(docker|br-|veth|virbr|lxcbr|lxdbr)/ { sub("/.*", "", $4); print $4 }'
-    else
+    elif command -v ifconfig >/dev/null; then
         ifconfig | awk '$1 == "inet" && $2 !~ /^127\./ { print $2 }'
     fi
 }
@@ -82,7 +82,11 @@ announce() {
     announced_port=$2
     shift 2
     for address; do say "    $address port $announced_port"; done
-    [ $# -gt 0 ] || say "    none: this machine has no network card with an address"
+    if [ $# -eq 0 ] && ! command -v ip >/dev/null && ! command -v ifconfig >/dev/null; then
+        say "    the command ip prints it: sudo apt install iproute2; ip -4 address"
+    elif [ $# -eq 0 ]; then
+        say "    none: this machine has no network card with an address"
+    fi
     say "In a virtual machine behind NAT, give the host's address instead: see CONTAINERS.md."
     say "To try it:"
     say "    printf '{\"type\":\"ping\"}\\n' | nc -N ${1:-localhost} $announced_port"

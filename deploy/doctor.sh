@@ -198,6 +198,10 @@ is_ipv4() {
 resolve() { # sets ADDRESS to an address of the name $1, or to nothing
     ADDRESS=$1
     case $1 in
+    localhost) # always this machine (RFC 6761), even where /etc/hosts is missing
+        ADDRESS=127.0.0.1
+        return
+        ;;
     *[!0-9.]*) ;;
     *)
         is_ipv4 "$1" || ADDRESS=

@@ -10,21 +10,26 @@ from classcord.protocol import EXAMPLE, ProtocolError, encode
 from handlers import accounts, messages, presence
 from handlers.context import Context
 
-__all__ = ["REQUESTS", "Field", "Request", "dispatch"]
+__all__ = ["ALIASES", "REQUESTS", "Field", "Request", "dispatch"]
 
 _MAX_FIELD = 1000
 """Characters in a field that has no limit of its own."""
+_MAX_CHANNEL = 100
+"""Characters in the name of a channel, which is only repeated to the client that sent it."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """A field that must be a string wherever it stands. `most` is its length in characters."""
+    """A field that must be a string wherever it stands. `most` is its length in characters.
+
+    `null` counts as not given, for some clients send all their fields.
+    """
 
     name: str
     required: bool = True
     most: int | None = _MAX_FIELD
     any_value: bool = False
-    """The function checks the value itself; only presence is checked before."""
+    """The function checks the value itself, be it null; only presence is checked before."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +75,26 @@ REQUESTS: dict[str, Request] = {
         (Field("state"),),
     ),
     "users": Request(presence.users, "list who is here; the first time, join as a guest", {"type": "users"}),
-    "who": Request(presence.users, "the same as users", {"type": "who"}),
+    "who": Request(
+        presence.who, "list who is here, answered as who", {"type": "who", "channel": "global"},
+        (Field("channel", required=False, most=_MAX_CHANNEL),),
+    ),
     "ping": Request(presence.ping, "see whether the server answers", {"type": "ping"}),
     "help": Request(_help, "this list", {"type": "help"}),
 }
 """Every type of request. `from` and `user`, by which a guest names itself, are judged by the room."""
+
+ALIASES: dict[str, Request] = {
+    "list_users": Request(presence.list_users, "users, answered as list_users", {"type": "list_users"}),
+    "connected_users": Request(presence.users, "users", {"type": "connected_users"}),
+    "userlist": Request(presence.users, "users", {"type": "userlist"}),
+    "change_username": Request(
+        accounts.change_username, "give a guest its name", {"type": "change_username", "new_user": "zoe"},
+        (Field("new_user"),),
+    ),
+    "disconnect": Request(accounts.disconnect, "logout without an answer", {"type": "disconnect"}),
+}
+"""Other words for the same, which some clients send. `help` leaves them out: a new client needs none of them."""
 
 HELP = encode(
     {"type": "help", "types": [{"type": name, "help": r.help, "example": r.example} for name, r in REQUESTS.items()]}
@@ -82,11 +102,14 @@ HELP = encode(
 
 
 def dispatch(context: Context, message: dict[str, Any]) -> None:
-    """Check a decoded line against the table and carry it out. Raises ProtocolError."""
+    """Check a decoded line against the tables and carry it out. Raises ProtocolError."""
     kind = message.get("type")
-    request = REQUESTS.get(kind) if isinstance(kind, str) else None
+    request = (REQUESTS.get(kind) or ALIASES.get(kind)) if isinstance(kind, str) else None
     if request is None:
         raise _unknown_type(message)
+    if None in message.values():
+        kept = {field.name for field in request.fields if field.any_value}
+        message = {name: value for name, value in message.items() if value is not None or name in kept}
     for field in request.fields:
         if field.name not in message:
             if field.required:
@@ -101,7 +124,7 @@ def dispatch(context: Context, message: dict[str, Any]) -> None:
 
 
 def _unknown_type(message: dict[str, Any]) -> ProtocolError:
-    if "type" not in message:
+    if message.get("type") is None:
         text = "the field type is missing"
     elif not isinstance(message["type"], str):
         text = "the field type must be a string"

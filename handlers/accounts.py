@@ -1,4 +1,4 @@
-"""register, login, logout."""
+"""register, login, logout, and their other names: change_username, disconnect."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import logging
 from typing import Any
 
 from classcord import names
-from classcord.accounts import MAX_PASSWORD
+from classcord.accounts import check_password
 from classcord.protocol import ProtocolError
 from classcord.registry import timestamp
 from classcord.store import AccountRow
 from handlers.context import Context
 
-__all__ = ["login", "logout", "register"]
+__all__ = ["change_username", "disconnect", "login", "logout", "register"]
 
 
 def register(context: Context, message: dict[str, Any]) -> None:
@@ -22,12 +22,11 @@ def register(context: Context, message: dict[str, Any]) -> None:
         names.check(name)
     except names.NameRefused as refused:
         raise ProtocolError("invalid_name", str(refused)) from None
-    if not 1 <= len(password) <= MAX_PASSWORD:
-        raise ProtocolError("invalid_field", f"password must have 1 to {MAX_PASSWORD} characters")
+    check_password(password)
     key = names.key(name)
-    if key not in context.accounts:  # else the room refuses it, in its place
+    if not context.accounts.resembles(name):  # else the room refuses it, in its place
         context.flush()
-        hashed = context.accounts.hash_password(password)
+        hashed = context.hashed(context.accounts.hash_password, password)
     else:
         hashed = ""
     context.post(context.room.register, AccountRow(key, name, hashed, timestamp()))
@@ -37,9 +36,9 @@ def login(context: Context, message: dict[str, Any]) -> None:
     """Become an account's session. Whatever is wrong with name or password, the answer is the same."""
     typed = message["username"]
     context.settle()  # the account may be the one that this client has just asked for
-    name = context.accounts.verify(typed, message["password"])
+    name = context.hashed(context.accounts.verify, typed, message["password"])
     if name is None:
-        context.session.log("login_failed", logging.WARNING, user=typed[: names.MAX_NAME])
+        context.session.log("login_failed", logging.WARNING, user=typed.strip()[: names.MAX_NAME])
         raise ProtocolError("login_failed", "Login failed.")
     context.session.log("login", user=name)
     context.post(context.room.login, name, typed)
@@ -48,3 +47,13 @@ def login(context: Context, message: dict[str, Any]) -> None:
 def logout(context: Context, message: dict[str, Any]) -> None:
     """End the identity, keep the connection."""
     context.post(context.room.logout)
+
+
+def disconnect(context: Context, message: dict[str, Any]) -> None:
+    """The same without an answer, as some clients do just before they close."""
+    context.post(context.room.disconnect)
+
+
+def change_username(context: Context, message: dict[str, Any]) -> None:
+    """Give a guest its name, without an answer. A member, or a guest that has chosen a name, keeps it."""
+    context.post(context.room.identify, message["new_user"])

@@ -1,50 +1,68 @@
 """Commands typed as a message's content, for people whose client has no other way to reach a feature.
 
-They are answered by `Serveur` to the one who typed them and never relayed: what begins with a slash may be
-a command of some other chat with a password in it.
+`Serveur` answers them to the person who typed them, and they are never relayed: a text that begins with a slash may
+be a command of some other chat with a password in it. An answer is one message of one line: two known clients show
+only the newest of several messages that come at once, and others show no line breaks.
 """
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 
-from classcord.names import MAX_NAME
+from classcord import names
+from classcord.texts import shown
 from handlers.context import Context
 from handlers.presence import state_of
 
 __all__ = ["run"]
 
-_PAUSE = 0.02
-"""Seconds between the lines of an answer: one known client loses what comes faster. Only the asker waits."""
+_MAX_WORD = 20
+"""Characters of a typed word that are looked up, or repeated in an answer."""
+_LETTERS = re.compile(r"[^\W\d_]*")
+_PUNCTUATION = ".,;:!?…"
 
 
 def run(context: Context, text: str) -> None:
     """Carry out the command in `text`, which begins with a slash."""
     word, rest = [*text[1:].split(None, 1), "", ""][:2]
-    command = _COMMANDS.get(word.casefold())
-    if command is None:
-        _say(context, context.texts("unknown_command", command="/" + _shown(word)))
-    else:
+    command = _find(word)
+    if command is not None:
         command(context, rest.strip())
+    elif _find(_letters(word)) is _password:
+        _password(context, rest)
+    else:
+        _say(context, context.texts("unknown_command", command="/" + shown(_letters(word), _MAX_WORD)))
 
 
-def _say(context: Context, *lines: str) -> None:
-    for number, line in enumerate(lines):
-        if number and not context.session.dropped:
-            context.flush()
-            time.sleep(_PAUSE)
-        context.post(context.room.notice, line)
+def _find(word: str) -> Callable[[Context, str], None] | None:
+    """The command that somebody means by `word`, also in capitals or with punctuation behind it."""
+    for form in (word, word.rstrip(_PUNCTUATION)):
+        if len(form) <= _MAX_WORD and names.key(form) in _COMMANDS:
+            return _COMMANDS[names.key(form)]
+    return None
 
 
-def _shown(text: str) -> str:
-    """What somebody typed, fit to be shown in an answer."""
-    return "".join(char if char.isprintable() else "?" for char in text[:20])
+def _letters(word: str) -> str:
+    """The letters that a word begins with. What follows them may be a password: `/login:bob:secret`."""
+    found = _LETTERS.match(word)
+    return found[0] if found else ""
+
+
+def _say(context: Context, line: str) -> None:
+    context.post(context.room.notice, line)
 
 
 def _help(context: Context, rest: str) -> None:
-    _say(context, *map(context.texts, ("help_intro", "help_aide", "help_qui", "help_etat", "help_msg")))
+    """List the commands, or explain the one that is named."""
+    word = [*rest.split(None, 1), ""][0].lstrip("/")
+    command = _find(word)
+    if not word:
+        _say(context, context.texts("help"))
+    elif command is None:
+        _say(context, context.texts("help_unknown", command="/" + shown(_letters(word), _MAX_WORD)))
+    else:
+        _say(context, context.texts(_EXPLAINED[command]))
 
 
 def _who(context: Context, rest: str) -> None:
@@ -52,25 +70,27 @@ def _who(context: Context, rest: str) -> None:
 
 
 def _state(context: Context, rest: str) -> None:
-    state = state_of(rest)
+    state = state_of(rest.strip(_PUNCTUATION + " \"'«»“”"))
     if not rest:
-        _say(context, context.texts("command_usage", usage="/etat online|away|dnd|invisible"))
+        _say(context, context.texts("help_etat"))
     elif state is None:
-        _say(context, context.texts("state_unknown", state=_shown(rest)))
+        _say(context, context.texts("state_unknown", state=shown(rest, _MAX_WORD)))
     else:
         context.post(context.room.set_state, None, state)
         _say(context, context.texts("state_set", state=state))
 
 
-_NAME_AND_TEXT = re.compile(r'(?:["“«]\s*([^"”»]+?)\s*["”»]|(\S+))\s+(.+)', re.DOTALL)
+_QUOTED = re.compile(r'["“«]([^"”»]+)["”»]\s+(\S.*)', re.DOTALL)
 
 
 def _message(context: Context, rest: str) -> None:
-    found = _NAME_AND_TEXT.fullmatch(rest)
-    if found is None or not (found[1] or found[2]).isprintable() or len(found[1] or found[2]) > 2 * MAX_NAME:
+    found = _QUOTED.fullmatch(rest)
+    name, text = found.groups() if found else [*rest.split(None, 1), "", ""][:2]
+    name = name.strip()
+    if not name or not text or not name.isprintable() or len(name) > 2 * names.MAX_NAME:
         _say(context, context.texts("command_usage", usage="/msg alice Bonjour"))
     else:
-        context.post(context.room.whisper, None, found[1] or found[2], found[3])
+        context.post(context.room.whisper, None, name, text)
 
 
 def _password(context: Context, rest: str) -> None:
@@ -84,3 +104,8 @@ _COMMANDS: dict[str, Callable[[Context, str], None]] = {
     "msg": _message,
     "login": _password, "register": _password, "password": _password, "pass": _password,
 }
+
+_EXPLAINED: dict[Callable[[Context, str], None], str] = {
+    _help: "help_aide", _who: "help_qui", _state: "help_etat", _message: "help_msg", _password: "password_typed",
+}
+"""What `/aide WORD` answers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import socket
 import socketserver
@@ -12,25 +13,36 @@ from typing import Protocol
 
 from classcord import logs
 from classcord.accounts import Accounts
+from classcord.diagnosis import Failure
+from classcord.foreign import (
+    ForeignProtocol,
+    foreign_line,
+    foreign_start,
+    http_answer,
+    http_host,
+    negotiation,
+    undecided,
+)
+from classcord.hashing import Gone, Hashing
 from classcord.protocol import (
     ERRORS,
     MAX_DISCARD,
     MAX_OVERRUN,
-    ForeignProtocol,
     LineSplitter,
     ProtocolError,
     TooLong,
     decode,
-    foreign_protocol,
-    foreign_start,
+    not_json,
+    trimmed,
 )
 from classcord.registry import Registry, internal_error
 from classcord.session import Session
+from classcord.sockets import from_here, peer_address
 from classcord.texts import Texts
 from handlers import HELP, dispatch
 from handlers.context import Context
 
-__all__ = ["ConnectionHandler", "Services", "from_here", "peer_address"]
+__all__ = ["ConnectionHandler", "Services"]
 
 _READ = 1024
 """Bytes asked of one read: little, for a client that waits in one holds this memory."""
@@ -42,7 +54,9 @@ _SHARE = 256
 _OVERRUN_TIME = 2.0
 """Seconds that a line over MAX_OVERRUN bytes has to end."""
 _LINGER = 1.0
-"""Seconds for which what a peer still sends is thrown away, lest a reset destroy our last line to it."""
+"""Seconds without a byte after which a peer that we have answered last is closed. A reset would destroy the answer."""
+_LINGER_MOST = 10.0
+"""Seconds for which such a peer may go on sending. Its bytes are thrown away."""
 _HELP_WORDS = frozenset({b"help", b"aide", b"?"})
 
 
@@ -51,22 +65,13 @@ class Services(Protocol):
 
     registry: Registry
     accounts: Accounts
+    hashing: Hashing
     texts: Texts
     outbox_limit: int
 
 
 class _Overrun(Exception):
     """A line that does not end."""
-
-
-def peer_address(address: str) -> str:
-    """An address as people write it: IPv4 clients of an IPv6 socket show as ::ffff:10.0.108.34."""
-    return address.removeprefix("::ffff:") if "." in address else address
-
-
-def from_here(connection: socket.socket, peer: str) -> bool:
-    """Whether the peer, at this address, is on this very machine: a health check, the watchdog's test, the operator."""
-    return peer in ("127.0.0.1", "::1") or peer == peer_address(connection.getsockname()[0])
 
 
 class ConnectionHandler(socketserver.BaseRequestHandler):
@@ -79,9 +84,12 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         server = self.services = self.server  # type: ignore[assignment]
         peer, port = peer_address(self.client_address[0]), self.client_address[1]
         self.session = Session(self.request, server.outbox_limit, peer=peer, port=port)  # type: ignore[attr-defined]
-        self.context = Context(self.session, self.services.registry, self.services.accounts, self.services.texts)
+        services = self.services
+        self.context = Context(self.session, services.registry, services.accounts, services.hashing, services.texts)
         self._splitter = LineSplitter()
         self._overrun_since: float | None = None
+        self._data = b""
+        self._negotiated = False
         self._lines = 0
         self._errors: dict[str, int] = {}
         # the checks of the container or of systemd come several times a minute for ever
@@ -97,8 +105,8 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         except ForeignProtocol as foreign:
             why = foreign.name
             self.session.log("foreign_protocol", logging.WARNING, protocol=foreign.name, hint=foreign.hint)
-            if foreign.reply:
-                self.context.reply(foreign.reply)
+            if foreign.name == "http":
+                self.context.reply(http_answer(foreign.head, self._http_text()))
         except _Overrun:
             why = "endless_line"
             self.session.log("endless_line", logging.WARNING, hint="a line must end with a newline")
@@ -121,11 +129,14 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         receive, splitter = self.request.recv, self._splitter
         size = _READ
         data = receive(size)
+        while undecided(data) and (more := receive(size)):
+            data += more
         foreign = foreign_start(data)
         if foreign is not None:
             raise foreign
         while data:
-            for number, line in enumerate(splitter.feed(data), 1):
+            self._data = data
+            for number, line in enumerate(itertools.chain(splitter.feed(data), splitter.unended()), 1):
                 if self.session.expelled:
                     return
                 self._line(line)
@@ -147,29 +158,50 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
     def _line(self, line: bytes | TooLong) -> None:
         """Carry out one line; whatever is wrong with it becomes its answer."""
         self._lines += 1
-        context = self.context
         try:
             if isinstance(line, TooLong) or line[:1] != b"{":
-                foreign = foreign_protocol(line)
-                if foreign is not None:
-                    raise foreign
-                if isinstance(line, TooLong):
-                    raise ProtocolError("line_too_long", ERRORS["line_too_long"])
-                if line.strip().lower() in _HELP_WORDS:
-                    context.reply(HELP)
-                    return
+                line = self._oddly_begun(line)
             message = decode(line)
             if message is not None:
-                dispatch(context, message)
+                dispatch(self.context, message)
         except ProtocolError as error:
-            if error.code not in self._errors:
-                self.session.log("request_refused", code=error.code, text=error.text[:200])
-            self._errors[error.code] = self._errors.get(error.code, 0) + 1
-            context.reply(error.line())
-        except ForeignProtocol:
+            self._refuse(error)
+        except (ForeignProtocol, Gone):
             raise
         except Exception as error:  # a bug of ours: the client is told a number to ask about, and goes on
-            context.reply(internal_error(self.session, error).line())
+            self.context.reply(internal_error(self.session, error).line())
+
+    def _oddly_begun(self, line: bytes | TooLong) -> bytes:
+        """What of a line that doesn't begin with a brace is left to decode."""
+        whole = isinstance(line, bytes)
+        foreign = foreign_line(trimmed(line if isinstance(line, bytes) else line.start), whole)
+        if foreign is not None:
+            raise foreign
+        if isinstance(line, TooLong):
+            raise ProtocolError("line_too_long", ERRORS["line_too_long"])
+        cut = negotiation(line)
+        if cut:
+            # PuTTY in Telnet mode sends it once, in front of what is typed: that is carried out all the same
+            if not self._negotiated:
+                self._negotiated = True
+                self._refuse(not_json(Failure(line[:cut])))
+            line = line[cut:]
+        if trimmed(line).lower() in _HELP_WORDS:
+            self.context.reply(HELP)
+            return b""
+        return line
+
+    def _refuse(self, error: ProtocolError) -> None:
+        if error.code not in self._errors:
+            self.session.log("request_refused", code=error.code, text=error.text[:200])
+        self._errors[error.code] = self._errors.get(error.code, 0) + 1
+        self.context.reply(error.line())
+
+    def _http_text(self) -> str:
+        """What a web client is told. The address is the one that it used: ours may be behind a NAT."""
+        own = self.request.getsockname()
+        host, port = http_host(self._data) or (peer_address(own[0]), own[1])
+        return self.services.texts("http", host=host, port=port)
 
     def _check_overrun(self) -> None:
         """Give a line far over the limit little time to end: its bytes are dropped, but still cost reading."""
@@ -205,7 +237,7 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
             self._discard()
 
     def _discard(self) -> None:
-        deadline = time.monotonic() + _LINGER
+        deadline = time.monotonic() + _LINGER_MOST
         try:
             self.request.shutdown(socket.SHUT_WR)
             self._receive_timeout(_LINGER)

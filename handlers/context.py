@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from classcord.accounts import Accounts
+from classcord.hashing import Hashing
 from classcord.registry import Item, Registry
 from classcord.session import Session
 from classcord.texts import Texts
 
 __all__ = ["Context"]
 
+Result = TypeVar("Result")
+
 
 class Context:
     """Collects what a client's requests lead to. Only the client's own thread uses it."""
 
-    __slots__ = ("_items", "accounts", "registry", "room", "session", "texts")
+    __slots__ = ("_hashing", "_items", "accounts", "registry", "room", "session", "texts")
 
-    def __init__(self, session: Session, registry: Registry, accounts: Accounts, texts: Texts) -> None:
+    def __init__(
+        self, session: Session, registry: Registry, accounts: Accounts, hashing: Hashing, texts: Texts
+    ) -> None:
         self.session = session
         self.registry = registry
         self.room = registry.room
         self.accounts = accounts
+        self._hashing = hashing
         self.texts = texts
         self._items: list[Item] = []
 
@@ -37,7 +43,14 @@ class Context:
     def settle(self) -> None:
         """Hand over what was collected and wait until it is carried out, for what comes now builds on it."""
         self.flush()
-        self.registry.wait(self.session)
+        self.registry.wait()
+
+    def hashed(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """What `work(*arguments)` returns, run in a hashing thread once it is this client's turn.
+
+        Raises hashing.Gone if the connection has ended by then.
+        """
+        return self._hashing.run(self.session, lambda: work(*arguments))
 
     def flush(self) -> None:
         """Hand over what was collected. Before anything slow, so that earlier requests don't wait for it."""

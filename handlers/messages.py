@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from classcord.protocol import ProtocolError, clean_content
@@ -10,12 +11,14 @@ from handlers.context import Context
 
 __all__ = ["message", "private"]
 
+_UNSEEN = re.compile("^[\\s\\u00ad\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u2069\\ufeff]+")
+
 
 def message(context: Context, message: dict[str, Any]) -> None:
     """A message to everybody, or to one person with subtype private."""
     subtype = message.get("subtype", "global")
     if subtype == "private":
-        private(context, message)
+        _whisper(context, message)
     elif subtype != "global":
         raise ProtocolError("invalid_field", "subtype must be global or private")
     else:
@@ -25,13 +28,16 @@ def message(context: Context, message: dict[str, Any]) -> None:
 
 
 def private(context: Context, message: dict[str, Any]) -> None:
-    """A message to one person; one known client sends it as a type of its own."""
-    to = message.get("to")
+    """A message to one person from a client that has a type of its own for it, and receives them so from here on."""
+    context.post(context.room.use_private_type)
+    _whisper(context, message)
+
+
+def _whisper(context: Context, message: dict[str, Any]) -> None:
+    to = message.get("to", "").strip()
     if not to:
         example = {"type": "message", "subtype": "private", "to": "bob", "content": "Salut"}
         raise ProtocolError("missing_field", "a private message needs the field to: the name of a person", example)
-    if not to.isprintable():
-        raise ProtocolError("invalid_name", "to has a character that no name has")
     content = _relayed(context, message)
     if content:
         context.post(context.room.whisper, message.get("from"), to, content)
@@ -41,6 +47,8 @@ def _relayed(context: Context, message: dict[str, Any]) -> str:
     """The content to relay, or nothing if it was for the server itself."""
     content = clean_content(message["content"])
     typed = content.lstrip()
+    if not typed[:1].isprintable():  # a zero-width space, pasted with the command
+        typed = _UNSEEN.sub("", content)
     if typed.startswith("/"):
         if typed.startswith("//"):
             return typed[1:]

@@ -22,10 +22,23 @@ ROOT = Path(__file__).resolve().parent.parent
 DEADLINE = 20.0
 """Seconds after which something that must happen is taken not to: far more than it needs on a busy machine."""
 
+IPV6_IS_OFF = "this machine has no IPv6: sudo sysctl net.ipv6.conf.all.disable_ipv6=0"
+"""Why a test is left out where `has_ipv6` is false, and what to do about it."""
+
 Message = dict[str, Any]
 
 _numbers = itertools.count(1)
 _run = f"{os.getpid():x}{int(time.time()) & 0xFFFF:x}"
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has the address ::1. It may have the sockets and no address."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
 
 
 def unique(name: str) -> str:
@@ -61,7 +74,7 @@ class Server:
         try:
             self.port = int(fields(self.wait_log("event=listening"))["port"])
         except BaseException:
-            self.process.kill()
+            self.__exit__(None, None, None)  # nothing of it may be left to the next test
             raise
 
     def _read(self) -> None:
@@ -173,12 +186,20 @@ class Closed(AssertionError):
 class Client:
     """A connection that reads lines. Every wait has a deadline; nothing sleeps. Use it in a with statement."""
 
-    def __init__(self, address: tuple[str, int], *, receive_buffer: int | None = None) -> None:
+    def __init__(
+        self, address: tuple[str, int], *, receive_buffer: int | None = None, source: str | None = None
+    ) -> None:
         self.socket = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(DEADLINE)
-        self.socket.connect(address)
+        try:
+            if source is not None:  # the address that the server sees: any of 127.0.0.0/8 is this machine
+                self.socket.bind((source, 0))
+            self.socket.connect(address)
+        except BaseException:
+            self.socket.close()
+            raise
         self.raw = b""
         self.name = ""
 

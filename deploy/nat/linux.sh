@@ -59,7 +59,7 @@ check_address() {
         NF != 4 || $1 < 1 || $1 == 127 || $1 > 223 { exit 1 }
         { for (i = 1; i <= 4; i++) if ($i !~ /^(0|[1-9][0-9]?[0-9]?)$/ || $i > 255) exit 1 }' ||
         wrong "--vm: '$1' is no IPv4 address of a VM; type one like 192.168.56.10 (in the VM: ip -4 address)"
-    ! ip -4 -o address | grep -qF " $1/" || wrong "--vm: $1 is this host's own address; give the VM's"
+    ! has ip || ! ip -4 -o address | grep -qF " $1/" || wrong "--vm: $1 is this host's own address; give the VM's"
 }
 
 saved() { sed -n "s/^$1=//p" $STATE 2>/dev/null || :; } # NAME
@@ -394,6 +394,7 @@ case $action in apply | status | undo) ;; *) wrong "say apply, status or undo" ;
 whole "$port" 1 65535 || wrong "--port: '$port' is no port; type a number from 1 to 65535"
 [ "$(id -u)" -eq 0 ] || die "needs root: sudo sh deploy/nat/linux.sh $action${vm:+ --vm $vm}"
 has ip || die "the command ip isn't here: sudo apt install iproute2"
+has sysctl || die "the command sysctl isn't here: sudo apt install procps"
 if has nft; then backend=nft; else backend=iptables; fi
 has $backend || die "neither nft nor iptables is here: sudo apt install nftables"
 $action

@@ -29,6 +29,7 @@ PARTS: dict[str, Callable[[Bench], Part]] = {
     "stuck": parts.stuck,
     "logins": parts.logins,
     "memory": footprint.memory,
+    "bursts": footprint.bursts,
     "start": footprint.start,
 }
 BUILD = ROOT / "build"
@@ -112,7 +113,7 @@ def main() -> int:
         return 2
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    pair = cores()
+    pair, every = cores(), tuple(os.sched_getaffinity(0))
     if pair is not None:
         os.sched_setaffinity(0, {pair[1]})
     written: list[str] = []
@@ -123,7 +124,8 @@ def main() -> int:
 
     targets: list[Target] = []
     with tempfile.TemporaryDirectory(dir=BUILD, prefix="bench-") as folder:  # beside the code, so on a disk
-        bench = Bench(loadgen, Path(folder), pair[0] if pair else None, given.rounds, given.quick)
+        ours = (pair[0],) if pair else ()
+        bench = Bench(loadgen, Path(folder), ours, every, given.rounds, given.quick)
         write(heading(bench, pair))
         for name in given.only or PARTS:
             print(f"{name}:", file=sys.stderr, flush=True)

@@ -37,7 +37,9 @@ class Crowd:
         entering: set[int] = set()
         while (started < count or registering or entering) and time.monotonic() < self._end:
             while started < count and len(registering) + len(entering) < AT_ONCE:
-                registering.add(self._connect(started))
+                descriptor = self._connect(started)
+                self._send(descriptor, "register")
+                registering.add(descriptor)
                 started += 1
             for descriptor in self._read(registering | entering):
                 if descriptor in registering:
@@ -49,6 +51,25 @@ class Crowd:
                     entering.remove(descriptor)
                     arrived += descriptor in self._clients
         return arrived
+
+    def open(self, count: int) -> None:
+        """Open connections that say nothing yet."""
+        for number in range(count):
+            self._connect(number)
+
+    def burst(self, pings: int) -> int:
+        """Send this many pings on every connection, all at once; how many were answered."""
+        line = b'{"type":"ping"}\n'
+        for client in self._clients.values():
+            client.send(line * pings)
+        wanted, answered = pings * len(self._clients), 0
+        while answered < wanted and self._clients and time.monotonic() < self._end:
+            for descriptor, _ in self._epoll.poll(0.2):
+                data = self._clients[descriptor].recv(_READ)
+                answered += data.count(b"\n")
+                if not data:
+                    self._lose(descriptor)
+        return answered
 
     def ask(self) -> int:
         """Send a ping on every connection; how many were answered."""
@@ -64,13 +85,13 @@ class Crowd:
         return answered
 
     def _connect(self, number: int) -> int:
+        """Open a connection; its descriptor."""
         client = socket.create_connection((HOST, self._port), timeout=20)
         client.setblocking(False)
         descriptor = client.fileno()
         self._clients[descriptor] = client
         self._names[descriptor] = f"crowd{number:05d}"
         self._epoll.register(descriptor, select.EPOLLIN)
-        self._send(descriptor, "register")
         return descriptor
 
     def _send(self, descriptor: int, kind: str) -> None:

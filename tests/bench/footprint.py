@@ -1,4 +1,4 @@
-"""The parts that measure our server alone: memory a client, and how soon it accepts."""
+"""The parts that measure our server alone: memory a client, very many threads, and how soon it accepts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import time
 
 from tests.bench.crowd import Crowd, resident
 from tests.bench.load import Bench
-from tests.bench.peers import OURS, StartError, on_core, running
-from tests.bench.report import NONE, Part, Target, number
+from tests.bench.peers import OURS, StartError, on_cores, running
+from tests.bench.report import NONE, Part, Target, number, ratio
 
 CLIENTS = 5000
 
@@ -27,7 +27,7 @@ def memory(bench: Bench) -> Part:
     for turn in range(bench.rounds):
         print("  memory: ClassCord", file=sys.stderr, flush=True)
         try:
-            with running(OURS, bench.folder, bench.server_core) as server, Crowd(server.port) as crowd:
+            with running(OURS, bench.folder, *bench.server_cores) as server, Crowd(server.port) as crowd:
                 before = resident(server.pid)
                 began = time.monotonic()
                 arrived = crowd.log_in(count)
@@ -49,8 +49,39 @@ def memory(bench: Bench) -> Part:
     return Part("Memory a client", heads, rows, [target])
 
 
+def bursts(bench: Bench) -> Part:
+    """The same number of pings from very many connections at once, and from a few: what the many threads cost.
+
+    The server may use all cores here: threads that wait for the interpreter's lock disturb each other most on several.
+    """
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    pings, many, few = 60, min(1990, allowed - 100), 20
+    rows: list[list[str]] = []
+    took: dict[int, list[float]] = {many: [], few: []}
+    for turn in range(bench.rounds):
+        for count in (many, few):
+            print(f"  bursts: {count} connections", file=sys.stderr, flush=True)
+            each = pings * many // count
+            try:
+                with running(OURS, bench.folder, *bench.all_cores) as server, Crowd(server.port, 60) as crowd:
+                    crowd.open(count)
+                    crowd.ask()
+                    began = time.monotonic()
+                    answered = crowd.burst(each)
+                    took[count].append(time.monotonic() - began)
+            except (StartError, OSError) as error:
+                bench.problem(f"bursts: {error}")
+                continue
+            if answered != each * count:
+                bench.problem(f"bursts: {answered} of {each * count} pings were answered")
+            rows.append([f"{count} connections, {each} pings each", str(turn + 1), number(took[count][-1])])
+    medians = [statistics.median(times) if times else None for times in took.values()]
+    target = Target(f"time of {many} connections ÷ time of {few}", ratio(*medians), 4, at_least=False)
+    return Part("Bursts of pings", ("case", "round", "all answered after, s"), rows, [target])
+
+
 def _python(bench: Bench) -> float:
-    with on_core(bench.server_core):
+    with on_cores(*bench.server_cores):
         began = time.monotonic()
         subprocess.run([sys.executable, "-c", "pass"], check=True, timeout=30)
     return time.monotonic() - began
@@ -64,7 +95,7 @@ def start(bench: Bench) -> Part:
     for _ in range(5 if bench.quick else 25):
         pythons.append(_python(bench))
         try:
-            with running(OURS, bench.folder, bench.server_core) as server:
+            with running(OURS, bench.folder, *bench.server_cores) as server:
                 servers.append(server.took)
         except StartError as error:
             bench.problem(f"start: {error}")

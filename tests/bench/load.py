@@ -68,7 +68,9 @@ class Bench:
 
     loadgen: Path
     folder: Path
-    server_core: int | None = None
+    server_cores: tuple[int, ...] = ()
+    """Where the server runs. Empty: anywhere."""
+    all_cores: tuple[int, ...] = ()
     rounds: int = 3
     quick: bool = False
     problems: list[str] = field(default_factory=list)
@@ -94,7 +96,7 @@ class Bench:
         """
         print(f"  {label}: {peer.name}", file=sys.stderr, flush=True)
         try:
-            with running(peer, self.folder, self.server_core) as server:
+            with running(peer, self.folder, *self.server_cores) as server:
                 result = self.drive(peer, server, *flags)
         except (StartError, subprocess.SubprocessError, ValueError) as error:
             self.problem(f"{peer.name}, {label}: {error}")

@@ -111,13 +111,13 @@ PEERS = (OURS, NAIVE, REDIS, NGIRCD)
 
 
 @contextlib.contextmanager
-def on_core(core: int | None) -> Iterator[None]:
-    """Processes started inside run on this core alone; this thread too, for so long."""
-    if core is None:
+def on_cores(*cores: int) -> Iterator[None]:
+    """Processes started inside run on these cores, if any are named; this thread too, for so long."""
+    if not cores:
         yield
         return
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:
@@ -152,7 +152,7 @@ def _wait_accepting(process: subprocess.Popen[bytes], port: int, log: Path) -> N
 
 
 @contextlib.contextmanager
-def running(peer: Peer, folder: Path, core: int | None = None) -> Iterator[Running]:
+def running(peer: Peer, folder: Path, *cores: int) -> Iterator[Running]:
     """A fresh server with an empty database in a new folder inside `folder`; killed and cleared away at the end."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CLASSCORD_")}
     with tempfile.TemporaryDirectory(dir=folder, prefix=peer.name + "-") as made:
@@ -160,7 +160,7 @@ def running(peer: Peer, folder: Path, core: int | None = None) -> Iterator[Runni
         log = own / "log"
         with log.open("wb") as output:
             command = peer.command(port, own)
-            with on_core(core):
+            with on_cores(*cores):
                 began = time.monotonic()
                 process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=own, env=clean

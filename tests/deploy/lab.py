@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
+from tests.deploy.fresh import bare_root
 from tests.deploy.machines import Desk, Machine, bootstrap, made_once, rootfs, until
 from tests.support import DEADLINE
 
@@ -106,4 +107,4 @@ def wait_for_answer(desk: Desk, address: str, port: int = 12345) -> None:
 
 
 if __name__ == "__main__":  # make what the labs share, so that no test has to wait for it
-    print(rootfs(), base_image())
+    print(rootfs(), base_image(), bare_root())

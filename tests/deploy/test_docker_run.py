@@ -77,6 +77,33 @@ def test_run_starts_a_hardened_container_and_prints_how_to_reach_it(vm: Machine)
     assert vm.run(f"docker exec classcord sh -c '{writing}'", check=False).stderr.count("Read-only file system") == 2
 
 
+CLASS = """
+import json, socket, sys
+pupils = [(f"pupil{n}", socket.create_connection((sys.argv[1], 12345), 300)) for n in range(400)]
+for name, pupil in pupils:
+    for kind in "register", "login":
+        pupil.sendall(json.dumps({"type": kind, "username": name, "password": "azerty"}).encode() + b"\\n")
+for name, pupil in pupils:
+    lines = pupil.makefile()
+    assert [json.loads(lines.readline()).get("status") for _ in range(2)] == ["ok", "ok"], name
+print("all are in")
+"""
+
+
+def test_a_class_that_registers_and_logs_in_at_once_fits_into_the_containers_memory(vm: Machine) -> None:
+    make(vm, "docker-run")
+    assert vm.run(f"python3 - {VM}", input=CLASS, timeout=600).stdout == "all are in\n"
+    status = vm.run("docker exec classcord cat /proc/1/status").stdout
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    assert found is not None
+    second, first = "memory.peak", "memory/memory.max_usage_in_bytes"  # kinds of control groups
+    line = f"cd /sys/fs/cgroup && cat {second} || cat {first}"
+    group = vm.run(f"docker exec classcord sh -c '{line}'", check=False).stdout.strip()
+    print(f"\n400 pupils: the server took {int(found[1]) / 1024:.0f} MiB, its control group {group} bytes")
+    assert int(found[1]) < 120 * 1024
+    assert state(vm)["RestartCount"] == 0
+
+
 def test_data_survives_a_replaced_a_removed_and_a_killed_container(vm: Machine) -> None:
     account = {"username": unique("alice"), "password": "azerty"}
     make(vm, "docker-run")

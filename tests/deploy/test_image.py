@@ -163,6 +163,15 @@ def test_the_health_check_follows_the_port_and_docker_stop_is_no_failure(
 
 
 @pytest.mark.lab
+def test_a_container_that_is_stopped_as_soon_as_it_runs_ends_well(vm: Machine) -> None:
+    """The kernel drops the signals that process 1 neither blocks nor handles: then the engine kills it after 10 s."""
+    for _ in range(30):
+        vm.run(f"docker run -d --name brief {IMAGE} && docker stop --time 60 brief")
+        assert inspect(vm, "brief")["State"]["ExitCode"] == 0, vm.run("docker logs brief 2>&1").stdout
+        vm.run("docker rm -v brief")
+
+
+@pytest.mark.lab
 def test_the_line_of_old_runs_it_and_control_c_stops_it(vm: Machine) -> None:
     screen, keyboard = pty.openpty()
     try:

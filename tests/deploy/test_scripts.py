@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +78,16 @@ def test_all_leave_out_the_addresses_of_the_same_bridges() -> None:
     texts = [(DEPLOY / name).read_text() for name in ("common.sh", "doctor/net.sh")]
     ours, doctors = ([set(names.split("|")) for names in re.findall(r"/\^\((docker[^/]*)\)/", text)] for text in texts)
     assert ours == doctors == [{"docker", "br-", "veth", "virbr", "lxcbr", "lxdbr"}]
+
+
+def test_a_machine_without_ip_is_told_how_to_get_it(tmp_path: Path) -> None:
+    """The server runs, and only its address can't be shown: in one line, and without a word of the shell's."""
+    line = '. deploy/common.sh; announce "It runs" 12345 $(addresses)'
+    done = subprocess.run(
+        ["/bin/sh", "-c", line], cwd=ROOT, capture_output=True, text=True, check=False, env={"PATH": str(tmp_path)}
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\n    the command ip prints it: sudo apt install iproute2; ip -4 address\n" in done.stdout
 
 
 def test_make_has_a_target_for_every_command_of_docker() -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import server
-from classcord import config
+from classcord import config, failure, listener
 from tests.deploy.sandbox import OTHERS, PREVENTS
 from tests.support import ROOT
 
@@ -42,11 +41,11 @@ def test_the_limits_fit_the_connections_that_are_allowed() -> None:
     (connections,) = (setting.default for setting in config.SETTINGS if setting.name == "max-connections")
     threads = 10  # the server's own
     assert int(unit["TasksMax"][0]) >= connections + threads
-    assert int(unit["LimitNOFILE"][0]) >= connections + server._SPARE_FILES
+    assert int(unit["LimitNOFILE"][0]) >= connections + listener.SPARE_FILES
 
 
 def test_what_a_restart_cannot_mend_is_not_restarted() -> None:
-    codes = (server.EXIT_CANT_LISTEN, server.EXIT_USAGE, server.EXIT_DATABASE)
+    codes = (failure.EXIT_CANT_LISTEN, failure.EXIT_USAGE, failure.EXIT_DATABASE)
     assert directives(UNIT.read_text())["RestartPreventExitStatus"] == [" ".join(map(str, codes))]
 
 
@@ -60,7 +59,7 @@ def test_the_sandbox_is_the_one_that_is_tried_out() -> None:
 def test_the_watchdog_leaves_time_for_a_self_test() -> None:
     """One that fails at its end is followed by another before systemd acts."""
     (seconds,) = directives(UNIT.read_text())["WatchdogSec"]
-    assert int(seconds) >= 2 * (2 * server._TEST_TIME + int(seconds) / 3)
+    assert int(seconds) >= 2 * (2 * listener.TEST_TIME + int(seconds) / 3)
 
 
 def test_a_crash_loop_ends() -> None:

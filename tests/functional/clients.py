@@ -23,6 +23,7 @@ class KnownClient:
     end = "\n"
     says_from = True
     escapes = True
+    list_type = "users"
 
     def __init__(self, address: tuple[str, int], name: str) -> None:
         self.address = address
@@ -71,7 +72,7 @@ class KnownClient:
 
     def ask_users(self) -> None:
         self.asked += 1
-        self.send({"type": "users"})
+        self.send({"type": self.list_type})
 
     # --- what it receives ---
 
@@ -103,15 +104,20 @@ class KnownClient:
             if kind == "message":
                 self._message(message)
             elif kind == "status":
-                self.states[_string(message, "user")] = _string(message, "state")
-            elif kind == "users":
+                self._status(_string(message, "user"), _string(message, "state"))
+            elif kind == self.list_type:
                 self._users([str.strip(name) for name in message["users"]])
+            else:
+                raise AssertionError(f"it knows no type {kind}, and did not ask for one")
             self._more.notify_all()
 
     def _message(self, message: Message) -> None:
         sender, content = _string(message, "from"), _string(message, "content")
         assert _string(message, "timestamp")[10] == "T"
         self.shown.append((_string(message, "subtype"), sender, content))
+
+    def _status(self, name: str, state: str) -> None:
+        self.states[name] = state
 
     def _users(self, names: list[str]) -> None:
         self.asked -= 1
@@ -120,6 +126,10 @@ class KnownClient:
     def wait_shown(self, content: str) -> None:
         """Until a message with this content is on the screen. Fails at once when the receiver has died."""
         self._wait(lambda: any(shown[2] == content for shown in self.shown), f"{content!r}")
+
+    def wait_count(self, count: int) -> None:
+        """Until so many messages are on the screen."""
+        self._wait(lambda: len(self.shown) >= count, f"message number {count}")
 
     def wait_state(self, name: str, state: str) -> None:
         """Until the client shows somebody in this state."""
@@ -230,22 +240,110 @@ class TwoSockets(KnownClient):
 
 
 class BelievesRegistered(KnownClient):
-    """Takes itself for logged in once it has registered; has a type of its own for private messages, and channels."""
+    """Takes itself for logged in once it has registered; has a type of its own for private messages, and channels.
+
+    It shows every `message` as public.
+    """
 
     says_from = False
+    list_type = "who"
 
     def enter(self) -> None:
         self._expect({"type": "register", "username": self.name, "password": "azerty"}, "register")
         self._receiver.start()
+        self.ask_users()
+        self.wait_lists(1)
+
+    def ask_users(self) -> None:
         self.asked += 1
         self.send({"type": "who", "channel": "global"})
-        self.wait_lists(1)
+
+    def _handle(self, message: Message) -> None:
+        if message["type"] == "who":
+            assert message["channel"] == "global"
+        if message["type"] in ("message", "private"):
+            message["subtype"] = "global" if message["type"] == "message" else "private"
+            message["type"] = "message"
+        super()._handle(message)
 
     def say(self, text: str) -> None:
         self.send({"type": "message", "channel": "global", "content": text})
 
     def whisper(self, to: str, text: str) -> None:
         self.send({"type": "private", "to": to, "content": text})
+
+
+class RefusedGuest(Guest):
+    """A guest under a name that nobody may have, as some clients let people type it."""
+
+
+class SerializesNulls(KnownClient):
+    """Serializes an object with all its fields, most of which are null."""
+
+    def send(self, message: Message) -> None:
+        fields = ("type", "subtype", "from", "to", "content", "timestamp", "username", "password", "user", "state")
+        super().send({**dict.fromkeys(fields), **message})
+
+
+class Fork(Guest):
+    """A guest with other words for everything; says that it leaves, and expects no answer to that."""
+
+    says_from = False
+    list_type = "list_users"
+
+    def enter(self) -> None:
+        self._receiver.start()
+        self.send({"type": "change_username", "old_user": "Anonymous", "new_user": self.name})
+        self.ask_users()
+        self.wait_lists(1)
+
+    def close(self) -> None:
+        if self.socket.fileno() >= 0:
+            self.send({"type": "disconnect"})
+        super().close()
+
+
+class KeepsOffline(KnownClient):
+    """Has one list of people, in which those who are offline stay for ever; only `invisible` takes somebody out."""
+
+    def __init__(self, address: tuple[str, int], name: str) -> None:
+        super().__init__(address, name)
+        self.people: dict[str, str] = {}
+
+    def _users(self, names: list[str]) -> None:
+        super()._users(names)
+        for name in names:
+            self.people.setdefault(name, "online")
+
+    def _status(self, name: str, state: str) -> None:
+        super()._status(name, state)
+        self.people[name] = state
+        if state == "invisible":
+            del self.people[name]
+
+
+class KeepsOfflineGuest(KeepsOffline, Guest):
+    """The same as a guest, which has the number that it was given in its list too."""
+
+
+class ShowsNewest(KnownClient):
+    """Shows, once it has been quiet for 100 ms, the newest message as many times as messages came."""
+
+    def _receive(self) -> None:
+        came: list[Message] = []
+        self.socket.settimeout(0.1)
+        try:
+            while True:
+                try:
+                    message = json.loads(next(self._lines()))
+                    if message["type"] == "message":
+                        came.append(message)
+                except TimeoutError:
+                    for _ in came:
+                        self._handle(came[-1])
+                    came.clear()
+        except (OSError, StopIteration):
+            pass  # the test has closed it
 
 
 class ForgetsRecipient(KnownClient):
@@ -292,5 +390,7 @@ class ChunkReader(KnownClient):
 
 KNOWN_CLIENTS: tuple[type[KnownClient], ...] = (
     KnownClient, WindowsClient, StrictRecipient, NamelessMember, Guest, NamelessGuest, AnnouncedGuest, Poller,
-    TwoSockets, BelievesRegistered, ForgetsRecipient, ChunkReader,
+    TwoSockets, BelievesRegistered, SerializesNulls, Fork, KeepsOffline, KeepsOfflineGuest, RefusedGuest,
+    ForgetsRecipient, ChunkReader,
 )
+"""Those that take part in a room together. ShowsNewest would keep it waiting."""

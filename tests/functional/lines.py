@@ -31,7 +31,7 @@ def states(lines: Iterable[Message], *names: str) -> list[tuple[str, str]]:
 
 def contents(lines: Iterable[Message], *names: str) -> list[str]:
     """What these people wrote, in order."""
-    return [line["content"] for line in about(lines, *names) if line["type"] == "message"]
+    return [line["content"] for line in about(lines, *names) if line["type"] in ("message", "private")]
 
 
 def notices(lines: Iterable[Message]) -> list[Message]:

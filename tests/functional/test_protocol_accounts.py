@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from classcord.store import AccountRow, Store
 from tests.functional.lines import (
     Address,
     Connect,
@@ -22,7 +27,7 @@ from tests.functional.lines import (
     states,
     users,
 )
-from tests.support import Client, Message, unique
+from tests.support import Client, Message, Server, unique
 
 LOGIN_FAILED = {"type": "error", "message": "Login failed.", "error": "Login failed.", "code": "login_failed"}
 NAME_EXISTS = {
@@ -157,6 +162,41 @@ def test_other_passwords_are_refused(connect: Connect, password: str) -> None:
     assert connect().register(unique("alice"), password)["code"] == "invalid_field"
 
 
+@pytest.mark.parametrize("control", ["\0", "\t", "\n", "\r", "\x1b", "\x7f", "\x85", "\x9b"])
+def test_a_new_password_has_no_controls_and_a_login_with_one_fails_as_any_other(connect: Connect, control: str) -> None:
+    client = connect()
+    name = unique("alice")
+    assert client.register(name)["status"] == "ok"
+    refused = client.register(unique("bob"), f"a{control}b")
+    assert refused["code"] == "invalid_text"
+    assert f"U+{ord(control):04X}" in refused["message"]
+    assert client.login(name, f"{control}azerty") == LOGIN_FAILED
+    assert client.login(name)["status"] == "ok"
+
+
+@pytest.mark.parametrize(("registered", "typed"), [("café", "cafe\u0301"), ("cafe\u0301", "café"), ("ａｂ", "ab")])
+def test_a_password_is_the_same_in_every_unicode_form(connect: Connect, registered: str, typed: str) -> None:
+    client = connect()
+    name = unique("alice")
+    assert client.register(name, registered)["status"] == "ok"
+    assert client.login(name, typed)["status"] == "ok"
+
+
+@pytest.mark.parametrize("password", ["cafe\u0301", "ａｂ", "a\x07b"], ids=ascii)
+def test_a_password_that_an_older_server_hashed_as_typed_still_works(
+    own_server: Callable[..., Server], tmp_path: Path, password: str
+) -> None:
+    digest = hashlib.scrypt(password.encode(), salt=b"salt", n=2, r=8, p=1, dklen=32)
+    text = "$".join(["scrypt", "1", "8", "1", *(base64.b64encode(part).decode() for part in (b"salt", digest))])
+    store = Store(tmp_path / "data")
+    store.commit([], [AccountRow("alice", "alice", text, "2026-01-01T00:00:00.000Z")])
+    store.close()
+    server = own_server()
+    with Client((server.host, server.port)) as client:
+        assert client.login("alice", password + "x") == LOGIN_FAILED
+        assert client.login("alice", password) == {"type": "login", "status": "ok", "username": "alice"}
+
+
 RESERVED = [
     "global", "serveur", "server", "système", "system", "admin", "invité", "all", "moi",
     "Serveur", "SYSTÈME", "systeme", "Invite", "ADMÌN", "Syste\u0300me", "ａｄｍｉｎ",
@@ -170,14 +210,16 @@ def test_nobody_can_register_such_a_name(connect: Connect, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RESERVED + [name for name in IMPOSSIBLE if name])
-def test_no_guest_can_have_such_a_name(connect: Connect, join: Join, name: str) -> None:
-    alice, client = join("alice"), connect()
+def test_no_guest_can_have_such_a_name_and_none_loses_its_words(connect: Connect, join: Join, name: str) -> None:
+    alice, client, text = join("alice"), connect(), unique("trust me")
     alice.pending()
-    assert client.ask(say("trust me", **{"from": name}))["code"] == "invalid_name"
-    assert client.ask({"type": "status", "user": name, "state": "away"})["code"] == "invalid_name"
-    seen = after(client, alice)
+    client.send(say(text, **{"from": name}), {"type": "status", "user": name, "state": "away"})
+    assert errors(client.pending()) == []
+    seen = alice.pending()
     assert about(seen, name) == []
-    assert "trust me" not in [line.get("content") for line in seen]
+    (number,) = (line["from"] for line in seen if line.get("content") == text)
+    assert number.startswith("invité-")
+    assert states(seen, number) == [(number, "online"), (number, "away")]
     assert name not in users(alice)
 
 
@@ -254,6 +296,16 @@ def test_logout_ends_the_identity_and_keeps_the_connection(join: Join) -> None:
     assert alice.ask({"type": "logout"})["code"] == "not_named"
     assert alice.login(alice.name)["status"] == "ok"
     assert states(bob.pending(), alice.name) == [(alice.name, "online")]
+
+
+def test_disconnect_is_a_logout_without_an_answer(connect: Connect, join: Join) -> None:
+    bob, alice = join("bob"), join("alice")
+    bob.pending()
+    alice.send({"type": "disconnect"}, {"type": "disconnect"})
+    assert about(alice.pending(), alice.name, bob.name) == []
+    assert states(bob.pending(), alice.name) == [(alice.name, "offline")]
+    assert alice.login(alice.name)["status"] == "ok", "the connection stays"
+    assert connect().ask('{"type":"disconnect"}\n{"type":"ping"}') == {"type": "pong"}, "nor an error"
 
 
 def test_after_logout_a_nameless_message_is_a_guests(join: Join) -> None:

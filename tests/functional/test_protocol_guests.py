@@ -92,7 +92,7 @@ def test_a_nameless_guest_that_gives_a_name_is_renamed(connect: Connect, join: J
     client, name = nameless(connect, alice), unique("zoe")
     client.send(say("now I have a name", **{"from": name}))
     seen = about(after(client, alice), client.name, name)
-    assert states(seen, client.name, name) == [(client.name, "offline"), (name, "online")]
+    assert states(seen, client.name, name) == [(client.name, "invisible"), (name, "online")]
     assert contents(seen, name) == ["now I have a name"]
     listed = users(alice)
     assert name in listed
@@ -243,7 +243,7 @@ def test_a_guest_whose_name_somebody_else_registers_is_renamed(connect: Connect,
     alice.pending()
     connect().register(name)
     assert about(alice.pending(), name, new_name) == [
-        {"type": "status", "user": name, "state": "offline"}, {"type": "status", "user": new_name, "state": "online"},
+        {"type": "status", "user": name, "state": "invisible"}, {"type": "status", "user": new_name, "state": "online"},
     ]
     assert about(client.pending(), name, new_name) == [], "it hears nothing about itself"
     client.send(say("I was zoe"))
@@ -305,7 +305,7 @@ def test_who_has_registered_appears_under_its_name_when_it_asks_who_is_here(
     alice, client, name = join("alice"), connect(), unique("reg")
     client.register(name)
     client.send({"type": kind, "channel": "global"})
-    assert name in client.until(type="users")["users"]
+    assert name in client.until(type=kind)["users"]
     assert states(alice.pending(), name) == [(name, "online")]
     client.send({"type": "login", "username": name, "password": "azerty"})
     client.until(type="login", status="ok")
@@ -330,7 +330,7 @@ def test_after_a_guest_was_renamed_both_can_be_told_apart(connect: Connect, join
     bob.pending()
     owner = connect()
     assert owner.register(name)["status"] == "ok"
-    assert states(bob.pending(), name, f"{name} (invité)") == [(name, "offline"), (f"{name} (invité)", "online")]
+    assert states(bob.pending(), name, f"{name} (invité)") == [(name, "invisible"), (f"{name} (invité)", "online")]
     assert owner.login(name)["status"] == "ok"
     visitor.send(say("I was zoe"))
     owner.send(say("I am zoe"))

@@ -116,8 +116,8 @@ def test_the_addressee_may_be_spelled_otherwise(join: Join) -> None:
 def test_the_sender_is_told_that_somebody_is_not_there(join: Join, kind: str) -> None:
     alice, bob, absent = join("alice"), join("bob"), unique("absent")
     alice.send({**private(absent, "anyone?"), "type": kind})
-    told = alice.until(type="message", **{"from": SERVER})
-    assert (told["subtype"], told["to"]) == ("private", alice.name)
+    told = alice.until(**{"from": SERVER})
+    assert (told["type"], told["subtype"], told["to"]) == (kind, "private", alice.name)
     assert absent in told["content"]
     assert all(isinstance(told[field], str) for field in FIELDS)
     seen = bob.pending()
@@ -164,9 +164,60 @@ def test_a_private_message_of_a_type_of_its_own_is_delivered_as_a_message(join: 
     assert contents(carol.pending(), alice.name) == []
 
 
+ANSWERS = [{"type": "private", "to": "nobody", "content": "x"}, {"type": "who"}, {"type": "who", "channel": "#dev"}]
+
+
+@pytest.mark.parametrize("request_line", ANSWERS)
+def test_a_client_with_a_type_of_its_own_for_private_messages_receives_them_so(
+    connect: Connect, join: Join, request_line: Message
+) -> None:
+    """As a `message` it would show them as public. Its other session has a client of another kind."""
+    alice, bob, second = join("alice"), join("bob"), connect()
+    second.login(bob.name)
+    bob.send(request_line)
+    bob.pending()
+    got = relayed_private(alice, bob, "Salut")
+    assert got.pop("type") == "private"
+    assert {"from", "to", "content", "timestamp"} <= set(got)
+    assert (got["from"], got["to"], got["content"]) == (alice.name, bob.name, "Salut")
+    other = second.until(**{"from": alice.name})
+    assert other.pop("type") == "message"
+    assert other == got, "all but the type is the same"
+    bob.send(say("/etat dnd"), private(unique("absent"), "are you there?"))
+    assert [line["type"] for line in about(bob.pending(), SERVER)] == ["private", "private"]
+    alice.send(say("for all"))
+    assert [line["type"] for line in about(after(alice, bob), alice.name)] == ["message"], "what is public stays so"
+    bob.send({"type": "logout"}, {"type": "login", "username": bob.name, "password": "azerty"})
+    bob.pending()
+    assert relayed_private(alice, bob, "still so")["type"] == "private", "a habit of the connection, not of the account"
+
+
+def relayed_private(sender: Client, receiver: Client, text: str) -> Message:
+    sender.send(private(receiver.name, text))
+    return next(line for line in about(after(sender, receiver), sender.name) if line["type"] != "status")
+
+
+def test_a_private_message_as_a_message_leaves_the_form_as_it_is(join: Join) -> None:
+    alice, bob = join("alice"), join("bob")
+    bob.send(private(alice.name, "Salut"), {"type": "list_users"})
+    bob.pending()
+    assert relayed_private(alice, bob, "Salut")["type"] == "message"
+
+
+@pytest.mark.parametrize("to", ["a\x1b[31mb", "a\nb", "a\u200bb", "x" * 1000])
+def test_the_notice_that_nobody_is_there_shows_nothing_harmful_and_stays_short(join: Join, to: str) -> None:
+    alice = join("alice")
+    alice.send(private(to, "hello"))
+    (notice,) = notices(alice.pending())
+    assert notice["content"].isprintable()
+    assert len(notice["content"]) < 200
+
+
 def test_a_message_with_a_channel_of_everybody_is_relayed(join: Join) -> None:
-    got = relayed(join("alice"), join("bob"), say("hello", channel="global"))
-    assert (got["subtype"], got["to"]) == ("global", "global")
+    for channel in ("global", "#dev", None, 5):
+        got = relayed(join("alice"), join("bob"), say("hello", channel=channel))
+        assert (got["subtype"], got["to"]) == ("global", "global")
+        assert "channel" not in got
 
 
 def test_nothing_follows_the_answer_to_login(connect: Connect, join: Join) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.functional.lines import Connect, Join, about, after, answer, guest, nameless, say, states, users
@@ -45,7 +47,7 @@ def test_states_are_understood_however_clients_spell_them(join: Join, given: str
     assert states(after(alice, bob), alice.name) == [(alice.name, relayed)]
 
 
-@pytest.mark.parametrize("state", ["asleep", "", "onlin", "away; dnd", None, 1, ["away"], {}])
+@pytest.mark.parametrize("state", ["asleep", "", "onlin", "away; dnd", "\ufdfa" * 1000, 1, ["away"], {}])
 def test_another_state_is_an_error_and_is_not_relayed(join: Join, state: object) -> None:
     alice, bob = join("alice"), join("bob")
     bob.pending()
@@ -208,16 +210,40 @@ def test_the_list_is_never_sent_unasked(connect: Connect, join: Join) -> None:
     assert [line for line in after(bob, alice) if line["type"] == "users"] == []
 
 
-@pytest.mark.parametrize("more", [{}, {"channel": "global"}])
-def test_who_is_answered_like_users(join: Join, more: dict[str, str]) -> None:
+@pytest.mark.parametrize("more", [{}, {"channel": "global"}, {"channel": None}, {"channel": ""}, {"channel": "#dév"}])
+def test_who_is_answered_as_who(join: Join, more: dict[str, Any]) -> None:
     alice, bob = join("alice"), join("bob")
     bob.send({"type": "status", "state": "away"})
     bob.pending()
     alice.pending()
     answered = answer(alice, {"type": "who", **more})
-    assert answered["type"] == "users"
+    assert list(answered) == ["type", "channel", "users"]
+    assert (answered["type"], answered["channel"]) == ("who", more.get("channel") or "global")
     assert {alice.name, bob.name} <= set(answered["users"])
     assert states(alice.pending(), bob.name) == [(bob.name, "away")]
+    assert answer(alice, {"type": "users"})["type"] == "users", "each request has its own form of answer"
+
+
+@pytest.mark.parametrize("channel", ["x" * 101, "a\x1b[0m", "a\nb", 5, ["global"]])
+def test_a_channel_that_nobody_can_mean_is_an_error(join: Join, channel: object) -> None:
+    assert answer(join("alice"), {"type": "who", "channel": channel})["code"] == "invalid_field"
+
+
+@pytest.mark.parametrize(("word", "kind"), [
+    ("list_users", "list_users"), ("connected_users", "users"), ("userlist", "users"),
+])
+def test_other_words_for_users(connect: Connect, join: Join, word: str, kind: str) -> None:
+    alice, bob, client = join("alice"), join("bob"), connect()
+    bob.send({"type": "status", "state": "away"})
+    bob.pending()
+    alice.pending()
+    client.send({"type": word})
+    lines = client.pending()
+    assert lines[0] == {"type": kind, "users": lines[0]["users"]}
+    assert {alice.name, bob.name} <= set(lines[0]["users"])
+    assert states(lines[1:], bob.name) == [(bob.name, "away")]
+    came = [line["user"] for line in alice.pending() if line.get("state") == "online"]
+    assert set(came) & set(lines[0]["users"]), "who asks is here, as with users"
 
 
 @pytest.mark.parametrize("request_type", ["ping", "help"])

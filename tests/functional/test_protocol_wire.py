@@ -122,13 +122,13 @@ WRONG_LINES: list[tuple[bytes, str]] = [
     (b'{"type":"dance"}', "unknown_type"), (b'{"Type":"users"}', "unknown_type"),
     (b'{"type":"register"}', "missing_field"), (b'{"type":"register","username":"a"}', "missing_field"),
     (b'{"type":"register","password":"a"}', "missing_field"),
-    (b'{"type":"register","username":null,"password":"a"}', "invalid_field"),
+    (b'{"type":"register","username":null,"password":"a"}', "missing_field"),
     (b'{"type":"register","username":"a","password":5}', "invalid_field"),
     (b'{"type":"register","username":"","password":"a"}', "invalid_name"),
     (b'{"type":"login"}', "missing_field"), (b'{"type":"login","username":"a"}', "missing_field"),
     (b'{"type":"login","username":"nobody is called this","password":"a"}', "login_failed"),
     (b'{"type":"message"}', "missing_field"), (b'{"type":"message","content":5}', "invalid_field"),
-    (b'{"type":"message","content":null}', "invalid_field"),
+    (b'{"type":"message","content":null}', "missing_field"),
     (b'{"type":"message","content":"x","to":["bob"]}', "invalid_field"),
     (b'{"type":"message","content":"x","subtype":{}}', "invalid_field"),
     (b'{"type":"message","content":"x","subtype":"whisper"}', "invalid_field"),
@@ -136,7 +136,7 @@ WRONG_LINES: list[tuple[bytes, str]] = [
     (b'{"type":"message","content":"x","from":12}', "invalid_field"),
     (b'{"type":"private","content":"x"}', "missing_field"), (b'{"type":"private","to":"bob"}', "missing_field"),
     (b'{"type":"status"}', "missing_field"), (b'{"type":"status","state":"asleep"}', "invalid_field"),
-    (b'{"type":"status","state":null}', "invalid_field"), (b'{"type":"logout"}', "not_named"),
+    (b'{"type":"status","state":null}', "missing_field"), (b'{"type":"logout"}', "not_named"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 
@@ -9,14 +10,19 @@ import pytest
 
 from tests.functional.clients import (
     KNOWN_CLIENTS,
+    BelievesRegistered,
     ChunkReader,
     ForgetsRecipient,
     Guest,
+    KeepsOffline,
+    KeepsOfflineGuest,
     KnownClient,
     Poller,
+    RefusedGuest,
     Shown,
+    ShowsNewest,
 )
-from tests.functional.lines import Address, Join, say, users
+from tests.functional.lines import SERVER, Address, Connect, Join, say, states, users
 from tests.support import Client, unique
 
 
@@ -33,6 +39,8 @@ def room(address: Address, watcher: Client) -> Iterator[list[KnownClient]]:
         here: list[KnownClient] = []
         for kind in KNOWN_CLIENTS:
             name = here[0].name if kind is Guest else unique("é" + kind.__name__[:8])
+            if kind is RefusedGuest:
+                name = ">" + name
             client = stack.enter_context(closing(kind(address, name)))
             client.enter()
             if isinstance(client, Guest):
@@ -96,18 +104,22 @@ def test_everybody_is_listed_under_the_name_that_others_see(room: list[KnownClie
     assert names <= set(users(watcher))
     guest = next(client for client in room if type(client) is Guest)
     assert guest.seen_as == f"{room[0].name} (invité)"
+    refused = next(client for client in room if isinstance(client, RefusedGuest))
+    assert refused.seen_as.startswith("invité-")
     for client in room:
         if isinstance(client, Poller):
             client.poll()
             assert names <= set(client.lists[-1])
-    guest.ask_users()
-    guest.wait_lists(2)
-    assert guest.lists[-1].count(guest.name) == 1
-    assert names - {guest.seen_as} <= set(guest.lists[-1])
+    for client in (guest, refused):
+        client.ask_users()
+        client.wait_lists(2)
+        assert client.lists[-1].count(client.name) == 1, "under the name that it gave itself"
+        assert names - {client.seen_as} <= set(client.lists[-1])
+        assert client.seen_as not in client.lists[-1]
 
 
 def test_everybody_sees_the_others_states(room: list[KnownClient], watcher: Client) -> None:
-    for client, state in zip(room, ["away", "dnd", "absent", "indisponible"] * 3, strict=True):
+    for client, state in zip(room, itertools.cycle(["away", "dnd", "absent", "indisponible"]), strict=False):
         client.send({"type": "status", "state": state})
         for other in room:
             if other is not client:
@@ -124,3 +136,53 @@ def test_who_stays_sees_everybody_leave(room: list[KnownClient], watcher: Client
         watcher.until(type="status", user=client.seen_as, state="offline")
     assert not {client.seen_as for client in room} & set(users(watcher))
     assert [client.death for client in room] == [None] * len(room)
+
+
+def test_nobody_keeps_a_name_that_has_ended(
+    room: list[KnownClient], watcher: Client, address: Address, connect: Connect
+) -> None:
+    """Neither the number of a guest that has given its name since, nor a name that is an account's now."""
+    keepers = [client for client in room if isinstance(client, KeepsOffline)]
+    assert len(keepers) == 2
+    watcher.pending()
+    with closing(KeepsOfflineGuest(address, unique("late"))) as late:
+        late.enter()
+        (number,) = [line["user"] for line in watcher.pending() if line.get("state") == "online"]
+        assert number in late.lists[-1]
+        fence(watcher, [*room, late])
+        assert all(number in client.people for client in [*keepers, late])
+        late.say("I have a name")
+        fence(watcher, [*room, late])
+        for keeper in keepers:
+            assert number not in keeper.people
+            assert keeper.people[late.name] == "online"
+        assert number not in late.people, "not even in its own list"
+        assert connect().register(late.name)["status"] == "ok"
+        assert states(watcher.pending(), late.name, number)[-1] == (late.name, "invisible")
+        fence(watcher, [*room, late])
+        for keeper in keepers:
+            assert late.name not in keeper.people
+            assert keeper.people[f"{late.name} (invité)"] == "online"
+
+
+def test_who_has_its_own_type_for_private_messages_sees_the_servers_notices_so(
+    room: list[KnownClient], watcher: Client
+) -> None:
+    client = next(client for client in room if isinstance(client, BelievesRegistered))
+    absent = unique("absent")
+    client.whisper(absent, "are you there?")
+    client.wait_shown(f"« {absent} » n'est pas là : votre message ne lui a pas été remis.")
+    assert [shown[:2] for shown in client.shown if absent in shown[2]] == [("private", SERVER)]
+
+
+def test_a_client_that_shows_the_newest_line_alone_shows_every_answer_whole(address: Address) -> None:
+    with closing(ShowsNewest(address, unique("newest"))) as client:
+        client.enter()
+        for command, word in (("/aide", "/msg"), ("/aide etat", "invisible"), ("/qui", client.name), ("/x", "/aide")):
+            before = len(client.shown)
+            client.say(command)
+            client.wait_count(before + 1)
+            (answer,) = client.shown[before:]
+            assert answer[:2] == ("private", SERVER)
+            assert word in answer[2]
+            assert answer[2].isprintable()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from tests.support import Bystanders, Client, Message
 
-__all__ = ["PING", "PONG", "Connect", "Join", "Logged", "answers", "heard", "refused", "say", "works"]
+__all__ = [
+    "PING", "PONG", "Connect", "Join", "Logged", "answers", "heard", "hijack", "not_run", "refused", "say", "works",
+]
 
 Connect = Callable[[], Client]
 Join = Callable[[str], Client]
@@ -50,3 +53,18 @@ def heard(bystanders: Bystanders, sender: str) -> list[Message]:
     """The messages of this person that the bystanders got, whoever sent them before this was called."""
     bystanders.check(1)
     return [line for line in bystanders.seen if line["type"] == "message" and line["from"] == sender]
+
+
+def hijack(name: str) -> bytes:
+    """Lines that a web page might have a browser post: an account, and a word to everybody as a guest."""
+    lines = (
+        {"type": "register", "username": name, "password": "stolen"},
+        {"type": "message", "subtype": "global", "to": "global", "from": name, "content": "from a web page"},
+    )
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+def not_run(connect: Connect, bystanders: Bystanders, name: str) -> None:
+    """The name is free, and nobody heard of it."""
+    assert heard(bystanders, name) == []
+    assert connect().register(name) == {"type": "register", "status": "ok"}

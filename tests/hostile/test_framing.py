@@ -86,6 +86,7 @@ def test_a_line_cut_anywhere_even_inside_a_character(join: Join, bystanders: Bys
 
 @pytest.mark.parametrize("line", [
     b'{"type":"ping"}\r', b'  {"type":"ping"}', b'{"type":"ping"}  \t', b'\xef\xbb\xbf{"type":"ping"}',
+    b'\xef\xbb\xbf\xef\xbb\xbf{"type":"ping"}', b' \xef\xbb\xbf \xef\xbb\xbf\t{"type":"ping"}',
     b'\xef\xbb\xbf  {"type":"ping"}\r', b'\t{ "type" : "ping" }\r', b'{\r"type":\r"ping"}',
 ])
 def test_line_ends_spaces_and_byte_order_marks_are_accepted(connect: Connect, line: bytes) -> None:
@@ -94,9 +95,20 @@ def test_line_ends_spaces_and_byte_order_marks_are_accepted(connect: Connect, li
         assert client.ask(line) == PONG
 
 
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf" * 2, b"\xef\xbb\xbf ", b" \xef\xbb\xbf"])
+@pytest.mark.parametrize("word", [b"help", b"AIDE\r", b"?", b" help "])
+def test_a_bare_word_is_known_behind_a_byte_order_mark(connect: Connect, mark: bytes, word: bytes) -> None:
+    assert connect().ask(mark + word)["type"] == "help"
+
+
+def test_another_word_behind_a_byte_order_mark_gets_the_friendly_hint(connect: Connect) -> None:
+    client = connect()
+    assert client.ask(b"\xef\xbb\xbfhello") == client.ask(b"hello")
+
+
 def test_blank_lines_are_ignored(connect: Connect) -> None:
     client = connect()
-    client.send_raw(b"\n\r\n \n\t\r\n\n\xef\xbb\xbf\n\xef\xbb\xbf\r\n" + b"\n" * 30)
+    client.send_raw(b"\n\r\n \n\t\r\n\n\xef\xbb\xbf\n\xef\xbb\xbf\r\n" + b"\xef\xbb\xbf" * 2 + b"\n" * 30)
     works(client)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -39,7 +40,7 @@ BOMBS = {
 
 _IN_A_THREAD = """
 import sys, threading
-import server
+from classcord import serving
 from classcord.protocol import ProtocolError, decode
 
 def run():
@@ -49,7 +50,7 @@ def run():
         except ProtocolError as error:
             print(error.code)
 
-threading.stack_size(server.THREAD_STACK)
+threading.stack_size(serving.THREAD_STACK)
 thread = threading.Thread(target=run)
 thread.start()
 thread.join()
@@ -73,12 +74,27 @@ def test_nesting_bombs_do_not_kill_a_process_whose_threads_have_the_servers_stac
     assert done.stdout.decode().split() == ["too_deep"] * len(BOMBS) + ["dict", "alive"]
 
 
-@pytest.mark.parametrize("stack", [1024, 32])
+def least_stack() -> int:
+    """The smallest stack in KiB that this interpreter allows a thread: 32 up to Python 3.13, 52 in Python 3.14."""
+    before = threading.stack_size()
+    try:
+        for size in range(32, 512, 4):
+            try:
+                threading.stack_size(size * 1024)
+            except ValueError:
+                continue
+            return size
+    finally:
+        threading.stack_size(before)
+    raise AssertionError("this interpreter allows no thread the stack of the server's")
+
+
+@pytest.mark.parametrize("stack", [1024, least_stack()], ids=["musl", "least"])
 def test_nesting_bombs_do_not_kill_a_server_with_another_stack(
     own_server: Callable[..., Server], stack: int
 ) -> None:
-    """1 MiB is what Python gives its threads on musl (Alpine), 32 KiB the least that it allows."""
-    server = own_server(command=launcher(f"server.THREAD_STACK = {stack} * 1024"))
+    """1 MiB is the stack that Python gives its threads on musl (Alpine)."""
+    server = own_server(command=launcher(f"from classcord import serving; serving.THREAD_STACK = {stack} * 1024"))
     deepest = b'{"type":"ping","a":' + b'{"a":' * (MAX_DEPTH - 1) + b"1" + b"}" * MAX_DEPTH
     with Bystanders((server.host, server.port)), Client((server.host, server.port)) as client:
         for bomb in BOMBS.values():
@@ -127,6 +143,20 @@ def test_what_is_no_json_number_is_refused(connect: Connect, value: bytes) -> No
 ])
 def test_broken_json_is_refused(connect: Connect, line: bytes) -> None:
     refused(connect(), line, "invalid_json")
+
+
+@pytest.mark.parametrize(("line", "cause", "column"), [
+    ('{\xa0"type":"users"}', "invisible", 2), ("{“type”:“users”}", "curly_quotes", 2),
+    ("{'type':'users'}", "single_quotes", 2),
+    ('{"type":"users",}', "comma_before_end", 16), (b'{"type":"users"}{"type":"users"}', "two_objects", 17),
+    ("{", "several_lines", 1), ("\ufeff {type:1}", "unquoted_key", 3),
+])
+def test_a_refusal_says_where_and_what(connect: Connect, line: str | bytes, cause: str, column: int) -> None:
+    error = refused(connect(), line, "invalid_json")
+    assert list(error) == ["type", "message", "error", "code", "cause", "column", "example"]
+    assert (error["cause"], error["column"]) == (cause, column)
+    assert f"column {column}: " in error["message"]
+    assert error["example"] == {"type": "users"}
 
 
 def test_of_a_key_given_twice_the_last_is_checked_and_used(join: Join, bystanders: Bystanders) -> None:

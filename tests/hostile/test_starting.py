@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.tools import launcher
-from tests.support import DEADLINE, ROOT, Bystanders, Client, Server, fields
+from tests.support import DEADLINE, IPV6_IS_OFF, ROOT, Bystanders, Client, Server, fields, has_ipv6
 
 CANT_LISTEN, DATABASE = 1, 78
 
@@ -53,7 +52,8 @@ def test_a_port_that_somebody_takes_between_bind_and_listen(tmp_path: Path) -> N
     """Two servers that start together may both bind; the second to listen is told that the port is in use."""
     rival = """
 import socket
-listen = server.ChatServer.server_activate
+from classcord.listener import ChatServer
+listen = ChatServer.server_activate
 def late(self):
     global rival
     rival = socket.socket()
@@ -61,7 +61,7 @@ def late(self):
     rival.bind(self.server_address)
     rival.listen()
     listen(self)
-server.ChatServer.server_activate = late
+ChatServer.server_activate = late
 """
     assert "port" in _fails(CANT_LISTEN, tmp_path / "data", command=launcher(rival))
 
@@ -106,16 +106,7 @@ socket.socket = Socket
             pass
 
 
-def _has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-@pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.skipif(not has_ipv6(), reason=IPV6_IS_OFF)
 def test_with_ipv6_it_listens_on_both(tmp_path: Path) -> None:
     with Server(tmp_path / "data", "--host", "*", "--log-level", "debug") as server:
         with Bystanders(("127.0.0.1", server.port)), Client(("::1", server.port)) as client:

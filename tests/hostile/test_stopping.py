@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from tests.hostile.tools import fill, launcher, stuck_member
-from tests.support import Bystanders, Client, Message, Server, member, unique
+from tests.support import DEADLINE, ROOT, Bystanders, Client, Message, Server, member, unique
 
 PATIENT = """
 from classcord.registry import Registry
@@ -56,6 +62,7 @@ def test_a_crowd_and_a_stuck_client(own_server: Callable[..., Server], number: i
             (notice,) = _notices(client)
             assert (notice["type"], notice["to"]) == ("message", "global")
             assert "s'arrête" in notice["content"]
+            assert "fermez et relancez votre client" in notice["content"], "none reconnects by itself"
         # who has not said that it is there hears nothing, to the end; who doesn't read keeps nobody
         assert silent.at_end() == b""
         assert stuck.at_end() != b""
@@ -131,3 +138,141 @@ def test_what_was_said_before_the_stop_is_delivered_and_the_next_start_knows_it(
         back.pending()
         others.check(1)
         assert others.seen[-1]["id"] > lines[-2]["id"]
+
+
+# --- while it starts ---
+
+START = """
+import signal, time
+step, wanted = 0, {number}
+def count(frame, event, argument):
+    global step
+    if event == "call":
+        step += 1
+        if step == wanted:
+            os.kill(os.getpid(), signal.{name})
+sys.setprofile(count)
+"""
+"""Changes to a server that gets a signal at the call of this number, in its main thread."""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
+@pytest.mark.parametrize("number", [1, 10, 100, 1000, 2000, 4000, 8000, 16000])
+def test_a_signal_while_it_starts(tmp_path: Path, name: str, number: int) -> None:
+    """The door blocks it before the first import, and a thread of its own obeys it as soon as there is one."""
+    begin = launcher("")[2].replace("import server\n", f"import server\nserver.see_to_signals()\n{START}", 1)
+    begin = begin.format(number=number, name=name)
+    done = subprocess.run(
+        [sys.executable, "-c", begin, "--port", "0", "--host", "127.0.0.1", "--data", str(tmp_path / "data")],
+        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=DEADLINE, check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "event=stopped" in done.stderr.splitlines()[-1]
+
+
+def test_a_signal_while_it_checks_the_database(tmp_path: Path) -> None:
+    """The check takes minutes for gigabytes on a slow disk, in one call; a stopped start leaves nothing behind."""
+    slow = """
+import sqlite3, threading
+from classcord import serving
+class Slow(serving.Store):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        print("checking", file=sys.stderr, flush=True)
+        threading.Event().wait()
+serving.Store = Slow
+"""
+    command = [*launcher(slow), "--port", "0", "--host", "127.0.0.1", "--data", str(tmp_path / "data")]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert any("checking" in line for line in process.stderr)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE) == 0
+        assert "event=stopped signal=SIGTERM" in process.stderr.read()
+
+
+LOOK = """
+import _signal, os, sys
+def look(name, arguments):
+    if name == "import" and arguments[0] == {module!r}:
+        blocked = sorted(_signal.pthread_sigmask(_signal.SIG_BLOCK, []))
+        os.write(2, repr((blocked, str(_signal.getsignal(2)))).encode() + bytes([10]))
+        os._exit(0)
+sys.addaudithook(look)
+import runpy
+sys.argv = [{path!r}, *sys.argv[1:]]
+runpy.run_path({path!r}, run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "serves"),
+    [
+        ([], True), (["--port", "0"], True), (["--data", "health"], True), (["health"], False),
+        (["backup", "x"], False), (["restore", "x"], False), (["--help"], False), (["--version"], False),
+        (["--port", "0", "--check-config"], False),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_which_signals_are_blocked_at_the_first_import(arguments: list[str], serves: bool) -> None:
+    """Whatever was inherited; what doesn't serve ends by Ctrl-C at once, without a traceback."""
+    script = LOOK.format(module="classcord.command_line", path=str(ROOT / "server.py"))
+    for inherited in ([], [signal.SIGTERM, signal.SIGINT]):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False,
+            preexec_fn=partial(signal.pthread_sigmask, signal.SIG_SETMASK, inherited),
+        )
+        blocked, action = ast.literal_eval(done.stderr)
+        assert (blocked == [1, 2, 15]) == serves, done.stderr
+        assert serves or blocked == []
+        assert serves or "default_int_handler" not in action
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a process 1")
+@pytest.mark.parametrize("moment", ["server.py", "classcord.registry", "classcord.store", "sqlite3"])
+def test_process_1_of_a_container_obeys_while_it_imports(tmp_path: Path, moment: str) -> None:
+    """The kernel drops what process 1 neither blocks nor handles: the engine would kill it ten seconds later."""
+    hold = f"""
+import os, sys
+def look(name, arguments):
+    if name == "import" and arguments[0] == {moment!r} or {moment!r} == "server.py" and name == "import" \
+            and arguments[0] == "classcord.command_line":
+        os.write(2, b"here" + bytes([10]))
+        os.read(0, 1)
+sys.addaudithook(look)
+import runpy
+sys.argv = [{str(ROOT / "server.py")!r}, *sys.argv[1:]]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+    command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-c", hold, "--port", "0",
+               "--host", "127.0.0.1", "--data", str(tmp_path / "data")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stdin is not None
+        assert process.stderr.readline() == "here\n"
+        (one,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(one), signal.SIGTERM)
+        process.stdin.write("\n" * 10)
+        process.stdin.close()
+        assert process.wait(DEADLINE) == 0
+        assert "event=stopped" in process.stderr.read().splitlines()[-1]
+
+
+def test_control_c_during_a_backup_leaves_nothing(own_server: Callable[..., Server], tmp_path: Path) -> None:
+    own_server().stop()
+    slow = """
+import os, threading
+from classcord import backup
+def slow(source, target):
+    os.kill(os.getpid(), 2)
+    threading.Event().wait(60)
+backup._copy = slow
+"""
+    begin = launcher("")[2].replace("import server\n", f"import server\nserver.see_to_signals()\n{slow}", 1)
+    done = subprocess.run(
+        [sys.executable, "-c", begin, "backup", "--data", str(tmp_path / "data"), str(tmp_path / "copy")],
+        capture_output=True, text=True, timeout=DEADLINE, check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]

@@ -107,7 +107,6 @@ def launcher(changes: str) -> list[str]:
             "import server",
             changes,
             "code = server.main(sys.argv[1:])",
-            "sys.stdout.flush()",
             "os._exit(code)",
         ]
     )

@@ -11,23 +11,35 @@ from pathlib import Path
 
 import pytest
 
-import server as program
 from classcord import config
+from classcord.accounts import Accounts
+from classcord.hashing import Hashing
+from classcord.listener import ChatServer
+from classcord.registry import Registry
+from classcord.sockets import bind, prepare
 from classcord.store import Store
+from classcord.texts import Texts
+from handlers.connection import ConnectionHandler
 from tests.support import DEADLINE
 
 
 @pytest.fixture
-def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., program.ChatServer]]:
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ChatServer]]:
     """Starts a server in this process: start(inherited, max_connections="1"). Its self-test has all the time."""
-    monkeypatch.setattr(program, "_TEST_TIME", DEADLINE)
+    monkeypatch.setattr("classcord.listener.TEST_TIME", DEADLINE)
     with ExitStack() as stack:
 
-        def make(inherited: socket.socket | None = None, **flags: str) -> program.ChatServer:
+        def make(inherited: socket.socket | None = None, **flags: str) -> ChatServer:
             given = argparse.Namespace(**{"host": "127.0.0.1", "port": "0", "data": str(tmp_path), **flags})
             settings = config.load(given, {})
-            made = program.ChatServer(settings, inherited)
-            made.open(Store(tmp_path), settings)
+            bound = [inherited] if inherited is not None else bind(settings.host, settings.port)
+            prepare(bound[0])
+            store, texts = Store(tmp_path), Texts(settings.lang)
+            accounts = Accounts(store.accounts(), settings.password_cost)
+            registry = Registry(store, accounts, texts, stall_timeout=settings.stall_timeout)
+            hashing = Hashing()
+            hashing.start()
+            made = ChatServer(bound, ConnectionHandler, settings, registry, accounts, hashing, texts)
             # a wait that nobody ends would last for ever
             thread = threading.Thread(target=made.serve_forever, args=(1e6,), daemon=True)
             thread.start()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import DEADLINE, Client, Server, member, unique
+from tests.support import DEADLINE, ROOT, Client, Server, member, unique
 from tests.unit.test_command_line import SERVER
 
 OwnServer = Callable[..., Server]
@@ -113,6 +113,8 @@ def test_a_database_that_may_not_be_read_is(alice: str, tmp_path: Path) -> None:
     (tmp_path / "new" / "classcord.db").chmod(0)
     # root may read everything, but for this
     without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    if without and subprocess.run([*without, "test", "-r", str(ROOT / "server.py")], check=False).returncode:
+        pytest.skip("root reads this project only by its privileges: run the tests as the project's owner")
     done = subprocess.run(
         [*without, *SERVER, "backup", "--data", str(tmp_path / "new"), "-"], capture_output=True, timeout=DEADLINE,
         check=False,

@@ -20,7 +20,7 @@ import pytest
 
 from classcord import __version__, config
 from classcord.health import check
-from tests.support import DEADLINE, ROOT, Client, Server, listener, member, unique
+from tests.support import DEADLINE, IPV6_IS_OFF, ROOT, Client, Server, listener, member, unique
 
 SERVER = [sys.executable, str(ROOT / "server.py")]
 OwnServer = Callable[..., Server]
@@ -118,6 +118,32 @@ def test_a_wrong_value_is_refused_in_one_line_that_says_what_would_do(name: str,
         text = one_line(done, 2)
         assert source in text
         assert setting.allowed in text
+
+
+@pytest.mark.parametrize("setting", config.SETTINGS, ids=lambda setting: setting.name)
+def test_a_value_as_one_reader_of_variables_takes_it_and_another_does_not(setting: config.Setting) -> None:
+    """Docker's --env-file keeps quotes and comments as a part of the value, systemd takes quotes away."""
+    value = setting.choices[-1] if setting.choices else f"{setting.low}" if setting.low is not None else "127.0.0.1"
+    for wrong, reason in (
+        (f"{value} # note", "comment"), (f"{value}\t# note", "comment"), (f"{value}  #", "comment"), ("#", "comment"),
+        (f'"{value}"', "quotes"), (f"'{value}'", "quotes"), (f'"{value}', "quotes"), ('"', "quotes"), ("", "empty"),
+        ("  ", "empty"),
+    ):
+        with pytest.raises(config.SettingError, match=rf"^{setting.variable}: .*{reason}"):
+            config.load(None, {setting.variable: wrong})
+    kept = getattr(config.load(None, {setting.variable: f"  {value} "}), setting.attribute)
+    assert str(kept) == value
+
+
+def test_a_folder_whose_name_looks_like_a_comment_goes_in_the_flag() -> None:
+    assert settings("--data", "/srv/room #1")["data"] == "/srv/room #1 (--data)"
+    assert settings(CLASSCORD_DATA="/srv/room#1")["data"] == "/srv/room#1 (CLASSCORD_DATA)"
+    assert 'comment' in one_line(run("--check-config", CLASSCORD_DATA="/x # note"), 2)
+
+
+def test_a_folder_whose_name_is_not_utf_8(tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/donn\xe9es"
+    assert settings(CLASSCORD_DATA=os.fsdecode(name))["data"].endswith("/donn\\udce9es (CLASSCORD_DATA)")
 
 
 @pytest.mark.parametrize(
@@ -248,6 +274,25 @@ def test_health_is_over_within_3_seconds(monkeypatch: pytest.MonkeyPatch, pause:
     assert 2 < now < 3
 
 
+def test_the_health_check_loads_little() -> None:
+    """It runs several times a minute, in a container whose base has no bytecode: each module is compiled anew."""
+    show = "import sys, server; server.main(sys.argv[1:]); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", show, "health"], cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "CLASSCORD_PORT": "1", "CLASSCORD_HOST": "127.0.0.1"},
+    )
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert {name for name in loaded if name.startswith(("classcord", "handlers"))} == {
+        "classcord", "classcord.command_line", "classcord.config", "classcord.failure", "classcord.health"
+    }
+    heavy = {"argparse", "dataclasses", "hashlib", "inspect", "json", "logging", "re", "socketserver", "sqlite3",
+             "subprocess", "threading", "typing"}
+    bare = subprocess.run(
+        [sys.executable, "-c", "import sys; print(*sys.modules)"], capture_output=True, text=True, check=False
+    )
+    assert loaded & heavy <= set(bare.stdout.split())
+
+
 def test_health_with_a_wrong_setting() -> None:
     assert "--port" in one_line(run("health", "--port", "x"), 2)
 
@@ -298,11 +343,11 @@ def test_every_address_of_both_families_is_served_by_default(own_server: OwnServ
     assert "peer=127.0.0.1" in line, "IPv4 peers are logged as such"
     try:
         six = Client(("::1", server.port))
-    except OSError as error:
+    except OSError:
         listed = Path("/proc/net/if_inet6")
         if listed.exists() and re.search("^0{31}1 ", listed.read_text(), re.MULTILINE):
             raise
-        pytest.skip(f"this machine has no IPv6: {error}")
+        pytest.skip(IPV6_IS_OFF)
     with six:
         assert six.ask({"type": "ping"}) == {"type": "pong"}
 

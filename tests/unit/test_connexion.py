@@ -95,4 +95,49 @@ def test_what_a_web_client_is_told(own_server: Callable[..., Server]) -> None:
     server = own_server()
     with Client((server.host, server.port)) as client:
         client.send_raw(b"GET / HTTP/1.1\r\n\r\n")
-        assert f"`{client.at_end().decode().strip()}`" in CONNEXION
+        head, _, body = client.at_end().decode().partition("\r\n\r\n")
+    assert f"`{head.splitlines()[0]}`" in CONNEXION
+    assert f"`{body.splitlines()[0]}`" in CONNEXION
+
+
+def form(line: str) -> str:
+    """A line of the log without its time and with everybody's address. Clients of this machine are logged as debug."""
+    line = re.sub(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (INFO|DEBUG) ", "TIME INFO ", line)
+    return re.sub(r"peer=[\d.]+ port=\d+$", "peer=ADDRESS port=PORT", line)
+
+
+def test_the_extract_of_the_log_is_what_a_login_leaves(own_server: Callable[..., Server]) -> None:
+    shown = re.search(r"```log\n(.*?)```", CONNEXION, re.DOTALL)
+    assert shown is not None
+    server = own_server("--log-level", "debug")
+    with member((server.host, server.port), "alice"):
+        server.wait_log("event=login")
+    lines = [line for line in server.log_so_far() if "port=" in line and "event=listening" not in line]
+    extract = shown[1].splitlines()
+    assert [form(line) for line in lines[:len(extract)]] == [form(line) for line in extract]
+    assert all(form(line).startswith("TIME INFO event=") for line in extract)
+
+
+@pytest.mark.parametrize(("console", "seen"), [("cp850", "‚t‚"), ("cp1252", "été"), ("utf-8", "été")])
+def test_what_a_windows_console_makes_of_a_line(own_server: Callable[..., Server], console: str, seen: str) -> None:
+    """Why the guide says `chcp 1252`: the server reads what is not UTF-8 as cp1252."""
+    assert f"`{seen}`" in CONNEXION
+    server = own_server()
+    address = (server.host, server.port)
+    with member(address, "alice") as alice, member(address, "bob") as bob:
+        alice.ask({"type": "users"})
+        bob.send('{"type":"message","content":"été"}'.encode(console))
+        assert alice.until(type="message")["content"] == seen
+
+
+@pytest.mark.parametrize(("row", "before"), [
+    ("avec PuTTY", bytes.fromhex("fffb1f fffb20 fffb18 fffb27 fffd01 fffb03 fffd03")),
+    ("writeUTF", b"\x00\x10"),
+    ("ObjectOutputStream", b"\xac\xed\x00\x05t\x00\x10"),
+])
+def test_what_other_programs_put_before_the_text(own_server: Callable[..., Server], row: str, before: bytes) -> None:
+    assert [line for line in CONNEXION.splitlines() if row in line and "`invalid_json`" in line]
+    server = own_server()
+    with Client((server.host, server.port)) as client:
+        assert client.ask(before + b'{"type":"users"}')["code"] == "invalid_json"
+        assert client.ask({"type": "ping"}) == {"type": "pong"}

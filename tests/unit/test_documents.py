@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from classcord import config
-from classcord.protocol import ERRORS, MAX_CONTENT, MAX_DEPTH, MAX_LINE
+from classcord.diagnosis import CAUSES
+from classcord.protocol import ERRORS, MAX_CONTENT, MAX_DEPTH, MAX_LINE, ProtocolError, decode
 from classcord.texts import LANGUAGES
-from handlers import REQUESTS
-from handlers.commands import _COMMANDS
+from handlers import ALIASES, HELP, REQUESTS
+from handlers.commands import _COMMANDS, _EXPLAINED
 from handlers.presence import STATES
-from tests.support import ROOT, Client, Server
+from tests.support import ROOT, Client, Server, member
 
 PROTOCOL = (ROOT / "docs" / "PROTOCOLE.md").read_text()
 README = (ROOT / "README.md").read_text()
+INDIA = {**os.environ, "TZ": "IST-5:30"}
+"""The environment of a machine in India (no summer time), even where the names of time zones are not installed."""
 
 
 def table(text: str, heading: str) -> list[list[str]]:
@@ -50,6 +56,17 @@ def test_every_error_code_is_documented() -> None:
     assert [row[0].strip("`") for row in table(PROTOCOL, "code")] == list(ERRORS)
 
 
+def test_every_cause_of_invalid_json_is_documented_with_a_line_that_has_it() -> None:
+    rows = table(PROTOCOL, "cause")
+    assert [row[0].strip("`") for row in rows] == [cause.name for cause in CAUSES]
+    typed = [(row[0].strip("`"), row[1][1:-1]) for row in rows if row[1]]
+    assert len(typed) > 25
+    for cause, line in typed:
+        with pytest.raises(ProtocolError) as caught:
+            decode(line.encode())
+        assert caught.value.details["cause"] == cause, line
+
+
 def test_every_request_type_is_documented_with_its_fields() -> None:
     rows = table(PROTOCOL, "type")
     assert [row[0].strip("`") for row in rows] == list(REQUESTS)
@@ -60,6 +77,22 @@ def test_every_request_type_is_documented_with_its_fields() -> None:
         optional = {field.name for field in request.fields if not field.required}
         assert set(re.findall(r"`(\w+)`", row[1])) == required
         assert set(re.findall(r"`(\w+)`", row[2])) - {"from", "user"} == optional
+
+
+def test_every_other_word_for_a_request_is_documented_and_left_out_of_help() -> None:
+    rows = table(PROTOCOL, "autre mot")
+    documented = {row[0].strip("`"): set(re.findall(r"`(\w+)`", row[1])) for row in rows}
+    assert documented == {kind: {field.name for field in request.fields} for kind, request in ALIASES.items()}
+    assert not ALIASES.keys() & REQUESTS.keys()
+    assert not {f'"{kind}"'.encode() for kind in ALIASES if f'"{kind}"'.encode() in HELP}
+
+
+def test_every_command_is_in_the_list_and_explained() -> None:
+    for language in LANGUAGES.values():
+        words = re.findall(r"/(\w+)", language["help"].partition(".")[0])
+        assert {_COMMANDS[word] for word in words} == set(_COMMANDS.values()) - {_COMMANDS["password"]}
+        for word in words:
+            assert language[_EXPLAINED[_COMMANDS[word]]].startswith(f"/{word}")
 
 
 def test_every_state_and_command_is_documented() -> None:
@@ -105,6 +138,50 @@ def test_the_exchanges_in_the_protocol_are_what_happens(own_server: Callable[...
                 continue
             got = clients[name].receive()
             assert same(got, json.loads(line)), f"{name} got {got}, the document says {line}"
+
+
+def snippet(language: str) -> str:
+    """The document's only block in that language."""
+    (found,) = re.findall(rf"```{language}\n(.*?)```", PROTOCOL, re.DOTALL)
+    return str(found)
+
+
+def a_timestamp(server: Server) -> str:
+    address = (server.host, server.port)
+    with member(address, "alice") as alice, member(address, "bob") as bob:
+        alice.ask({"type": "users"})
+        bob.send({"type": "message", "content": "Bonjour"})
+        return str(alice.until(type="message")["timestamp"])
+
+
+def in_india(timestamp: str) -> str:
+    """The time of day there in that minute, as the system's own clock shows it."""
+    return subprocess.run(
+        ["date", f"--date={timestamp}", "+%H:%M"], capture_output=True, text=True, check=True, env=INDIA
+    ).stdout
+
+
+def test_the_time_of_a_message_in_python(own_server: Callable[..., Server]) -> None:
+    """With the oldest interpreter that the tests run with, this shows that the Z must go."""
+    timestamp = a_timestamp(own_server())
+    program = f"timestamp = {timestamp!r}\n{snippet('python')}\nprint(heure)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=INDIA)
+    assert done.stdout == in_india(timestamp)
+
+
+def test_the_time_of_a_message_in_java(own_server: Callable[..., Server], tmp_path: Path) -> None:
+    if shutil.which("javac") is None or shutil.which("java") is None:
+        pytest.skip("needs a JDK: apt install default-jdk-headless")
+    timestamp = a_timestamp(own_server())
+    imports, _, statements = snippet("java").partition("\n\n")
+    (tmp_path / "Heure.java").write_text(
+        f"{imports}\nclass Heure {{ public static void main(String[] a) {{\nString timestamp = a[0];\n{statements}\n"
+        "System.out.println(heure); } }\n"
+    )
+    done = subprocess.run(
+        ["java", "Heure.java", timestamp], cwd=tmp_path, capture_output=True, text=True, check=True, env=INDIA
+    )
+    assert done.stdout == in_india(timestamp)
 
 
 def test_the_settings_table_is_that_of_the_code() -> None:

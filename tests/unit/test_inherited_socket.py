@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 
-import server as program
+from classcord.listener import ChatServer
+from classcord.sockets import SEND_BUFFER
 from tests.deploy.machines import until
-from tests.support import DEADLINE, ROOT, Client, Closed, Server, fields, listener, member
+from tests.support import DEADLINE, IPV6_IS_OFF, ROOT, Client, Closed, Server, fields, has_ipv6, listener, member
 
 OwnServer = Callable[..., Server]
 _numbers = itertools.count()
@@ -108,14 +109,14 @@ def test_a_restart_refuses_nobody(own_server: OwnServer, shared: socket.socket) 
     assert served.count(False) <= 3 * len(threads)
 
 
-def test_what_is_set_on_accepted_sockets(start: Callable[..., program.ChatServer], shared: socket.socket) -> None:
+def test_what_is_set_on_accepted_sockets(start: Callable[..., ChatServer], shared: socket.socket) -> None:
     made = start(socket.socket(fileno=os.dup(shared.fileno())))
     with Client(shared.getsockname()) as client:
         assert client.ask({"type": "ping"}) == {"type": "pong"}
         (accepted,) = made._open
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
         assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
-        assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 4 * program._SEND_BUFFER
+        assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 4 * SEND_BUFFER
         assert accepted.getblocking()
         assert made.self_test()[0]
 
@@ -169,8 +170,10 @@ def test_anything_else_is_refused_in_one_line(tmp_path: Path, make: Callable[[],
     assert "classcord.socket must have exactly one ListenStream=" in line
 
 
-def test_the_self_test_knows_a_socket_for_ipv6_alone(start: Callable[..., program.ChatServer]) -> None:
+def test_the_self_test_knows_a_socket_for_ipv6_alone(start: Callable[..., ChatServer]) -> None:
     """Something else may have the port of IPv4."""
+    if not has_ipv6():
+        pytest.skip(IPV6_IS_OFF)
     with ExitStack() as stack:
         given = socket.socket(socket.AF_INET6)
         given.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -180,10 +183,9 @@ def test_the_self_test_knows_a_socket_for_ipv6_alone(start: Callable[..., progra
                 given.bind(("::", port))
                 break
             except OSError as error:
-                if error.errno == errno.EADDRINUSE:
-                    continue  # another program has it on IPv6
-                given.close()
-                pytest.skip("this machine has no IPv6")
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                # another program has it on IPv6
         given.listen()
         given.setblocking(False)
         assert start(given).self_test()[0]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from pathlib import Path
+
+import pytest
 
 from tests.support import ROOT
 
@@ -32,3 +35,54 @@ def test_the_container_has_the_name_that_is_asked_for_and_not_that_of_the_machin
     assert "CONTAINER='classcord'" in make("--dry-run", "docker-run", NAME="PC-DE-BOB")
     assert "CONTAINER='second' PORT='2000'" in make("--dry-run", "docker-run", "NAME=second", "PORT=2000")
     assert "CONTAINER='classcord'" in make("--dry-run", "migrate-to-docker", NAME="PC-DE-BOB")
+
+
+def test_the_environment_of_other_programs_changes_nothing() -> None:
+    foreign = dict.fromkeys(("NAME", "PORT", "ARGS", "IMAGE", "FILE", "TESTS", "VOLUME", "PURGE"), "x")
+    for target in ("run", "test", "docker-run", "docker-clean", "docker-save", "uninstall", "doctor"):
+        # not its text as such: make names in it which target depends on which
+        assert make("--dry-run", target, **foreign) == make("--dry-run", target)
+
+
+def test_run_obeys_its_variables(tmp_path: Path) -> None:
+    """All but one are seen in what the server prints of its settings."""
+    check = f"ARGS=--check-config --data {tmp_path}"
+    assert "port=2000 (--port)\n" in make("run", "PORT=2000", check)
+    assert "port=12345 (default)\n" in make("run", check, PORT="2000")
+    assert "port=3000 (CLASSCORD_PORT)\n" in make("run", check, PORT="2000", CLASSCORD_PORT="3000")
+    assert "port=2001 (--port)\n" in make("run", "PORT=2000", f"{check} --port 2001")
+    assert "lang=en (CLASSCORD_LANG)\n" in make("run", "CLASSCORD_LANG=en", check)
+    assert "--port '2000'" in make("--dry-run", "run", "PORT=2000")
+
+
+@pytest.mark.parametrize(
+    ("words", "useless"),
+    [
+        ("run PROT=2000", "PROT"), ("run NAME=x", "NAME"), ("run port=1", "port"), ("test PORT=3", "PORT"),
+        ("PORT=3", "PORT"), ("help PORT=3", "PORT"), ("clean VOLUME=yes", "VOLUME"), ("install PORT=1", "PORT"),
+        ("docker-run PYTHON=x", "PYTHON"), ("docker-stop PORT=1", "PORT"), ("lint TESTS=x", "TESTS"),
+        ("uninstall VOLUME=yes", "VOLUME"), ("docker-clean PURGE=yes", "PURGE"), ("run PORT=1 NAME=x", "NAME"),
+        ("docker-load docker-run FILE=x PROT=1", "PROT"), ("doctor CLASSCORD_PORT=1", "CLASSCORD_PORT"),
+        ("run used-PORT=x", "used-PORT"),
+    ],
+)
+def test_a_variable_that_a_target_cannot_use_is_refused(words: str, useless: str) -> None:
+    done = subprocess.run(["make", *words.split()], cwd=ROOT, capture_output=True, text=True, check=False)
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f" does not use {useless}=; it takes " in line
+
+
+def test_every_variable_is_used_where_the_table_says_so() -> None:
+    """The commands of a target differ with the variable. Those of the server and of pytest go by the environment."""
+    table = re.findall(r"^used-([A-Z]+) := (.*(?:\\\n.*)*)$", TEXT, re.MULTILINE)
+    groups = dict(re.findall(r"^(venv|docker) := (.*(?:\\\n.*)*)$", TEXT, re.MULTILINE))
+    seen = 0
+    for name, row in table:
+        for group, members in groups.items():
+            row = row.replace(f"$({group})", members)
+        for target in row.replace("\\", "").split():
+            one, other = ("one", "") if name == "PURGE" else ("one", "two")
+            seen += 1
+            assert make("--dry-run", target, f"{name}={one}") != make("--dry-run", target, f"{name}={other}"), target
+    assert seen > 30

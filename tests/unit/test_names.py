@@ -36,7 +36,13 @@ def test_any_text_is_a_name_or_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", [
     "a", "alice", "Jean-Pierre Dupont", "zoé", "zoe\u0301", "_x_", "O'Brien", "山田太郎", "Иван",
-    "😀", "x" * 40, "Nguyễn", "bob (invité)", "12",
+    "😀", "x" * 40, "Nguyễn", "12", "Zoé", "Zoe", "Jean-Paul", "Tom & Léa", "李雷", "Ольга", "D'Artagnan",
+    "D’Artagnan",
+    "山田たろう", "ヤマダ太郎", "김철수", "Νίκος", "محمد", "ישראל", "สมชาย", "Łukasz", "Øyvind", "Işık", "Kaʻala",
+    "Zoé 🇫🇷",
+    "R&D", "C++", "50€", "Ольга №1", "Tom (2)", "Tom (MMI)", "---", "!!!", "l'invité", "l’invité",
+    "invitée d'honneur",
+    "ﷺ", "Tom李雷", "田中 Taro",
 ])
 def test_names_that_people_have(name: str) -> None:
     names.check(name)
@@ -46,7 +52,7 @@ def test_names_that_people_have(name: str) -> None:
     "", "x" * 41, " bob", "bob ", "bob\n", "b\tb", "b\0b", "b\x1bb", "b\x7fb", "b\x85b", "bo\u200bb", "\u202ebob",
     "b\u2066b", "bob\U0001d159", "b" + "\u0489" * 3, "Serveur\u20dd", "adm\u0131n", "ADM\u0130N",
     "b\u00a0b", "b\u3000b", "b\u2028b", "<bob>", "a>b", "bоb", "αlice", "\u0301bob", "b\u034fb", "\u3164", "a\ufe0f",
-    "z\u0301\u0301\u0301\u0301", "\ud800", "\ue000", "\u2800",
+    "z\u0301\u0301\u0301\u0301", "\ud800", "\ue000", "\u2800", "ﷺ" * 40,
 ])
 def test_names_that_nobody_may_have(name: str) -> None:
     with pytest.raises(names.NameRefused):
@@ -66,6 +72,126 @@ def test_reserved_names_are_so_in_any_case_accent_and_width(name: str) -> None:
             names.check(form)
 
 
-def test_reserved_is_the_whole_name_only() -> None:
-    for name in ("global2", "administrateur", "moise"):
+@pytest.mark.parametrize("name", [
+    "global2", "administrateur", "moise", "Moïse", "Admin2", "serveurs", "Serveuse", "Globalisation", "Moira", "Alla",
+    "Ali", "ali", "ALI", "Alí", "Al", "Mo", "Molly", "Mohamed Ali",
+])
+def test_reserved_is_the_whole_name_only(name: str) -> None:
+    names.check(name)
+
+
+@pytest.mark.parametrize("name", [
+    # separators, brackets, punctuation, symbols
+    "[Serveur]", "Serveur.", "Ser  veur", "S-e-r-v-e-u-r", "~Serveur~", "«Serveur»", "★Serveur★", "Serveur 🔧",
+    "Serveur™",
+    "Serveur$", "@Serveur", "Ser·veur",
+    # digits and signs for letters
+    "5erveur", "5y5t3m3", "$erveur", "S€rveur", "@dmin", "4dm1n", "adm!n", "adm|n", "admln", "adm1n", "g1obal",
+    "gl0bal",
+    "m0i", "mo1", "a11", "aIl", "AlI", "a|l", "1nvité", "S٣rveur", "❺erveur",
+    # other letters
+    "ꓢꓰꓣꓦꓰꓴꓣ", "МОІ", "ΜΟΙ", "ЅҮЅТЕМ", "аӏӏ", "ᎪᏞᏞ", "ađmin", "gløbal", "sysŧem", "Sɛrveur",
+    # framed letters
+    "🅂🄴🅁🅅🄴🅄🅁", "🆂🅴🆁🆅🅴🆄🆁", "🅢🅔🅡🅥🅔🅤🅡", "Ⓢⓔⓡⓥⓔⓤⓡ", "⒮⒠⒭⒱⒠⒰⒭", "🇸🇪🇷🇻🇪🇺🇷", "🇦dmin",
+])
+def test_a_name_that_looks_like_a_reserved_one_is_reserved(name: str) -> None:
+    with pytest.raises(names.NameRefused, match="reserved"):
         names.check(name)
+
+
+@pytest.mark.parametrize("name", [
+    "bob (invité)", "bob (invité 2)", "bob (invité 99)", "BOB (INVITÉ)", "bob (invite)", "bob [invité]",
+    "bob {invité 3}",
+    "bob （invité）", "bob ❨invité❩", "bob «invité»", "bob “invité”", "bob( invité )", "bob ((invité))", "(invité)",
+    "bob (invité) !", "bob (lnvité)", "bob (1nv1té 2)", "bob (invit3)", "bob (inv!té)", "bob (invit€)",
+    "bob (ｉnvité)",
+    "bob (invité", "bob invité)", "bob (🅘🅝🅥🅘🅣🅔)", "bob (in-vi-té)", "invité-1", "invité-12", "Invité 5", "invite_2",
+    "INVITÉ7",
+    "lnvité-3", "invité-l2", "invit3-4", "invité--5", "invité-٣", "(invité-3)",
+])
+def test_nobody_chooses_what_the_server_calls_guests(name: str) -> None:
+    with pytest.raises(names.NameRefused, match=r"only the server"):
+        names.check(name)
+
+
+@pytest.mark.parametrize("name", ["&#83;erveur", "S&eacute;b", "&#x53;", "bob&nbsp;", "＆#83;", "&#"])
+def test_a_name_is_not_written_with_character_references(name: str) -> None:
+    with pytest.raises(names.NameRefused, match="character reference"):
+        names.check(name)
+
+
+@pytest.mark.parametrize("name", [
+    "bоb", "αlice", "ꓢerge", "Ꭺlice", "ⲟlga", "Օlga", "ไtom", "Tomא", "ᔕerge", "Ольгa", "かな김", "ㄅ김", "김ひ",
+    "Tom Ж",
+])
+def test_one_name_has_one_alphabet(name: str) -> None:
+    with pytest.raises(names.NameRefused, match="alphabets"):
+        names.check(name)
+
+
+@pytest.mark.parametrize("name", ["ꜱᴇʀᴠᴇᴜʀ", "aʟice", "Tomǃ", "aǀice", "ǁ", "ǂ", "ʘ", "ᶫ", "ᴫ"])
+def test_small_capitals_and_clicks_are_refused(name: str) -> None:
+    with pytest.raises(names.NameRefused, match="looks like another"):
+        names.check(name)
+
+
+def alike(one: str, other: str) -> bool:
+    return names.alike(names.likeness(one), names.likeness(other))
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    ("aIice", "alice"), ("al1ce", "alice"), ("a1ice", "alice"), ("a11ce", "alice"), ("a|ice", "alice"),
+    ("a│ice", "alice"),
+    ("ALlCE", "alice"), ("AIICE", "alice"), ("AlIce", "alice"), ("a.lice", "alice"), ("[alice]", "Alice"),
+    ("ali ce!", "alice"),
+    ("aʼlice", "alice"), ("ɑlice", "alice"), ("b0b", "bob"), ("bOb", "Bob"), ("B0B", "bob"), ("🅱ob", "bob"),
+    ("🇧🇴🇧", "bob"),
+    ("ꓐꓳꓐ", "bob"), ("ВОВ", "BOB"), ("сосо", "coco"), ("Jean Paul", "Jean-Paul"), ("zo-\u0301e", "zóe"),
+    ("bob1", "bobl"),
+    ("b٠b", "bob"), ("ꭺꮮꮮa", "ALLA"),
+])
+def test_names_that_people_take_for_each_other(one: str, other: str) -> None:
+    assert alike(one, other)
+    assert alike(other, one)
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    ("Zoé", "Zoe"), ("Gala", "Gaia"), ("Delia", "Della"), ("bob", "bob2"), ("bob1", "bob11"), ("Emma", "Emna"),
+    ("bob", "bob ☆"),
+    ("---", "!!!"), ("---", "---"), ("😀", "😁"), ("invité-1", "invité-2"), ("bob (invité)", "bob"),
+])
+def test_names_that_people_tell_apart(one: str, other: str) -> None:
+    assert not alike(one, other)
+    assert not alike(other, one)
+
+
+@given(st.text(max_size=60))
+def test_a_skeleton_is_its_own_skeleton(name: str) -> None:
+    assert names.skeleton(names.skeleton(name)) == names.skeleton(name)
+
+
+@given(st.text("aàÀbBdđDeéÉilIL1|oO0sS5ßſıİ. -_()[]", max_size=20))
+def test_forms_of_one_name_have_one_skeleton(name: str) -> None:
+    for form in (names.key(name), name.upper().lower(), unicodedata.normalize("NFD", name)):
+        if names.key(form) == names.key(name):
+            assert names.skeleton(form) == names.skeleton(name)
+
+
+@given(st.text(max_size=200))
+def test_a_name_is_found_without_the_spaces_around_it(name: str) -> None:
+    assert names.find(f" \u3000{name}\n") in (names.key(name.strip()), None)
+
+
+@given(st.text(max_size=names.MAX_NAME))
+def test_a_name_that_somebody_may_have_is_found(name: str) -> None:
+    try:
+        names.check(name)
+    except names.NameRefused:
+        return
+    assert names.find(f"\t{name} ") == names.key(name)
+
+
+@pytest.mark.parametrize("name", ["Nguyễn", "zoé", "bob (invité 99)", "é" * 40, "ﷺ"])
+def test_a_name_is_found_in_any_form(name: str) -> None:
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        assert names.find(f" {unicodedata.normalize(form, name)} ") == names.key(name)

@@ -93,6 +93,21 @@ def test_nesting_is_counted_outside_strings_only(text: str, depth: int) -> None:
         assert decode(nested) is not None
 
 
+STRINGS = st.sampled_from(["", ",", '"]"', '"[\\\\"', '"\\"[" '])
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20), STRINGS)))
+def test_nesting_is_what_is_open_at_once(steps: list[tuple[int, int, str]]) -> None:
+    text, depth, deepest = "", 0, 0
+    for opened, closed, between in steps:
+        depth += opened
+        deepest = max(deepest, depth)
+        closed = min(closed, depth)
+        text += "[{"[opened % 2] * opened + between + "]}"[closed % 2] * closed
+        depth -= closed
+    assert protocol._too_deep(text) == (deepest > protocol.MAX_DEPTH)
+
+
 def test_an_unfinished_string_costs_no_more_than_its_length() -> None:
     assert refused(b"{" * 40 + b'"\\' * 30000) in ("too_deep", "invalid_json")
 
@@ -115,7 +130,9 @@ def test_a_surrogate_pair_is_one_character() -> None:
     assert decode(b'{"a":"\\ud83d\\ude00"}') == {"a": "😀"}
 
 
-@pytest.mark.parametrize("blank", [b"", b"\r", b"  \t", b"\0", b"\xef\xbb\xbf", b"\xef\xbb\xbf \r"])
+@pytest.mark.parametrize(
+    "blank", [b"", b"\r", b"  \t", b"\0", b"\xef\xbb\xbf", b"\xef\xbb\xbf \r", b"\xef\xbb\xbf" * 2]
+)
 def test_blank_lines_are_nothing(blank: bytes) -> None:
     assert decode(blank) is None
 
@@ -124,6 +141,7 @@ def test_text_is_utf8_or_else_cp1252_of_the_whole_line() -> None:
     assert decode('{"a":"é€"}'.encode()) == {"a": "é€"}
     assert decode('{"a":"é€"}'.encode("cp1252")) == {"a": "é€"}
     assert decode(b'\xef\xbb\xbf{"a":1}') == {"a": 1}
+    assert decode(b'\xef\xbb\xbf \xef\xbb\xbf\xef\xbb\xbf{"a":1}') == {"a": 1}
 
 
 def test_content_keeps_tab_and_newline_and_no_other_control() -> None:
@@ -136,19 +154,6 @@ def test_content_keeps_tab_and_newline_and_no_other_control() -> None:
     with pytest.raises(ProtocolError) as caught:
         clean_content("é" * (protocol.MAX_CONTENT + 1))
     assert caught.value.code == "invalid_field"
-
-
-def test_a_request_line_of_another_protocol_is_known_by_its_form() -> None:
-    for line in (b"GET / HTTP/1.1\r", b"POST /a?b HTTP/1.0", b"PRI * HTTP/2.0\r", TooLong(b"POST /aaaaaaaa")):
-        foreign = protocol.foreign_protocol(line)
-        assert foreign is not None
-        assert foreign.name == "http"
-    ours = (b"GET lost", b"get / http/1.1", b'{"a":"GET / HTTP/1.1"}', b"SSH-2.0-x", TooLong(b'{"content":"GET /'))
-    for line in ours:
-        assert protocol.foreign_protocol(line) is None
-    foreign = protocol.foreign_protocol(b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r")
-    assert foreign is not None
-    assert foreign.name == "proxy"
 
 
 def test_an_error_reply_has_its_text_under_both_keys_that_clients_read() -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+import pytest
+
 from classcord import names
 from classcord.accounts import Accounts
 from classcord.batch import Batch
+from classcord.protocol import MAX_CONTENT, ProtocolError
 from classcord.room import Room
 from classcord.session import Session
 from classcord.store import AccountRow
@@ -45,6 +50,59 @@ def test_an_account_gets_its_name_even_where_guests_hold_all_its_variants() -> N
     assert len({guest.presence.key for guest in guests if guest.presence} - {"bob"}) == 100
 
 
+def test_a_guest_is_numbered_where_all_variants_of_its_name_are_held() -> None:
+    crowd = Crowd()
+    guests = [session() for _ in range(102)]
+    for guest in guests:
+        crowd.do("say", guest, "bob", "hello")
+    held = [guest.presence.name for guest in guests if guest.presence]
+    assert held[:3] == ["bob", "bob (invité)", "bob (invité 2)"]
+    assert held[99:] == ["bob (invité 99)", "invité-1", "invité-2"]
+    assert [guest.alias for guest in guests] == ["bob"] * 102
+
+
+def test_a_refused_name_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[str] = []
+    check = names.check
+
+    def judge(name: str) -> None:
+        judged.append(name)
+        check(name)
+
+    monkeypatch.setattr(names, "check", judge)
+    crowd = Crowd()
+    guest = session()
+    for _ in range(10):
+        crowd.do("say", guest, ">BBB", "hello")
+    assert judged == [">BBB"]
+    guests = [session() for _ in range(101)]
+    for guest in guests:
+        crowd.do("say", guest, "bob", "hello")
+    judged.clear()
+    for _ in range(10):
+        crowd.do("say", guests[-1], "bob", "hello")
+    assert judged == [], "nor are its hundred variants tried again"
+
+
+def test_a_list_too_long_for_an_answer_says_how_many_it_leaves_out() -> None:
+    for count, size in ((400, 30), (2000, 10), (103, 40), (104, 40)):
+        crowd = Crowd()
+        wire = Wire()
+        people = [session(wire), *(session() for _ in range(count - 1))]
+        for number, person in enumerate(people):
+            crowd.do("announce_guest", person, f"{number:04}".ljust(size, "x"))
+        crowd.do("tell_who", people[0])
+        text = wire.messages()[-1]["content"]
+        assert len(text) <= MAX_CONTENT
+        assert "\n" not in text
+        head, _, rest = text.removeprefix(f"Présents ({count}) : ").partition(" … et ")
+        assert head.split(", ") == [f"{number:04}".ljust(size, "x") for number in range(head.count(",") + 1)]
+        others = int(rest.removesuffix(" autres")) if rest else 0
+        assert head.count(",") + 1 + others == count
+        assert others != 1
+        assert not others or len(text) > MAX_CONTENT - 2 * size - 10, "as many as there is room for"
+
+
 def test_a_text_too_long_for_a_name_is_not_even_normalized() -> None:
     assert names.find("é" * 257) is None
     assert names.find("BOB (invité 99)") == "bob (invité 99)"
@@ -66,3 +124,57 @@ def test_states_are_shown_again_to_a_session_that_has_become_somebody_else() -> 
     crowd.do("login", bob, "bob", "BOB")
     crowd.do("list_users", bob)
     assert wire.messages()[-1] == {"type": "status", "user": "BOB", "state": "away"}
+
+
+def registered(crowd: Crowd, *wanted: str) -> list[str]:
+    """Register all of these names in one batch; the names of those that won."""
+    batch = Batch(crowd.members, "now", 0.0)
+    for name in wanted:
+        with suppress(ProtocolError):
+            crowd.room.register(batch, session(), AccountRow(names.key(name), name, "x", ""))
+    for _, row in batch.registered:
+        crowd.accounts.publish(row)
+    return [row.name for _, row in batch.registered]
+
+
+def test_of_two_names_that_look_alike_one_is_registered_even_in_one_batch() -> None:
+    for one, other in (("alice", "aIice"), ("aIice", "alice"), ("al1ce", "Alice"), ("Jean-Paul", "Jean Paul")):
+        assert registered(Crowd(), one, other) == [one]
+        crowd = Crowd()
+        assert registered(crowd, one) == [one]
+        assert registered(crowd, other) == []
+    different = ["Zoé", "Zoe", "Gala", "Gaia", "---", "!!!"]
+    assert registered(Crowd(), *different) == different
+
+
+def test_a_guest_never_looks_like_an_account() -> None:
+    crowd = Crowd()
+    early, late, own = session(), session(), session()
+    crowd.do("announce_guest", early, "aIice")
+    crowd.do("announce_guest", own, "a-lice")
+    crowd.do("register", own, AccountRow("alice", "alice", "x", ""))
+    crowd.do("announce_guest", late, "a.lice")
+    assert early.presence is not None
+    assert late.presence is not None
+    assert early.presence.name == "aIice (invité)"
+    assert late.presence.name == "a.lice (invité)"
+    assert own.presence is not None
+    assert own.presence.name == "a-lice", "it is the account's own client"
+
+
+def test_accounts_of_earlier_days_go_on_whatever_they_look_like() -> None:
+    """They may resemble each other, or have names that nobody may choose now."""
+    there = ["alice", "aIice", "5erveur", "x (invité)"]
+    crowd = Crowd()
+    crowd.accounts = Accounts([AccountRow(names.key(name), name, "x", "") for name in there], 1)
+    crowd.room = Room(crowd.accounts, Texts("fr"))
+    for name in there:
+        person = session()
+        crowd.do("login", person, name, name)
+        assert person.presence is not None
+        assert (person.presence.name, person.presence.account) == (name, True)
+    first, second = session(), session()
+    crowd.do("announce_guest", first, "x")
+    crowd.do("announce_guest", second, "x")
+    assert second.presence is not None
+    assert second.presence.name == "x (invité 2)", "an account has the first variant"

@@ -2,53 +2,34 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from socket import IPPROTO_TCP, SO_ERROR, SO_KEEPALIVE, SO_SNDBUF, SOL_SOCKET, TCP_KEEPIDLE, TCP_NODELAY
 
-import pytest
-
-import server as program
-from classcord import config
-from classcord.store import Store
-from tests.support import DEADLINE, ROOT, Client, Server, fields
+from classcord.listener import ChatServer
+from classcord.sockets import SEND_BUFFER
+from tests.support import ROOT, Client, Server, fields
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[program.ChatServer]:
-    """A server in this process."""
-    settings = config.load(argparse.Namespace(host="127.0.0.1", port="0", data=str(tmp_path)), {})
-    made = program.ChatServer(settings)
-    made.open(Store(tmp_path), settings)
-    thread = threading.Thread(target=made.serve_forever)
-    thread.start()
-    yield made
-    made.stop()
-    made.registry.close(drain=0)
-    thread.join(DEADLINE)
-
-
-def test_accepted_sockets_send_at_once_keep_alive_and_hold_little(running: program.ChatServer) -> None:
+def test_accepted_sockets_send_at_once_keep_alive_and_hold_little(start: Callable[..., ChatServer]) -> None:
+    running = start()
     with Client(("127.0.0.1", running.server_address[1])) as client:
         assert client.pending() == []
         (accepted,) = running._open
         assert accepted.getsockopt(IPPROTO_TCP, TCP_NODELAY) == 1
         assert accepted.getsockopt(SOL_SOCKET, SO_KEEPALIVE) == 1
         assert accepted.getsockopt(IPPROTO_TCP, TCP_KEEPIDLE) == 60
-        assert accepted.getsockopt(SOL_SOCKET, SO_SNDBUF) <= 4 * program._SEND_BUFFER  # the kernel doubles it
+        assert accepted.getsockopt(SOL_SOCKET, SO_SNDBUF) <= 4 * SEND_BUFFER  # the kernel doubles it
         assert accepted.getsockopt(SOL_SOCKET, SO_ERROR) == 0
 
 
 def test_one_warning_when_most_clients_show_one_private_address(own_server: Callable[..., Server]) -> None:
     """As behind VirtualBox's NAT, where the server sees everybody at 10.0.2.2."""
     launcher = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import server, handlers.connection\n"
-        "server.peer_address = handlers.connection.peer_address = lambda address: '10.0.2.2'\n"
-        "server.from_here = handlers.connection.from_here = lambda connection, peer: False\n"
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import server, handlers.connection, classcord.listener\n"
+        "classcord.listener.peer_address = handlers.connection.peer_address = lambda address: '10.0.2.2'\n"
+        "classcord.listener.from_here = handlers.connection.from_here = lambda connection, peer: False\n"
         "sys.exit(server.main(sys.argv[1:]))"
     )
     server = own_server(command=[sys.executable, "-c", launcher])

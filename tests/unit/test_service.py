@@ -17,11 +17,12 @@ from pathlib import Path
 
 import pytest
 
-import server as program
+from classcord.listener import ChatServer
 from classcord.rival import in_the_way, rival
 from classcord.service import Manager
 from tests.hostile.tools import launcher
-from tests.support import DEADLINE, ROOT, Client, Server, fields
+from tests.support import DEADLINE, IPV6_IS_OFF, ROOT, Client, Server, fields
+from tests.support import listener as answering
 
 OwnServer = Callable[..., Server]
 _numbers = itertools.count()
@@ -134,7 +135,7 @@ def test_nobody_asks_for_a_watchdog(variables: dict[str, str]) -> None:
 def test_a_server_feeds_its_watchdog_and_does_not_speak_of_it(own_server: OwnServer, tmp_path: Path) -> None:
     listener = Listener(str(tmp_path / "notify"))
     # however late this test reads what it is told, and the server its own answer
-    patient = launcher("from classcord import service\nservice._PATIENCE = server._TEST_TIME = 3600")
+    patient = launcher("from classcord import listener, service\nservice._PATIENCE = listener.TEST_TIME = 3600")
     with listener.socket:
         server = own_server(command=patient, env={"NOTIFY_SOCKET": listener.address, "WATCHDOG_USEC": "60000"})
         assert listener.next()[0] == "READY=1"
@@ -144,24 +145,26 @@ def test_a_server_feeds_its_watchdog_and_does_not_speak_of_it(own_server: OwnSer
         while listener.next() != ["STOPPING=1"]:
             pass  # what was on its way
         assert server.wait() == 0
-    assert [fields(line)["event"] for line in server.log] == ["listening", "stopping", "stopped"]
+    assert [fields(line)["event"] for line in server.log] == [
+        "listening", "only_this_machine", "stopping", "stopped"
+    ]
 
 
 @pytest.mark.parametrize("host", ["*", "::1", "0.0.0.0", "127.0.0.1"])
-def test_the_self_test_passes_wherever_it_listens(start: Callable[..., program.ChatServer], host: str) -> None:
+def test_the_self_test_passes_wherever_it_listens(start: Callable[..., ChatServer], host: str) -> None:
     try:
         made = start(host=host)
     except OSError:
-        pytest.skip("this machine has no IPv6")
+        pytest.skip(IPV6_IS_OFF)
     assert made.self_test()[0]
 
 
 def test_the_self_test_fails_when_the_registry_is_stuck(
-    start: Callable[..., program.ChatServer], monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., ChatServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = start()
     with made.registry._lock, monkeypatch.context() as context:
-        context.setattr(program, "_TEST_TIME", 0.2)
+        context.setattr("classcord.listener.TEST_TIME", 0.2)
         passes, text = made.self_test()
     assert not passes
     assert "no answer" in text
@@ -169,58 +172,58 @@ def test_the_self_test_fails_when_the_registry_is_stuck(
 
 
 def test_the_self_test_of_a_full_server_fails_when_the_registry_is_stuck(
-    start: Callable[..., program.ChatServer], monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., ChatServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = start(max_connections="1")
     with Client(("127.0.0.1", made.server_address[1])) as client:
         assert client.ask({"type": "ping"}) == {"type": "pong"}
         assert made.self_test()[0], "full is not stuck"
         with made.registry._lock, monkeypatch.context() as context:
-            context.setattr(program, "_TEST_TIME", 0.2)
+            context.setattr("classcord.listener.TEST_TIME", 0.2)
             assert not made.self_test()[0]
 
 
 def test_the_self_test_fails_when_nobody_accepts(
-    start: Callable[..., program.ChatServer], monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., ChatServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on, stuck = threading.Event(), threading.Event()
 
-    def hang(self: program.ChatServer) -> None:
+    def hang(self: ChatServer) -> None:
         stuck.set()
         go_on.wait(DEADLINE)
 
     made = start()
-    monkeypatch.setattr(program.ChatServer, "service_actions", hang)
+    monkeypatch.setattr(ChatServer, "service_actions", hang)
     with Client(("127.0.0.1", made.server_address[1])):
         assert stuck.wait(DEADLINE)
         with monkeypatch.context() as context:
-            context.setattr(program, "_TEST_TIME", 0.2)
+            context.setattr("classcord.listener.TEST_TIME", 0.2)
             assert not made.self_test()[0]
         go_on.set()
         assert made.self_test()[0], "it goes on"
 
 
 def test_a_server_that_stops_is_not_called_ill(
-    start: Callable[..., program.ChatServer], monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., ChatServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = start()
     made._stopping.set()
-    monkeypatch.setattr(program, "_TEST_TIME", 0.2)
+    monkeypatch.setattr("classcord.listener.TEST_TIME", 0.2)
     assert made.self_test()[0]
 
 
 # --- what the others of this machine see ---
 
 
-def test_who_has_the_port() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        by_hand, by_systemd = Manager({}), Manager({"NOTIFY_SOCKET": "/x"})
-        text = rival(port, classcord=False, manager=by_hand)
+def test_who_has_the_port_that_cannot_be_seen() -> None:
+    """This very process has it, which never looks at itself."""
+    with answering(b"220 mail.example ESMTP\r\n") as port:
+        text = rival("127.0.0.1", port, Manager({}))
         assert f"'sport = :{port}'" in text
         assert "--port" in text
-        assert "CLASSCORD_PORT" in rival(port, classcord=False, manager=by_systemd)
-        text = rival(port, classcord=True, manager=by_systemd)
+        assert "CLASSCORD_PORT" in rival("127.0.0.1", port, Manager({"NOTIFY_SOCKET": "/x"}))
+    with answering(b'{"type":"pong"}\n') as port:
+        text = rival("127.0.0.1", port, Manager({"NOTIFY_SOCKET": "/x"}))
         # this test may run as root, as Docker's proxy does
         assert (f"sudo docker stop $(sudo docker ps -q --filter publish={port})" in text) == (os.getuid() == 0)
         assert "classcord" in text.lower()

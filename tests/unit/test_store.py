@@ -50,9 +50,10 @@ def test_a_batch_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
     store = Store(tmp_path / "data")
     account = AccountRow("a", "a", "x", "t")
     store.commit([message(1)], [account])
-    with pytest.raises(sqlite3.Error):
-        store.commit([message(2), message(3)], [account])
+    with pytest.raises(sqlite3.IntegrityError):
+        store.commit([message(2), message(3)._replace(kind="none")], [AccountRow("b", "b", "x", "t")])
     store.commit([message(2)], [])
+    assert store.accounts() == [account]
     store.close()
     assert rows(tmp_path / "data") == [message(1), message(2)]
 

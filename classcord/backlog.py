@@ -1,0 +1,157 @@
+"""What is stored when: messages that can't be stored wait here, in order, until they can be.
+
+While storing fails the chat goes on. Each batch tries without waiting, so that a lock of another program delays one
+batch and no more. The log has one line when storing fails, with the cause, and one when all is stored again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import sys
+from collections import deque
+from collections.abc import Sequence
+
+from classcord import logs
+from classcord.store import AccountRow, MessageRow, Store, StoreError
+
+__all__ = ["Backlog"]
+
+_MESSAGE = 200
+"""Bytes that a waiting message takes besides its content, by estimate."""
+_PIECE_MESSAGES = 1024
+"""Waiting messages that are stored in one transaction. More than a batch brings, so that the backlog shrinks."""
+_PIECE_BYTES = 1 << 20
+"""The same for their bytes: some milliseconds, which a batch can bear."""
+_CAUSES = 20
+"""Different causes that are logged until storing works again."""
+_LAST_WAIT = 1000
+"""Milliseconds that the last try, at the end of the server, waits for another program."""
+
+
+def _size(row: MessageRow) -> int:
+    return _MESSAGE + sys.getsizeof(row.content)
+
+
+def _explain(error: Exception, store: Store) -> tuple[str, str]:
+    """What went wrong, and what to do about it."""
+    text = str(error)
+    if isinstance(error, StoreError):
+        detail, _, hint = text.partition("; ")
+        return detail, hint
+    if not isinstance(error, sqlite3.Error):
+        return f"{type(error).__name__}: {text}", f"check that user {os.getuid()} may read and write the data folder"
+    if "locked" in text:
+        other = store.lock_holder() or "another program"
+        return f"{text} by {other}", "end that program, or its transaction; storing then goes on"
+    if "full" in text:
+        return text, "free space on the disk; storing then goes on"
+    if "readonly" in text:
+        return text, f"let user {os.getuid()} write to the data folder and the files in it; storing then goes on"
+    return text, "free space on the disk, or look for its errors with dmesg"
+
+
+class Backlog:
+    """Stores through `store` and keeps up to `limit` bytes of messages while that fails.
+
+    For the holder of the registry's flush lock. No method raises.
+    """
+
+    def __init__(self, store: Store, limit: int) -> None:
+        self._store = store
+        self._limit = limit
+        self._rows: deque[MessageRow] = deque()
+        self._size = 0
+        self._failing = False
+        self._causes: set[str] = set()  # those that were logged since it fails
+        self._late = 0  # stored since it fails
+        self._lost = 0  # not kept since it fails
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def commit(self, messages: Sequence[MessageRow], accounts: Sequence[AccountRow]) -> bool:
+        """Store a batch. True when the accounts are stored; messages that are not are kept if there is room."""
+        if not self._failing:
+            try:
+                self._store.commit(messages, accounts)
+                return True
+            except Exception as error:  # nothing may lose the batch
+                self._failed(error)
+                self._keep(messages)
+                self._trim()
+                return False
+        waited = len(self._rows)
+        self._keep(messages)
+        stored = self._store_piece(accounts, waited)
+        self._trim()
+        return stored
+
+    def tick(self) -> bool:
+        """To be called each second. Whether to call again at once, for there is more that can be stored."""
+        if self._failing:
+            return self._store_piece((), len(self._rows)) and self._failing
+        try:
+            self._store.check()
+        except Exception as error:
+            self._failed(error)
+        return False
+
+    def close(self) -> None:
+        """Try for the last time, for about a second, and say how much is not stored."""
+        if not self._failing:
+            self.tick()  # were the files there until now?
+        wait = _LAST_WAIT
+        while self._rows and self._store_piece((), len(self._rows), wait):
+            wait = 0
+        count = len(self._rows) + self._lost
+        if count:
+            logs.event("messages_lost", logging.ERROR, count=count, hint="storage_failed above says why")
+
+    def _keep(self, messages: Sequence[MessageRow]) -> None:
+        self._rows.extend(messages)
+        self._size += sum(map(_size, messages))
+
+    def _trim(self) -> None:
+        """Give up the newest messages past the limit."""
+        before = self._lost
+        while self._size > self._limit:
+            self._size -= _size(self._rows.pop())
+            self._lost += 1
+        if self._lost and not before:
+            hint = "make storing work again; messages since now are sent but not stored"
+            logs.event("backlog_full", logging.ERROR, waiting=len(self._rows), limit=self._limit, hint=hint)
+
+    def _store_piece(self, accounts: Sequence[AccountRow], waited: int, wait: int = 0) -> bool:
+        """Store the oldest messages, and these accounts. `waited` is how many messages were here before this batch."""
+        piece: list[MessageRow] = []
+        size = 0
+        for row in self._rows:
+            if len(piece) == _PIECE_MESSAGES or size > _PIECE_BYTES:
+                break
+            piece.append(row)
+            size += _size(row)
+        try:
+            self._store.commit(piece, accounts, wait)
+        except Exception as error:
+            self._failed(error)
+            return False
+        for _ in piece:
+            self._rows.popleft()
+        self._size -= size
+        self._late += min(len(piece), waited)
+        if not self._rows:
+            logs.event("storage_recovered", logging.WARNING, stored_late=self._late, lost=self._lost)
+            self._failing = False
+            self._causes.clear()
+            self._late = self._lost = 0
+        return True
+
+    def _failed(self, error: Exception) -> None:
+        self._failing = True
+        cause = str(error)
+        if cause not in self._causes and len(self._causes) < _CAUSES:
+            self._causes.add(cause)
+            detail, hint = _explain(error, self._store)
+            logs.event("storage_failed", logging.ERROR, detail=detail, hint=hint)

@@ -1,0 +1,228 @@
+"""The command line: which command runs, and how each of them ends.
+
+Each command imports what it needs when it runs: the health check, which comes several times a minute, loads little.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from classcord import __version__, config
+from classcord.failure import EXIT_DATABASE, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, Failure, one_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+    from typing import NoReturn
+
+__all__ = ["main"]
+
+_OTHER_PYTHON = "use the system's: sudo apt install python3, then /usr/bin/python3 server.py; or: make docker-run"
+
+
+def main(arguments: list[str], serve: Callable[[config.Config], int]) -> int:
+    """Run the command in `arguments`, or `serve` where there is none. Returns the exit code.
+
+    Whatever goes wrong becomes one line on standard error. For the main thread.
+    """
+    _open_standard_files()
+    for stream in (sys.stdout, sys.stderr):  # None where it was closed
+        if stream is not None:
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        try:
+            code = _run(arguments, serve)
+        except SystemExit:  # argparse, after --help and --version
+            code = EXIT_DONE
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # `| head` has read enough
+        return EXIT_FAILED
+    except Exception as error:
+        code, text = _explain(error)
+        _say(text)
+    return code
+
+
+def _open_standard_files() -> None:
+    """See that no other file gets the number of a standard file that was closed: what is printed would go into it."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+
+
+def _say(text: str) -> None:
+    """Print the line that says why the program ends, after what waits to be logged."""
+    prefix = ""
+    try:
+        from classcord import logs
+
+        logs.stop()
+        prefix = logs.priority(logs.LEVELS["error"])
+    except (ImportError, MemoryError):
+        pass  # what can't be imported is the very reason
+    try:
+        print(f"{prefix}server.py: {one_line(text)}", file=sys.stderr, flush=True)
+    except OSError:
+        pass  # nobody can be told; the exit code says that it failed
+
+
+def _explain(error: Exception) -> tuple[int, str]:
+    """The exit code and the line for the error that ended a command."""
+    if isinstance(error, Failure):
+        return error.code, str(error)
+    if isinstance(error, config.UsageError):
+        return EXIT_USAGE, str(error)
+    try:
+        from classcord import needs
+
+        few = needs.few_resources(error)
+        if few is not None:
+            return few.code, str(few)
+    except ImportError as lacking:
+        if not isinstance(error, ImportError):
+            error = lacking
+    if isinstance(error, ImportError):
+        return EXIT_FAILED, _lacking(error)
+    if isinstance(error, OSError):
+        return EXIT_FAILED, f"{error.filename or 'standard output'}: {error.strerror or error}"
+    return EXIT_FAILED, _fault(error)
+
+
+def _lacking(error: ImportError) -> str:
+    name = error.name or str(error)
+    if name in ("fcntl", "resource"):
+        return f"this system has no {name}: ClassCord's server needs Linux; run it in Docker: docker compose up -d"
+    if name.partition(".")[0] in ("classcord", "handlers"):
+        return f"{error}: a file of ClassCord is missing; copy the whole project anew"
+    what = "SQLite (module _sqlite3)" if name in ("sqlite3", "_sqlite3") else f"the module {name}"
+    return f"this Python ({sys.executable}) lacks {what}; {_OTHER_PYTHON}"
+
+
+def _fault(error: Exception) -> str:
+    """Log a fault of our own with its traceback, and the line that points to it."""
+    import traceback
+
+    from classcord import logs
+
+    incident = os.urandom(4).hex()
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    logs.exception("internal_error", error, incident=incident)
+    logs.stop()
+    return (f"a fault in ClassCord, incident {incident}: {type(error).__name__}: {error}"
+            f" ({os.path.basename(place.filename)} line {place.lineno}); report it with this line and the log")
+
+
+# --- the commands ---
+
+
+def _run(arguments: list[str], serve: Callable[[config.Config], int]) -> int:
+    if arguments and arguments[0] in _COMMANDS:
+        return _COMMANDS[arguments[0]](arguments[1:])
+    given = None
+    if arguments:
+        about = (
+            "The ClassCord chat server. Other commands: `server.py health` asks a running server whether it answers,"
+            " `server.py backup FILE` copies the database, `server.py restore FILE` puts a copy back."
+        )
+        parser = _parser("server.py", about)
+        parser.add_argument("--check-config", action="store_true", help="print the settings in force, and leave")
+        parser.add_argument("--version", action="version", version=f"ClassCord {__version__}")
+        given = parser.parse_args(arguments)
+    settings = config.load(given)
+    if given is None or not given.check_config:
+        return serve(settings)
+    print(config.report(settings))
+    for name in config.unknown_variables():
+        print(f"server.py: {name} is not a setting; see server.py --help", file=sys.stderr)
+    return EXIT_DONE
+
+
+def _health(arguments: list[str]) -> int:
+    from classcord import health
+
+    given = None
+    if arguments:  # argparse is the larger part of what a check without arguments would load
+        about = "Ask the server at --host (* is this machine) and --port whether it answers, within 3 seconds."
+        given = _parser("server.py health", about, ("host", "port")).parse_args(arguments)
+    settings = config.load(given)
+    if settings.port == 0:
+        raise config.SettingError("port 0 stands for any free port; give the one that the server logged")
+    healthy, text = health.check(settings.host, settings.port)
+    print(one_line(text))
+    return EXIT_DONE if healthy else EXIT_FAILED
+
+
+def _backup(arguments: list[str]) -> int:
+    from classcord.backup import backup
+
+    about = "Copy the database to FILE, which must not exist yet. The server may go on running."
+    return _on_database("backup", about, "the file to write; - is standard output", backup, arguments)
+
+
+def _restore(arguments: list[str]) -> int:
+    from classcord.backup import restore
+
+    about = "Put a backup in place of the database, which is kept under another name. The server must not run."
+    return _on_database("restore", about, "what `backup` wrote; - is standard input", restore, arguments)
+
+
+def _on_database(
+    name: str, about: str, file: str, carry_out: Callable[[Path, str], str], arguments: list[str]
+) -> int:
+    import signal
+    from pathlib import Path
+
+    from classcord.backup import BackupError
+    from classcord.store import StoreError
+
+    parser = _parser(f"server.py {name}", about, ("data",))
+    parser.add_argument("file", metavar="FILE", help=file)
+    given = parser.parse_args(arguments)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # so that the half of a copy is removed
+    try:
+        print(one_line(carry_out(Path(config.load(given).data), given.file)), file=sys.stderr)
+    except BackupError as error:
+        raise Failure(EXIT_FAILED, str(error)) from None
+    except StoreError as error:
+        raise Failure(EXIT_DATABASE, str(error)) from None
+    return EXIT_DONE
+
+
+_COMMANDS = {"health": _health, "backup": _backup, "restore": _restore}
+
+
+# --- flags ---
+
+
+def _parser(program: str, description: str, names: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """A parser with a flag for each setting (or for those named); values stay text until config.load."""
+    import argparse
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            raise config.UsageError(f"{message}; see {self.prog} --help")
+
+        def _print_message(self, message: str, file: object = None) -> None:
+            print(message, end="")  # argparse's own hides that the disk is full
+
+    made = Parser(
+        prog=program, description=description, allow_abbrev=False,
+        epilog="Each setting is also an environment variable, named behind it. A flag wins over its variable.",
+    )
+    group = made.add_argument_group("settings")
+    for setting in config.SETTINGS:
+        if names is None or setting.name in names:
+            unit = f" {setting.unit}" if setting.unit else ""
+            text = f"{setting.help} (default: {setting.default}{unit}; {setting.variable})"
+            group.add_argument(
+                setting.flag, dest=setting.attribute, help=text.replace("%", "%%"),
+                metavar="|".join(setting.choices) or ("N" if isinstance(setting.default, int) else "TEXT"),
+            )
+    return made

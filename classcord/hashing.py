@@ -1,0 +1,198 @@
+"""The hashing of passwords: two threads that do nothing else, and whose turn it is.
+
+A hash takes 16 MiB at the default cost. In each client's own thread, the allocator kept them for that thread: a class
+that logged in took hundreds of MiB. Two threads need 32 MiB, however many clients register and log in. A client's
+thread hands its work in and waits, so a connection never has more than one job here.
+
+Turns go round by address, in order of arrival within one. A class behind one address is served in order, and so are
+pupils with an address each. A hundred sockets of one address delay another address by one hash. Nothing is hashed for
+a connection that was reset or dropped. A peer that has only closed its side of the connection, as `nc -N` does, may
+still read, and looks the same as a program that ended. It waits behind those that are surely there. But it gets one
+turn in ten, because it may not wait for ever.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from classcord import logs
+from classcord.session import Session
+
+__all__ = ["Gone", "Hashing"]
+
+Result = TypeVar("Result")
+
+_THREADS = 2
+"""Hashes at a time: each takes 16 MiB at the default cost, and the chat needs a processor too."""
+_SHARE = 10
+"""One turn in this many goes to a peer that has closed its side, if one waits."""
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""From glibc's malloc.h."""
+_OWN_MAPPING = 1 << 20
+"""Bytes from which a block of memory has its own mapping: more than a batch of lines has, less than a hash takes."""
+
+
+def _give_memory_back() -> None:
+    """Have each hash use a mapping of its own, which is given back at once.
+
+    glibc stops doing so after the first hash. From then on hashes share memory with other threads, and a small block in
+    the middle of what one hash has freed makes the next one take another 16 MiB. Measured peak with 400 clients: 102
+    MiB, in steps of 16 by chance; with this 71 MiB, and 39 afterwards. It costs a quarter more processor time a hash.
+    """
+    try:
+        import ctypes  # some systems build Python without it
+
+        mallopt = ctypes.CDLL(None).mallopt
+    except (ImportError, AttributeError, OSError, MemoryError):
+        return  # another C library, or a sandbox that ctypes can't bear: it only costs memory
+    mallopt(_M_MMAP_THRESHOLD, _OWN_MAPPING)
+    mallopt(_M_TRIM_THRESHOLD, 2 * _OWN_MAPPING)  # which glibc would do by itself, but not after the line above
+
+
+class Gone(ConnectionResetError):
+    """The client's connection ended before its turn came; nothing was hashed."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+
+
+class _Job:
+    """What one client's thread waits for."""
+
+    __slots__ = ("done", "fault", "result", "session", "work")
+
+    def __init__(self, session: Session, work: Callable[[], Any]) -> None:
+        self.session = session
+        self.work = work
+        self.done = threading.Event()
+        self.result: Any = None
+        self.fault: BaseException | None = None
+
+
+def _ended(session: Session) -> int:
+    """0 while the peer is there, POLLRDHUP once it has closed its side, POLLHUP when the connection is gone.
+
+    The socket is open, because only the client's own thread closes it, and that one waits.
+    """
+    if session.dropped:
+        return select.POLLHUP
+    poll = select.poll()
+    poll.register(session.socket.fileno(), select.POLLRDHUP)  # the other two are always reported
+    seen = poll.poll(0)
+    if not seen:
+        return 0
+    return select.POLLHUP if seen[0][1] & (select.POLLHUP | select.POLLERR) else select.POLLRDHUP
+
+
+class _Turns:
+    """Jobs by address. For the holder of the lock of `Hashing`."""
+
+    def __init__(self) -> None:
+        self._by_address: OrderedDict[str, deque[_Job]] = OrderedDict()  # in the order of their turns
+
+    def __bool__(self) -> bool:
+        return bool(self._by_address)
+
+    def add(self, job: _Job) -> None:
+        self._by_address.setdefault(job.session.peer, deque()).append(job)
+
+    def pop(self) -> _Job:
+        """The first job of the address whose turn it is. It stays that address's turn until `served`."""
+        address, jobs = next(iter(self._by_address.items()))
+        job = jobs.popleft()
+        if not jobs:
+            del self._by_address[address]
+        return job
+
+    def served(self, address: str) -> None:
+        """That address has had its turn."""
+        if address in self._by_address:
+            self._by_address.move_to_end(address)
+
+
+class Hashing:
+    """Two threads that carry out jobs, once `start` was called, and the jobs that wait."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Condition(threading.Lock())  # notified when a job comes
+        self._here = _Turns()
+        self._leaving = _Turns()  # of peers that have closed their side
+        self._count = 0  # of jobs whose turn came
+
+    def start(self) -> None:
+        """Start the two threads. Raises RuntimeError where the system has no thread left."""
+        _give_memory_back()
+        for number in range(_THREADS):
+            threading.Thread(target=self._serve, name=f"hashing-{number + 1}", daemon=True).start()
+
+    def run(self, session: Session, work: Callable[[], Result]) -> Result:
+        """Wait for this client's turn; what `work()` returned or raised. For the client's thread, without any lock.
+
+        Raises Gone if the connection has ended when its turn comes.
+        """
+        job = _Job(session, work)
+        with self._lock:
+            self._here.add(job)
+            self._lock.notify()
+        job.done.wait()
+        if job.fault is not None:
+            raise job.fault
+        result: Result = job.result
+        return result
+
+    # --- the two threads ---
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                self._carry_out(self._next())
+            except Exception as error:  # no fault may end this thread
+                logs.exception("internal_error", error)
+
+    def _carry_out(self, job: _Job) -> None:
+        try:
+            job.result = job.work()
+        except BaseException as fault:
+            job.fault = fault
+        finally:
+            job.done.set()
+
+    def _next(self) -> _Job:
+        """Wait for the job whose turn it is."""
+        with self._lock:
+            while True:
+                while not self._here and not self._leaving:
+                    self._lock.wait()
+                job = self._pop()
+                if job is not None:
+                    return job
+
+    def _pop(self) -> _Job | None:
+        """A job whose turn it is, or None where the first was put aside: look again."""
+        share = self._leaving and self._count % _SHARE == _SHARE - 1
+        turns = self._leaving if share or not self._here else self._here
+        job = turns.pop()
+        try:
+            ended = _ended(job.session)
+            if ended == select.POLLHUP:
+                job.fault = Gone()
+                job.done.set()
+                return None
+            if ended and turns is self._here:
+                self._leaving.add(job)
+                return None
+        except BaseException as fault:
+            job.fault = fault
+            job.done.set()
+            raise
+        turns.served(job.session.peer)
+        self._count += 1
+        return job

@@ -1,0 +1,182 @@
+"""The server that accepts connections and gives each client its thread."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import select
+import socket
+import socketserver
+import sys
+import threading
+import time
+from collections import deque
+from typing import Any
+
+from classcord import config, health, limits, logs
+from classcord.accounts import Accounts
+from classcord.hashing import Hashing
+from classcord.protocol import ProtocolError
+from classcord.registry import Registry
+from classcord.sockets import from_here, peer_address
+from classcord.texts import Texts
+
+__all__ = ["SPARE_FILES", "TEST_TIME", "ChatServer"]
+
+_REFUSED = 64
+"""Refused connections kept open for a moment, so that the refusal gets through."""
+SPARE_FILES = 64 + _REFUSED
+"""Open files besides the connections."""
+TEST_TIME = 2.5
+"""Seconds for each of the two parts of the self-test."""
+
+
+class ChatServer(socketserver.ThreadingTCPServer):
+    """Accepts connections, and gives each a thread with a `handler`. Methods run in the accept loop's thread.
+
+    `sockets` are bound, or listen already when systemd opened them. From here on they belong to the server, which
+    closes them. Raises OSError when another server has begun to listen there.
+    """
+
+    request_queue_size = 1024  # socketserver's 5 makes a class that connects at once wait for SYN retries
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(
+        self, sockets: list[socket.socket], handler: type[socketserver.BaseRequestHandler], settings: config.Config,
+        registry: Registry, accounts: Accounts, hashing: Hashing, texts: Texts,
+    ) -> None:
+        self.registry, self.accounts, self.hashing, self.texts = registry, accounts, hashing, texts
+        self.outbox_limit = settings.outbox_limit
+        self._max_connections = settings.max_connections
+        self._open: dict[socket.socket, str] = {}  # with the address that the NAT watch counts, if it does
+        self._refused: deque[tuple[float, socket.socket]] = deque()
+        self._refusals = limits.Sometimes(10)
+        self._accept_errors = limits.Sometimes(10)
+        self._nat = limits.NatWatch()
+        self._stopping = threading.Event()
+        self._sockets = {each.fileno(): each for each in sockets}
+        self.socket = sockets[0]
+        socketserver.BaseServer.__init__(self, self.socket.getsockname(), handler)  # TCPServer's opens a socket
+        self._wake = os.eventfd(0)
+        self._ready = select.epoll()
+        self._ready.register(self._wake, select.EPOLLIN)
+        try:
+            self.server_activate()
+        except OSError:
+            self.server_close()
+            raise
+        self._own_address = _own_address(self.socket)
+
+    def server_activate(self) -> None:
+        for number, each in self._sockets.items():
+            each.listen(self.request_queue_size)
+            self._ready.register(number, select.EPOLLIN)
+
+    def fileno(self) -> int:
+        return self._ready.fileno()  # what the accept loop waits for: connections, and the end
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        if self._stopping.is_set():
+            raise BlockingIOError  # what waits is for the next server, if it has the same socket
+        if len(self._sockets) > 1:
+            ready = self._ready.poll(0, 1)  # the next time it begins with another one
+            self.socket = self._sockets.get(ready[0][0], self.socket) if ready else self.socket
+        try:
+            return super().get_request()
+        except OSError as error:
+            if not self._stopping.is_set() and error.errno not in (errno.ECONNABORTED, errno.EAGAIN):
+                count = self._accept_errors.happened(time.monotonic())
+                if count:
+                    logs.event("accept_failed", logging.ERROR, detail=str(error), count=count,
+                               hint="raise the limit of open files (ulimit -n), or lower --max-connections")
+                self._stopping.wait(0.1)  # the connection still waits: without a pause the loop would spin
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if len(self._open) >= self._max_connections:
+            self._refuse(request, client_address, "max_connections")
+            return
+        peer = peer_address(client_address[0])
+        self._open[request] = counted = "" if from_here(request, peer) else peer
+        warned = counted and self._nat.connected(counted)
+        if warned:
+            hint = "most clients show one private address; forward the port without masquerading to see theirs"
+            logs.event("nat_hides_clients", logging.WARNING, peer=warned, hint=hint)
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # the system has no thread left for us
+            self._closed(request)
+            self._refuse(request, client_address, "no_thread")
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._closed(request)
+
+    def _closed(self, request: socket.socket) -> None:
+        counted = self._open.pop(request)
+        if counted:
+            self._nat.disconnected(counted)
+
+    def _refuse(self, request: socket.socket, client_address: Any, reason: str) -> None:
+        """Answer without a thread, and close a moment later."""
+        count = self._refusals.happened(time.monotonic())
+        if count:
+            logs.event("refused", logging.WARNING, reason=reason, count=count, peer=peer_address(client_address[0]))
+        try:
+            request.send(_FULL, socket.MSG_DONTWAIT)
+            request.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # it has gone already
+        self._refused.append((time.monotonic() + 1, request))
+        if len(self._refused) > _REFUSED:
+            self._refused.popleft()[1].close()
+
+    def service_actions(self) -> None:
+        while self._refused and self._refused[0][0] < time.monotonic():
+            self._refused.popleft()[1].close()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        error = sys.exc_info()[1]
+        if error is not None:
+            logs.exception("internal_error", error, peer=peer_address(client_address[0]))
+
+    def self_test(self) -> tuple[bool, str]:
+        """Whether a client of our own is served and the registry's list moves, or we are about to stop; and a line.
+
+        For a thread that isn't the accept loop's.
+        """
+        healthy, text = health.check(*self._own_address, TEST_TIME)
+        if healthy and not self.registry.moves(TEST_TIME):  # a full server answers without asking the registry
+            healthy, text = False, "requests are not being processed"
+        return healthy or self._stopping.is_set(), text
+
+    def stop(self) -> None:
+        """Accept nobody any more. For a thread that isn't the accept loop's."""
+        self._stopping.set()
+        os.eventfd_write(self._wake, 1)
+        self.shutdown()
+        self.server_close()
+
+    def server_close(self) -> None:
+        for each in self._sockets.values():
+            each.close()
+        for _, request in self._refused:
+            request.close()
+        self._ready.close()
+        os.close(self._wake)
+
+
+_FULL = ProtocolError("server_full", "The server has as many connections as it allows; try again later.").line()
+
+
+def _own_address(listening: socket.socket) -> tuple[str, int]:
+    """Where a client of our own reaches this socket."""
+    flags = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+    host, port = socket.getnameinfo(listening.getsockname(), flags)  # with the scope of a link-local address
+    if host == "::" and listening.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
+        host = "::1"
+    return host, int(port)

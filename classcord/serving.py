@@ -1,0 +1,137 @@
+"""Serving: the parts are built in order, one signal ends it, a second one ends it at once."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import queue
+import signal
+import socket
+import socketserver
+import threading
+
+from classcord import __version__, config, logs, needs, service, sockets
+from classcord.accounts import Accounts
+from classcord.failure import EXIT_CANT_LISTEN, EXIT_DATABASE, EXIT_DONE, Failure
+from classcord.hashing import Hashing
+from classcord.listener import SPARE_FILES, ChatServer
+from classcord.registry import Registry
+from classcord.rival import rival
+from classcord.store import Store, StoreError
+from classcord.texts import Texts
+
+__all__ = ["THREAD_STACK", "serve"]
+
+THREAD_STACK = 512 * 1024
+"""Bytes of stack a thread: the C JSON decoder recurses on it, protocol.MAX_DEPTH times at the most."""
+
+
+class _Signals:
+    """The signals that ask the server to stop: blocked in every thread, while a thread of its own waits for them.
+
+    Handlers would run in the main thread, which may be in the middle of a long check of the database, or may hold the
+    very lock that it is about to wait on.
+    """
+
+    def __init__(self) -> None:
+        self._stop = {signal.SIGTERM, signal.SIGINT}
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
+            self._stop.add(signal.SIGHUP)
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._stop)
+        self._serving = False
+        self._asked: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def watch(self) -> None:
+        """Begin to wait for them; those that came meanwhile count."""
+        threading.Thread(target=self._watch, name="signals", daemon=True).start()
+
+    def _watch(self) -> None:
+        number = signal.sigwait(self._stop)
+        if self._serving:
+            self._asked.put(number)
+            signal.sigwait(self._stop)  # asked for a second time: at once. What was answered is stored
+        else:  # nobody was answered yet
+            logs.event("stopped", signal=signal.Signals(number).name)
+            logs.stop()
+        os._exit(EXIT_DONE)
+
+    def serving(self) -> None:
+        """From now on there are clients: the first signal is for `wait`."""
+        self._serving = True
+
+    def wait(self) -> int:
+        """Wait until a signal asks to stop; its number."""
+        return self._asked.get()
+
+
+def serve(settings: config.Config, handler: type[socketserver.BaseRequestHandler]) -> int:
+    """Serve until a signal says stop, and return the exit code. `handler` serves one client's connection.
+
+    For the main thread, once. Raises Failure, UsageError, or whatever few_resources() knows.
+    """
+    needs.check()
+    signals = _Signals()  # before any other thread: each has the signals blocked that the main thread has blocked
+    logs.start(settings.log_level, settings.log_format)
+    signals.watch()
+    for name in config.unknown_variables():
+        logs.event("unknown_setting", logging.WARNING, name=name, hint="see server.py --help for the settings")
+    manager = service.Manager()
+    needs.allow_files(settings.max_connections + SPARE_FILES)
+    threading.stack_size(THREAD_STACK)
+    inherited = manager.listening_socket()
+    try:
+        bound = [inherited] if inherited is not None else sockets.bind(settings.host, settings.port)
+        if inherited is not None:
+            sockets.prepare(inherited)
+        store = Store(settings.data)
+        accounts, texts = Accounts(store.accounts(), settings.password_cost), Texts(settings.lang)
+        registry = Registry(
+            store, accounts, texts, stall_timeout=settings.stall_timeout, unsaved_limit=settings.unsaved_limit
+        )
+        hashing = Hashing()
+        hashing.start()
+        signals.serving()
+        server = ChatServer(bound, handler, settings, registry, accounts, hashing, texts)
+    except StoreError as error:
+        raise Failure(EXIT_DATABASE, str(error)) from None
+    except OSError as error:
+        if needs.few_resources(error) is not None:
+            raise
+        raise Failure(EXIT_CANT_LISTEN, _listen_failure(error, settings, manager)) from None
+    threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
+    host, port = sockets.names(bound), bound[0].getsockname()[1]
+    data = os.path.abspath(settings.data)
+    logs.event("listening", host=host, port=port, version=__version__, data=data, accounts=len(accounts))
+    if inherited is not None:
+        if (settings.sources["host"], settings.sources["port"]) != ("default", "default"):
+            logs.event("setting_without_effect", logging.WARNING, name="host, port",
+                       hint="classcord.socket says where to listen: sudo systemctl edit --full classcord.socket")
+    elif sockets.only_this_machine(bound):
+        logs.event("only_this_machine", logging.WARNING, host=settings.host,
+                   hint="no other machine can connect; --host '*' listens on every address")
+    manager.tell("READY=1", f"STATUS=Listening on {host} port {port}")
+    manager.watch(server.self_test)
+    number = signals.wait()
+    logs.event("stopping", signal=signal.Signals(number).name)
+    manager.tell("STOPPING=1")
+    server.stop()
+    registry.close()
+    logs.event("stopped")
+    logs.stop()
+    return EXIT_DONE
+
+
+def _listen_failure(error: OSError, settings: config.Config, manager: service.Manager) -> str:
+    where = f"{settings.host} port {settings.port}"
+    address = error.filename or settings.host
+    if address != settings.host != config.EVERY_ADDRESS:
+        where += f" ({address})"
+    hint = "choose another address with --host (the port goes in --port)"
+    if error.errno == errno.EADDRINUSE:
+        hint = rival(address, settings.port, manager)
+    elif error.errno == errno.EACCES:
+        hint = "only root may use this port: choose one from 1024 up with --port"
+    elif isinstance(error, socket.gaierror):
+        hint = "give an address of this machine, or leave --host out to listen on all of them (the port goes in --port)"
+    return f"can't listen on {where}: {error.strerror or error}; {hint}"

@@ -1,0 +1,224 @@
+"""The end of a client: all its lines leave first, its thread is told once, and its failure is nobody else's."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from classcord.accounts import Accounts
+from classcord.batch import Batch
+from classcord.registry import Item, Registry
+from classcord.session import Session
+from classcord.store import Store
+from classcord.texts import Texts
+from tests.unit.stubs import Wire
+
+FAULTS: list[Exception | None] = [
+    None, OSError(errno.EBADF, "closed"), OSError(errno.ENOBUFS, "no memory"), ConnectionResetError(),
+    ValueError("negative file descriptor"), MemoryError(), RuntimeError("a fault of ours"),
+]
+
+
+class Socket(Wire):
+    """A socket whose calls fail, one after the other, as `faults` says; the others work."""
+
+    def __init__(self, number: int, room: int | None, faults: list[Exception | None]) -> None:
+        super().__init__(room)
+        self.number = number
+        self.faults = deque(faults)
+
+    def _call(self) -> None:
+        fault = self.faults.popleft() if self.faults else None
+        if fault is not None:
+            raise fault
+
+    def send(self, data: bytes, flags: int = 0) -> int:
+        self._call()
+        return super().send(data, flags)
+
+    def fileno(self) -> int:
+        self._call()
+        return self.number
+
+    def setsockopt(self, *arguments: object) -> None:
+        self._call()
+
+    def shutdown(self, how: int) -> None:
+        self._call()
+
+
+class Poller:
+    """Stands for epoll: never says anything; the test says when a socket can be written again."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+
+    def register(self, descriptor: int, flags: int) -> None:
+        pass
+
+    def modify(self, descriptor: int, flags: int) -> None:
+        pass
+
+    def poll(self, seconds: float) -> list[tuple[int, int]]:
+        self.over.wait(seconds)
+        return []
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """One registry for all of them: it has threads of its own, which last as long as the process."""
+    store, poller = Store(tmp_path_factory.mktemp("ends")), Poller()
+    registry = Registry(store, Accounts([], 1), Texts("fr"))
+    registry._epoll = cast(Any, poller)
+    yield registry
+    poller.over.set()
+    with registry._lock:
+        store.close()
+
+
+def _member(made: Registry, wire: Wire) -> Session:
+    session = Session(cast(Any, wire), 1 << 20)
+    made.post([(made.room.identify, session, (None,))])
+    return session
+
+
+def _broadcast(batch: Batch, line: bytes) -> None:
+    batch.broadcast(line)
+
+
+def _set_after(batch: Batch, event: threading.Event) -> None:
+    batch.waiting.append(event)
+
+
+def test_the_last_answers_of_a_client_that_was_behind_leave_before_it_is_closed(made: Registry) -> None:
+    """A socket becomes writable again in the batch that also holds the client's last answer and its end."""
+    wire = Socket(3, 0, [])
+    session = Session(cast(Any, wire), 1 << 20)
+    made.post([(made.reply, session, (b"first\n",))])
+    wire.room = 9
+    session.drained = drained = threading.Event()
+    made.post([(made._resume, session, ()), (made.reply, session, (b"last\n",)), (made.room.leave, session, ())])
+    assert not drained.is_set(), "two bytes of the last answer are still waiting"
+    wire.room = None
+    made.post([(made._resume, session, ())])
+    assert drained.is_set()
+    assert wire.data == b"first\nlast\n"
+
+
+NO_WATCH = OSError(errno.ENOSPC, "no more watches")
+
+
+@pytest.mark.parametrize("faults", [[None, NO_WATCH], [None, None, None, NO_WATCH]], ids=["at first", "later"])
+def test_a_client_that_nobody_can_watch_is_dropped_alone(made: Registry, faults: list[Exception | None]) -> None:
+    """No memory for epoll, or a descriptor that has just been closed: nobody would tell when to send on."""
+    wires = Socket(3, 0, faults), Socket(4, None, [])
+    unwatched, hears = [_member(made, wire) for wire in wires]
+    made.post([(_broadcast, None, (b"hello\n",))])
+    assert b"hello\n" in wires[1].data
+    made.post([(made._resume, unwatched, ())])
+    assert unwatched.dropped
+    made.post([(made.room.leave, unwatched, ()), (made.room.leave, hears, ())])
+
+
+def test_a_fault_of_ours_in_the_middle_of_a_batch_leaves_no_thread_waiting(
+    made: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(batch: Batch) -> None:
+        raise ZeroDivisionError
+
+    session, done = _member(made, Socket(3, None, [])), threading.Event()
+    session.drained = threading.Event()
+    monkeypatch.setattr(Batch, "deliveries", broken)
+    with pytest.raises(ZeroDivisionError):
+        made.post([(_set_after, None, (done,)), (made.room.leave, session, ())])
+    assert done.is_set()
+    assert session.drained.is_set()
+
+
+def test_the_stop_is_announced_though_the_oldest_connection_has_just_been_expelled(tmp_path: Path) -> None:
+    made = Registry(Store(tmp_path), Accounts([], 1), Texts("fr"))
+    expelled, wire = Session(cast(Any, Socket(3, None, [])), 1 << 20), Socket(4, None, [])
+    hears = Session(cast(Any, wire), 1 << 20)
+    made.add(expelled)
+    made.add(hears)
+    made.post([(made.room.identify, hears, (None,))])
+    expelled.expelled = True
+    made.close()
+    assert "s'arrête" in wire.messages()[-1]["content"]
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("broadcast"), st.just(0)),
+    st.tuples(st.sampled_from(["reply", "end", "resume", "room"]), st.integers(0, 3)),
+)
+
+
+@given(
+    faults=st.lists(st.lists(st.sampled_from(FAULTS), max_size=6), min_size=4, max_size=4),
+    rooms=st.lists(st.sampled_from([None, 0, 20]), min_size=4, max_size=4),
+    batches=st.lists(st.lists(STEPS, max_size=8), max_size=8),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_call_of_a_socket_fails_all_others_get_everything_and_every_thread_goes_on(
+    made: Registry, faults: list[list[Exception | None]], rooms: list[int | None],
+    batches: list[list[tuple[str, int]]],
+) -> None:
+    wires = [Socket(number, None, []) for number in range(4)]
+    people = [_member(made, wire) for wire in wires]
+    whole = Socket(9, None, [])
+    hears = _member(made, whole)
+    whole.data, said = b"", b""
+    for wire, room, script in zip(wires, rooms, faults, strict=True):
+        wire.room = room
+        wire.faults.extend(script)
+    for number, steps in enumerate(batches):
+        items: list[Item] = []
+        for step, whom in steps:
+            person = people[whom]
+            if step == "broadcast":
+                line = b"line %d\n" % number
+                said += line
+                items.append((_broadcast, None, (line,)))
+            elif step == "reply" and person.drained is None:
+                items.append((made.reply, person, (b"an answer of some length\n",)))
+            elif step == "end" and person.drained is None:
+                person.drained = threading.Event()
+                items.append((made.room.leave, person, ()))
+            elif step == "resume":
+                items.append((made._resume, person, ()))
+            elif step == "room" and wires[whom].room is not None:
+                wires[whom].room = 30
+        _post(made, items)
+        for person in people:
+            if person.drained is not None:
+                assert person.drained.is_set() == (person.outbox.pending == 0), "left, and nothing pending"
+    for wire, person in zip(wires, people, strict=True):
+        wire.faults.clear()
+        wire.room = None
+        if person.drained is None:
+            person.drained = threading.Event()
+            _post(made, [(made.room.leave, person, ())])
+        _post(made, [(made._resume, person, ())])
+        assert person.drained.is_set()
+        assert person.dropped or wire.data.endswith(b"\n"), "nothing is torn"
+    _post(made, [(made.room.leave, hears, ())])
+    got = [line + b"\n" for line in whole.data.splitlines() if line.startswith(b"line ")]
+    assert b"".join(got) == said
+
+
+def _post(made: Registry, items: list[Item]) -> None:
+    """Have them carried out as one batch. The client that waits for it is told of its end, whatever happened in it."""
+    done = threading.Event()
+    with made._lock:
+        made._items.extend([*items, (_set_after, None, (done,))])
+        made._flush()
+    assert done.is_set()
+    made.post([])  # the ends of those that were dropped meanwhile

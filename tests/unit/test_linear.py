@@ -1,0 +1,362 @@
+"""Nothing that a client sends costs more than its length: patterns, normalization, nesting, names, whole requests.
+
+Each function gets its worst inputs, from short ones to the longest that can reach it. The processor time for n must
+stay under three times that for n/2; it is four times as much where the time grows with the square.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import inspect
+import itertools
+import json
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+import pytest
+
+from classcord import diagnosis, foreign, logs, names, protocol
+from classcord.accounts import Accounts
+from classcord.batch import Batch
+from classcord.protocol import MAX_CONTENT, MAX_LINE, ProtocolError
+from classcord.room import Room
+from classcord.session import Session
+from classcord.store import AccountRow
+from classcord.texts import Texts
+from handlers import REQUESTS, dispatch
+from handlers.context import Context
+from handlers.presence import state_of
+from tests.unit.stubs import session
+from tests.unit.test_architecture import SOURCES, module
+
+Make = Callable[[int], Any]
+
+_SAMPLE = 0.004
+"""Seconds that are measured at once: less, and the clock and the caches count too much."""
+_LONG_RUN = 0.05
+"""Seconds of one call after which no longer input is tried before this one is found to be linear."""
+
+
+def cpu(run: Callable[[Any], object], given: Any) -> float:
+    """Seconds of processor time of one call, the least of several samples."""
+    once = quick(run, given)
+    if once > _LONG_RUN / 4:
+        return once
+    calls = max(1, min(1000, int(_SAMPLE / max(once, 1e-6))))
+    least = once
+    for _ in range(5):
+        start = time.thread_time()
+        for _ in range(calls):
+            run(given)
+        least = min(least, (time.thread_time() - start) / calls)
+    return least
+
+
+def quick(run: Callable[[Any], object], given: Any) -> float:
+    """Seconds of processor time of one call, about."""
+    start = time.thread_time()
+    run(given)
+    return time.thread_time() - start
+
+
+def assert_linear(run: Callable[[Any], object], make: Make, limit: int) -> None:
+    """Longer and longer inputs up to the limit: what is cubic must be found before it takes minutes."""
+    length = limit
+    while length > 64:
+        length //= 2
+    while length < limit and quick(run, make(length)) < _LONG_RUN:
+        length = min(2 * length, limit)
+    for _ in range(4):  # another program may have disturbed it
+        half, whole = cpu(run, make(length // 2)), cpu(run, make(length))
+        if whole < 3 * half:
+            break
+    else:
+        raise AssertionError(f"{length} characters take {whole:.6f} s, half of them {half:.6f} s")
+    if length < limit:
+        half, whole = quick(run, make(limit // 2)), quick(run, make(limit))
+        assert whole < 3 * half, f"{limit} characters take {whole:.6f} s, half of them {half:.6f} s"
+
+
+def assert_linear_at_worst(run: Callable[[Any], object], makes: Iterable[Make], limit: int) -> None:
+    """With the inputs that take longest at each of some lengths."""
+    makes = list(makes)
+    for length in sorted({min(limit, 200), min(limit, 2000), limit}):
+        times = [(quick(run, make(length)), number) for number, make in enumerate(makes)]
+        for _, number in sorted(times)[-3:]:
+            assert_linear(run, makes[number], length)
+
+
+def repeated(unit: str, start: str = "", end: str = "") -> Make:
+    """`start`, the unit as often as it fits, and `end`: n characters."""
+    return lambda n: (start + unit * (n // len(unit) + 1))[: n - len(end)] + end
+
+
+def then(make: Make, change: Callable[[Any], Any]) -> Make:
+    """What `make` makes, changed."""
+    return lambda n: change(make(n))
+
+
+# --- patterns -------------------------------------------------------------------------------------------------------
+
+PATTERNS = {
+    "classcord.logs:_BARE": ("fullmatch", logs._LONGEST),
+    "classcord.names:_INVISIBLE": ("match", 1),
+    "classcord.names:_BASE": ("fullmatch", 100),  # the name of a character
+    "classcord.names:_ENTITY": ("search", names._WRITTEN),
+    "classcord.names:_MARK": ("search", 2 * names._WRITTEN),
+    "classcord.names:_NUMBERED": ("fullmatch", 2 * names._WRITTEN),
+    "classcord.protocol:_CONTROL": ("search", MAX_CONTENT),
+    "classcord.diagnosis:_ODD_NULS": ("match", foreign.HEAD),
+    "classcord.diagnosis:_PYTHON": ("match", diagnosis._REACH),
+    "classcord.diagnosis:_NO_VALUE": ("match", diagnosis._REACH),
+    "classcord.diagnosis:_WORD": ("match", diagnosis._REACH),
+    "classcord.diagnosis:_NAME": ("match", diagnosis._REACH),
+    "classcord.foreign:_HTTP_START": ("match", MAX_LINE),
+    "classcord.foreign:_HTTP_END": ("search", foreign.HEAD),
+    "classcord.foreign:_HOST": ("search", 4096),
+    "classcord.foreign:_NEGOTIATION": ("match", MAX_LINE),
+    "classcord.foreign:_SOCKS4": ("match", MAX_LINE),
+    "classcord.foreign:_DECIMAL": ("match", MAX_LINE),
+    "classcord.protocol:_LEAD": ("match", MAX_LINE),
+    "classcord.protocol:_MAYBE_SURROGATE": ("search", MAX_LINE),
+    "handlers.commands:_LETTERS": ("match", MAX_CONTENT),
+    "handlers.commands:_QUOTED": ("fullmatch", MAX_CONTENT),
+    "handlers.messages:_UNSEEN": ("sub", MAX_CONTENT),
+}
+"""Every regular expression of the server: how it is used, and how many characters it can meet."""
+MADE = {"classcord.diagnosis:_text_starts", "classcord.diagnosis:_quotes"}
+"""Functions that make some. Whole lines that are not JSON meet them, further below."""
+
+UNITS = [
+    " ", "a", "A", "1", '"', "“", '" ', "a ", ' "', "\\", "\\u", "\\ud", "(", "(lnvlte", "lnvlte", "lnvlte(", "&", "&a",
+    "&a;", "%", "\n", "\0", "é", "GET ", " HTTP/1", " HTTP/1.1 ", " WITH ", "LATIN SMALL LETTER ", "X ", "\u0301",
+]
+STARTS = ["", '"', '"a', '"a"', "(lnvlte", "&", "&a", "GET /", "GET / HTTP/1.1", "\\u", "LATIN SMALL LETTER A WITH "]
+ENDS = ["", "\0", " ", '"', "x", ";", "("]
+
+
+def patterns() -> Iterable[str]:
+    """Every regular expression, as module:NAME, or as module:function where that makes it; other uses by line."""
+    for path in SOURCES:
+        tree = ast.parse(path.read_text())
+        named = {
+            id(node.value): node.targets[0].id
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        }
+        for function in tree.body:
+            if isinstance(function, ast.FunctionDef):
+                named |= {id(node): function.name for node in ast.walk(function) if isinstance(node, ast.Call)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module == "re":
+                yield f"{module(path)}:{node.lineno}"
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "re":
+                call = next((n for n in ast.walk(tree) if isinstance(n, ast.Call) and n.func is node), None)
+                if call is not None:  # else a flag, or a type
+                    yield f"{module(path)}:{named.get(id(call)) or node.lineno}"
+
+
+def test_every_regular_expression_of_the_server_is_tested_here() -> None:
+    """A new one needs a row in PATTERNS, and has to be compiled at the level of its module."""
+    assert sorted(patterns()) == sorted([*PATTERNS, *MADE])
+
+
+@pytest.mark.parametrize("where", PATTERNS)
+def test_every_regular_expression_is_linear(where: str) -> None:
+    home, name = where.split(":")
+    imported = importlib.import_module(home)
+    pattern: re.Pattern[Any] = getattr(imported, name)
+    method, limit = PATTERNS[where]
+    used = set(re.findall(rf"\b{name}\.(\w+)", inspect.getsource(imported)))
+    assert used <= {method}, "it is used in another way"
+    run = functools.partial(pattern.sub, "") if method == "sub" else getattr(pattern, method)
+    makes = [repeated(*parts) for parts in itertools.product(UNITS, STARTS, ENDS)]
+    if isinstance(pattern.pattern, bytes):
+        makes = [then(make, str.encode) for make in makes]
+    assert_linear_at_worst(run, makes, limit)
+
+
+def test_a_pattern_that_is_not_linear_is_found() -> None:
+    cubic = re.compile(r'"\s*([^"]+?)\s*"')
+    with pytest.raises(AssertionError, match="characters take"):
+        assert_linear(cubic.match, repeated(" ", '"'), MAX_CONTENT)
+
+
+# --- normalization --------------------------------------------------------------------------------------------------
+
+LONG = 60_000
+"""Characters of a field in a line of MAX_LINE bytes, more than any function below looks at."""
+DENSE: dict[str, Make] = {
+    "one that becomes 18": repeated("\ufdfa"),
+    "marks in order": repeated("\u0301", "a"),
+    "marks out of order": lambda n: "a" + "\u0301" * (n // 2) + "\u0323" * (n // 2),
+    "marks out of order, everywhere": repeated("\u0301\u0323", "a"),
+    "one that becomes three marks": repeated("\U0001d160"),
+    "syllables": repeated("\u1100\u1161\u11a8"),
+    "capitals that become longer": repeated("\u0390"),
+    "small letters": repeated("é"),
+    "spaces": repeated(" ", "a", "a"),
+    "wide spaces": repeated("\u3000", "a", "a"),
+    "digits": repeated("\u0660"),
+    "brackets": repeated("(", "invité"),
+    "ASCII": repeated("aI"),
+}
+
+
+def refused_or_not(name: str) -> None:
+    try:
+        names.check(name)
+    except names.NameRefused:
+        pass
+
+
+@pytest.mark.parametrize("make", DENSE.values(), ids=DENSE)
+@pytest.mark.parametrize("function", [names.find, refused_or_not, state_of])
+def test_names_and_states_are_bounded_before_they_are_normalized(function: Callable[[str], object], make: Make) -> None:
+    assert_linear(function, make, names.MAX_NAME)
+    assert_linear(function, make, names._FINDABLE)
+    assert_linear(function, make, LONG)
+
+
+@pytest.mark.parametrize("make", DENSE.values(), ids=DENSE)
+def test_a_name_of_the_right_length_is_compared_in_linear_time(make: Make) -> None:
+    assert_linear(names.likeness.__wrapped__, make, 2 * names.MAX_NAME)
+
+
+def test_only_names_normalizes() -> None:
+    """Elsewhere nobody would bound the text first."""
+    for path in SOURCES:
+        if module(path) != "classcord.names":
+            text = path.read_text()
+            assert "casefold" not in text, path
+            assert "normalize(" not in text, path
+
+
+def test_the_hundredth_namesake_is_not_normalized_a_hundred_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = Room(Accounts([], 1), Texts("fr"))
+    batch = Batch({}, "now", 0.0)
+    for _ in range(99):
+        room.announce_guest(batch, session(), "zoé")
+    normalized = []
+    key = names.key
+    monkeypatch.setattr(names, "key", lambda name: normalized.append(name) or key(name))  # type: ignore[func-returns-value]
+    room.announce_guest(batch, session(), "zoé")
+    assert 0 < len(normalized) < 10
+
+
+# --- nesting --------------------------------------------------------------------------------------------------------
+
+NESTED = [
+    "[],", "[[]],", "[1,", '{"a":', '"[[[["',
+    "\\", '"\\', '"\\"', '["\\\\",', '"', "[]", "{}", "[{}]", "[}", "[1]x", "][",
+    "é[],", "[" * 16 + "[]," * 16 + "]" * 16, "[" * 31 + "]" * 31,
+    "".join("[" * n + "]" * n for n in range(33)),
+]
+
+
+@pytest.mark.parametrize("unit", NESTED)
+def test_nesting_is_looked_at_in_linear_time(unit: str) -> None:
+    assert_linear(protocol._too_deep, repeated(unit), MAX_LINE)
+
+
+def test_looking_at_the_nesting_costs_less_than_reading_the_line() -> None:
+    """Unless the nesting is as deep as it may be, where it costs a little more."""
+    line = repeated("[],", '{"a":[', "[]]}")(MAX_LINE)
+    assert cpu(protocol._too_deep, line) < cpu(json.loads, line)
+
+
+# --- whole lines ----------------------------------------------------------------------------------------------------
+
+
+class Direct:
+    """Stands for the registry: carries everything out at once."""
+
+    def __init__(self) -> None:
+        self.accounts = Accounts([AccountRow("alice", "alice", "scrypt$1$8$1$AAAA$AAAA", "")], 1)
+        self.room = Room(self.accounts, Texts("fr"))
+        self.members: dict[Session, None] = {}
+
+    def reply(self, batch: Batch, person: Session, line: bytes) -> None:
+        batch.to(person, line)
+
+    def post(self, items: Iterable[Any]) -> None:
+        batch = Batch(self.members, "now", 0.0)
+        for operation, person, arguments in items:
+            try:
+                operation(batch, person, *arguments)
+            except ProtocolError as error:
+                batch.to(person, error.line())
+        list(batch.deliveries())
+
+    def wait(self) -> None:
+        pass
+
+
+class Here:
+    """Stands for the hashing threads: hashes in the thread that asks."""
+
+    def run(self, person: Session, work: Callable[[], object]) -> object:
+        return work()
+
+
+def handle(line: bytes) -> None:
+    """A line of a client that has just connected, from its bytes to its answer."""
+    registry = Direct()
+    context = Context(session(), cast(Any, registry), registry.accounts, cast(Any, Here()), registry.room._texts)
+    try:
+        message = protocol.decode(line)
+        if message is not None:
+            dispatch(context, message)
+    except ProtocolError as error:
+        context.reply(error.line())
+    context.flush()
+
+
+TYPED = ['/msg "', '/msg "a', '/msg "a"', "/msg ", "/msg a", "/etat ", "/", "/qui ", "//", " ", ""]
+FIELDS = [
+    (kind, field) for kind, request in REQUESTS.items()
+    for field in sorted({*request.example, "from", "user", "to"} - {"type"})
+]
+
+
+@pytest.mark.parametrize(("kind", "field"), FIELDS)
+def test_every_field_of_every_request_costs_no_more_than_its_length(kind: str, field: str) -> None:
+    def line(text: str) -> bytes:
+        return json.dumps({**REQUESTS[kind].example, field: text}, ensure_ascii=False).encode()
+
+    for make in DENSE.values():
+        limit = LONG
+        while len(line(make(limit))) > MAX_LINE:
+            limit //= 2
+        assert_linear(handle, then(make, line), limit)
+
+
+@pytest.mark.parametrize("start", TYPED)
+def test_every_typed_command_costs_no_more_than_its_length(start: str) -> None:
+    def line(text: str) -> bytes:
+        return json.dumps({"type": "message", "content": text}, ensure_ascii=False).encode()
+
+    ends = ("", '" a', "x")
+    makes = [then(make, lambda text, end=end: line((start + text)[: MAX_CONTENT - len(end)] + end))  # type: ignore[misc]
+             for make, end in itertools.product(DENSE.values(), ends)]
+    assert_linear_at_worst(handle, makes, MAX_CONTENT)
+
+
+NOT_JSON = [
+    "GET ", "PROXY ", "help", "?", "", '{"type', '{"type“', '{"type":"users', "{'type':", '{"a":1', '{"a":True',
+    "\x04\x01",
+    "\xff\xfb", "123", "\0\x09{", "\0", '{"type":"users"}', '{"a\\',
+]
+
+
+@pytest.mark.parametrize("start", NOT_JSON)
+def test_a_line_that_is_not_json_costs_no_more_than_its_length(start: str) -> None:
+    for unit in (" ", " HTTP/1.1", "a", "\0", "\xa0", "“ ", "'", ",", "\\", "\xff\xfb\x01", "1 "):
+        make = then(repeated(unit, start), lambda text: text.encode("cp1252", "replace"))
+        assert_linear(foreign.foreign_line, make, MAX_LINE)
+        assert_linear(lambda line: foreign.unended(line, len(line)), make, MAX_LINE)
+        assert_linear(handle, make, MAX_LINE)
