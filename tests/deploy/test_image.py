@@ -200,7 +200,7 @@ def test_a_folder_of_root_is_refused_with_the_chown_to_type(vm: Machine, started
     assert refused.returncode == 78
     assert refused.stderr == (
         "server.py: /data: Permission denied; user 10001 must be able to write there: sudo chown 10001 FOLDER on the"
-        " host (FOLDER is what is mounted at /data), or name another folder with --data\n"
+        " host (FOLDER is the folder that is mounted at /data), or name another folder with --data\n"
     )
     hint = re.search(r"sudo (chown 10001 FOLDER)", refused.stderr)
     assert hint is not None

@@ -434,7 +434,7 @@ def test_a_mounted_folder_of_root(place: Place, inside: bool) -> None:
         place.more = {"container": "podman"}
     line = failure(place)
     if inside:
-        assert f"type: sudo chown -R {OPERATOR}:{GROUP} FOLDER on the host (FOLDER is what is mounted at" in line
+        assert f"type: sudo chown -R {OPERATOR}:{GROUP} FOLDER on the host (FOLDER is the folder that" in line
         assert "--data" not in line
         type_in(place, remedies(line)[0].replace("FOLDER", str(place.data)))
     else:

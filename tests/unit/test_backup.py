@@ -76,7 +76,7 @@ def test_what_was_there_is_kept_with_its_last_messages(own_server: OwnServer, al
         server.process.kill()  # leaves a write-ahead log behind
         server.wait()
     said = run("restore", data, copy).stderr.decode()
-    kept = data / said.split("what was there is now ")[1].strip()
+    kept = data / said.split("the old database is now ")[1].strip()
     with sqlite3.connect(kept) as database:
         assert database.execute("SELECT name FROM accounts").fetchall() == [("bob",)]
     database.close()
