@@ -112,7 +112,7 @@ def latency(bench: Bench) -> Part:
     return Part("Latency: 100 receivers, 50 messages/s from 1 and 1000/s from 10 senders", heads, rows, targets)
 
 
-# --- somebody who never reads ---
+# --- a client that never reads ---
 
 
 def stuck(bench: Bench) -> Part:

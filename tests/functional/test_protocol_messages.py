@@ -1,4 +1,4 @@
-"""Messages: what is relayed, to whom, in which form, and what isn't."""
+"""Messages: the relayed ones, their receivers and their form, and the refused ones."""
 
 from __future__ import annotations
 

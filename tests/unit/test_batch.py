@@ -1,4 +1,4 @@
-"""Who receives what of a batch, against the plainest possible model: append each line to each receiver's list."""
+"""The lines that each receiver gets from a batch, compared with a simple model: a list of lines for each receiver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The room as a state machine: random histories, and what must hold in each of them."""
+"""The room as a state machine: random histories, and rules that hold in each of them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Step = tuple[Any, ...]
 
 
 class World:
-    """A room with some people, whose every line is kept."""
+    """A room with some people; all their lines are kept."""
 
     def __init__(self) -> None:
         self.accounts = Accounts([], 1)
