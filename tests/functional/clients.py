@@ -158,7 +158,7 @@ def _string(message: Message, key: str) -> str:
     """A value that the client can't do without, as Java's getString gives it."""
     value = message[key]
     if not isinstance(value, str):
-        raise TypeError(f"{key} is no string in {message}")
+        raise TypeError(f"{key} is not a string in {message}")
     return value
 
 

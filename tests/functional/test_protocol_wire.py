@@ -178,7 +178,7 @@ def test_wrong_lines_make_nobody_a_guest(connect: Connect, join: Join) -> None:
     lines = [line for line, _ in WRONG_LINES]
     client.send(*lines)
     assert len(client.pending()) == len(lines)
-    alice.send(say("not for who is nobody"))
+    alice.send(say("not for a client without a name"))
     assert after(alice, client) == []
 
 

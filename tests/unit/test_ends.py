@@ -181,8 +181,8 @@ def test_whatever_call_of_a_socket_fails_all_others_get_everything_and_every_thr
         wire.faults.extend(script)
     for number, steps in enumerate(batches):
         items: list[Item] = []
-        for step, whom in steps:
-            person = people[whom]
+        for step, target in steps:
+            person = people[target]
             if step == "broadcast":
                 line = b"line %d\n" % number
                 said += line
@@ -194,8 +194,8 @@ def test_whatever_call_of_a_socket_fails_all_others_get_everything_and_every_thr
                 items.append((made.room.leave, person, ()))
             elif step == "resume":
                 items.append((made._resume, person, ()))
-            elif step == "room" and wires[whom].room is not None:
-                wires[whom].room = 30
+            elif step == "room" and wires[target].room is not None:
+                wires[target].room = 30
         _post(made, items)
         for person in people:
             if person.drained is not None:

@@ -138,7 +138,7 @@ def check_new_lines(world: World, step: Step, new: list[list[dict[str, Any]]]) -
                 if line["from"] != "Serveur":
                     assert who != actor, "a message is not echoed"
                 if line["subtype"] == "private":
-                    assert line["to"] == world.people[who].alias, "a client drops what is not to its own name"
+                    assert line["to"] == world.people[who].alias, "a client drops messages to another name"
             elif line["type"] == "status" and step[0] != "list_users":
                 assert own is None or line["user"] != own.name, "nobody is told of its own state"
             elif line["type"] == "users":
