@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo none)
 BIN := $(VENV)/bin
-# These count on the command line alone: WSL sets NAME to the machine's name, and other programs set PORT
+# These are read only from the command line: WSL sets NAME to the machine's name, and other programs set PORT
 TESTS = tests
 NAME = classcord
 PORT = 12345
@@ -13,7 +13,7 @@ VOLUME =
 PURGE =
 DOCKER := CONTAINER='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' FILE='$(FILE)' sh deploy/docker.sh
 
-# Which targets use each variable of the command line. It is refused for any other, where it would have no effect.
+# The targets that use each variable of the command line. Other targets refuse the variable.
 venv := test test-functional test-deploy docker-test lint fmt bench
 docker := docker-build docker-run docker-stop docker-logs docker-shell docker-check docker-test \
     docker-save docker-load docker-clean
@@ -52,15 +52,15 @@ help: ## list these targets
 run: check-python ## start the server (PORT=2000 on another port, ARGS="--lang en" passes flags); Ctrl-C stops it
 	@exec $(PYTHON) server.py $(if $(findstring command line,$(origin PORT)),--port '$(PORT)') $(ARGS)
 
-test: $(VENV)/ready ## run all tests (PYTHON=python3.13 chooses the interpreter, TESTS=tests/unit a part)
+test: $(VENV)/ready ## run all tests (PYTHON=python3.13 chooses the interpreter, TESTS=tests/unit some of them)
 	$(BIN)/python -m pytest -m 'not lab' $(TESTS)
 
 test-functional: $(VENV)/ready ## run the functional tests, against CLASSCORD_TEST_ADDR=host:port if it is set
 	$(BIN)/python -m pytest tests/functional
 
-# without pytest's cache, which root would keep from you
+# without pytest's cache: root would own its files
 test-deploy: TESTS = tests/deploy
-test-deploy: $(VENV)/ready ## as root: run the tests of deploy/ in a lab with real Docker, systemd, ufw (TESTS=... a part)
+test-deploy: $(VENV)/ready ## as root: run the tests of deploy/ in a lab with real Docker, systemd, ufw (TESTS=... some of them)
 	$(BIN)/python -m pytest -m lab -p no:cacheprovider --numprocesses 3 --dist loadfile $(TESTS)
 
 docker-build: ## build the image classcord-server
@@ -81,7 +81,7 @@ docker-shell: ## open a shell in the running container
 docker-check:
 	@$(DOCKER) check
 
-docker-test: docker-check $(VENV)/ready ## run the functional tests against a container of its own
+docker-test: docker-check $(VENV)/ready ## run the functional tests against a new container
 	@PYTEST='$(BIN)/python -m pytest' $(DOCKER) test
 
 docker-save: ## write the image to FILE=build/classcord-server.tar.gz, to carry it to another machine
@@ -96,7 +96,7 @@ docker-clean: ## remove the container and the image; VOLUME=yes removes the data
 install: ## as root: install to /opt/classcord, enable and start the systemd service
 	@sh deploy/install.sh install
 
-upgrade: ## as root: replace the installed files by these, and restart the service
+upgrade: ## as root: replace the installed files with these, and restart the service
 	@sh deploy/install.sh upgrade
 
 uninstall: ## as root: remove the service, keep the data (PURGE=yes: remove it too)
@@ -111,7 +111,7 @@ migrate-to-docker: ## as root: stop the systemd service, carry its data to the c
 doctor: ## walk the way to the server hop by hop, and say what is broken (ARGS="--from-slam HOST")
 	@sh deploy/doctor.sh --port '$(PORT)' --name '$(NAME)' $(ARGS)
 
-# linters that are programs, which their packages don't bring to every processor
+# These linters are programs; their packages don't have them for every processor.
 lint-with = if [ -x $(BIN)/$(1) ]; then set -x; $(BIN)/$(1) $(2); else echo "left out: no $(1) for this machine"; fi
 
 lint: $(VENV)/ready ## check style, types and scripts
@@ -121,7 +121,7 @@ lint: $(VENV)/ready ## check style, types and scripts
 	@$(call lint-with,hadolint,Dockerfile)
 	@$(call lint-with,docker-compose,--file docker-compose.yml config --quiet)
 
-fmt: $(VENV)/ready ## sort imports and mend what ruff can mend by itself
+fmt: $(VENV)/ready ## sort imports, and fix the faults that ruff can fix
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/ready ## measure speed beside other servers; needs gcc, takes minutes

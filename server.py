@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""The ClassCord server: the door. It checks the interpreter, sees to the signals, and joins the parts.
+"""The start of the ClassCord server. It checks the interpreter, sets the signals, and joins the parts.
 
-Every Python from 2.7 on must be able to read this file, so that an old one can say what is needed. So nothing here
-has annotations. `classcord/command_line.py` is the program behind this door.
+Every Python from 2.7 on must be able to read this file, so that an old one can say that it is too old. So nothing
+here has annotations. `classcord/command_line.py` is the program itself.
 """
 
 import sys
 
-if sys.version_info < (3, 10):  # noqa: UP036 - before anything that an older one can't read
+if sys.version_info < (3, 10):  # noqa: UP036 - older versions can't read the imports below
     import os
 
     hint = "on Debian 12, Ubuntu 22.04 or later: sudo apt install python3; or run it in Docker: make docker-run"
@@ -20,16 +20,16 @@ if sys.version_info < (3, 10):  # noqa: UP036 - before anything that an older on
     sys.exit("server.py: Python 3.10 or later is needed, this is " + this + "; " + hint)
 
 COMMANDS = ("health", "backup", "restore")
-"""What the program does besides serving, each under this name."""
+"""The commands of the program other than serving."""
 BRIEF = ("-h", "--help", "--version", "--check-config")
-"""The flags with which it doesn't serve."""
+"""With one of these flags the program doesn't serve."""
 
 
 def see_to_signals():  # type: ignore[no-untyped-def]
-    """Block the signals that stop a server, until it waits for them; other commands end by them at once.
+    """Block the signals that stop a server, until it waits for them; other commands end at once at a signal.
 
-    The kernel drops a signal that process 1 of a container neither handles nor blocks. So this comes before all
-    imports but one that costs nothing: `signal` itself takes 30 ms where the base has no bytecode.
+    The kernel drops a signal that process 1 of a container does not handle and does not block. So this comes before
+    the slow imports: `signal` alone takes 30 ms if the base has no bytecode.
     """
     import _signal  # type: ignore[import-not-found]
 
@@ -59,7 +59,7 @@ def main(arguments):  # type: ignore[no-untyped-def]
     except ModuleNotFoundError as error:
         if error.name not in ("classcord", "classcord.command_line"):
             raise
-        sys.stderr.write("server.py: the folder classcord must lie beside it: copy the whole project, not one file\n")
+        sys.stderr.write("server.py: the folder classcord must be beside it: copy the whole project, not one file\n")
         return 1
     return main(arguments, serve)
 

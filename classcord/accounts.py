@@ -1,8 +1,8 @@
-"""Accounts: who may log in, and with which password.
+"""Accounts and their passwords.
 
-All accounts are in memory, because the registry asks about names at every step. Looking up is for any thread;
-`publish` is for the holder of the registry's flush lock, once the account is on disk. `hash_password` and `verify` take
-tens of milliseconds and 16 MiB at the default cost: for the threads of classcord/hashing.py.
+All accounts are in memory, because the registry asks about names at every step. Any thread may look up; only the
+holder of the registry's flush lock may `publish`, once the account is on disk. `hash_password` and `verify` take
+tens of milliseconds and 16 MiB at the default cost: only the threads of classcord/hashing.py call them.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ def check_password(password: str) -> None:
 
 
 def _forms(password: str) -> list[str]:
-    """The texts whose hash may be stored for a password as typed, the likelier first.
+    """The texts whose hash may be stored for a typed password, the more likely one first.
 
-    Keyboards write é as one character or as two, and full-width letters for plain ones: NFKC makes them one. Hashes
-    that older versions made are of the password as typed. NFKC makes a text up to 18 times as long.
+    Keyboards write é as one character or as two, and full-width letters instead of plain ones: NFKC makes them the
+    same. Older versions hashed the password as typed. NFKC makes a text up to 18 times as long.
     """
     normal = unicodedata.normalize("NFKC", password)
     return [normal] if normal == password else [normal, password]
@@ -76,7 +76,7 @@ class Accounts:
         return key in self._by_key
 
     def resembles(self, name: str) -> bool:
-        """Whether an account has this name, or one that people take for it. `name` has passed `names.check`."""
+        """Whether an account has this name, or a name that looks the same. `name` has passed `names.check`."""
         likeness = names.likeness(name)
         return names.key(name) in self._by_key or any(
             names.alike(likeness, other) for other in self._by_skeleton.get(likeness.skeleton, ())
@@ -97,7 +97,7 @@ class Accounts:
         return _pack(self._cost, salt, _scrypt(_forms(password)[0], salt, self._cost, _R, _P))
 
     def verify(self, name: object, password: object) -> str | None:
-        """The account's own spelling of its name, or None. As slow for an unknown name as for a wrong password."""
+        """The name as the account spells it, or None. An unknown name takes as long as a wrong password."""
         if not isinstance(password, str) or not 1 <= len(password) <= MAX_PASSWORD:
             password = ""
         row = None

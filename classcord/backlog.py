@@ -1,7 +1,7 @@
-"""What is stored when: messages that can't be stored wait here, in order, until they can be.
+"""Messages that can't be stored wait here, in order, until storing works again.
 
-While storing fails the chat goes on. Each batch tries without waiting, so that a lock of another program delays one
-batch and no more. The log has one line when storing fails, with the cause, and one when all is stored again.
+While storing fails the chat goes on. Each batch tries without waiting, so a lock of another program delays only one
+batch. The log gets one line with the cause when storing fails, and one line when all is stored again.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from classcord.store import AccountRow, MessageRow, Store, StoreError
 __all__ = ["Backlog"]
 
 _MESSAGE = 200
-"""Bytes that a waiting message takes besides its content, by estimate."""
+"""Bytes that a waiting message takes in addition to its content, by estimate."""
 _PIECE_MESSAGES = 1024
-"""Waiting messages that are stored in one transaction. More than a batch brings, so that the backlog shrinks."""
+"""Waiting messages that one transaction stores. A batch adds fewer, so the backlog shrinks."""
 _PIECE_BYTES = 1 << 20
-"""The same for their bytes: some milliseconds, which a batch can bear."""
+"""The same in bytes: this takes some milliseconds."""
 _CAUSES = 20
 """Different causes that are logged until storing works again."""
 _LAST_WAIT = 1000
@@ -35,7 +35,7 @@ def _size(row: MessageRow) -> int:
 
 
 def _explain(error: Exception, store: Store) -> tuple[str, str]:
-    """What went wrong, and what to do about it."""
+    """The cause, and what to do about it."""
     text = str(error)
     if isinstance(error, StoreError):
         detail, _, hint = text.partition("; ")
@@ -64,20 +64,20 @@ class Backlog:
         self._rows: deque[MessageRow] = deque()
         self._size = 0
         self._failing = False
-        self._causes: set[str] = set()  # those that were logged since it fails
-        self._late = 0  # stored since it fails
-        self._lost = 0  # not kept since it fails
+        self._causes: set[str] = set()  # those that were logged since storing fails
+        self._late = 0  # messages stored late since storing fails
+        self._lost = 0  # messages not kept since storing fails
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def commit(self, messages: Sequence[MessageRow], accounts: Sequence[AccountRow]) -> bool:
-        """Store a batch. True when the accounts are stored; messages that are not are kept if there is room."""
+        """Store a batch. True if the accounts are stored. Messages that can't be stored are kept if there is room."""
         if not self._failing:
             try:
                 self._store.commit(messages, accounts)
                 return True
-            except Exception as error:  # nothing may lose the batch
+            except Exception as error:  # no error may lose the batch
                 self._failed(error)
                 self._keep(messages)
                 self._trim()
@@ -89,7 +89,7 @@ class Backlog:
         return stored
 
     def tick(self) -> bool:
-        """To be called each second. Whether to call again at once, for there is more that can be stored."""
+        """Call this each second. True means: call it again at once, because more can be stored."""
         if self._failing:
             return self._store_piece((), len(self._rows)) and self._failing
         try:
@@ -99,7 +99,7 @@ class Backlog:
         return False
 
     def close(self) -> None:
-        """Try for the last time, for about a second, and say how much is not stored."""
+        """Try for the last time, for about a second, and log how many messages are not stored."""
         if not self._failing:
             self.tick()  # were the files there until now?
         wait = _LAST_WAIT
@@ -114,17 +114,17 @@ class Backlog:
         self._size += sum(map(_size, messages))
 
     def _trim(self) -> None:
-        """Give up the newest messages past the limit."""
+        """Drop the newest messages past the limit."""
         before = self._lost
         while self._size > self._limit:
             self._size -= _size(self._rows.pop())
             self._lost += 1
         if self._lost and not before:
-            hint = "make storing work again; messages since now are sent but not stored"
+            hint = "new messages are sent but not stored; make storing work again"
             logs.event("backlog_full", logging.ERROR, waiting=len(self._rows), limit=self._limit, hint=hint)
 
     def _store_piece(self, accounts: Sequence[AccountRow], waited: int, wait: int = 0) -> bool:
-        """Store the oldest messages, and these accounts. `waited` is how many messages were here before this batch."""
+        """Store the oldest messages, and these accounts. `waited` is the number of messages before this batch."""
         piece: list[MessageRow] = []
         size = 0
         for row in self._rows:

@@ -33,8 +33,8 @@ class BackupError(Exception):
 def backup(folder: Path, target: str) -> str:
     """Copy the database in `folder` to the file `target`, which must not exist, and return a line that says so.
 
-    A server may run meanwhile: the copy is of one moment, and nobody waits for it. Raises StoreError when there is no
-    database that can be read, BackupError when the target can't be written.
+    A server may run meanwhile: the copy shows one moment, and the server does not wait for it. Raises StoreError when
+    the database can't be read, BackupError when the target can't be written.
     """
     source = folder / FILE
     try:
@@ -52,7 +52,7 @@ def backup(folder: Path, target: str) -> str:
     try:
         with _scratch(beside) as scratch:
             copy = scratch / FILE
-            os.close(os.open(copy, os.O_CREAT | os.O_WRONLY, 0o600))  # passwords are in it, if only as hashes
+            os.close(os.open(copy, os.O_CREAT | os.O_WRONLY, 0o600))  # it holds the hashes of passwords
             accounts, messages = _copy(source, copy)
             if target == STANDARD:
                 with copy.open("rb") as made:
@@ -68,8 +68,9 @@ def backup(folder: Path, target: str) -> str:
 def restore(folder: Path, source: str) -> str:
     """Put the backup `source` in place of the database in `folder`, and return a line that says so.
 
-    What was there is kept beside it, under a name with the time in it. Raises StoreError while a server uses the
-    folder and when the backup is no database of ours or of a newer version, BackupError when it can't be read.
+    The old database is kept beside it, under a name with the time in it. Raises StoreError while a server uses the
+    folder, and when the backup is not a ClassCord database or a newer version wrote it. Raises BackupError when the
+    backup can't be read.
     """
     lock = lock_folder(folder)
     try:
@@ -80,15 +81,15 @@ def restore(folder: Path, source: str) -> str:
             accounts, messages = _check(scratch, source)
             kept = _move_away(folder)
             new.rename(folder / FILE)
-            make_database(folder)  # it is there: gives it to the owner of the folder, where we are root
+            make_database(folder)  # it exists: this gives it to the owner of the folder if we are root
     except OSError as error:
-        if error.errno in (errno.EIO, errno.EISDIR):  # it was the reading that failed
+        if error.errno in (errno.EIO, errno.EISDIR):  # reading failed, not writing
             raise BackupError(f"{shown(source)}: {error.strerror}") from None
         raise BackupError(str(explain(str(folder), error))) from None
     finally:
         os.close(lock)
     text = f"{shown(str(folder))}: accounts: {accounts}, messages: {messages}"
-    return text + (f"; what was there is now {kept}" if kept else "")
+    return text + (f"; the old database is now {kept}" if kept else "")
 
 
 @contextlib.contextmanager
@@ -102,11 +103,11 @@ def _scratch(beside: Path) -> Iterator[Path]:
 def _reading(source: str) -> Iterator[BinaryIO]:
     if source == STANDARD:
         if sys.stdin.isatty():
-            raise BackupError("nothing is given on standard input: write `< FILE` behind it")
+            raise BackupError("nothing is given on standard input: add `< FILE`")
         yield sys.stdin.buffer
         return
     try:
-        file = open(source, "rb")  # noqa: SIM115 - an OSError of the body is none of ours
+        file = open(source, "rb")  # noqa: SIM115 - an OSError of the body must not be caught here
     except OSError as error:
         raise BackupError(f"{shown(source)}: {error.strerror}; name a file that `server.py backup` wrote") from None
     with file:
@@ -114,14 +115,14 @@ def _reading(source: str) -> Iterator[BinaryIO]:
 
 
 def _copy(source: Path, target: Path) -> tuple[int, int]:
-    """Copy a database and count what is in the copy."""
+    """Copy a database, and count the accounts and messages in the copy."""
     try:
         with (
             contextlib.closing(connect(source, 10)) as old,
             contextlib.closing(sqlite3.connect(target)) as new,
         ):
             old.backup(new)
-            new.execute("PRAGMA journal_mode=DELETE")  # one file is the whole of it
+            new.execute("PRAGMA journal_mode=DELETE")  # so that all of it is in one file
             return _count(new)
     except sqlite3.Error as error:
         if space(str(target), error) is not None:
@@ -172,7 +173,7 @@ def _check(folder: Path, source: str) -> tuple[int, int]:
 
 
 def _check_header(path: Path) -> None:
-    """Refuse what SQLite would take for an empty or a whole database. Raises StoreError. See SQLite's file format."""
+    """Refuse a damaged file that SQLite would take for a good database. Raises StoreError. See SQLite's file format."""
     with path.open("rb") as file:
         header = file.read(100)
         length = file.seek(0, os.SEEK_END)
@@ -188,7 +189,7 @@ def _check_header(path: Path) -> None:
 
 
 def _move_away(folder: Path) -> str | None:
-    """Rename the database that is there, with what belongs to it. The new name, if there was one."""
+    """Rename the present database and the files that belong to it. The new name, or None if there was no database."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     kept = next(
         name for name in (f"{FILE}.{stamp}{again}" for again in ("", *(f"-{n}" for n in range(2, 1000))))

@@ -1,7 +1,7 @@
-"""Who receives what of one batch, in which order. Touches no socket and no lock.
+"""The lines of one batch for each receiver, in order. Touches no socket and no lock.
 
-Most receivers get every broadcast line of a batch: for them the lines are joined once. Whoever is special in
-the batch (sent one of the lines, joins, leaves, has a reply) has a plan of its own.
+Most receivers get every broadcast line of a batch: for them the lines are joined once. A session has a plan of its
+own if it sent one of the lines, joins, leaves or gets a reply.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ __all__ = ["Batch"]
 
 
 class _Plan:
-    """What one session gets: lines of its own, and stretches of the common lines as (from, to) in their joined bytes.
+    """The bytes for one session: lines of its own, and parts of the common lines as (from, to) in their joined bytes.
 
-    `start` is where the common lines begin that are not in it yet; None while the session is not a member.
+    `start` is the place of the first common line that is not in it yet; None while the session is not a member.
     """
 
     __slots__ = ("parts", "start")
@@ -37,8 +37,8 @@ class _Plan:
 class Batch:
     """The effects of some items, to be stored and then sent. For the holder of the flush lock.
 
-    `members` is the registry's own: those whom broadcasts reach, in the order in which they joined.
-    `time` is the timestamp that all messages of the batch carry; `now` is the registry's clock, in seconds.
+    `members` is the registry's own dictionary: the sessions that get broadcasts, in the order in which they joined.
+    `time` is the timestamp of all messages of the batch; `now` is the registry's clock, in seconds.
     """
 
     def __init__(self, members: dict[Session, None], time: str, now: float) -> None:
@@ -49,7 +49,7 @@ class Batch:
         self.registered: list[tuple[Session, AccountRow]] = []
         self.leaving: list[Session] = []
         self.waiting: list[threading.Event] = []
-        """Set once the batch is stored, and sent as far as the sockets take it."""
+        """These are set once the batch is stored, and sent as far as the sockets take it."""
         self.size = 0
         self._members = members
         self._common: list[bytes] = []
@@ -64,7 +64,7 @@ class Batch:
         return plan
 
     def broadcast(self, line: bytes, excluded: Collection[Session] = ()) -> None:
-        """`line` to every member but those excluded."""
+        """Send `line` to every member that is not excluded."""
         end = self._end + len(line)
         for session in excluded:
             if session.member:
@@ -76,7 +76,7 @@ class Batch:
         self.size += len(line)
 
     def to(self, session: Session, line: bytes) -> None:
-        """`line` to this session alone, member or not."""
+        """Send `line` only to this session, member or not."""
         plan = self._plan(session)
         plan.catch_up(self._end)
         plan.parts.append(line)
@@ -107,7 +107,7 @@ class Batch:
         self._answers.append((session, plan, len(plan.parts) - 1))
 
     def failed(self) -> None:
-        """Nothing could be stored: whoever was to be told of an account that isn't there is told so instead."""
+        """Nothing could be stored: replace each answer to a registration with an error."""
         line = ProtocolError("unavailable", "The server can't store an account for now; try again later.").line()
         for session, plan, index in self._answers:
             plan.parts[index] = line
@@ -115,7 +115,7 @@ class Batch:
         self.accounts.clear()
 
     def deliveries(self) -> Iterator[tuple[Session, bytes]]:
-        """Each session that receives something, with all of it."""
+        """Each session that receives something, with all its bytes."""
         plans = self._plans
         shared = b"".join(self._common)
         if shared:

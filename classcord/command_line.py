@@ -1,6 +1,6 @@
-"""The command line: which command runs, and how each of them ends.
+"""The command line: it runs the command, and turns its end into an exit code.
 
-Each command imports what it needs when it runs: the health check, which comes several times a minute, loads little.
+Each command imports its modules when it runs: the health check runs several times a minute and must load little.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _OTHER_PYTHON = "use the system's: sudo apt install python3, then /usr/bin/pytho
 
 
 def main(arguments: list[str], serve: Callable[[config.Config], int]) -> int:
-    """Run the command in `arguments`, or `serve` where there is none. Returns the exit code.
+    """Run the command in `arguments`, or `serve` without one. Returns the exit code.
 
-    Whatever goes wrong becomes one line on standard error. For the main thread.
+    Every error becomes one line on standard error. For the main thread.
     """
     _open_standard_files()
-    for stream in (sys.stdout, sys.stderr):  # None where it was closed
+    for stream in (sys.stdout, sys.stderr):  # None if it was closed
         if stream is not None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
@@ -50,14 +50,14 @@ def main(arguments: list[str], serve: Callable[[config.Config], int]) -> int:
 
 
 def _open_standard_files() -> None:
-    """See that no other file gets the number of a standard file that was closed: what is printed would go into it."""
+    """Open the standard files that are closed: else another file would get the number, and the output with it."""
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(number)
 
 
 def _say(text: str) -> None:
-    """Print the line that says why the program ends, after what waits to be logged."""
+    """Write the waiting log lines, then print the line that says why the program ends."""
     prefix = ""
     try:
         from classcord import logs
@@ -65,11 +65,11 @@ def _say(text: str) -> None:
         logs.stop()
         prefix = logs.priority(logs.LEVELS["error"])
     except (ImportError, MemoryError):
-        pass  # what can't be imported is the very reason
+        pass  # the failed import is the reason for the line
     try:
         print(f"{prefix}server.py: {one_line(text)}", file=sys.stderr, flush=True)
     except OSError:
-        pass  # nobody can be told; the exit code says that it failed
+        pass  # the line can't be printed; the exit code says that it failed
 
 
 def _explain(error: Exception) -> tuple[int, str]:
@@ -99,13 +99,13 @@ def _lacking(error: ImportError) -> str:
     if name in ("fcntl", "resource"):
         return f"this system has no {name}: ClassCord's server needs Linux; run it in Docker: docker compose up -d"
     if name.partition(".")[0] in ("classcord", "handlers"):
-        return f"{error}: a file of ClassCord is missing; copy the whole project anew"
+        return f"{error}: a file of ClassCord is missing; copy the whole project again"
     what = "SQLite (module _sqlite3)" if name in ("sqlite3", "_sqlite3") else f"the module {name}"
     return f"this Python ({sys.executable}) lacks {what}; {_OTHER_PYTHON}"
 
 
 def _fault(error: Exception) -> str:
-    """Log a fault of our own with its traceback, and the line that points to it."""
+    """Log a fault of the program with its traceback; the line that points to it."""
     import traceback
 
     from classcord import logs
@@ -131,7 +131,7 @@ def _run(arguments: list[str], serve: Callable[[config.Config], int]) -> int:
             " `server.py backup FILE` copies the database, `server.py restore FILE` puts a copy back."
         )
         parser = _parser("server.py", about)
-        parser.add_argument("--check-config", action="store_true", help="print the settings in force, and leave")
+        parser.add_argument("--check-config", action="store_true", help="print the settings in force, and exit")
         parser.add_argument("--version", action="version", version=f"ClassCord {__version__}")
         given = parser.parse_args(arguments)
     settings = config.load(given)
@@ -147,7 +147,7 @@ def _health(arguments: list[str]) -> int:
     from classcord import health
 
     given = None
-    if arguments:  # argparse is the larger part of what a check without arguments would load
+    if arguments:  # loading argparse takes longer than the rest of a check
         about = "Ask the server at --host (* is this machine) and --port whether it answers, within 3 seconds."
         given = _parser("server.py health", about, ("host", "port")).parse_args(arguments)
     settings = config.load(given)
@@ -168,8 +168,8 @@ def _backup(arguments: list[str]) -> int:
 def _restore(arguments: list[str]) -> int:
     from classcord.backup import restore
 
-    about = "Put a backup in place of the database, which is kept under another name. The server must not run."
-    return _on_database("restore", about, "what `backup` wrote; - is standard input", restore, arguments)
+    about = "Replace the database with a backup, and keep the old one under another name. The server must not run."
+    return _on_database("restore", about, "a file that `backup` wrote; - is standard input", restore, arguments)
 
 
 def _on_database(
@@ -185,7 +185,7 @@ def _on_database(
     parser.add_argument("file", metavar="FILE", help=file)
     given = parser.parse_args(arguments)
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # so that the half of a copy is removed
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # so that an unfinished copy is removed
     try:
         print(one_line(carry_out(Path(config.load(given).data), given.file)), file=sys.stderr)
     except BackupError as error:
@@ -202,7 +202,7 @@ _COMMANDS = {"health": _health, "backup": _backup, "restore": _restore}
 
 
 def _parser(program: str, description: str, names: Sequence[str] | None = None) -> argparse.ArgumentParser:
-    """A parser with a flag for each setting (or for those named); values stay text until config.load."""
+    """A parser with a flag for each setting, or only for those in `names`; values stay text until config.load."""
     import argparse
 
     class Parser(argparse.ArgumentParser):
@@ -210,11 +210,11 @@ def _parser(program: str, description: str, names: Sequence[str] | None = None) 
             raise config.UsageError(f"{message}; see {self.prog} --help")
 
         def _print_message(self, message: str, file: object = None) -> None:
-            print(message, end="")  # argparse's own hides that the disk is full
+            print(message, end="")  # argparse's method hides that the disk is full
 
     made = Parser(
         prog=program, description=description, allow_abbrev=False,
-        epilog="Each setting is also an environment variable, named behind it. A flag wins over its variable.",
+        epilog="Each setting also has an environment variable, named after its help. A flag wins over its variable.",
     )
     group = made.add_argument_group("settings")
     for setting in config.SETTINGS:

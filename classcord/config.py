@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 PREFIX = "CLASSCORD_"
-"""What the names of all variables begin with."""
+"""The names of all variables begin with this."""
 EVERY_ADDRESS = "*"
 """The host that stands for all of this machine's addresses."""
 
@@ -57,7 +57,7 @@ class Setting:
 
     @property
     def allowed(self) -> str:
-        """What a value may be, in words."""
+        """The allowed values, in words."""
         if self.choices:
             return " or ".join(self.choices)
         if isinstance(self.default, int):
@@ -71,16 +71,16 @@ class Setting:
         text = text.strip()
         value: Any = text
         if isinstance(self.default, int):
-            # int() alone would also take 1_000 and digits of other scripts
+            # int() also takes 1_000 and digits of other scripts
             value = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
             right = value is not None and (self.low or 0) <= value <= (self.high or 0)
         elif self.choices:
             right = text in self.choices
         elif self.name == "data":  # any name that a folder may have, UTF-8 or not
             right = text != "" and not any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in text)
-            value = os.path.expanduser(text)  # the shell leaves --data=~/x as it is, and so do systemd and compose
+            value = os.path.expanduser(text)  # shells, systemd and compose do not expand --data=~/x
         else:
-            # bytes of a file name that aren't UTF-8 come as surrogates, and are right
+            # bytes of a file name that aren't UTF-8 come as surrogates; they are allowed
             right = text != "" and not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in text)
         if not right:
             raise SettingError(f"{where}: {text!r} is not allowed; give {self.allowed}")
@@ -89,14 +89,14 @@ class Setting:
     def parse_variable(self, text: str) -> Any:
         """The same for the variable of this setting.
 
-        Docker, systemd and others read files of variables each in its own way: some keep the quotes around a value,
-        and a comment behind it, as a part of it. What is a part for one and not for the other is refused.
+        Docker, systemd and others read files of variables in different ways: for some of them, quotes around a value
+        and a comment after it belong to the value. So both are refused.
         """
         value = text.strip()
         if not value:
             raise SettingError(f"{self.variable}: it is set, but empty; give {self.allowed}, or remove the variable")
         if value[0] == "#" or " #" in value or "\t#" in value:
-            raise SettingError(f"{self.variable}: {value!r} has a comment behind the value; put it on its own line")
+            raise SettingError(f"{self.variable}: {value!r} has a comment after the value; put it on its own line")
         if value[0] in "'\"" or value[-1] in "'\"":
             raise SettingError(f"{self.variable}: {value!r} has quotes around the value; remove them")
         return self.parse(value, self.variable)
@@ -105,18 +105,18 @@ class Setting:
 SETTINGS: tuple[Setting, ...] = (
     Setting("host", EVERY_ADDRESS, "address to listen on; * is every address, IPv4 and IPv6"),
     Setting("port", 12345, "TCP port; 0 takes a free one and logs it", low=0, high=65535),
-    Setting("data", "data", "folder of the database; the default is $STATE_DIRECTORY where that is set"),
-    Setting("log-level", "info", "least level that is logged", choices=("debug", "info", "warning", "error")),
-    Setting("log-format", "text", "one line an event, as logfmt or as JSON", choices=("text", "json")),
-    Setting("lang", "fr", "language in which the server speaks to people", choices=("fr", "en")),
-    # 14: what the authors of scrypt (Percival, 2009) propose for interactive logins, with r=8 and p=1
-    Setting("password-cost", 14, "work of one password hash; lower it for tests and benchmarks only",
+    Setting("data", "data", "folder of the database; the default is $STATE_DIRECTORY if that is set"),
+    Setting("log-level", "info", "lowest level that is logged", choices=("debug", "info", "warning", "error")),
+    Setting("log-format", "text", "format of the log lines: logfmt (text) or JSON", choices=("text", "json")),
+    Setting("lang", "fr", "language of the server's messages to people", choices=("fr", "en")),
+    # 14: the value that the author of scrypt (Percival, 2009) proposes for interactive logins, with r=8 and p=1
+    Setting("password-cost", 14, "cost of one password hash; lower it only for tests and benchmarks",
             "= log2 of scrypt's n", 1, 20),
-    Setting("max-connections", 2000, "connections at once, in all", "connections", 1, 100_000),
+    Setting("max-connections", 2000, "connections at the same time, in all", "connections", 1, 100_000),
     Setting("outbox-limit", 1 << 20, "unsent bytes after which a client that doesn't read is dropped", "bytes",
-            1 << 19, 1 << 30),  # twice what one batch may bring
-    Setting("unsaved-limit", 8 << 20, "memory for messages that wait while the disk fails; past it the newest are not"
-            " stored", "bytes", 0, 1 << 30),
+            1 << 19, 1 << 30),  # the least is twice the bytes of one batch
+    Setting("unsaved-limit", 8 << 20, "memory for messages that wait while the disk fails; past it, new messages are"
+            " not stored", "bytes", 0, 1 << 30),
     Setting("stall-timeout", 30, "time without progress after which a client that doesn't read is dropped", "seconds",
             1, 3600),
 )
@@ -178,7 +178,7 @@ def _printable(value: Any) -> str:
 
 
 def report(config: Config) -> str:
-    """The settings in force and where each came from, a line each."""
+    """The settings in force, each on a line with its source."""
     return "\n".join(
         f"{setting.name}={_printable(getattr(config, setting.attribute))} ({config.sources[setting.name]})"
         for setting in SETTINGS
@@ -198,15 +198,15 @@ def markdown() -> str:
 def environment_file() -> str:
     """The settings as deploy/classcord.env holds them: each with its default, as a comment."""
     rows = [
-        "# Settings of the service classcord. Take the # away before a variable, change its value, then:",
+        "# Settings of the service classcord. Remove the # before a variable, change its value, then:",
         "#     sudo systemctl restart classcord",
-        "# Write no quotes around a value, and no comment behind it. A wrong value is refused in one line:",
+        "# Write no quotes around a value, and no comment after it. A wrong value is refused with one line:",
         "#     sudo systemctl status classcord",
     ]
     for setting in SETTINGS:
         unit = f" ({setting.unit})" if setting.unit else ""
         default = setting.default
-        if setting.name == "data":  # where the unit lets it write
+        if setting.name == "data":  # the unit lets it write there
             default = "/var/lib/classcord"
         rows += ["", f"# {setting.help}", f"# {setting.allowed}{unit}", f"#{setting.variable}={default}"]
     return "\n".join(rows) + "\n"

@@ -1,7 +1,7 @@
-"""Why a line is not JSON: one table of causes, tried in order. It is looked at only when the decoder has failed.
+"""Why a line is not JSON: one table of causes, tried in order. It is used only when the decoder has failed.
 
-Pure. Each row looks at a bounded piece of the line, so the cost does not grow with it; of what was sent, at most one
-character is shown. Any thread may call this.
+Pure. Each row looks at a bounded piece of the line, so the cost does not grow with the line. An answer shows at most
+one character of the line. Any thread may call this.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = [
     "has_length",
 ]
 
-# Why decoding failed: what the json module says, or one of these
+# Why decoding failed: a text of the json module, or one of these
 EXTRA = "Extra data"
 NOT_OBJECT = "Not an object"
 NOT_TEXT = "Not text"
@@ -62,7 +62,7 @@ class Failure:
 
 
 class Cause(NamedTuple):
-    """`find` gives the index of the character to show, NOWHERE if none can be shown, None if this is not the cause.
+    """`find` gives the index of the character to show, NOWHERE if it shows no character, None if this is not the cause.
 
     `text` is for people; {column}, {char}, {expected} and {found} may stand in it.
     """
@@ -84,7 +84,7 @@ NOWHERE = -1
 
 
 def _starts(start: bytes) -> Callable[[Failure], int | None]:
-    """The line begins so."""
+    """The line begins with these bytes."""
     return lambda failure: NOWHERE if failure.line.startswith(start) else None
 
 
@@ -94,7 +94,7 @@ def _when(true: Callable[[Failure], bool]) -> Callable[[Failure], int | None]:
 
 
 def _text_starts(pattern: str) -> Callable[[Failure], int | None]:
-    """The text begins so, and nothing of it was taken for JSON."""
+    """The text begins with this pattern, and no part of it was taken for JSON."""
     start = re.compile(pattern)
     return lambda failure: 0 if failure.at == 0 and start.match(failure.text[:_REACH]) else None
 
@@ -116,7 +116,7 @@ def has_length(line: bytes) -> bool:
     framed = frame(line[:HEAD])
     if framed is None:
         return False
-    # the length may count the newline, or what ends the line may have been written behind the text
+    # the length may count the newline, or the newline may have been written after the text
     close = -1 <= framed - len(line) <= 1
     return close or (framed <= len(line) + 1 and b"{" in line[2:5]) or line[:1].isdigit()
 
@@ -144,7 +144,8 @@ def _several_lines(failure: Failure) -> int | None:
 def _words(failure: Failure) -> int | None:
     if failure.text[:1] in ("{", "[", '"'):
         return None
-    return 0 if failure.says(EXTRA) or (failure.at == 0 and failure.says(_VALUE)) else None  # "2 minutes" begins well
+    # EXTRA: "2 minutes" begins with a number
+    return 0 if failure.says(EXTRA) or (failure.at == 0 and failure.says(_VALUE)) else None
 
 
 def _invisible(failure: Failure) -> int | None:
@@ -228,7 +229,7 @@ _WORD = re.compile(r"[^\W\d]|\$")
 _NAME = re.compile(r"\w|\$")
 
 CAUSES: tuple[Cause, ...] = (
-    # other bytes than text
+    # bytes that are not text
     Cause("telnet", lambda f: NOWHERE if negotiation(f.line[:HEAD]) else None,
           "telnet's negotiation came before the text; in PuTTY choose the connection type Raw"),
     Cause("java_object", _starts(JAVA_STREAM),
@@ -236,9 +237,9 @@ CAUSES: tuple[Cause, ...] = (
     Cause("utf16", _utf16,
           "UTF-16 or UTF-32 (every other byte is NUL); send UTF-8"),
     Cause("length_prefix", lambda f: NOWHERE if has_length(f.line) else None,
-          "a length comes before the text (Java's writeUTF does that); send the text and a newline alone"),
+          "a length comes before the text (Java's writeUTF does that); send only the text and a newline"),
     Cause("socks", lambda f: NOWHERE if is_socks(f.line[:HEAD]) else None,
-          "the client asks a SOCKS proxy; this is not one: turn the proxy off in the client"),
+          "the client asks for a SOCKS proxy; this is not a proxy: turn the proxy off in the client"),
     Cause("ssh", _starts(b"SSH-"), "the client speaks SSH; this is not an SSH server: use another port or client"),
     Cause("not_text", _when(lambda f: f.says(NOT_TEXT)),
           "column {column}: {found} is neither UTF-8 nor Windows-1252 text; send UTF-8"),
@@ -260,7 +261,7 @@ CAUSES: tuple[Cause, ...] = (
           "column {column}: the object seems to go over several lines; send all of it in one line"),
     Cause("two_objects", _two_objects, "column {column}: a second object begins; end each with a newline"),
     Cause("typed_newline", _when(lambda f: f.says(EXTRA) and f.text.startswith(("\\n", "\\r"), f.at)),
-          "column {column}: a backslash and a letter are no newline here; use printf, or press Enter"),
+          "column {column}: a backslash and a letter are not a newline here; use printf, or press Enter"),
     Cause("http", _text_starts(r"(?:GET|POST|PUT|HEAD|OPTIONS|PATCH|DELETE) /|HTTP/\d"),
           "a line of HTTP; this is not a web server: use a plain TCP socket"),
     Cause("markup", _text_starts(r"<"), "this looks like XML or HTML, not JSON"),
@@ -270,17 +271,17 @@ CAUSES: tuple[Cause, ...] = (
           'a field without braces; write {{"name":"value"}}, with double quotes'),
     Cause("words", _words, "not JSON"),
     # inside the object
-    Cause("comma_before_end", _comma_before_end, "column {column}: this comma has nothing behind it; delete it"),
+    Cause("comma_before_end", _comma_before_end, "column {column}: nothing follows this comma; delete it"),
     Cause("bad_escape", _bad_escape,
-          'column {column}: a backslash stands only in a text, as \\" \\\\ \\/ \\b \\f \\n \\r \\t or \\uXXXX'),
+          'column {column}: a backslash is allowed only in a text, as \\" \\\\ \\/ \\b \\f \\n \\r \\t or \\uXXXX'),
     Cause("number_range", _when(lambda f: f.says(NUMBER)),
           "column {column}: this number is too large; put it in double quotes"),
     Cause("no_value", _when(lambda f: f.says(CONSTANT) or (f.says(_VALUE) and f.word(_NO_VALUE))),
           "column {column}: JSON has no such value; it has true, false and null"),
     Cause("python_value", _when(lambda f: f.says(_VALUE) and f.word(_PYTHON)),
-          "column {column}: this is Python's; JSON has true, false and null: send what json.dumps gives"),
+          "column {column}: this is a value of Python; JSON has true, false and null: use json.dumps"),
     Cause("number_form", _number, "column {column}: numbers are written like 12 or -1.5"),
-    Cause("separator", _when(_separator), "column {column}: {char} stands where {expected} belongs"),
+    Cause("separator", _when(_separator), "column {column}: expected {expected}, found {char}"),
     Cause("unquoted_key", _when(lambda f: f.says(_KEY) and f.word(_NAME)),
           "column {column}: a key needs double quotes (a shell drops them without '...' around the line)"),
     Cause("unquoted_value", _when(lambda f: f.says(_VALUE) and f.word(_WORD)),
@@ -290,10 +291,10 @@ CAUSES: tuple[Cause, ...] = (
     Cause("unclosed_string", _unclosed_string,
           'column {column}: the text that begins here has no closing "; a line break in it is written \\n'),
     Cause("unclosed_object", _unclosed_object, "column {column}: the line ends before the closing brace or bracket"),
-    Cause("after_object", _when(lambda f: f.says(EXTRA)), "column {column}: {char} stands behind the end; delete it"),
-    Cause("other", _when(lambda f: True), "column {column}: not JSON, {char} stands where {expected} belongs"),
+    Cause("after_object", _when(lambda f: f.says(EXTRA)), "column {column}: {char} comes after the end; delete it"),
+    Cause("other", _when(lambda f: True), "column {column}: not JSON: expected {expected}, found {char}"),
 )
-"""Every cause, the first that fits counts. The same table is in docs/PROTOCOLE.md."""
+"""Every cause; the first that fits is used. The same table is in docs/PROTOCOLE.md."""
 
 
 # --- the sentence ---------------------------------------------------------------------------------------------------
@@ -306,7 +307,7 @@ _NAMES = {
 
 
 def _shown(char: str) -> str:
-    """A character that everybody sees as itself, any other by its number and name."""
+    """A printable ASCII character as it is, any other by its number and name."""
     if char.isascii() and char.isprintable():
         return "a space" if char == " " else f"'{char}'" if char != "'" else "the apostrophe '"
     name = _NAMES.get(char, unicodedata.name(char, "a control character" if char < "\xa0" else ""))
@@ -324,7 +325,7 @@ def _found(failure: Failure) -> str:
 
 
 def diagnose(failure: Failure, lead: int = 0) -> Diagnosis:
-    """Why `failure.line` is not JSON. `lead` is how many characters that people see stand before its text."""
+    """Why `failure.line` is not JSON. `lead` is the number of visible characters before its text."""
     cause, index = next((cause, index) for cause in CAUSES if (index := cause.find(failure)) is not None)
     column = None if index == NOWHERE else index + 1 + lead
     char = failure.text[index : index + 1] if column is not None else ""

@@ -19,5 +19,5 @@ class Failure(Exception):
 
 
 def one_line(text: str) -> str:
-    """The text with everything escaped that would not show as it is: newlines, controls, bytes that aren't UTF-8."""
+    """The text with all unprintable characters escaped: newlines, controls, bytes that aren't UTF-8."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

@@ -1,6 +1,6 @@
-"""The files of an SQLite database in use: whether they are still those that were opened, and who holds the lock.
+"""The files of an SQLite database in use: whether they are still the opened ones, and which process has the lock.
 
-SQLite itself doesn't notice that a file was deleted or renamed: it goes on writing to a file that nobody finds again.
+SQLite doesn't notice when a file is deleted or renamed: it goes on writing to a file that has no name any longer.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _TAG_AT = 68
 """Where a database file has its application ID (SQLite's "Database File Format", section 1.3)."""
 
 Identity = tuple[int, int] | None
-"""Device and inode; None where there is no file."""
+"""Device and inode; None if there is no file."""
 
 
 class Files(NamedTuple):
-    """What is found under the names of a database, its `-wal` and its `-shm`."""
+    """The files under the names of a database, its `-wal` and its `-shm`."""
 
     db: Identity
     wal: Identity
     shm: Identity
     version: tuple[int, int] | None
-    """Changes with each write to the database file: when it was, and the size."""
+    """The time of the last write to the database file, and its size."""
 
     def shares_with(self, found: Files) -> bool:
         """Whether a program that opens `found` now has our database, or our index of the write-ahead log."""
@@ -47,7 +47,7 @@ def _stat(path: str) -> os.stat_result | None:
 
 
 def look(path: Path) -> Files:
-    """What is there now. Takes some microseconds. Raises OSError when the folder can't be read."""
+    """The files that are there now. Takes some microseconds. Raises OSError when the folder can't be read."""
     name = str(path)
     db, wal, shm = _stat(name), _stat(name + "-wal"), _stat(name + "-shm")
     return Files(
@@ -57,16 +57,16 @@ def look(path: Path) -> Files:
 
 
 def connect(path: Path, timeout: float, **more: Any) -> sqlite3.Connection:
-    """A connection to a database that must exist: SQLite on its own would make an empty one. Raises sqlite3.Error."""
+    """A connection to a database that must exist: by default SQLite makes an empty one. Raises sqlite3.Error."""
     name = path.absolute().as_uri() + "?mode=rw"
     made: sqlite3.Connection = sqlite3.connect(name, timeout=timeout, uri=True, **more)
     return made
 
 
 def tag(db: sqlite3.Connection, file: int) -> int | None:
-    """Write a new number into the head of the database file, to know it by. None where that doesn't work now.
+    """Write a new number into the head of the database file, to recognize it. None if that doesn't work now.
 
-    `file` is a descriptor of the file. It may only be closed after all connections: closing it drops their locks.
+    `file` is a descriptor of the file. Close it only after all connections: closing it drops their locks.
     """
     number = random.getrandbits(31)
     with contextlib.suppress(sqlite3.Error):
@@ -76,17 +76,17 @@ def tag(db: sqlite3.Connection, file: int) -> int | None:
 
 
 def has_tag(file: int, number: int | None) -> bool:
-    """Whether the number is still there, if it was written. If not, something else than SQLite wrote to the file."""
+    """Whether the number is still there, if it was written. If not, a program wrote to the file without SQLite."""
     return number is None or os.pread(file, 4, _TAG_AT) == number.to_bytes(4, "big")
 
 
 def written_by_others(path: Path, ours: Files, found: Files) -> bool:
-    """Whether the `-wal` that was found isn't ours, and holds something. Raises OSError."""
+    """Whether the `-wal` in the folder is not ours, and is not empty. Raises OSError."""
     return found.wal not in (ours.wal, None) and os.stat(f"{path}-wal").st_size > 0
 
 
 def cause(path: Path, ours: Files, found: Files, saved: bool) -> str:
-    """Why `found` isn't `ours`, and after a semicolon what to do. `saved`: our database file is complete."""
+    """Why `found` is not `ours`, and after a semicolon the remedy. `saved`: our database file is complete."""
     if found.db != ours.db:
         open_as, name = _whereabouts(ours.db)
         now = f"is {name} now" if name else "was deleted"
@@ -101,7 +101,7 @@ def cause(path: Path, ours: Files, found: Files, saved: bool) -> str:
         return f"{path} {now}; {hint}. Then restart the server"
     which = "-wal" if found.wal != ours.wal else "-shm"
     if written_by_others(path, ours, found):
-        hint = "end that program and restart the server. What is newer than the last checkpoint is lost"
+        hint = "end that program and restart the server. Messages since the last checkpoint are lost"
         return f"{path}{which} was replaced by another program's; {hint}"
     return f"{path}{which} was deleted; end other programs that use the database: storing then goes on"
 
@@ -109,8 +109,8 @@ def cause(path: Path, ours: Files, found: Files, saved: bool) -> str:
 def _whereabouts(file: Identity) -> tuple[str, str]:
     """A name under which this process has the file open, and the name that it has in a folder now.
 
-    The second is "" for a file that was deleted; both are "" where neither can be known. Opens nothing: closing a
-    file drops all of the process's locks on it, SQLite's too.
+    The second is "" if the file was deleted; both are "" if they can't be found out. Opens no file: closing it would
+    drop all of the process's locks on it, SQLite's too.
     """
     with contextlib.suppress(OSError):
         for entry in os.scandir("/proc/self/fd"):

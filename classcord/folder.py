@@ -1,4 +1,4 @@
-"""The data folder: made where it isn't there, locked, and its files given to the user that it belongs to."""
+"""The data folder: made if it is missing, and locked. Its files are given to the owner of the folder."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ __all__ = ["FILE", "LOCK", "StoreError", "lock_folder", "make_database"]
 LOCK, FILE, _WAL = FILES[:3]
 """The lock and the database, in their folder."""
 _PATIENCE = 1.0
-"""Seconds that a server which is just ending has to let go of the folder."""
+"""Seconds that an ending server gets to unlock the folder."""
 
 
 def lock_folder(folder: Path) -> int:
-    """Make the folder where it isn't there, and lock it: two servers on one database would both number messages.
+    """Make the folder if it is missing, and lock it: two servers on one database would both number messages.
 
-    The file descriptor that holds the lock until it is closed, open for reading and writing. Raises StoreError.
+    Returns the file descriptor that holds the lock, open for reading and writing. Raises StoreError.
     """
     try:
         folder = Path(os.path.abspath(folder))
         _make(folder)
         if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):  # SQLite makes files beside the database
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        # no link: root would make the file where it leads to; no wait for the other end of a pipe
+        # NOFOLLOW: root would make the file at the end of a link; NONBLOCK: a pipe would wait for its other end
         flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         lock = os.open(folder / LOCK, flags, 0o600)
     except OSError as error:
@@ -48,11 +48,11 @@ def lock_folder(folder: Path) -> int:
 
 
 def _make(folder: Path) -> None:
-    """Make the folder, for its user alone, and what is missing above it."""
+    """Make the folder, for its user only, and the missing folders above it."""
     try:
         os.stat(folder / FILES[-1])
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:  # before a part of it is made
+        if error.errno == errno.ENAMETOOLONG:  # check this before a part of it is made
             raise
     missing = []
     above = folder
@@ -65,9 +65,9 @@ def _make(folder: Path) -> None:
 
 
 def make_database(folder: Path) -> Path:
-    """Make an empty database file where there is none. Its path. Raises OSError, and StoreError.
+    """Make an empty database file if there is none. Its path. Raises OSError, and StoreError.
 
-    Not while this process has the database open: to close a file that SQLite has open drops SQLite's locks.
+    Don't call this while this process has the database open: closing the file would drop SQLite's locks.
     """
     path, log = folder / FILE, folder / _WAL
     if os.path.exists(path) and not os.path.isfile(path):
@@ -75,7 +75,7 @@ def make_database(folder: Path) -> Path:
     if os.path.isfile(log) and os.path.getsize(log) > 0 and not (os.path.exists(path) and os.path.getsize(path) > 0):
         # SQLite would delete the log, with the last messages in it
         raise without_database(str(folder))
-    with contextlib.suppress(FileExistsError):  # exclusive: no link is followed
+    with contextlib.suppress(FileExistsError):  # O_EXCL does not follow a link
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     if not os.path.exists(path):
         raise OSError(errno.ENOENT, "a link to nowhere")
@@ -87,13 +87,13 @@ def make_database(folder: Path) -> Path:
 
 
 def _give(folder: Path, name: str) -> None:
-    """Where root has made a file or a folder in somebody else's folder, give it to that somebody.
+    """If root has made a file or a folder in another user's folder, give it to that user.
 
-    Never what a link leads to, nor a file that has another name as well.
+    Not the target of a link, and not a file that has a second name.
     """
     if os.geteuid() != 0:
         return
-    with contextlib.suppress(OSError), contextlib.ExitStack() as opened:  # it isn't there, or root has no power here
+    with contextlib.suppress(OSError), contextlib.ExitStack() as opened:  # it is missing, or root has no power here
         above = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         opened.callback(os.close, above)
         owner = os.fstat(above)
@@ -128,7 +128,7 @@ def _lock(folder: Path, lock: int) -> None:
 
 
 def _holder(locked: os.stat_result) -> tuple[str, str]:
-    """The process that holds the lock of a file, and what stops it, in words; empty where that can't be seen."""
+    """The process that holds the lock of a file, and the command that stops it; both empty if that can't be seen."""
     file = f"{os.major(locked.st_dev):02x}:{os.minor(locked.st_dev):02x}:{locked.st_ino}"
     with contextlib.suppress(OSError, ValueError), open("/proc/locks", encoding="utf-8") as locks:
         for row in locks:
@@ -148,7 +148,7 @@ def _stop(process: int) -> str:
     if container is not None:
         return f"sudo docker stop {container[1]}"
     sudo = "" if os.geteuid() in (0, about.stat().st_uid) else "sudo "
-    # stopped by Ctrl-Z, it hears of a signal when it goes on
+    # a process stopped by Ctrl-Z gets the signal when it goes on
     held = _read(about / "stat").rpartition(")")[2].split()[:1] == ["T"]
     return f"{sudo}kill {process}" + (f" && {sudo}kill -CONT {process}" if held else "")
 

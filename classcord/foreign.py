@@ -1,6 +1,6 @@
-"""Peers that do not speak ClassCord: how their first bytes and lines are known, and what HTTP is answered.
+"""Peers that do not speak ClassCord: how to recognize their first bytes and lines, and the answer to HTTP.
 
-Pure and bounded: no socket, no clock; nothing looks at more than the head of what came. Any thread may call this.
+Pure and bounded: no socket, no clock; only the head of the data is looked at. Any thread may call this.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ __all__ = [
 ]
 
 HEAD = 96
-"""Bytes that are enough to know any of these protocols by."""
+"""Bytes that are enough to recognize any of these protocols."""
 
 JAVA_STREAM = b"\xac\xed\0\x05"
-"""What a Java ObjectOutputStream sends first (Java Object Serialization Specification, 6.4.2)."""
+"""The first bytes of a Java ObjectOutputStream (Java Object Serialization Specification, 6.4.2)."""
 
 
 class ForeignProtocol(Exception):
-    """The peer speaks another protocol: close. `hint` is for the log; `head` is how its line begins."""
+    """The peer speaks another protocol: close. `hint` is for the log; `head` is the start of its line."""
 
     def __init__(self, name: str, hint: str, head: bytes = b"") -> None:
         super().__init__(name)
@@ -39,8 +39,8 @@ _HINTS = {
 }
 _ANY = bytes(range(256))
 
-# For each place the bytes that may stand there. Whatever begins so, but is not all here yet, holds no line that
-# would have to be answered: only the PROXY signature has newlines, and these end blank lines.
+# For each place the bytes that may be there. An incomplete signature has no line that needs an answer: only the PROXY
+# signature has newlines, and these end blank lines.
 _SIGNATURES: tuple[tuple[str, tuple[bytes, ...]], ...] = (
     ("tls", (b"\x16", b"\x03")),  # a handshake record of SSL 3.0 or any TLS (RFC 8446, 5.1); Ctrl-V is a lone 16
     # SSL 2.0's hello, in which Java 6 offers TLS (RFC 5246, E.2): length (28 bytes are the least), type 1, version
@@ -51,7 +51,7 @@ _SIGNATURES: tuple[tuple[str, tuple[bytes, ...]], ...] = (
 
 
 def _agrees(data: bytes, signature: tuple[bytes, ...]) -> bool:
-    return all(byte in allowed for byte, allowed in zip(data, signature))  # noqa: B905 - the shorter one counts
+    return all(byte in allowed for byte, allowed in zip(data, signature))  # noqa: B905 - only the shorter length is compared
 
 
 def foreign_start(data: bytes) -> ForeignProtocol | None:
@@ -63,9 +63,9 @@ def foreign_start(data: bytes) -> ForeignProtocol | None:
 
 
 def undecided(data: bytes) -> bool:
-    """Whether more bytes may turn these first ones into what `foreign_start` knows.
+    """Whether these first bytes may become one of the signatures of `foreign_start`.
 
-    No answer waits meanwhile: there is no line in `data` that would get one.
+    No answer waits meanwhile: `data` has no line that needs one.
     """
     return any(len(data) < len(signature) and _agrees(data, signature) for _, signature in _SIGNATURES)
 
@@ -79,8 +79,8 @@ _HTTP_END = re.compile(rb" HTTP/\d(?:\.\d)?\s*\Z")
 def foreign_line(head: bytes, whole: bool = True) -> ForeignProtocol | None:
     """Whether this is the request line of another protocol.
 
-    A line over the limit (not `whole`) is judged by how it begins: a browser that a web page made post JSON lines
-    must not have its body run, however long the address in the request line.
+    A line over the limit (not `whole`) is judged by its start. A web page may make a browser post JSON lines: the
+    server must not run them, even if the address in the request line is very long.
     """
     if _HTTP_START.match(head) and (not whole or _HTTP_END.search(head[-HEAD:])):
         return ForeignProtocol("http", _HINTS["http"], head[:HEAD])
@@ -94,7 +94,7 @@ _HOST = re.compile(rb"^host:[ \t]{0,8}([a-z0-9._-]{1,100}|\[[0-9a-f:.]{2,45}\])(
 
 
 def http_host(data: bytes) -> tuple[str, str] | None:
-    """Host and port under which a web client knows this server, if its request says so in a form fit to be shown."""
+    """The host and port that a web client used for this server, if its request names them in a harmless form."""
     found = _HOST.search(data[:4096])
     if found is None:
         return None
@@ -104,8 +104,8 @@ def http_host(data: bytes) -> tuple[str, str] | None:
 def http_answer(request: bytes, text: str) -> bytes:
     """The answer to a request line of HTTP, with `text` as its body.
 
-    400 and not 426 or 505: those promise that another protocol or version would be served here. The phrase behind
-    it says the same as the body, for libraries that show nothing else. Nothing lets a web page read the answer.
+    400 and not 426 or 505: those promise that the server knows another protocol or version. The phrase after 400 says
+    the same as the body, because some libraries show only the phrase. No header lets a web page read the answer.
     """
     body = text.encode("utf-8")
     head = (
@@ -119,10 +119,10 @@ def http_answer(request: bytes, text: str) -> bytes:
     return head if request.startswith(b"HEAD ") else head + body
 
 
-# --- what has no newline, while its sender waits for an answer ------------------------------------------------------
+# --- data without a newline, whose sender waits for an answer --------------------------------------------------------
 
 # IAC and a command (RFC 854), options from 0 to 49 and the few above (IANA). FF FE may also be the byte order mark of
-# UTF-16, whose next but one byte is 0 then.
+# UTF-16: then the byte after the next one is 0.
 _NEGOTIATION = re.compile(
     rb"(?:\xff(?:[\xfb-\xfd][\0-\x31\x8a-\x8c\xff]|\xfe[\0-\x31\x8a-\x8c\xff](?=[^\0])|[\xf1-\xf9]|"
     rb"\xfa[^\xff]{0,64}\xff\xf0))+", re.DOTALL
@@ -133,7 +133,7 @@ _HIGH = frozenset({*range(9), *range(14, 32)})  # high bytes of a length that ar
 
 
 def negotiation(data: bytes) -> int:
-    """How many bytes of telnet's negotiation stand in front."""
+    """The number of bytes of telnet's negotiation in front."""
     found = _NEGOTIATION.match(data) if data[:1] == b"\xff" else None
     return found.end() if found else 0
 
@@ -146,7 +146,7 @@ def is_socks(head: bytes) -> bool:
 
 
 def frame(head: bytes) -> int | None:
-    """The bytes of a length and the text behind it, if this begins so: what Java's writeUTF sends, and its kin.
+    """The bytes of a length and the text after it, if this begins with a length: Java's writeUTF and others send it.
 
     The length has two or four bytes, in either order, or decimal digits.
     """
@@ -165,16 +165,16 @@ def frame(head: bytes) -> int | None:
 
 
 class Unended(NamedTuple):
-    """What must be answered although no newline has come: its bytes, and whether the line's rest belongs to it."""
+    """Data that must be answered without a newline: its bytes, and whether the rest of the line belongs to it."""
 
     length: int
     rest_too: bool
 
 
 def unended(head: bytes, length: int) -> Unended | None:
-    """Whether a line of `length` bytes so far, which begins with `head`, is something that never ends in a newline.
+    """Whether this line never ends in a newline. It has `length` bytes so far, and begins with `head`.
 
-    Its sender may wait for an answer for ever. False while the first message of such a peer is not all here.
+    Its sender may wait for an answer for ever. None while the first message of such a peer is incomplete.
     """
     cut = negotiation(head)
     if cut:

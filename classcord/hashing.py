@@ -1,14 +1,14 @@
-"""The hashing of passwords: two threads that do nothing else, and whose turn it is.
+"""The hashing of passwords: two threads that do only this, and the order of the jobs.
 
 A hash takes 16 MiB at the default cost. In each client's own thread, the allocator kept them for that thread: a class
 that logged in took hundreds of MiB. Two threads need 32 MiB, however many clients register and log in. A client's
 thread hands its work in and waits, so a connection never has more than one job here.
 
-Turns go round by address, in order of arrival within one. A class behind one address is served in order, and so are
-pupils with an address each. A hundred sockets of one address delay another address by one hash. Nothing is hashed for
-a connection that was reset or dropped. A peer that has only closed its side of the connection, as `nc -N` does, may
-still read, and looks the same as a program that ended. It waits behind those that are surely there. But it gets one
-turn in ten, because it may not wait for ever.
+The addresses take turns; the jobs of one address keep their order of arrival. A class behind one address is served in
+order, and so are pupils with an address each. A hundred sockets of one address delay another address by one hash.
+Nothing is hashed for a connection that was reset or dropped. A peer that has only closed its side of the connection, as
+`nc -N` does, may still read, and looks the same as a program that ended. It waits until no other peer waits. But it
+gets one turn in ten, so that it never waits for ever.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Gone", "Hashing"]
 Result = TypeVar("Result")
 
 _THREADS = 2
-"""Hashes at a time: each takes 16 MiB at the default cost, and the chat needs a processor too."""
+"""Hashes at the same time: each takes 16 MiB at the default cost, and the chat needs a processor too."""
 _SHARE = 10
 """One turn in this many goes to a peer that has closed its side, if one waits."""
 
@@ -37,24 +37,24 @@ _SHARE = 10
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """From glibc's malloc.h."""
 _OWN_MAPPING = 1 << 20
-"""Bytes from which a block of memory has its own mapping: more than a batch of lines has, less than a hash takes."""
+"""Bytes from which a block of memory gets its own mapping: more than a batch of lines, less than a hash."""
 
 
 def _give_memory_back() -> None:
-    """Have each hash use a mapping of its own, which is given back at once.
+    """Make each hash use a mapping of its own, which goes back to the system at once.
 
-    glibc stops doing so after the first hash. From then on hashes share memory with other threads, and a small block in
-    the middle of what one hash has freed makes the next one take another 16 MiB. Measured peak with 400 clients: 102
-    MiB, in steps of 16 by chance; with this 71 MiB, and 39 afterwards. It costs a quarter more processor time a hash.
+    glibc stops doing so after the first hash. From then on hashes share memory with other threads: if a small block
+    lies in the freed memory of a hash, the next hash takes another 16 MiB. Measured peak with 400 clients: 102 MiB, in
+    steps of 16 by chance; with this 71 MiB, and 39 afterwards. Each hash costs a quarter more processor time.
     """
     try:
         import ctypes  # some systems build Python without it
 
         mallopt = ctypes.CDLL(None).mallopt
     except (ImportError, AttributeError, OSError, MemoryError):
-        return  # another C library, or a sandbox that ctypes can't bear: it only costs memory
+        return  # another C library, or ctypes fails in a sandbox: the server only takes more memory
     mallopt(_M_MMAP_THRESHOLD, _OWN_MAPPING)
-    mallopt(_M_TRIM_THRESHOLD, 2 * _OWN_MAPPING)  # which glibc would do by itself, but not after the line above
+    mallopt(_M_TRIM_THRESHOLD, 2 * _OWN_MAPPING)  # glibc's own default ends with the line above
 
 
 class Gone(ConnectionResetError):
@@ -65,7 +65,7 @@ class Gone(ConnectionResetError):
 
 
 class _Job:
-    """What one client's thread waits for."""
+    """A job that one client's thread waits for."""
 
     __slots__ = ("done", "fault", "result", "session", "work")
 
@@ -80,7 +80,7 @@ class _Job:
 def _ended(session: Session) -> int:
     """0 while the peer is there, POLLRDHUP once it has closed its side, POLLHUP when the connection is gone.
 
-    The socket is open, because only the client's own thread closes it, and that one waits.
+    The socket is open, because only the client's own thread closes it, and that thread waits.
     """
     if session.dropped:
         return select.POLLHUP
@@ -105,7 +105,7 @@ class _Turns:
         self._by_address.setdefault(job.session.peer, deque()).append(job)
 
     def pop(self) -> _Job:
-        """The first job of the address whose turn it is. It stays that address's turn until `served`."""
+        """The first job of the address at the front. The address stays at the front until `served`."""
         address, jobs = next(iter(self._by_address.items()))
         job = jobs.popleft()
         if not jobs:
@@ -113,7 +113,7 @@ class _Turns:
         return job
 
     def served(self, address: str) -> None:
-        """That address has had its turn."""
+        """The turn of this address is over."""
         if address in self._by_address:
             self._by_address.move_to_end(address)
 
@@ -125,7 +125,7 @@ class Hashing:
         self._lock = threading.Condition(threading.Lock())  # notified when a job comes
         self._here = _Turns()
         self._leaving = _Turns()  # of peers that have closed their side
-        self._count = 0  # of jobs whose turn came
+        self._count = 0  # jobs that got their turn
 
     def start(self) -> None:
         """Start the two threads. Raises RuntimeError where the system has no thread left."""
@@ -134,7 +134,7 @@ class Hashing:
             threading.Thread(target=self._serve, name=f"hashing-{number + 1}", daemon=True).start()
 
     def run(self, session: Session, work: Callable[[], Result]) -> Result:
-        """Wait for this client's turn; what `work()` returned or raised. For the client's thread, without any lock.
+        """Wait for this client's turn; the result of `work()`. For the client's thread, which may hold no lock.
 
         Raises Gone if the connection has ended when its turn comes.
         """
@@ -166,7 +166,7 @@ class Hashing:
             job.done.set()
 
     def _next(self) -> _Job:
-        """Wait for the job whose turn it is."""
+        """Wait for the next job."""
         with self._lock:
             while True:
                 while not self._here and not self._leaving:
@@ -176,7 +176,7 @@ class Hashing:
                     return job
 
     def _pop(self) -> _Job | None:
-        """A job whose turn it is, or None where the first was put aside: look again."""
+        """The next job, or None if the first job was put aside: call it again."""
         share = self._leaving and self._count % _SHARE == _SHARE - 1
         turns = self._leaving if share or not self._here else self._here
         job = turns.pop()

@@ -1,4 +1,4 @@
-"""`server.py health`: is a server there, and does it answer?"""
+"""`server.py health`: does a server answer?"""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ __all__ = ["check"]
 
 _LOOPBACK = ("127.0.0.1", "::1")
 _THIS_MACHINE = frozenset({"*", "::", "0.0.0.0", "localhost"})
-"""Hosts that stand for both loopback addresses here."""
+"""Hosts that mean both loopback addresses here."""
 _TIME = 2.5
-"""Seconds in all; a health check must be over within 3."""
+"""Seconds in total; a health check must end within 3."""
 
 
 def check(host: str, port: int, seconds: float = _TIME) -> tuple[bool, str]:
     """Whether the server at `host` (* is this machine) answers a ping over the protocol, and a line that says so.
 
-    A full server is a healthy one: restarting it would help nobody.
+    A full server is healthy: a restart would not help.
     """
     deadline = time.monotonic() + seconds
     problem = ""
@@ -33,13 +33,13 @@ def check(host: str, port: int, seconds: float = _TIME) -> tuple[bool, str]:
                 return True, f"ok: the server at {address} port {port} answers"
             if b'"code":"server_full"' in reply:
                 return True, f"ok: the server at {address} port {port} answers, and is full"
-        return False, f"what listens at {address} port {port} is not a ClassCord server"
+        return False, f"the program at {address} port {port} is not a ClassCord server"
     return False, problem
 
 
 def _ping(address: str, port: int, deadline: float) -> bytes:
-    """The first line of the answer, without spaces; nothing where it has no end."""
-    # as bytes, for Python loads a lot to see whether a text is a name with letters outside ASCII
+    """The first line of the answer, without spaces; empty if the line has no end."""
+    # as bytes: for a text, Python loads much to check it for letters outside ASCII
     host = address.encode() if address.isascii() else address
     left = max(0.01, deadline - time.monotonic())
     with socket.create_connection((host, port), timeout=left) as connection:  # type: ignore[arg-type]

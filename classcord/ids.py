@@ -1,8 +1,8 @@
-"""The ids of messages: no id is given twice, even when the server is killed while nothing can be stored.
+"""The ids of messages: no id is given twice, even if the server is killed while storing fails.
 
-The database alone can't promise that: people may have seen ids of messages that were never stored. So the greatest id
-that may have been given stands in the lock file of the data folder as well. It is written in place, which works while
-another program locks the database and while the disk is full.
+The database can't promise that: people may have seen ids of messages that were never stored. So the lock file of the
+data folder also holds the greatest id that may have been given. Writing in place works while another program locks the
+database, and while the disk is full.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 __all__ = ["Ids"]
 
 _BLOCK = 64
-"""Ids that one write to the file reserves. After a kill so many at the most are left out."""
+"""Ids that one write to the file reserves. After a kill at most so many ids are left out."""
 _DIGITS = 20
 _MAX = 2**53
 """The greatest whole number that a JSON client in JavaScript reads exactly. A greater one in the file is garbage."""
@@ -22,8 +22,8 @@ _MAX = 2**53
 class Ids:
     """Gives ids that grow by one. `last` is the greatest id in the database. For one thread at a time.
 
-    `file` is a descriptor of the file that holds the mark, open for reading and writing; without it the ids are as
-    good as `last`. A file that is empty or begins with anything else counts as 0.
+    `file` is a descriptor of the file with the mark, open for reading and writing; without it the ids begin after
+    `last`. A file without a mark counts as 0.
     """
 
     def __init__(self, last: int = 0, file: int | None = None) -> None:
@@ -37,7 +37,7 @@ class Ids:
         self._mark(last)  # now, so that the bytes are there when the disk is full
 
     def take(self) -> tuple[int, bool]:
-        """The next id, and whether it is certain that it never comes again. If not, nobody may see it."""
+        """The next id, and whether it is certain that it never comes again. If not, don't show it to anybody."""
         self._last += 1
         return self._last, self._last <= self._marked or self._mark(self._last + _BLOCK - 1)
 

@@ -1,4 +1,4 @@
-"""How much of something is let through, and when to speak of it. Clocks are handed in."""
+"""When to log an event that happens often. The callers give the time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["NatWatch", "Sometimes"]
 
 
 class Sometimes:
-    """Lets one of many alike events be logged each `interval` seconds, with how many there were. For one thread."""
+    """Allows one log line in `interval` seconds for many events of one kind, with their count. For one thread."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
@@ -19,7 +19,7 @@ class Sometimes:
         self._count = 0
 
     def happened(self, now: float) -> int:
-        """How many happened since the last time this wasn't 0, this one included; 0 while it is too soon to say."""
+        """Count one event; return 0 if one was reported within `interval` seconds, else the count since."""
         self._count += 1
         if self._next is not None and now < self._next:
             return 0
@@ -35,7 +35,7 @@ def _can_be_a_nat(address: str) -> bool:
 
 
 class NatWatch:
-    """Notices, once, that most clients share one private address: a NAT before the server hides who they are.
+    """Notices, once, that most clients share one private address: a NAT in front of the server hides their own.
 
     Any thread.
     """
@@ -50,7 +50,7 @@ class NatWatch:
         self._lock = threading.Lock()
 
     def connected(self, address: str) -> str | None:
-        """Count a connection; the address to warn about, the first time that one has more than half of them."""
+        """Count a connection. The first time that one address has more than half of them, return it for a warning."""
         with self._lock:
             self._open[address] += 1
             self._total += 1
@@ -61,7 +61,7 @@ class NatWatch:
             return address
 
     def disconnected(self, address: str) -> None:
-        """Count a connection off."""
+        """Count the end of a connection."""
         with self._lock:
             self._open[address] -= 1
             self._total -= 1

@@ -25,7 +25,7 @@ from classcord.texts import Texts
 __all__ = ["SPARE_FILES", "TEST_TIME", "ChatServer"]
 
 _REFUSED = 64
-"""Refused connections kept open for a moment, so that the refusal gets through."""
+"""Refused connections that stay open for a moment, so that the clients get the refusal."""
 SPARE_FILES = 64 + _REFUSED
 """Open files besides the connections."""
 TEST_TIME = 2.5
@@ -75,11 +75,11 @@ class ChatServer(socketserver.ThreadingTCPServer):
             self._ready.register(number, select.EPOLLIN)
 
     def fileno(self) -> int:
-        return self._ready.fileno()  # what the accept loop waits for: connections, and the end
+        return self._ready.fileno()  # the accept loop waits for this: connections, and the end
 
     def get_request(self) -> tuple[socket.socket, Any]:
         if self._stopping.is_set():
-            raise BlockingIOError  # what waits is for the next server, if it has the same socket
+            raise BlockingIOError  # waiting connections are for the next server, if it has the same socket
         if len(self._sockets) > 1:
             ready = self._ready.poll(0, 1)  # the next time it begins with another one
             self.socket = self._sockets.get(ready[0][0], self.socket) if ready else self.socket
@@ -102,11 +102,11 @@ class ChatServer(socketserver.ThreadingTCPServer):
         self._open[request] = counted = "" if from_here(request, peer) else peer
         warned = counted and self._nat.connected(counted)
         if warned:
-            hint = "most clients show one private address; forward the port without masquerading to see theirs"
+            hint = "most clients show one private address; to see their own, forward the port without masquerading"
             logs.event("nat_hides_clients", logging.WARNING, peer=warned, hint=hint)
         try:
             super().process_request(request, client_address)
-        except RuntimeError:  # the system has no thread left for us
+        except RuntimeError:  # the system can't start another thread
             self._closed(request)
             self._refuse(request, client_address, "no_thread")
 
@@ -145,9 +145,9 @@ class ChatServer(socketserver.ThreadingTCPServer):
             logs.exception("internal_error", error, peer=peer_address(client_address[0]))
 
     def self_test(self) -> tuple[bool, str]:
-        """Whether a client of our own is served and the registry's list moves, or we are about to stop; and a line.
+        """Whether the server answers a test client and the registry's list moves, or the server stops; and a line.
 
-        For a thread that isn't the accept loop's.
+        Not for the accept loop's thread.
         """
         healthy, text = health.check(*self._own_address, TEST_TIME)
         if healthy and not self.registry.moves(TEST_TIME):  # a full server answers without asking the registry
@@ -155,7 +155,7 @@ class ChatServer(socketserver.ThreadingTCPServer):
         return healthy or self._stopping.is_set(), text
 
     def stop(self) -> None:
-        """Accept nobody any more. For a thread that isn't the accept loop's."""
+        """Stop accepting connections. Not for the accept loop's thread."""
         self._stopping.set()
         os.eventfd_write(self._wake, 1)
         self.shutdown()
@@ -174,7 +174,7 @@ _FULL = ProtocolError("server_full", "The server has as many connections as it a
 
 
 def _own_address(listening: socket.socket) -> tuple[str, int]:
-    """Where a client of our own reaches this socket."""
+    """The address where a client on this machine reaches this socket."""
     flags = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
     host, port = socket.getnameinfo(listening.getsockname(), flags)  # with the scope of a link-local address
     if host == "::" and listening.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):

@@ -1,13 +1,13 @@
-"""One line an event, on standard error: logfmt, or JSON.
+"""The log: one line for each event, on standard error, as logfmt or JSON.
 
     2026-11-23T10:00:00.000Z INFO event=login user="alice" peer=10.0.108.34 port=50312
 
-Where standard error is systemd's journal, which keeps time and priority of every line itself, a line begins with
-the priority (sd-daemon(3)) instead of the time.
+If standard error is systemd's journal, a line begins with the priority (sd-daemon(3)) instead of the time: the journal
+keeps the time of every line itself.
 
-Fields are escaped, so that no name can forge a line. `event` may be called by any thread and never waits:
-a thread of its own writes, and a reader of the log that has stopped (Ctrl-S in a terminal, a full pipe)
-stops nobody else. Passwords and what people write to each other are never passed here.
+Fields are escaped, so that no name can forge a line. Any thread may call `event`, which never waits: another thread
+writes, so a reader of the log that has stopped (Ctrl-S in a terminal, a full pipe) does not stop the server.
+Passwords and the contents of messages are never passed here.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ __all__ = ["LEVELS", "event", "exception", "priority", "start", "stop"]
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 _WAITING = 10_000
-"""Lines that may wait for a slow reader of the log; those beyond are counted and left out."""
+"""Lines that may wait for a slow reader of the log; more lines are counted and left out."""
 _LONGEST = 8192
-"""Characters of a field: a long traceback has about as many. What a client sends has up to 65,536."""
+"""Characters of a field: a long traceback has about as many. A client's line has up to 65,536."""
 _BARE = re.compile(r"[A-Za-z0-9_.:/%*+-]+")
 _PROSE = frozenset({"user", "old", "name", "text", "hint", "detail"})
-"""Fields that are always quoted: people choose what's in them."""
+"""Fields that are always quoted: people choose their contents."""
 
 _PRIORITIES = ((logging.ERROR, "<3>"), (logging.WARNING, "<4>"), (logging.INFO, "<6>"), (0, "<7>"))
 
@@ -61,7 +61,7 @@ def _is_journal() -> bool:
 
 
 def priority(level: int) -> str:
-    """What a line of this level begins with: nothing, unless standard error is the journal."""
+    """The start of a line of this level: empty, unless standard error is the journal."""
     return next(prefix for least, prefix in _PRIORITIES if level >= least) if _is_journal() else ""
 
 
@@ -113,22 +113,22 @@ def start(level: str = "info", style: str = "text") -> None:
     waiting: queue.Queue[logging.LogRecord] = queue.Queue(_WAITING)
     writer = logging.StreamHandler(sys.stderr)
     writer.setFormatter(_Json() if style == "json" else _Logfmt())
-    logging.raiseExceptions = False  # a closed standard error is no reason to fail, nor to write to it
+    logging.raiseExceptions = False  # don't fail when standard error is closed, and don't write to it
     _log.handlers[:] = [_Queue(waiting)]
     _log.propagate = False
     _log.setLevel(LEVELS[level])
     listener = logging.handlers.QueueListener(waiting, writer)
     listener.start()
-    _listener = listener  # it began: else there is nothing to stop
+    _listener = listener  # only after it has started: stop() needs a started one
 
 
 def stop(seconds: float = 1.0) -> None:
-    """Write what is waiting, for at most so many seconds."""
+    """Write the waiting lines, for at most so many seconds."""
     global _listener
     if _listener is None:
         return
     listener, _listener = _listener, None
-    thread = listener._thread  # private, but the public stop() waits for as long as the reader of the log does
+    thread = listener._thread  # private, but the public stop() has no time limit
     if thread is not None:
         try:
             listener.queue.put_nowait(None)
@@ -150,4 +150,4 @@ def event(event_name: str, level: int = logging.INFO, /, **fields: Any) -> None:
 def exception(event_name: str, error: BaseException, /, **fields: Any) -> None:
     """Log a fault with its traceback, escaped into one line."""
     detail = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    event(event_name, logging.ERROR, **fields, detail=detail[-_LONGEST:])  # the end tells most
+    event(event_name, logging.ERROR, **fields, detail=detail[-_LONGEST:])  # the end is the most useful part

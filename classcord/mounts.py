@@ -1,6 +1,6 @@
-"""Where a path is: on which file system, how much room is left there, and whether this is a container.
+"""The file system of a path, its free room, and whether this is a container.
 
-Every function here only looks. Any thread may call them.
+The functions here change nothing. Any thread may call them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FIRST_PROCESSES = 0xEFFFFFFC
 _CONTAINER_FILES = ("/.dockerenv", "/run/.containerenv")
 """Docker makes the first in each container, Podman the second."""
 _CONTAINER_ENGINES = ("docker", "podman", "oci", "containerd", "kube")
-"""Values of $container. The full machines of systemd-nspawn and LXC have their own root, who types commands there."""
+"""Values of $container. systemd-nspawn and LXC are not among them: those are full machines with a root of their own."""
 _CONTAINER_GROUP = re.compile(r"/(docker|libpod|kubepods|containerd|crio)[-/.]")
 
 UNSUITABLE = re.compile(
@@ -44,7 +44,7 @@ class Mount(NamedTuple):
 
 
 class Room(NamedTuple):
-    """What is free for this user, and how large the file system is, in bytes; `no_files` where no file can be added."""
+    """Bytes that are free for this user, and bytes of the file system; `no_files` if no file can be added."""
 
     free: int
     size: int
@@ -52,16 +52,16 @@ class Room(NamedTuple):
 
 
 def nearest(path: str) -> str:
-    """The path itself, or the nearest folder above it that is there and can be seen."""
+    """The path itself, or the nearest folder above it that exists and can be seen."""
     while not os.path.exists(path) and os.path.dirname(path) != path:
         path = os.path.dirname(path)
     return path
 
 
 def mount_of(path: str) -> Mount | None:
-    """The mount that `path`, or what is there of it, is on; None where /proc doesn't say.
+    """The mount of `path` or of the nearest folder above it; None if /proc doesn't say.
 
-    The kernel gives the number of the mount, so a mount over another one is told apart.
+    The kernel gives the number of the mount, so two mounts at the same place are not confused.
     """
     try:
         found = os.open(nearest(path), os.O_PATH | os.O_CLOEXEC)
@@ -86,7 +86,7 @@ def _parse(row: bytes) -> Mount:
 
 
 def disk(path: str) -> int | None:
-    """A number that differs between file systems; None where it can't be told."""
+    """A number that differs between file systems; None if it can't be found out."""
     try:
         return os.stat(nearest(path)).st_dev
     except OSError:
@@ -94,17 +94,17 @@ def disk(path: str) -> int | None:
 
 
 def room(path: str) -> Room | None:
-    """The room where `path` is or would be made; None where it can't be told."""
+    """The room of the file system where `path` is or would be made; None if it can't be found out."""
     try:
         found = os.statvfs(nearest(path))
     except OSError:
         return None
-    blocks = found.f_bfree if os.geteuid() == 0 else found.f_bavail  # some are kept for root
+    blocks = found.f_bfree if os.geteuid() == 0 else found.f_bavail  # some blocks are reserved for root
     return Room(blocks * found.f_frsize, found.f_blocks * found.f_frsize, found.f_files > 0 and found.f_ffree == 0)
 
 
 def can_carry_wal(folder: str) -> bool:
-    """Can processes share files in `folder` as SQLite's write-ahead log needs it? True where that can't be tried."""
+    """Can processes share files in `folder` as SQLite's write-ahead log needs it? True if that can't be tried."""
     with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=folder) as probe:
         try:
             probe.truncate(mmap.PAGESIZE)

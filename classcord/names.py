@@ -1,7 +1,7 @@
-"""Which names people may have, and when two names are the same or look the same. Pure; any thread may call it.
+"""The names that people may have, and when two names are the same or look the same. Pure; any thread may call it.
 
-Two names with one `key` are the same name. Two names whose `likeness` is `alike` are different names that people
-take for each other. `check` is for names that people choose: the server gives its guests names that it refuses.
+Two names with one `key` are the same name. Two names whose `likeness` is `alike` are different names that look the
+same to people. `check` is for names that people choose: it refuses the names that the server gives to guests.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ MAX_NAME = 40
 """Characters in a name."""
 
 GUEST = "invité"
-"""What the server calls guests: invité-3, bob (invité), bob (invité 2)."""
+"""The word in the names of guests: invité-3, bob (invité), bob (invité 2)."""
 
 _WRITTEN = 2 * MAX_NAME
-"""Characters in the NFKC form of a name: of one character (U+FDFA) it makes 18."""
+"""Characters in the NFKC form of a name: one character (U+FDFA) becomes 18."""
 
 _PILE = 8
-"""Combining marks in a row: `check` lets two stand on a letter, which may decompose into a letter with marks."""
+"""Combining marks in a row: `check` allows two on a letter, and the letter itself may decompose into marks."""
 
 _FINDABLE = 256
-"""Characters in a name as somebody may write it: a decomposed one, or a guest's with its suffix, is over MAX_NAME."""
+"""Characters in a name as people type it: a decomposed name, or a guest's with its suffix, is longer than MAX_NAME."""
 
 
 class NameRefused(ValueError):
-    """Nobody may have this name; the text says why."""
+    """This name is not allowed; the text says why."""
 
 
 def key(name: str) -> str:
-    """What two names have in common when they are the same: NFKC and casefold, until nothing changes.
+    """The key of a name; equal names have equal keys. NFKC and casefold, until nothing changes.
 
     The time that normalizing takes grows with the square of a run of combining marks: bound the length first.
     """
@@ -46,7 +46,7 @@ def key(name: str) -> str:
 
 
 def find(name: str) -> str | None:
-    """The key of a text that somebody takes for a name, without the spaces around it. None if nothing has this name.
+    """The key of a name as somebody typed it, without the spaces around it. None if it can't be a name.
 
     `name` may have any length and any characters.
     """
@@ -56,7 +56,7 @@ def find(name: str) -> str | None:
 
 
 def _piled(name: str) -> bool:
-    """Whether it has a longer run of combining marks than any form of a name: sorting them takes too much time."""
+    """Whether it has more combining marks in a row than any form of a name: sorting them takes too much time."""
     run = 0
     for char in "" if name.isascii() else name:
         run = run + 1 if unicodedata.combining(char) else 0
@@ -65,7 +65,7 @@ def _piled(name: str) -> bool:
     return False
 
 
-# --- what a name looks like -----------------------------------------------------------------------------------------
+# --- the look of a name ---------------------------------------------------------------------------------------------
 
 
 def _look(*pairs: tuple[str, str]) -> dict[int, str]:
@@ -73,7 +73,7 @@ def _look(*pairs: tuple[str, str]) -> dict[int, str]:
 
 
 _FRAMED = (0x1F150, 0x1F170, 0x1F1E6)
-"""Where alphabets begin: negative circled letters, negative squared ones, and those that flags are made of."""
+"""The first letters of alphabets: negative circled letters, negative squared letters, and the letters of flags."""
 _SHAPES = _look(
     ("аеорсухіјѕһԁԛԝӏѵүАВЕКМНОРСТУХІЈЅԚԜӀѴҮԌ", "aeopcyxijshdqwlvyABEKMHOPCTYXIJSQWIVYG"),  # Cyrillic
     ("αγικνορυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ayikvopuxABEZHIKMNOPTYX"),  # Greek
@@ -86,20 +86,20 @@ _SHAPES = _look(
     ("│┃❘∣⎸⎹⏐▏׀।", "||||||||||"),  # bars
     *(("".join(map(chr, range(first, first + 26))), "ABCDEFGHIJKLMNOPQRSTUVWXYZ") for first in _FRAMED),
 )
-"""Characters that look like Latin letters or like |, where NFKC does not say so."""
+"""Characters that look like Latin letters or like |, and that NFKC does not change into them."""
 
 _EITHER = str.maketrans("I1|oO0", "111ooo")
 _MERGED = str.maketrans("1i", "ll")
 
 
 class Likeness(NamedTuple):
-    """What a name looks like. Compare two of them with `alike`."""
+    """The look of a name. Compare two of them with `alike`."""
 
     skeleton: str
     certain_i: int
     """The places of the skeleton, as bits, that are surely an i."""
     certain_l: int
-    """And those that are surely an l."""
+    """The places that are surely an l."""
 
 
 def _plain(name: str) -> str:
@@ -108,7 +108,7 @@ def _plain(name: str) -> str:
 
 
 def _drawn(char: str) -> str:
-    """What is left of a character in a skeleton: nothing of separators and punctuation, the value of a digit."""
+    """The form of a character in a skeleton: empty for separators and punctuation, the value for a digit."""
     category = unicodedata.category(char)
     if category[0] in "ZP" or category in ("Sc", "Sk", "Sm"):
         return ""
@@ -118,7 +118,7 @@ def _drawn(char: str) -> str:
 
 
 def _outline(name: str) -> str:
-    """The name in small letters without separators and punctuation; o stands for 0 too, 1 for whatever is I or l."""
+    """The name in small letters without separators and punctuation; o stands for 0 too, 1 for I, l and |."""
     text = _plain(name).replace("|", "1")
     text = "".join(char if char.isascii() and char.isalpha() else _drawn(char) for char in text)
     if text.replace("l", "").isupper():  # among capitals it is meant to be an I
@@ -129,14 +129,14 @@ def _outline(name: str) -> str:
 
 @functools.lru_cache(4096)
 def likeness(name: str) -> Likeness:
-    """What the name looks like to people. For names and texts of at most a few times MAX_NAME characters."""
+    """The look of the name. For names and texts of at most a few times MAX_NAME characters."""
     outline = _outline(name)
     places = [sum(1 << place for place, char in enumerate(outline) if char == letter) for letter in "il"]
     return Likeness(outline.translate(_MERGED), *places)
 
 
 def skeleton(name: str) -> str:
-    """What names that look alike have in common, and some that do not. Empty for a name of punctuation alone."""
+    """Names that look alike have the same skeleton; a few other names have it too. Empty for only punctuation."""
     return likeness(name).skeleton
 
 
@@ -149,7 +149,7 @@ def alike(one: Likeness, other: Likeness) -> bool:
     )
 
 
-# --- what nobody may choose -----------------------------------------------------------------------------------------
+# --- the names that people may not choose ---------------------------------------------------------------------------
 
 _FOLDED = str.maketrans("Ii1|0", "llllo")
 _LEET = str.maketrans("345", "eas")
@@ -157,9 +157,9 @@ _SIGNS = str.maketrans("$€@!¡", "seall")
 _RESERVED = frozenset(
     word.translate(_FOLDED)
     for word in ("global", "serveur", "server", "systeme", "system", "admin", "invite", "all", "moi")
-)  # the server's own voice, and what known clients call rooms and themselves
+)  # the names of the server, and words that known clients use for rooms and for themselves
 _ALI = frozenset({"ali", "Ali", "ALI"})
-"""A name that many people have, though i and l are one letter in reserved names, and `all` is one."""
+"""Many people have this name. But i and l are one letter in reserved names, and `all` is reserved."""
 _NUMBERED = re.compile("lnvlt[e3][lo0-9]+")
 _MARK = re.compile(r"\(lnvlt[e3][leaso0-9]*(?:\(|$)|lnvlt[e3][leaso0-9]*\($")
 _ENTITY = re.compile(r"&(?:#|[A-Za-z][A-Za-z0-9]*;)")
@@ -184,13 +184,13 @@ _USUAL = (
 
 
 def _script(char: str) -> str:
-    """The script of a letter, as its Unicode name begins: LATIN, CYRILLIC, OLD ITALIC. Empty where it has no name."""
+    """The script of a letter, from its Unicode name: LATIN, CYRILLIC, OLD ITALIC. Empty if it has no name."""
     first, _, rest = unicodedata.name(char, "").partition(" ")
     return f"{first} {rest.partition(' ')[0]}" if first in ("OLD", "NEW", "TAI", "LINEAR") else first
 
 
 def _base(char: str) -> str:
-    """A Latin letter without its strokes and hooks, which no normalization takes away: d for đ."""
+    """A Latin letter without its strokes and hooks, which normalization keeps: d for đ."""
     found = _BASE.fullmatch(unicodedata.name(char, ""))
     if found is None:
         return char
@@ -212,7 +212,7 @@ def _bare(name: str, signs: Mapping[int, int]) -> str:
 
 
 def check(name: str) -> None:
-    """Raise NameRefused unless somebody may choose this name."""
+    """Raise NameRefused if people may not choose this name."""
     if not name:
         raise NameRefused("a name can't be empty")
     if len(name) > MAX_NAME:
@@ -223,7 +223,7 @@ def check(name: str) -> None:
         raise NameRefused("a name can't contain < or >")
     written = name if name.isascii() else unicodedata.normalize("NFKC", name)
     if len(written) > _WRITTEN:
-        raise NameRefused("a name can't have so many characters that stand for several")
+        raise NameRefused("too many characters of this name stand for several characters each")
     if _ENTITY.search(written):
         raise NameRefused("a name can't contain an HTML character reference such as &#83; or &eacute;")
     if not name.isascii() or not name.isprintable():
@@ -269,9 +269,9 @@ def _check_scripts(name: str) -> None:
 def _check_reserved(bare: str) -> None:
     folded = key(bare.translate(_FOLDED)).translate(_FOLDED)
     if _MARK.search(folded):
-        raise NameRefused(f"only the server calls somebody ({GUEST})")
+        raise NameRefused(f"only the server puts ({GUEST}) in a name")
     folded = folded.replace("(", "")
     if _NUMBERED.fullmatch(folded):
-        raise NameRefused(f"only the server calls somebody {GUEST}-1, {GUEST}-2 and so on")
+        raise NameRefused(f"only the server gives the names {GUEST}-1, {GUEST}-2 and so on")
     if folded.translate(_LEET) in _RESERVED and bare.replace("(", "") not in _ALI:
         raise NameRefused("this name is reserved")

@@ -1,4 +1,4 @@
-"""What the server needs of Python, of the system and of its limits, and what to type where that is missing."""
+"""The needs of the server: Python, the system and its limits. If one is missing, the text says what to type."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from classcord.failure import EXIT_FAILED, Failure
 __all__ = ["allow_files", "check", "few_resources"]
 
 _FEWEST_FILES = 32
-"""Open files with which the server starts at all."""
+"""Open files that the server needs to start."""
 _THREADS, _FILES = 4096, 4096
-"""What to raise the limits to: enough for the connections that are allowed by default."""
+"""The limits to propose: enough for the connections that are allowed by default."""
 _ELSEWHERE = "ClassCord's server needs Linux; run it in Docker: docker compose up -d"
 _OTHER_PYTHON = "use the system's: sudo apt install python3, then /usr/bin/python3 server.py; or: make docker-run"
 
 
 def check() -> None:
-    """Raise Failure where this system or this Python can't run the server."""
+    """Raise Failure if this system or this Python can't run the server."""
     for module, name in ((select, "epoll"), (os, "eventfd"), (signal, "pthread_sigmask"), (signal, "sigwait")):
         if not hasattr(module, name):
             raise Failure(EXIT_FAILED, f"this system has no {module.__name__}.{name}: {_ELSEWHERE}")
@@ -35,7 +35,7 @@ def check() -> None:
 
 
 def allow_files(wanted: int) -> None:
-    """Raise the limit of open files as far as needed and allowed. Raises Failure where nothing would work with it."""
+    """Raise the limit of open files as far as needed and allowed. Raises Failure if it stays too low to start."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return
@@ -52,7 +52,7 @@ def allow_files(wanted: int) -> None:
 
 
 def few_resources(error: BaseException) -> Failure | None:
-    """What to say where the error means that the system gives no thread, file or memory; None for any other error."""
+    """The failure to report if the error means a lack of threads, files or memory; None for any other error."""
     no_thread = isinstance(error, RuntimeError) and "start new thread" in str(error)  # threading has no class for it
     number = error.errno if isinstance(error, OSError) else None
     no_memory = isinstance(error, MemoryError) or number == errno.ENOMEM or (

@@ -1,6 +1,6 @@
 """One client's unsent bytes: never blocks, bounded in bytes and in time.
 
-Only the holder of the registry's flush lock may call an outbox, except `pending`, which anyone may read.
+Only the holder of the registry's flush lock may call an outbox. Any thread may read `pending`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections import deque
 __all__ = ["WAITING", "Outbox"]
 
 WAITING = "waiting"
-"""Not everything was sent, and that is no reason to worry yet."""
+"""Not everything was sent yet; that is normal."""
 
 
 class Outbox:
-    """What one socket hasn't taken yet.
+    """The bytes that one socket hasn't taken yet.
 
-    `send` and `resume` return None when nothing is left to send, WAITING when something is, or why the client is to be
-    dropped: "gone" (the peer reset the connection) or "outbox_full" (more than `limit` bytes wait).
+    `send` and `resume` return None when all is sent, WAITING when bytes are left, or the reason to drop the client:
+    "gone" (the peer reset the connection) or "outbox_full" (more than `limit` bytes wait).
     """
 
     __slots__ = ("_limit", "_send", "_waiting", "pending", "progress")
@@ -26,13 +26,13 @@ class Outbox:
     def __init__(self, connection: socket.socket, limit: int) -> None:
         self._send = connection.send
         self._limit = limit
-        self._waiting: deque[bytes | memoryview] | None = None  # most outboxes are empty all their life
+        self._waiting: deque[bytes | memoryview] | None = None  # most outboxes never hold anything
         self.pending = 0
         self.progress = 0.0
-        """When the socket last took something, in seconds of the caller's clock; valid while `pending`."""
+        """The time when the socket last took bytes, in seconds of the caller's clock; valid while `pending`."""
 
     def send(self, data: bytes, now: float) -> str | None:
-        """Send what the socket takes at once; keep the rest, all of it if something waits already."""
+        """Send as much as the socket takes at once; keep the rest. If bytes wait already, keep everything."""
         if not self.pending:
             try:
                 sent = self._send(data, socket.MSG_DONTWAIT)

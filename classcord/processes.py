@@ -1,4 +1,4 @@
-"""Which process listens on a port of this machine, as far as /proc shows it to this user."""
+"""The process that listens on a port of this machine, as far as /proc shows it to this user."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class Process(NamedTuple):
     classcord: bool
     """Whether it runs this program."""
     port: str
-    """The value of --port on its command line; empty where there is none."""
+    """The value of --port on its command line; empty without one."""
     container: bool
-    """Whether it runs in a container, whose ports are not this machine's."""
+    """Whether it runs in a container. Its ports are not ports of this machine."""
     unit: bool
     """Whether it belongs to the service classcord."""
     certain: bool
-    """Whether its open files could be read; else it is the only process that it can be."""
+    """Whether its open files could be read; if not, it is the only process that fits."""
 
 
 def listening(port: int) -> tuple[Process | None, int | None]:
-    """The process that listens on this TCP port, and the user whose socket it is; None for what can't be seen."""
+    """The process that listens on this TCP port, and the user that owns the socket; None if it can't be seen."""
     sockets = dict(_sockets(port))
     if not sockets:
         return None, None
@@ -48,7 +48,7 @@ def listening(port: int) -> tuple[Process | None, int | None]:
         try:
             if _open_sockets(entry) & set(sockets):
                 return _process(int(entry), certain=True), owner
-        except PermissionError:  # another user's: only its command line and its state can be read
+        except PermissionError:  # a process of another user: only its command line and its state can be read
             suspect = _process(int(entry), certain=False)
             if suspect is not None and _may_listen(suspect, port, owner):
                 suspects.append(suspect)
@@ -58,7 +58,7 @@ def listening(port: int) -> tuple[Process | None, int | None]:
 
 
 def _sockets(port: int) -> Iterator[tuple[str, int]]:
-    """The inode of each socket that listens on the port, and whose it is. See proc_net_tcp in the kernel's manual."""
+    """The inode and the owner of each socket that listens on the port. See proc_net_tcp in the kernel's manual."""
     for table in ("/proc/self/net/tcp", "/proc/self/net/tcp6"):
         try:
             with open(table, encoding="ascii") as rows:
@@ -107,7 +107,7 @@ def _may_listen(suspect: Process, port: int, owner: int) -> bool:
 
 
 def _is_classcord(number: int, arguments: list[str]) -> bool:
-    """Whether one of the arguments is our server.py: other programs of that name have no such folder beside it."""
+    """Whether one of the arguments is our server.py: other programs of that name don't have our folder beside them."""
     for argument in arguments:
         if os.path.basename(argument) == "server.py":
             beside = os.path.join(os.path.dirname(argument), "classcord", "registry.py")
@@ -115,7 +115,7 @@ def _is_classcord(number: int, arguments: list[str]) -> bool:
             try:
                 os.stat(f"{root}/{beside}")
             except PermissionError:
-                return True  # another user's: most likely
+                return True  # a process of another user: most likely ours
             except OSError:
                 return False
             return True

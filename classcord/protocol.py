@@ -24,7 +24,7 @@ __all__ = [
 MAX_LINE = 64 * 1024
 """Bytes in a line, its newline not counted. 4000 characters of content escaped as `\\uXXXX` pairs are 48,000."""
 MAX_DEPTH = 32
-"""Arrays and objects inside one another. The C decoder recurses once for each, on a thread's small stack."""
+"""Depth of nested arrays and objects. The C decoder recurses once for each, on a thread's small stack."""
 MAX_CONTENT = 4000
 """Characters in a message's content."""
 MAX_OVERRUN = 1024 * 1024
@@ -33,20 +33,20 @@ MAX_DISCARD = 16 * 1024 * 1024
 """Bytes of one line after which its connection is closed at once."""
 
 EXAMPLE: dict[str, Any] = {"type": "users"}
-"""The line shown to whoever sent something that is not a request at all."""
+"""The example line in the answer to something that is not a request at all."""
 
 ERRORS: dict[str, str] = {
     "invalid_json": "the line is not a JSON object, or not text",
     "line_too_long": f"the line has more than {MAX_LINE} bytes; all of it was ignored",
     "too_deep": f"arrays and objects are nested more than {MAX_DEPTH} deep",
     "invalid_text": "a text has control characters or half a surrogate pair",
-    "unknown_type": "no request has this type",
+    "unknown_type": "this type of request does not exist",
     "missing_field": "the request lacks a field",
-    "invalid_field": "a field has a value that it can't have",
-    "invalid_name": "nobody may have this name",
+    "invalid_field": "a field has a value that is not allowed",
+    "invalid_name": "this name is not allowed",
     "name_exists": "an account has this name already",
     "login_failed": "unknown user or wrong password",
-    "not_named": "nobody is logged in on this connection",
+    "not_named": "this connection is not logged in",
     "server_full": "the server has as many connections as it allows",
     "unavailable": "the server can't store anything for now",
     "internal": "a fault in the server; its log has the details under the incident number",
@@ -55,10 +55,10 @@ ERRORS: dict[str, str] = {
 
 
 class ProtocolError(Exception):
-    """A request that can't be carried out. One place turns it into the reply; the connection goes on.
+    """A request that the server refuses. One place turns it into the reply; the connection goes on.
 
-    `code` is a key of `ERRORS`; `text` is for people; `example` is a line that would have been right; `details` are
-    more keys of the reply, for programs.
+    `code` is a key of `ERRORS`; `text` is for people; `example` is a correct line; `details` are more keys of the
+    reply, for programs.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ _DIGITS = frozenset("0123456789.")
 
 
 class _BadValue(ValueError):
-    """A value that the decoder would take and we don't: its text, and which of diagnosis's reasons."""
+    """A value that the decoder would take and the server refuses: its text, and diagnosis's reason."""
 
     def __init__(self, text: str, why: str) -> None:
         super().__init__(why)
@@ -130,7 +130,7 @@ def _float(text: str) -> float:
 
 
 def _int(text: str) -> int:
-    if len(text) > 4300:  # the interpreter's own limit, for the releases that don't have it yet
+    if len(text) > 4300:  # newer interpreters have this limit themselves
         raise _BadValue(text, diagnosis.NUMBER)
     return int(text)
 
@@ -139,7 +139,7 @@ def _constant(text: str) -> float:
     raise _BadValue(text, diagnosis.CONSTANT)
 
 
-# strict=False lets raw control characters through to the check of the field they stand in, whose message says more
+# strict=False accepts raw control characters: the check of their field then gives a better message
 _decoder = json.JSONDecoder(parse_float=_float, parse_int=_int, parse_constant=_constant, strict=False)
 _scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
 
@@ -147,16 +147,16 @@ _scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignor
 def _too_deep(text: str) -> bool:
     """Whether more than MAX_DEPTH brackets are open at once, outside strings.
 
-    The work is done by methods of bytes, for a line may have 65,536 brackets.
+    Methods of bytes do the work, because a line may have 65,536 brackets.
 
-    A backslash outside a string is dropped too: the decoder stops there, and what is open before it was counted.
+    A backslash outside a string is dropped too: the decoder stops there, and the brackets before it were counted.
     """
     data = text.encode().replace(b"\\\\", b"").replace(b'\\"', b"")
     brackets = b"".join(data.split(b'"')[::2]).translate(_SQUARE, _NO_BRACKETS)
     if b"[" * (MAX_DEPTH + 1) in brackets:
         return True
-    brackets += b"]" * MAX_DEPTH  # for those that nothing closes
-    for _ in range(MAX_DEPTH):  # each time the innermost go
+    brackets += b"]" * MAX_DEPTH  # closes the brackets that are still open
+    for _ in range(MAX_DEPTH):  # each pass removes the innermost pairs
         brackets = brackets.replace(b"[]", b"")
         if b"[" not in brackets:
             return False
@@ -180,14 +180,14 @@ def trimmed(line: bytes) -> bytes:
 
 
 def _lead(line: bytes) -> int:
-    """How many characters that people see `trimmed` takes away in front."""
+    """The number of visible characters that `trimmed` removes in front."""
     found = _LEAD.match(line)
     lead = found[0] if found else b""
     return len(lead) - 3 * lead.count(_BOM) - lead.count(b"\0")
 
 
 def _text(line: bytes, raw: bytes) -> str:
-    """The whole line as text: UTF-8, else cp1252 (what Java on a French Windows writes by default)."""
+    """The whole line as text: UTF-8, else cp1252 (the default of Java on a French Windows)."""
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError:
@@ -202,7 +202,7 @@ def _text(line: bytes, raw: bytes) -> str:
 
 
 def _where(error: Exception, text: str) -> tuple[int, str]:
-    """Where decoding failed, and why, in diagnosis's words."""
+    """The index where decoding failed, and the reason in diagnosis's words."""
     if isinstance(error, json.JSONDecodeError):
         return error.pos, error.msg
     if isinstance(error, _BadValue):
@@ -255,13 +255,15 @@ def clean_content(content: str) -> str:
     CR LF becomes LF. Raises ProtocolError: invalid_text, invalid_field.
     """
     if len(content) > MAX_CONTENT:
-        raise ProtocolError("invalid_field", f"content has {len(content)} characters; {MAX_CONTENT} is the most")
+        text = f"content has {len(content)} characters; at most {MAX_CONTENT} are allowed"
+        raise ProtocolError("invalid_field", text)
     if not content.isprintable():
         content = content.replace("\r\n", "\n")
         found = _CONTROL.search(content)
         if found:
             control = f"U+{ord(found[0]):04X}"
-            raise ProtocolError("invalid_text", f"content has the control {control}; only tab and newline may stay")
+            text = f"content has the control {control}; only tab and newline are allowed"
+            raise ProtocolError("invalid_text", text)
     return content
 
 
@@ -270,15 +272,15 @@ def clean_content(content: str) -> str:
 
 @dataclass(frozen=True)
 class TooLong:
-    """Stands in the place of a line over the limit; nothing else of that line is kept."""
+    """Takes the place of a line over the limit; only the start of that line is kept."""
 
     start: bytes
 
 
 class LineSplitter:
-    """Cuts what one connection sends into lines; holds at most MAX_LINE bytes, whatever comes.
+    """Cuts the bytes of one connection into lines; never holds more than MAX_LINE bytes.
 
-    `overrun` is how many bytes have come of a line over the limit that has not ended yet, or 0.
+    `overrun` is the number of bytes so far of a line over the limit that has not ended yet, or 0.
     """
 
     __slots__ = ("_tail", "overrun")
@@ -303,14 +305,14 @@ class LineSplitter:
             tail.clear()
         lines: list[bytes | TooLong] = [line if _fits(line) else TooLong(line[:64]) for line in pieces]
         tail += last
-        if len(tail) > MAX_LINE + 1:  # one more than the limit, for it may be the CR of a line that fits
+        if len(tail) > MAX_LINE + 1:  # one more than the limit: it may be the CR of a line that fits
             lines.append(TooLong(bytes(tail[:64])))
             self.overrun = len(tail)
             tail.clear()
         return lines
 
     def unended(self) -> Iterator[bytes]:
-        """What has come of a line that will never end in a newline, but must be answered; see `foreign.unended`."""
+        """The start of a line that will never end in a newline, but must be answered; see `foreign.unended`."""
         tail = self._tail
         while tail and tail[0] != 0x7B:  # nearly every line begins with a brace
             found = foreign.unended(bytes(tail[: foreign.HEAD]), len(tail))

@@ -1,17 +1,18 @@
-"""Who is connected, and delivery to them: flat combining.
+"""The connected clients, and delivery to them: flat combining.
 
-Clients' threads never send on their own account. They post items to one list and try the flush lock without waiting.
-Whoever gets it carries out what is pending, stores it in one transaction, and makes one non-blocking send to each
-receiver; whoever doesn't get it goes back to reading, for the holder looks at the list again once it has let go. After
-a few batches a client's thread leaves the rest to the relief thread, for it has a client of its own to read. So:
+Clients' threads never send by themselves. They post items to one list and try the flush lock without waiting.
+The thread that gets the lock runs and sends everything pending: it runs the items, stores their messages in one
+transaction, and makes one non-blocking send to each receiver. A thread that doesn't get the lock goes back to reading,
+because the holder looks at the list again after it has released the lock. After a few batches a client's thread leaves
+the rest to the relief thread, because it must read from its own client. So:
 
-- an item's place in the list is its place for everybody: ids, screens and the stored history have one order;
-- nobody sees a message, nor the answer to a registration, that isn't stored (unless storing fails: then the chat
+- the order of the list is the order for everybody: ids, screens and the stored history agree;
+- a message, or the answer to a registration, is sent only after it is stored (unless storing fails: then the chat
   goes on, the messages wait in the backlog, and the log says so);
-- many messages share one commit and one system call a receiver, the more so the busier the server is.
+- many messages share one commit and one system call for each receiver; a busier server shares more.
 
-The rule that keeps it right: everything that changes who is here or writes to a socket is an item, and only the
-holder carries items out.
+One rule keeps it right: every change of the people who are here, and every write to a socket, is an item, and only the
+holder runs items.
 
 Locks, in rank order (one may take a later while holding an earlier): the lock of `Hashing`, which clients' threads and
 the hashing threads take while they hold nothing; the flush lock; the store's write lock; those inside the log's queue.
@@ -45,31 +46,31 @@ from classcord.texts import Texts
 __all__ = ["Item", "Registry", "internal_error", "timestamp"]
 
 Item = tuple[Callable[..., object], Session | None, tuple[Any, ...]]
-"""An operation, the session it is about, and its other arguments: `operation(batch, session, *arguments)`.
+"""An operation, its session, and its other arguments: `operation(batch, session, *arguments)`.
 
-Without a session it is on nobody's behalf, and is called as `operation(batch, *arguments)`.
+An item that belongs to no session is called as `operation(batch, *arguments)`.
 """
 
 _BATCH_ITEMS = 256
-"""Items in a batch: beyond, sharing gains little and the first waits for the last."""
+"""Items in a batch: with more, sharing gains little, and the first waits for the last."""
 _BATCH_BYTES = 256 * 1024
 """Bytes of lines in a batch, well under the least outbox limit that makes sense for a busy room."""
 _TURNS = 4
-"""Batches that a client's thread delivers before it reads again: 1 costs a change of threads too often, and with 64 the
-slowest hundredth of messages, on a busy server, waits several times as long (`make bench`, 1000 messages a second)."""
+"""Batches that a client's thread delivers before it reads again: 1 costs too many changes of threads. With 64 the
+slowest hundredth of messages on a busy server waits several times as long (`make bench`, 1000 messages a second)."""
 _BACKLOG = 4096
-"""Items pending beyond which a poster waits its turn for the flush lock, so that the list stays bounded."""
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close() throws away what the client didn't read
+"""With more pending items, a posting thread waits for the flush lock, so that the list stays bounded."""
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close() throws away the data that the client didn't read
 
 
 def internal_error(session: Session, error: BaseException) -> ProtocolError:
-    """Log a fault under a new incident number, and the reply that tells the client that number. Any thread."""
+    """Log a fault under a new incident number; the reply that tells the client the number. Any thread."""
     incident = os.urandom(4).hex()
     session.log_exception("internal_error", error, incident=incident)
     return ProtocolError("internal", f"Internal error, incident {incident}; the server's log has the details.")
 
 
-_second: tuple[int, str] = (0, "")  # the last second asked for, and how it is written
+_second: tuple[int, str] = (0, "")  # the last second asked for, and its text
 
 
 def timestamp() -> str:
@@ -85,7 +86,7 @@ def timestamp() -> str:
 
 
 def _set_after(batch: Batch, event: threading.Event) -> None:
-    """Item on nobody's behalf: set the event after the batch."""
+    """Item without a session: set the event after the batch."""
     batch.waiting.append(event)
 
 
@@ -113,7 +114,7 @@ class Registry:
         threading.Thread(target=self._relieve, name="relief", daemon=True).start()
 
     def add(self, session: Session) -> None:
-        """A connection has been accepted. Its own thread calls this first and `remove` last."""
+        """A connection was accepted. Its own thread calls this first and `remove` last."""
         self._sessions[session.socket.fileno()] = session
 
     def remove(self, session: Session) -> None:
@@ -121,10 +122,10 @@ class Registry:
         self._sessions.pop(session.socket.fileno(), None)
 
     def post(self, items: Iterable[Item]) -> None:
-        """Append items to the list and see that they are carried out. Any thread; waits for no client.
+        """Append items to the list and see that they run. Any thread; never waits for a client.
 
-        May deliver other threads' items too, up to _TURNS batches. Waits for its turn while more than _BACKLOG items
-        are pending.
+        May deliver other threads' items too, up to _TURNS batches. Waits for the flush lock while more than _BACKLOG
+        items are pending.
         """
         self._items.extend(items)
         for _ in range(_TURNS):
@@ -133,7 +134,7 @@ class Registry:
         self._relief.set()
 
     def _turn(self, blocking: bool = False) -> bool:
-        """Carry out one batch, unless somebody else is at it."""
+        """Run one batch, unless another thread is doing it."""
         if not self._lock.acquire(blocking):
             return False
         try:
@@ -143,9 +144,9 @@ class Registry:
         return True
 
     def _relieve(self) -> None:
-        """The thread that goes on where a client's thread has done its turns and must read again.
+        """The thread that goes on after a client's thread has done its turns and must read again.
 
-        Without it, a thread that has the flush lock on a busy server would deliver for ever, and its client wait.
+        Without it, a client's thread could deliver for ever on a busy server, and its own client would wait.
         """
         while True:
             self._relief.wait()
@@ -157,20 +158,20 @@ class Registry:
                 logs.exception("internal_error", error)
 
     def reply(self, batch: Batch, session: Session, line: bytes) -> None:
-        """Item: a line to the client that asked."""
+        """Item: send a line to the client that asked."""
         batch.to(session, line)
 
     def wait(self) -> None:
-        """Wait until all that this thread has posted is carried out and stored. Any thread.
+        """Wait until all items that this thread has posted are done and stored. Any thread.
 
-        Once `close` has begun it may wait for ever.
+        After `close` has begun it may wait for ever.
         """
         done = threading.Event()
         self.post([(_set_after, None, (done,))])
         done.wait()
 
     def moves(self, seconds: float) -> bool:
-        """Whether items are carried out within this many seconds. Any thread."""
+        """Whether items are done within this many seconds. Any thread."""
         done = threading.Event()
         self.post([(_set_after, None, (done,))])
         return done.wait(seconds)
@@ -178,7 +179,7 @@ class Registry:
     # --- for the holder of the flush lock ---
 
     def _flush(self) -> None:
-        """Carry out one batch to its end: what was taken from the list is not put back."""
+        """Run one batch to its end: items that were taken from the list are not put back."""
         batch = Batch(self._members, timestamp(), self._clock())
         try:
             self._carry_out(batch)
@@ -200,7 +201,7 @@ class Registry:
             try:
                 if session is None:
                     operation(batch, *arguments)
-                elif not session.expelled or operation == self.room.leave:  # else it would come back as somebody else
+                elif not session.expelled or operation == self.room.leave:  # else it would come back as a new guest
                     operation(batch, session, *arguments)
             except Exception as error:
                 if session is None:
@@ -212,7 +213,7 @@ class Registry:
                 break
 
     def _deliver(self, batch: Batch, session: Session, data: bytes) -> None:
-        """Send one client its lines of the batch. Its failure ends its connection, and disturbs nobody else."""
+        """Send one client its lines of the batch. A failure ends only this client's connection."""
         try:
             trouble = session.outbox.send(data, batch.now)
             if trouble is not None:
@@ -222,7 +223,7 @@ class Registry:
             self._drop(session, "internal_error")
 
     def _look_after(self, session: Session, trouble: str) -> None:
-        """A socket did not take everything."""
+        """Handle a socket that did not take everything."""
         if session.dropped:
             session.outbox.clear()
         elif trouble != WAITING:
@@ -246,15 +247,15 @@ class Registry:
             session.log("register", user=row.name)
 
     def _save(self, batch: Batch) -> None:
-        """Item: look after the storage, and store what could not be stored before."""
+        """Item: check the storage, and store the messages of the backlog."""
         if self._backlog.tick():
             self._items.append((self._save, None, ()))
 
     def _drop(self, session: Session, reason: str) -> None:
-        """Give a client up, alone; its own thread notices and closes.
+        """Drop this client; its own thread notices and closes.
 
-        Of one that is gone by itself, what it had sent before is still carried out, and then its thread leaves: many a
-        program sends its lines and closes without reading.
+        If the client itself is gone, the requests that it sent before still run, and then its thread leaves: many
+        programs send their lines and close without reading.
         """
         session.dropped = True
         if reason != "gone":
@@ -267,7 +268,7 @@ class Registry:
                 session.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             session.socket.shutdown(socket.SHUT_RDWR)
         except Exception:
-            pass  # the peer was faster; and no fault of one socket may end the batch
+            pass  # the peer was faster; a fault of one socket must not end the batch
         self._let_go(session)
 
     # --- sockets that were full ---
@@ -280,7 +281,7 @@ class Registry:
             except FileExistsError:
                 self._epoll.modify(session.socket.fileno(), flags)
             session.watched = True
-        except (OSError, ValueError):  # no memory for it, say: nobody would tell us when to send on
+        except (OSError, ValueError):  # no memory for example: no event would say when to send on
             self._drop(session, "unwatched")
 
     def _resume(self, batch: Batch, session: Session) -> None:
@@ -292,7 +293,7 @@ class Registry:
         self._let_go(session)
 
     def _drop_stalled(self, batch: Batch, session: Session) -> None:
-        """Item: drop the client unless its socket has taken something lately."""
+        """Item: drop the client if its socket has taken nothing for too long."""
         outbox = session.outbox
         if outbox.pending and not session.dropped and batch.now - outbox.progress >= self._stall_timeout:
             self._drop(session, "stalled")
@@ -318,9 +319,9 @@ class Registry:
     # --- the end ---
 
     def close(self, drain: float = 3) -> None:
-        """Tell everybody, wait up to `drain` seconds until all have taken what is theirs, disconnect, close the store.
+        """Announce the stop, wait up to `drain` seconds until all lines are sent, disconnect, close the store.
 
-        For the main thread, once no connection is accepted any more.
+        For the main thread, after the server has stopped accepting connections.
         """
         self.post([(self.room.announce, None, (self._texts("stopping"),))])
         deadline = self._clock() + drain
@@ -328,7 +329,7 @@ class Registry:
             self._items or any(session.outbox.pending for session in list(self._sessions.values()))
         ):
             time.sleep(0.01)
-        self._lock.acquire()  # for good: from here on nothing is delivered
+        self._lock.acquire()  # never released: from here on nothing is delivered
         for session in list(self._sessions.values()):
             session.dropped = True
             try:

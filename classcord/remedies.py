@@ -1,7 +1,7 @@
 """Why the data folder can't be used, and the command that cures it: one line of text for the operator.
 
 A command is printed only where it will help: `sudo chown` not on a file system without owners, for example.
-Every command is one that can be typed as it stands, in any folder.
+Every command can be typed as it is printed, in any folder.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ __all__ = [
 FILES = ("classcord.lock", "classcord.db", "classcord.db-wal", "classcord.db-shm", "classcord.db-journal")
 """All files that the server makes in its folder."""
 _NEEDED = 1 << 20
-"""Bytes that must be free where another place is proposed: far more than a start needs."""
+"""Bytes that must be free in a folder that is proposed instead: far more than a start needs."""
 _LITTLE = 1 << 16
 """Free bytes below which SQLite's "disk I/O error" is blamed on a full disk: its shared memory takes 32 KiB."""
 _NO_SHARING = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV)
-"""What locks and shared memory fail with where the file system has none."""
+"""The errors of locks and shared memory on a file system without them."""
 _ANOTHER_PROGRAMS = ("no such table", "no such column", "already exists")
 
 
 class StoreError(Exception):
     """The folder or the database can't be used; the text is one line with what to do.
 
-    `reason` is why, alone. `content` says that it is what is in the database: it would fail in any folder.
+    `reason` is only the cause. `content` says that the cause is inside the database: it would fail in any folder.
     """
 
     def __init__(self, text: str, reason: str = "", *, content: bool = False) -> None:
@@ -55,7 +55,7 @@ def shown(path: str) -> str:
 
 
 def quoted(path: str) -> str:
-    """A path as one word of a shell command, printable whatever is in it."""
+    """A path as one word of a shell command, always printable."""
     if path.isprintable():
         return shlex.quote(path)
     octal = "".join(
@@ -67,14 +67,14 @@ def quoted(path: str) -> str:
 
 
 def explain(folder: str, error: OSError | sqlite3.Error, *, other: bool = True) -> StoreError:
-    """What is wrong with `folder` or the database in it, and what to do.
+    """The fault of `folder` or of the database in it, and what to do.
 
-    `other` says whether another folder would do as well; for a backup only this one will.
+    `other` says whether another folder would do too; a backup needs this one.
     """
     try:
         path = os.path.abspath(folder)
     except FileNotFoundError:
-        return _error(folder, "the folder in which you are is deleted", ["go to one that is there (cd)", _other("/")])
+        return _error(folder, "the current folder was deleted", ["go to another folder (cd)", _other("/")])
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return _error(path[:60] + "...", "the name is too long", [_other("/") if other else ""])
     wrong = _wrong_kind(path)
@@ -109,7 +109,7 @@ def _begin_anew(folder: str) -> str:
     """The command that moves the database away, so that the server begins with an empty one. Nothing is lost."""
     new = quoted(_unused(os.path.join(folder, FILES[1])))
     there = [quoted(path) for name in FILES[1:] if os.path.lexists(path := os.path.join(folder, name))]
-    return f"type: mkdir {new} && mv {' '.join(there)} {new} (the server makes an empty one then)"
+    return f"type: mkdir {new} && mv {' '.join(there)} {new} (the server then makes an empty one)"
 
 
 def _error(path: str, reason: str, remedies: list[str], *, content: bool = False) -> StoreError:
@@ -118,7 +118,7 @@ def _error(path: str, reason: str, remedies: list[str], *, content: bool = False
 
 
 def _reason(path: str, error: OSError | sqlite3.Error, other: bool) -> tuple[str, list[str]]:
-    """What is wrong, and what to do about it: each remedy alone is enough."""
+    """The fault, and the remedies: each of them is enough."""
     elsewhere = _other(path) if other else ""
     if isinstance(error, sqlite3.Error) and "is locked" in str(error):
         return "another program is writing to classcord.db", ["end that program", elsewhere]
@@ -140,7 +140,7 @@ def _reason(path: str, error: OSError | sqlite3.Error, other: bool) -> tuple[str
 
 
 def _no_sharing(path: str, error: OSError | sqlite3.Error, mount: mounts.Mount | None) -> bool:
-    """Is it that the file system has no locks, or no memory that two openings of a file share?"""
+    """Does the file system lack locks, or memory that two openings of a file share?"""
     if isinstance(error, OSError):
         return error.errno in _NO_SHARING
     return (mount is not None and bool(mounts.UNSUITABLE.fullmatch(mount.kind))) or not mounts.can_carry_wal(path)
@@ -162,11 +162,11 @@ def _size(count: int) -> str:
     return f"{count >> 20} MB" if count >= 10 << 20 else f"{count >> 10} KB"
 
 
-# --- what is there ---
+# --- the files in the folder ---
 
 
 def _wrong_kind(path: str) -> tuple[str, list[str]] | None:
-    """Something on the way to the folder, or in it, is not what it must be."""
+    """A file in place of a folder, a folder in place of a file, or a dangling link: its description, its remedies."""
     parts = path.split("/")
     for count in range(2, len(parts) + 1):
         part = "/".join(parts[:count])
@@ -189,9 +189,9 @@ def _wrong_kind(path: str) -> tuple[str, list[str]] | None:
 
 
 def second_name(path: str) -> bool:
-    """Are we root, in a folder of somebody else, and the file has another name too? It may be a file of any folder.
+    """Whether we are root in a folder of another user, and the file has a second name. It may be a file of any folder.
 
-    SQLite, too, gives its files to the owner of the database.
+    SQLite gives its files to the owner of the database too.
     """
     with contextlib.suppress(OSError):
         return os.geteuid() == 0 and os.stat(os.path.dirname(path)).st_uid != 0 and os.stat(path).st_nlink > 1
@@ -199,7 +199,7 @@ def second_name(path: str) -> bool:
 
 
 def _enterable(path: str) -> bool:
-    """False where a file may be there that this user can't see."""
+    """False if there may be a file that this user can't see."""
     return os.access(mounts.nearest(path), os.X_OK, effective_ids=True)
 
 
@@ -211,7 +211,7 @@ def _leads_nowhere(link: str) -> str:
 
 
 def _removal(part: str, how: str = "rm") -> list[str]:
-    """The command that takes away what is in the way, where this user may."""
+    """The command that removes the obstacle, if this user may do that."""
     if not _may(os.path.dirname(part), os.W_OK | os.X_OK):
         return []
     return [f"type: {how} {quoted(part)}" + (f" {quoted(_unused(part))}" if how == "mv" else "")]
@@ -226,13 +226,13 @@ def _unused(path: str) -> str:
 
 
 def space(path: str, error: OSError | sqlite3.Error) -> str | None:
-    """What is full and how much is free, where that is why `error` came."""
+    """A text about the full disk and its free space, if that is the cause of `error`."""
     room = mounts.room(path)
     number = error.errno if isinstance(error, OSError) else 0
     mount = mounts.mount_of(path)
     where = f" ({mount.kind}, mounted at {shown(mount.point)})" if mount is not None else ""
     if number == errno.EDQUOT:
-        return f"user {os.geteuid()} has used up what it may use of this disk{where}"
+        return f"user {os.geteuid()} has used all of its quota on this disk{where}"
     failed = isinstance(error, sqlite3.OperationalError) and ("I/O" in str(error) or "open" in str(error))
     if room is not None and room.no_files and (number == errno.ENOSPC or failed):
         return f"the disk can hold no more files{where}"
@@ -242,7 +242,7 @@ def space(path: str, error: OSError | sqlite3.Error) -> str | None:
     return None
 
 
-# --- who may ---
+# --- users and permissions ---
 
 
 def _may(path: str, mode: int) -> bool:
@@ -256,7 +256,7 @@ def _whose(number: int) -> str:
 
 
 class Denied(NamedTuple):
-    """What user and mode forbid; `cure` is a command or empty; `disk` says that only another disk would do."""
+    """Access that user and mode forbid; `cure` is a command or empty; `disk` says that only another disk would do."""
 
     reason: str
     cure: str
@@ -264,7 +264,7 @@ class Denied(NamedTuple):
 
 
 def no_access(folder: str) -> Denied | None:
-    """What keeps this user from the folder and the files in it; None where nothing does."""
+    """Why this user can't use the folder and the files in it; None if the user can."""
     folder = os.path.realpath(folder)
     user = f"user {os.geteuid()}"
     parts = folder.split("/")
@@ -289,7 +289,7 @@ def no_access(folder: str) -> Denied | None:
 
 
 def _denied(folder: str, blocked: list[str]) -> Denied:
-    """Of the folder and its files, `blocked` may not be used."""
+    """The text and the cure for `blocked`, the paths among the folder and its files that may not be used."""
     user, group = os.geteuid(), os.getegid()
     states = {path: os.stat(path) for path in blocked}
     foreign = [path for path in blocked if states[path].st_uid != user]
@@ -304,17 +304,18 @@ def _denied(folder: str, blocked: list[str]) -> Denied:
     if blocked[0] == folder and not (outside or (whole and _may_take(folder, states[folder]))):
         return Denied(reason, "")
     target = quoted(folder) if whole else " ".join(map(quoted, blocked))
-    if outside:  # where its name is not the one to type
+    if outside:  # the folder has another name on the host
         target = "FOLDER"
     flag = "-R " if whole else ""
     commands = [f"chown {flag}{user}:{group} {target}"] if foreign else []
     commands += [f"chmod {flag}u+rwX {target}"] if closed else []
     cure = "type: " + " && ".join(("sudo " if foreign or outside else "") + command for command in commands)
-    return Denied(reason, cure + (f" on the host (FOLDER is what is mounted at {shown(folder)})" if outside else ""))
+    host = f" on the host (FOLDER is the folder that is mounted at {shown(folder)})" if outside else ""
+    return Denied(reason, cure + host)
 
 
 def _ours(folder: str) -> bool:
-    """Is nothing in the folder but what the server makes, as far as can be seen?"""
+    """Does the folder hold only files of the server, as far as can be seen?"""
     try:
         return all(name.startswith(("classcord.", ".classcord-", "lost+found")) for name in os.listdir(folder))
     except OSError:
@@ -331,10 +332,10 @@ def _may_take(folder: str, state: os.stat_result) -> bool:
         with contextlib.suppress(KeyError):
             pwd.getpwuid(state.st_uid)
             return False
-        return True  # of nobody who is here
+        return True  # its owner is not a user of this machine
     try:
         os.listdir(folder)
-    except OSError:  # it may hold anything, unless it looks like one that we made
+    except OSError:  # it may hold anything, unless it looks like a folder that the server made
         homes = {os.path.realpath(entry.pw_dir) for entry in pwd.getpwall()}
         return state.st_mode & 0o777 == 0o700 and state.st_nlink <= 2 and folder not in homes
     return True
@@ -358,15 +359,15 @@ def _obeys_root(path: str) -> bool:
 
 
 def _other(path: str, *, other_disk: bool = False, must: bool = True) -> str:
-    """Where to put the data instead, in words; on another disk than `path` where this one is what is wrong.
+    """A sentence that proposes another place for the data, with `other_disk` on another disk than `path`.
 
-    Where no place is known, the words ask for one if there must be one.
+    If no place is known, the sentence asks for one, or is empty without `must`.
     """
     state = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    if state:  # of systemd, whose unit lets the service write nowhere else
+    if state:  # set by systemd: its unit lets the service write only there
         if os.path.realpath(state) == os.path.realpath(path):
             return ""
-        return f"take CLASSCORD_DATA out of /etc/classcord/classcord.env: {shown(state)} is used then"
+        return f"remove CLASSCORD_DATA from /etc/classcord/classcord.env: then {shown(state)} is used"
     if mounts.in_container():
         return "mount a folder of the host's own disk there (docker run -v FOLDER:/data)"
     home = os.path.expanduser("~")

@@ -1,7 +1,6 @@
 """The lines that the room sends most often, made from parts that are JSON already. Pure; any thread may call it.
 
-A template is several times as fast as json.dumps. Names are encoded once for each person, a content once for all who
-receive it.
+A template is several times as fast as json.dumps. Each name is encoded once, each content once for all its receivers.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ __all__ = ["message_line", "status_line"]
 
 
 def status_line(name: str, state: str) -> bytes:
-    """Somebody's state. `name` is a JSON string already."""
+    """The state of a person. `name` is a JSON string already."""
     return f'{{"type":"status","user":{name},"state":"{state}"}}\n'.encode("ascii")
 
 

@@ -1,6 +1,6 @@
-"""Who has the port that the server can't have, and what to type: the service, a container, or another process.
+"""The program that has the port already, and what to type: the service, a container, or another process.
 
-`python3 -m classcord.rival` says it for classcord.socket, which systemd can't start then: its ExecStartPre=.
+`python3 -m classcord.rival` reports it when systemd can't start classcord.socket; its ExecStartPre= calls this.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ __all__ = ["in_the_way", "rival"]
 _UNITS = {"classcord.socket": "classcord.socket", "classcord.service": "classcord"}
 """Our units, with the name to type."""
 _UNIT_RUNS = "/run/systemd/units/invocation:"
-"""What the name of a link begins with that systemd keeps while a unit is active; everybody may see it."""
+"""While a unit is active, systemd keeps a link with a name that begins with this. Every user may see it."""
 
 
 def rival(host: str, port: int, manager: Manager) -> str:
-    """Who has the port on `host` that we can't have, as far as can be seen from here, and what to type."""
+    """The program that has the port on `host`, as far as this process can see, and what to type."""
     other = "or choose another port with --port"
     if manager.present:
         other = "or choose another port: CLASSCORD_PORT in /etc/classcord/classcord.env"
@@ -49,14 +49,12 @@ def _rival(host: str, port: int, other: str, *, managed: bool) -> str:
         return f"{'' if process else 'most likely '}a container has it: {stop}{carry}, {other}"
     if process is not None:
         return f"the program {process.name} has it, process {process.number}: {_kill(process)}, {other}"
-    show = f"sudo ss -ltnp 'sport = :{port}' shows"
-    if classcord:
-        return f"another ClassCord server has it: stop that one ({show} it), {other}"
-    return f"another program has it: {show} which; stop that one, {other}"
+    what = "another ClassCord server" if classcord else "another program"
+    return f"{what} has it: sudo ss -ltnp 'sport = :{port}' shows the program; stop it, {other}"
 
 
 def _server(process: Process, *, answers: bool) -> str:
-    """What to say of a ClassCord server that has the port."""
+    """The text about a ClassCord server that has the port."""
     likely = "" if process.certain else "most likely "
     if answers:
         return f"{likely}another ClassCord server has it, process {process.number}: {_kill(process)}"
@@ -72,17 +70,17 @@ def _kill(process: Process, signal: str = "") -> str:
 
 
 def in_the_way(listen: str) -> Iterator[str]:
-    """A line for each address of `listen` that somebody else has; `listen` is what systemd shows of a socket unit."""
+    """A line for each address of `listen` that another program has. `listen` is systemd's text about a socket unit."""
     for shown in listen.splitlines():  # [::]:12345 (Stream)
         host, _, port = shown.partition(" ")[0].rpartition(":")
         host = host.strip("[]")
         if not port.isdecimal():
-            continue  # not a TCP port: the server refuses it, and says so
+            continue  # not a TCP port: the server refuses it with a text
         try:
             _try(host, int(port))
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                continue  # systemd's own line says what it is
+                continue  # systemd's own line gives the reason
             other = "or choose another port: ListenStream= in sudo systemctl edit --full classcord.socket"
             hint = _rival(host, int(port), other, managed=True)
             yield f"can't listen on {host} port {port}: {error.strerror}; {hint}"

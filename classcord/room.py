@@ -1,8 +1,8 @@
-"""Who is here, under which name, in which state: what each item changes, and who is told.
+"""The people who are here, with their names and states; the changes that each item makes, and the lines about them.
 
 A state machine without locks or sockets: only the holder of the registry's flush lock calls it, one item at a
-time, so an item's place in the list is its place for everybody. Every operation takes the batch and the session
-it is about first. Raises ProtocolError for what can't be done; the registry turns that into the reply.
+time, so the order of the items is the same for everybody. The first arguments of every operation are the batch and
+the session. A request that can't be done raises ProtocolError; the registry turns that into the reply.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ __all__ = ["Room"]
 
 _GUEST = names.GUEST
 _VARIANTS = 100
-"""How many guests may call themselves the same before the next gets a number instead."""
+"""Guests that may choose the same name; the next one gets a number instead."""
 _MAX_TOLD = MAX_CONTENT // 3 + 1
-"""Names that can't fit into one answer to a typed command, even if each has one character."""
+"""Names that are too many for one answer to a typed command, even if each has one character."""
 _MAX_SHOWN = 60
-"""Characters of an addressee that a notice repeats: a guest's name with its mark has a few less."""
+"""Characters of an addressee that a notice repeats: a guest's name with its mark is shorter."""
 _MAX_ALIAS = 256
-"""Characters in the name that a client may go on calling itself, although nobody may have it."""
+"""Characters in a name that a client may keep for itself after the server has refused it."""
 
 
 def _has_control(text: str) -> bool:
@@ -44,7 +44,7 @@ class Room:
         self._texts = texts
         self._ids = ids or Ids()
         self._present: dict[str, Presence] = {}
-        self._version = 0  # changes with everything that an answer to `users` shows
+        self._version = 0  # changes when the answer to `users` changes
         self._listed: tuple[int, list[Presence]] = (-1, [])
         self._guests = 0
 
@@ -57,14 +57,17 @@ class Room:
         self._enter_account(batch, session, name, alias)
 
     def register(self, batch: Batch, session: Session, row: AccountRow) -> None:
-        """Create an account. Does not log in; but a client that believes so is taken at its word later."""
+        """Create an account, without logging in.
+
+        But some clients assume that registering logs them in; identify() honours that.
+        """
         if self._registered(batch, row.name):
             raise ProtocolError("name_exists", "Username already exists.")
         batch.register(session, row, b'{"type":"register","status":"ok"}\n')
         session.registered = row.name
         holder = self._present.get(row.key)
         if holder is not None and session in holder.sessions:
-            holder.account = True  # a guest who makes its own name an account goes on under it
+            holder.account = True  # a guest that registers its own name keeps it
             if holder.name != row.name:
                 self._rename(batch, holder, row.name)
         likeness = names.likeness(row.name)
@@ -75,20 +78,20 @@ class Room:
             self._rename(batch, guest, self._variant(batch, guest.name) or self._numbered(batch))
 
     def unregister(self, batch: Batch) -> None:
-        """The batch's accounts could not be stored: whoever is here under one of them is a guest."""
+        """The batch's accounts could not be stored: the people who use them already become guests."""
         for key in batch.accounts:
             if key in self._present:
                 self._present[key].account = False
 
     def logout(self, batch: Batch, session: Session) -> None:
-        """End the identity; the connection stays, as if just opened."""
+        """End the identity; the connection stays, like a new one."""
         if session.presence is None:
             raise ProtocolError("not_named", "You are not logged in.")
         batch.to(session, b'{"type":"logout","status":"ok"}\n')
         self.disconnect(batch, session)
 
     def disconnect(self, batch: Batch, session: Session) -> None:
-        """The same without an answer, and without an error where there is nothing to end."""
+        """The same without an answer, and without an error if there is nothing to end."""
         if session.presence is not None:
             session.log("logout", user=session.presence.name)
             self._exit(batch, session)
@@ -101,21 +104,21 @@ class Room:
         try:
             if session.presence is not None:
                 self._exit(batch, session)
-        finally:  # whatever happens, its thread must not wait for ever
+        finally:  # also after an error, its thread must not wait for ever
             batch.leave(session)
             batch.leaving.append(session)
 
     def identify(self, batch: Batch, session: Session, wanted: object = None) -> Presence:
-        """Who the session is, a guest named now if it was nobody.
+        """The presence of the session; a session without one becomes a guest now.
 
-        `wanted` is what the client gave as its own name. Only a guest without a chosen name may take it. A guest that
-        can't have it is numbered: its message is worth more than its name.
+        `wanted` is the name that the client gave for itself; only a guest without a chosen name may take it. A guest
+        that can't have it gets a number: its message is worth more than its name.
         """
         presence = session.presence
         if presence is not None and presence.account:
             return presence
         if wanted == "":
-            wanted = None  # the name field of a form that nobody filled in
+            wanted = None  # the empty name field of a form
         if wanted is not None and not isinstance(wanted, str):
             if presence is not None and presence.given:
                 return presence
@@ -124,7 +127,7 @@ class Room:
         if registered is not None and (wanted is None or names.find(wanted) == names.key(registered)):
             return self._enter_account(batch, session, registered, wanted or registered)
         if presence is not None and (presence.given or wanted is None or wanted == session.alias):
-            return presence  # a numbered guest that is called so already was refused this name before
+            return presence  # a numbered guest with this alias was refused this name before
         name = self._chosen(batch, wanted) if wanted is not None else None
         alias = wanted if wanted is not None and len(wanted) <= _MAX_ALIAS and not _has_control(wanted) else None
         if presence is None:
@@ -134,7 +137,8 @@ class Room:
             guest = Presence(entered, names.key(entered), account=False, given=name is not None)
             return self._enter(batch, session, guest, alias or entered)
         if name is not None:
-            ended = dict.fromkeys((presence.name, session.alias))  # as others and as its own client listed it until now
+            # its names in the lists of the others and of its own client
+            ended = dict.fromkeys((presence.name, session.alias))
             self._rename(batch, presence, name)
             presence.given = True
             for old in ended:
@@ -142,11 +146,11 @@ class Room:
                     batch.to(session, status_line(quote(old), "invisible"))
         if alias is not None:
             session.alias = alias
-            session.users_version = -1  # its own name in the list is another one now
+            session.users_version = -1  # its own name in the list has changed
         return presence
 
     def _chosen(self, batch: Batch, wanted: str) -> str | None:
-        """The name of a guest that calls itself `wanted`. None if nobody may have it, or all its variants are held."""
+        """The name for a guest that wants `wanted`. None if that is not allowed, or all its variants are taken."""
         try:
             names.check(wanted)
         except names.NameRefused:
@@ -154,7 +158,7 @@ class Room:
         return self._variant(batch, wanted)
 
     def _registered(self, batch: Batch, name: str) -> bool:
-        """Whether an account has this name, or one that people take for it."""
+        """Whether an account has this name, or a name that looks the same."""
         likeness = names.likeness(name)
         return (
             self._accounts.resembles(name) or names.key(name) in batch.accounts
@@ -169,8 +173,8 @@ class Room:
                 return name
 
     def _variant(self, batch: Batch, name: str) -> str | None:
-        """`name`, or the first visibly other form of it that nobody holds, if there is one."""
-        key = names.key(name)  # once: normalizing takes time, and everybody waits
+        """`name`, or the first variant of it that is free; None if all are taken."""
+        key = names.key(name)  # only once: normalizing takes time, and all clients wait
         for number in range(_VARIANTS):
             mark = "" if number == 0 else f" ({_GUEST})" if number == 1 else f" ({_GUEST} {number})"
             # nothing grows together across a space, so this is the form's key
@@ -183,7 +187,7 @@ class Room:
 
     def _enter_account(self, batch: Batch, session: Session, name: str, alias: str) -> Presence:
         key = names.key(name)
-        session.users_version = -1  # what it was shown last was somebody else's view
+        session.users_version = -1  # the last list was for another name
         if session.presence is not None:
             if session.presence.key == key:
                 session.alias = alias
@@ -212,10 +216,10 @@ class Room:
             batch.broadcast(status_line(presence.name_json, "offline"), (session,))
 
     def _rename(self, batch: Batch, presence: Presence, name: str) -> None:
-        """Give another name to somebody who stays.
+        """Give another name to a person who stays.
 
-        The old name ends as `invisible`, which takes it out of every client's list: three known clients keep for ever
-        a name that is `offline`.
+        The old name ends as `invisible`, which removes it from every client's list: three known clients keep a name
+        that is `offline` for ever.
         """
         if presence.state != "invisible":
             batch.broadcast(status_line(presence.name_json, "invisible"), presence.sessions)
@@ -248,7 +252,7 @@ class Room:
         batch.broadcast(line, (session,))
 
     def whisper(self, batch: Batch, session: Session, wanted: object, to: str, content: str) -> None:
-        """A message to every session of one person, or a notice to the sender that nobody is there."""
+        """A message to every session of one person, or a notice to the sender that this person is not there."""
         presence = self.identify(batch, session, wanted)
         session.announced = True
         key = names.find(to)
@@ -265,36 +269,36 @@ class Room:
             self._hand(batch, receiver, presence.name_json, text, told, guest)
 
     def use_private_type(self, batch: Batch, session: Session) -> None:
-        """The client has a type of its own for private messages: as a `message` it would show them as public."""
+        """The client knows the type `private`: it would show a `message` as public."""
         session.private_type = True
 
     def announce_guest(self, batch: Batch, session: Session, wanted: object) -> None:
-        """An empty message: as a connection's first it gives a guest's name; nothing is relayed."""
+        """An empty message: the first one on a connection names a guest; nothing is relayed."""
         known = session.presence.name if session.presence is not None else None
         if self.identify(batch, session, wanted).name == known and session.announced:
             raise ProtocolError("invalid_field", "content is empty; nothing was sent")
         session.announced = True
 
     def notice(self, batch: Batch, session: Session, text: str) -> None:
-        """Something that the server says to one person, in the form that its client shows."""
+        """A text from the server to one person, in the form that its client shows."""
         self._hand(batch, session, quote(SERVER_NAME), quote(text))
 
     def _hand(
         self, batch: Batch, session: Session, sender: str, content: str, id: int | None = None, guest: bool = False
     ) -> None:
-        """A private message to this session, in its client's form and to the name that the client calls itself."""
+        """A private message to this session, in its client's form, addressed to its alias."""
         kind = "private" if session.private_type else "message"
         alias = quote(session.alias or _GUEST)
         batch.to(session, message_line("private", sender, alias, content, batch.time, id, guest, kind))
 
     def announce(self, batch: Batch, text: str) -> None:
-        """Something that the server says to everybody. An item without a session."""
+        """A text from the server to everybody. An item without a session."""
         batch.broadcast(message_line("global", quote(SERVER_NAME), '"global"', quote(text), batch.time))
 
     # --- presence ---
 
     def set_state(self, batch: Batch, session: Session, wanted: object, state: str) -> None:
-        """Online, away, dnd or invisible; the others are told if it is new."""
+        """Set online, away, dnd or invisible; tell the others if it is new."""
         presence = self.identify(batch, session, wanted)
         if presence.state != state:
             presence.state = state
@@ -302,15 +306,15 @@ class Room:
             batch.broadcast(status_line(presence.name_json, state), presence.sessions)
 
     def list_users(self, batch: Batch, session: Session, kind: str = "users", channel: str | None = None) -> None:
-        """List who is here, then the states that aren't online, unless nothing changed since last time.
+        """List the people who are here, then the states other than online, unless nothing has changed since last time.
 
-        The answer has the type `kind` and names the `channel` that was asked for, if any.
+        The answer has the type `kind` and names the `channel` of the request, if any.
         """
         own = self.identify(batch, session)
         visible = self._shown_to(own)
         listed = {session.alias if presence is own else presence.name: presence for presence in visible}
         if len(listed) < len(visible):
-            # a guest whose name was taken calls itself like somebody else in the list, who goes before it
+            # a guest's alias may be another person's name: then the list shows that person
             listed[session.alias] = next(p for p in visible if p is not own and p.name == session.alias)
         asked = {} if channel is None else {"channel": channel}
         batch.to(session, encode({"type": kind, **asked, "users": list(listed)}))
@@ -322,7 +326,7 @@ class Room:
                 batch.to(session, status_line(quote(name), presence.state))
 
     def tell_who(self, batch: Batch, session: Session) -> None:
-        """Answer a typed command that asks who is here, everybody by the name that the others see."""
+        """Answer the typed command that lists the people, with the names that the others see."""
         visible = self._shown_to(self.identify(batch, session))
         count = len(visible)
         described = [f"{p.name} ({p.state})" if p.state != "online" else p.name for p in visible[:_MAX_TOLD]]
@@ -335,7 +339,7 @@ class Room:
         self.notice(batch, session, text)
 
     def _shown_to(self, asker: Presence) -> list[Presence]:
-        """Everybody who isn't invisible, and the asker, sorted by name."""
+        """All people who are not invisible, and the asker, sorted by name."""
         version, listed = self._listed
         if version != self._version:
             listed = sorted((p for p in self._present.values() if p.state != "invisible"), key=lambda p: p.key)

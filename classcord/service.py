@@ -1,6 +1,6 @@
-"""systemd, where it started this process: notifications, the watchdog, and a listening socket from it.
+"""systemd, if it started this process: notifications, the watchdog, and a listening socket from it.
 
-Without it nothing here does anything. See sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3).
+Without systemd nothing here has an effect. See sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3).
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from classcord.config import UsageError
 __all__ = ["Manager"]
 
 _FIRST_SOCKET = 3
-"""The file descriptor of the first socket handed over."""
+"""The file descriptor of the first socket from systemd."""
 _PATIENCE = 2.0
 """Seconds that a message to systemd may take."""
 
 
 def _number(text: str) -> int:
-    """What systemd gives as a number; 0 for any other text.
+    """A number from systemd; 0 for any other text.
 
-    20 digits are systemd's "never" (2^64 - 1), or nothing that systemd says.
+    20 digits are systemd's "never" (2^64 - 1), or not from systemd.
     """
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
 
@@ -34,7 +34,7 @@ def _number(text: str) -> int:
 class Manager:
     """The service manager that started this process, if one did.
 
-    Takes systemd's variables out of the environment, for they are meant for this process alone.
+    Removes systemd's variables from the environment, because they are only for this process.
     """
 
     def __init__(self, environment: MutableMapping[str, str] = os.environ) -> None:
@@ -50,11 +50,11 @@ class Manager:
 
     @property
     def present(self) -> bool:
-        """Whether there is one."""
+        """Whether a service manager started this process."""
         return self._address != ""
 
     def tell(self, *states: str) -> None:
-        """Send these states, like READY=1. Any thread; a message that can't be sent is no reason to fail."""
+        """Send these states, like READY=1. Any thread; a failure is only logged."""
         if self._address[:1] not in ("/", "@"):
             return
         address = self._address
@@ -68,9 +68,9 @@ class Manager:
             logs.event("notify_failed", logging.WARNING, detail=str(error))
 
     def listening_socket(self) -> socket.socket | None:
-        """The socket that clients connect to, where systemd opened it.
+        """The socket that clients connect to, if systemd opened it.
 
-        Raises UsageError for anything but one TCP socket that listens.
+        Raises UsageError unless it is one TCP socket that listens.
         """
         if self._handed == "0":
             return None
@@ -84,16 +84,16 @@ class Manager:
         tcp = given.family in (socket.AF_INET, socket.AF_INET6) and given.type == socket.SOCK_STREAM
         if not tcp or not given.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             given.close()
-            raise UsageError(f"systemd hands over a socket that is no listening TCP socket; {hint}")
+            raise UsageError(f"systemd hands over a socket that is not a listening TCP socket; {hint}")
         given.set_inheritable(False)
-        # systemd keeps it open: at a restart the next server takes what waits, so that accept() may find nothing
+        # systemd keeps it open: at a restart the next server may take the waiting connections before this accept()
         given.setblocking(False)
         return given
 
     def watch(self, test: Callable[[], tuple[bool, str]]) -> None:
-        """From now on tell systemd that all is well, as often as it wants to hear it, while the test passes.
+        """From now on, tell systemd that all is well, as often as it asks for, while the test passes.
 
-        `test` returns whether it passes, and a line that says why not. A thread of its own calls it.
+        `test` returns whether it passes, and a line that says why not. A new thread calls it.
         """
         if self._watchdog:
             threading.Thread(target=self._feed, args=(test,), name="watchdog", daemon=True).start()
@@ -109,4 +109,4 @@ class Manager:
                     logs.event("self_test_failed", logging.ERROR, detail=text, hint=hint)
             except Exception as error:
                 logs.exception("internal_error", error)
-            time.sleep(self._watchdog / 3)  # so that one that fails, or is late, can be made good
+            time.sleep(self._watchdog / 3)  # three times as often as needed: one test may fail or be late

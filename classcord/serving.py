@@ -1,4 +1,4 @@
-"""Serving: the parts are built in order, one signal ends it, a second one ends it at once."""
+"""Serving: builds the parts in order. One signal ends it, a second one ends it at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from classcord.texts import Texts
 __all__ = ["THREAD_STACK", "serve"]
 
 THREAD_STACK = 512 * 1024
-"""Bytes of stack a thread: the C JSON decoder recurses on it, protocol.MAX_DEPTH times at the most."""
+"""Bytes of stack for each thread: the C JSON decoder recurses on it, at most protocol.MAX_DEPTH times."""
 
 SWITCH_INTERVAL = 0.2
 """Seconds after which a thread that waits for the interpreter's lock asks for it again. With Python's 5 ms, 2000
@@ -36,8 +36,8 @@ it shorter: a thread lets go of the lock by itself whenever it reads, writes or 
 class _Signals:
     """The signals that ask the server to stop: blocked in every thread, while a thread of its own waits for them.
 
-    Handlers would run in the main thread, which may be in the middle of a long check of the database, or may hold the
-    very lock that it is about to wait on.
+    Handlers would run in the main thread. It may be in the middle of a long check of the database, or it may hold the
+    lock that the handler would wait for.
     """
 
     def __init__(self) -> None:
@@ -49,35 +49,35 @@ class _Signals:
         self._asked: queue.SimpleQueue[int] = queue.SimpleQueue()
 
     def watch(self) -> None:
-        """Begin to wait for them; those that came meanwhile count."""
+        """Begin to wait for them; signals that came before are not lost."""
         threading.Thread(target=self._watch, name="signals", daemon=True).start()
 
     def _watch(self) -> None:
         number = signal.sigwait(self._stop)
         if self._serving:
             self._asked.put(number)
-            signal.sigwait(self._stop)  # asked for a second time: at once. What was answered is stored
-        else:  # nobody was answered yet
+            signal.sigwait(self._stop)  # the second signal: end at once. All confirmed messages are stored
+        else:  # no client was answered yet
             logs.event("stopped", signal=signal.Signals(number).name)
             logs.stop()
         os._exit(EXIT_DONE)
 
     def serving(self) -> None:
-        """From now on there are clients: the first signal is for `wait`."""
+        """From now on there are clients: `wait` gets the first signal."""
         self._serving = True
 
     def wait(self) -> int:
-        """Wait until a signal asks to stop; its number."""
+        """Wait for a signal that asks to stop; its number."""
         return self._asked.get()
 
 
 def serve(settings: config.Config, handler: type[socketserver.BaseRequestHandler]) -> int:
     """Serve until a signal says stop, and return the exit code. `handler` serves one client's connection.
 
-    For the main thread, once. Raises Failure, UsageError, or whatever few_resources() knows.
+    For the main thread, once. Raises Failure, UsageError, or the errors that few_resources() knows.
     """
     needs.check()
-    signals = _Signals()  # before any other thread: each has the signals blocked that the main thread has blocked
+    signals = _Signals()  # before any other thread: threads inherit the blocked signals
     logs.start(settings.log_level, settings.log_format)
     signals.watch()
     for name in config.unknown_variables():

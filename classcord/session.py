@@ -15,9 +15,9 @@ __all__ = ["Presence", "Session"]
 
 
 class Presence:
-    """Somebody who is here: an account with all its sessions, or a guest with its one.
+    """A person who is here: an account with all its sessions, or a guest with its one session.
 
-    `given` tells a guest who chose its name from one that the server numbered.
+    `given` is false for a guest whose name is only a number from the server.
     """
 
     __slots__ = ("account", "given", "key", "likeness", "name", "name_json", "sessions", "state")
@@ -37,17 +37,17 @@ class Presence:
 
 
 class Session:
-    """A connection and who is on it, for the holder of the registry's flush lock.
+    """A connection and its person, for the holder of the registry's flush lock.
 
     Exceptions: any thread may log, and read `dropped`, `expelled` and `outbox.pending`; `drained` is made by the
     client's thread; `peer` never changes.
 
-    `peer` is the address that the client shows, "" where none is known.
-    `alias` is what the client calls itself, which may differ from the presence's name in case, or because
-    that name was taken; in what is delivered to the client, its own name is the alias.
+    `peer` is the address that the client shows, or "".
+    `alias` is the client's own name for itself. It may differ from the presence's name in case, or because that name
+    was taken. Lines to the client use the alias as its name.
     `registered` is the account that the client has created here without logging in.
-    `private_type` says that the client has a type of its own for private messages, and wants to receive them so.
-    `member` says whether broadcasts reach the session.
+    `private_type` says that the client wants private messages with the type `private`.
+    `member` says whether the session gets broadcasts.
     """
 
     __slots__ = (
@@ -65,13 +65,13 @@ class Session:
         self.registered: str | None = None
         self.private_type = False
         self.member = False
-        self.users_version = -1  # what the room's version was when the client last asked who is here
-        self.watched = False  # somebody waits for the socket to take more
-        self.dropped = False  # nothing can be sent to it any more
+        self.users_version = -1  # the room's version at the client's last request for the list
+        self.watched = False  # the registry waits until the socket takes more
+        self.dropped = False  # nothing more is sent to it
         self.expelled = False  # and nothing is taken from it either
-        self.left = False  # nothing more is coming for it: its last batch is sent, or in the outbox
+        self.left = False  # it gets nothing more: its last batch is sent, or in the outbox
         self.drained: threading.Event | None = None
-        """Made by the client's thread before it leaves; set once the client has left and nothing is left to send."""
+        """The client's thread makes it before it leaves; set once the client has left and everything is sent."""
         self._log_fields = {"peer": peer, **log_fields}
 
     def log(self, event: str, level: int = logging.INFO, /, **fields: Any) -> None:
@@ -79,5 +79,5 @@ class Session:
         logs.event(event, level, **fields, **self._log_fields)
 
     def log_exception(self, event: str, error: BaseException, /, **fields: Any) -> None:
-        """Log a fault met while serving this connection. Any thread."""
+        """Log a fault that happened while serving this connection. Any thread."""
         logs.exception(event, error, **fields, **self._log_fields)

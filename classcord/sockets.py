@@ -1,4 +1,4 @@
-"""The sockets that clients connect to: which addresses a host stands for, and what is set on each socket."""
+"""The sockets that clients connect to: the addresses that a host stands for, and the options of each socket."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from classcord.config import EVERY_ADDRESS
 __all__ = ["SEND_BUFFER", "bind", "from_here", "names", "only_this_machine", "peer_address", "prepare"]
 
 SEND_BUFFER = 128 * 1024
-"""Bytes the kernel holds for a client that doesn't read."""
+"""Bytes that the kernel holds for a client that doesn't read."""
 _VANISHED = 120
-"""Seconds without an answer after which a client is given up to which something is being sent: as long as the keepalive
-takes for a client to which nothing is sent. Linux would try for 15 minutes (tcp(7), tcp_retries2)."""
+"""If a client does not confirm sent data for so many seconds, its connection ends. The keepalive takes as long for a
+client that gets no data. Linux would try for 15 minutes (tcp(7), tcp_retries2)."""
 _TRIES = 100
-"""How often a free port is taken that must be free on two addresses."""
+"""Tries to find a port that is free on two addresses."""
 
 _Address = tuple[socket.AddressFamily, Any]
 _LOOPBACK: tuple[tuple[socket.AddressFamily, str], ...] = (
@@ -32,7 +32,7 @@ def peer_address(address: str) -> str:
 
 
 def from_here(connection: socket.socket, peer: str) -> bool:
-    """Whether the peer, at this address, is on this very machine: a health check, the watchdog's test, the operator."""
+    """Whether the peer with this address is on this machine: a health check, the watchdog's test, the operator."""
     return peer in ("127.0.0.1", "::1") or peer == peer_address(connection.getsockname()[0])
 
 
@@ -47,10 +47,10 @@ def only_this_machine(sockets: list[socket.socket]) -> bool:
 
 
 def bind(host: str, port: int) -> list[socket.socket]:
-    """Sockets bound to the addresses that `host` stands for, all at one port; they don't listen yet.
+    """Sockets bound to the addresses that `host` stands for, all with the same port; they don't listen yet.
 
-    Port 0 is any free one. An address that this machine doesn't have is left out where it has another one of them.
-    Raises OSError, with the address as its `filename`, when there is none or the port is taken on one.
+    Port 0 is any free port. An address that this machine doesn't have is left out if it has another of them. Raises
+    OSError, with the address as its `filename`, if it has none of them or the port is taken on one.
     """
     addresses = _resolve(host, port)
     for attempt in range(_TRIES):
@@ -67,7 +67,7 @@ def bind(host: str, port: int) -> list[socket.socket]:
         for address, missing in absent:
             if not _is_loopback(address):
                 logs.event("address_left_out", logging.WARNING, address=address, detail=missing.strerror,
-                           hint="this machine does not have that address of the host; it listens on the others")
+                           hint="this machine does not have this address of the host; the server listens on the others")
         return made
     raise AssertionError("unreachable")
 
@@ -106,10 +106,10 @@ def _bind(family: socket.AddressFamily, address: Any, *, dual_stack: bool) -> so
 
 
 def prepare(listening: socket.socket) -> None:
-    """Set what Linux hands on to every accepted socket."""
+    """Set the options that every accepted socket inherits."""
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # These notice a peer that vanished, within two minutes. The keepalive also keeps a NAT from forgetting a quiet one
+    # These notice a vanished peer within two minutes. The keepalive also keeps a NAT from forgetting a quiet client
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _VANISHED * 1000)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
@@ -124,13 +124,13 @@ def _resolve(host: str, port: int) -> list[_Address]:
     if host == EVERY_ADDRESS:
         return [_every_address(port)]
     loopback: list[_Address] = [(family, (address, port)) for family, address in _LOOPBACK]
-    if host.lower() == "localhost":  # also where no file says so
+    if host.lower() == "localhost":  # also without an entry in /etc/hosts
         return loopback
     try:
         found = _look_up(host, port, socket.AI_NUMERICHOST)
     except socket.gaierror:
         found = _look_up(host, port, socket.AI_PASSIVE)
-        # Debian gives a machine's own name the address 127.0.1.1, where no other name of the machine leads
+        # Debian gives a machine's own name the address 127.0.1.1, which no other name has
         if all(_is_loopback(address[0]) for _, address in found):
             found += [each for each in loopback if each[1][0] not in {address[0] for _, address in found}]
     return found

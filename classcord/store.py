@@ -1,8 +1,8 @@
 """Accounts and messages on disk: one SQLite file, `classcord.db`.
 
-One connection writes, under the caller's lock (the registry's flush lock); one transaction carries whatever
-came at the same time. A thread of its own moves the write-ahead log into the database, so that no
-delivery waits for the disk to do that.
+One connection writes, under the caller's lock (the registry's flush lock); one transaction stores everything that
+came at the same time. Another thread moves the write-ahead log into the database, so that deliveries don't wait
+for that.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["FILE", "SCHEMA_VERSION", "AccountRow", "MessageRow", "Store", "Store
 
 
 class AccountRow(NamedTuple):
-    """`key` is names.key(name); `password` is what accounts.hash_password returned."""
+    """`key` is names.key(name); `password` is a result of accounts.hash_password."""
 
     key: str
     name: str
@@ -61,32 +61,31 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
     ),
 )
-"""The statements that lead from each schema version to the next. Append only: databases in use have run the others."""
+"""The statements from each schema version to the next. Only append: databases in use have run the others already."""
 
 SCHEMA_VERSION = len(_MIGRATIONS)
 
-# One statement with many rows costs one hand-over of the interpreter's lock; executemany costs one a row.
+# One statement with many rows releases the interpreter's lock once; executemany releases it once for each row.
 _ROWS = (64, 16, 4, 1)
-# REPLACE: after an error nobody knows whether the rows are there. Stored again, they are there once.
+# REPLACE: after an error the rows may be there or not. Stored again, each is there once.
 _INSERT = {n: "INSERT OR REPLACE INTO messages VALUES " + ",".join(["(?,?,?,?,?,?,?)"] * n) for n in _ROWS}
 _CHECKPOINT_PAGES = 4000
-"""Pages of write-ahead log, more or less, after which they are moved into the database: 16 MiB."""
+"""Pages of write-ahead log after which they are moved into the database: about 16 MiB."""
 _BUSY = 250
-"""Milliseconds that a commit waits for another program that writes to the database: everybody waits with it."""
+"""Milliseconds that a commit waits for another program that writes to the database. All clients wait with it."""
 _WAL_HIGH = 64 * 1024 * 1024
-"""Bytes of write-ahead log after which a checkpoint holds the writers up for a moment to start it anew."""
+"""Bytes of write-ahead log after which a checkpoint stops the writers for a moment to empty the log."""
 _CHECKED = 0.01
-"""Seconds for which it is believed that our files are in the folder. A busy server looks no more often than that, but
-for each registration it looks."""
+"""Seconds for which a check of our files in the folder is valid. Each registration checks again."""
 _RETRY = 1.0
-"""Seconds between two tries of what takes long: to save a deleted write-ahead log, to connect anew."""
+"""Seconds between two tries of a slow repair: saving a deleted write-ahead log, or connecting again."""
 
 _abandoned: list[sqlite3.Connection] = []
-"""Connections that are never closed, for that would change files that are not ours."""
+"""Connections that are never closed: closing would change files that are not ours."""
 
 
 class Store:
-    """The database in `folder`. All methods are for the one thread at a time that holds the caller's lock.
+    """The database in `folder`. Only the thread that holds the caller's lock may call the methods.
 
     Raises StoreError when the folder or the database can't be used, or another server uses it.
     """
@@ -95,7 +94,7 @@ class Store:
     """The ids for new messages."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self._pragmas: dict[str, object] = {}  # those in force in this connection, as far as it is certain
+        self._pragmas: dict[str, object] = {}  # those that are certainly set in this connection
         with contextlib.ExitStack() as undo:
             self._lock_file = lock_folder(Path(folder))
             self._folder = Path(os.path.abspath(folder))  # SQLite may take a name that begins with file: for a URI
@@ -118,14 +117,14 @@ class Store:
             except (sqlite3.Error, OSError) as error:
                 raise explain(str(self._folder), error) from None
             undo.pop_all()
-        self._broken: Exception | None = None  # why the connection must be made anew
-        self._closed = False  # there is none: it couldn't be made anew
-        self._missed: Files | None = None  # what was found in the folder instead of our files
-        self._saved = False  # since they are missed: all that they hold is in the database file
+        self._broken: Exception | None = None  # why a new connection is needed
+        self._closed = False  # there is no connection: making a new one failed
+        self._missed: Files | None = None  # the files found in the folder instead of ours
+        self._saved = False  # while our files are missing: the database file has everything
         self._foreign = False  # another program wrote to a -wal that isn't ours
-        self._cause = ""  # of their being missed, and what to do
+        self._cause = ""  # why our files are missing, and what to do
         self._checked = 0.0  # when our files were last seen in the folder, by time.monotonic()
-        self._retry = 0.0  # when to try again what takes long
+        self._retry = 0.0  # when to try a slow repair again
         self._pages = 0  # written since the last checkpoint, by estimate
         self._writing = threading.Lock()
         self._checkpointing = threading.Lock()
@@ -137,10 +136,10 @@ class Store:
     def _prepare(self) -> None:
         """Check the database, and bring its schema forward."""
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:  # before anything is changed in it
+        if version > SCHEMA_VERSION:  # check this before the first change
             raise newer(str(self._folder), version, SCHEMA_VERSION)
         if version == 0 and self._db.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
-            raise sqlite3.OperationalError("no such table: accounts")  # but others
+            raise sqlite3.OperationalError("no such table: accounts")  # it has other tables
         if version > 0:  # another program's database may have our version number by chance
             self.accounts()
             self.last_id()
@@ -169,7 +168,7 @@ class Store:
             with contextlib.suppress(sqlite3.Error):
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
-            # a lock and a full disk pass; after anything else the connection may be of no use any more
+            # a lock or a full disk may pass; after any other error the connection may be unusable
             if self._db.in_transaction or not re.search("locked|full", str(error)):
                 self._broken = error
             raise
@@ -190,11 +189,11 @@ class Store:
         return int(last)
 
     def commit(self, messages: Sequence[MessageRow], accounts: Sequence[AccountRow], wait: int = _BUSY) -> None:
-        """Store all of it or none. New accounts are on the disk itself on return; messages outlive the process.
+        """Store everything or nothing. On return new accounts are on the disk itself; messages outlive the process.
 
-        A message or an account that is there already is replaced. Without either, something is written nevertheless,
-        which tells whether that works. Waits up to `wait` milliseconds for another program's lock. Raises
-        sqlite3.Error, OSError or StoreError (with the cause and what to do) when it isn't certain that all is stored.
+        Replaces a message or an account that is there already. Without messages and accounts it makes a test write.
+        Waits up to `wait` milliseconds for another program's lock. Raises sqlite3.Error, OSError or StoreError (with
+        the cause and what to do) if it isn't certain that everything is stored.
         """
         with self._writing:
             if accounts or time.monotonic() - self._checked > _CHECKED:
@@ -210,7 +209,7 @@ class Store:
                 elif not messages:
                     self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
             if accounts:
-                self._check()  # deleted meanwhile: then the account is in a file that nobody finds again
+                self._check()  # if the file was deleted meanwhile, the account is in a file without a name
         self._pages += 2 + len(messages) // 16 + len(accounts)  # 2: the last page of the table, and one above it
         if self._pages >= _CHECKPOINT_PAGES:
             self._pages = 0
@@ -235,7 +234,7 @@ class Store:
             self._check()
 
     def lock_holder(self) -> str:
-        """Which other process holds the lock for writing: "process 12 (sqlite3)", or "" where that can't be seen."""
+        """The other process that holds the lock for writing: "process 12 (sqlite3)", or "" if it can't be seen."""
         return files.holder(self._files.shm)
 
     def _check(self) -> None:
@@ -247,14 +246,14 @@ class Store:
         self._checked = time.monotonic()
 
     def _miss(self, found: Files) -> None:
-        """The files in the folder are not those in use. Save what they hold; raise StoreError unless all is well then.
+        """The files in the folder are not those in use. Save our data; raise StoreError if the files stay wrong.
 
-        A file that was deleted is still there for our connection, so a checkpoint can move its write-ahead log into
-        the database file, wherever that is now. It empties the log too. Otherwise SQLite would apply a log that is
-        left behind to the next file of that name.
+        Our connection still has a deleted file, so a checkpoint can move its write-ahead log into the database file,
+        even if that has moved. The checkpoint also empties the log. Otherwise SQLite would apply the old log to the
+        next file of that name.
         """
         if self._closed and found.db == self._files.db:
-            return  # what else is missing went with our last connection
+            return  # the other missing files went with our last connection
         if found.db == self._files.db and not self._foreign:
             self._examine(found)
             if found._replace(version=self._files.version) == self._files:
@@ -273,23 +272,23 @@ class Store:
             raise StoreError(self._cause)
         self._retry = 0
         self._reconnect()
-        hint = "nothing is lost, all of it is in the database; leave the files beside the database alone"
+        hint = "nothing is lost, everything is in the database; do not touch the files beside the database"
         logs.event("storage_repaired", logging.WARNING, detail=self._cause.partition(";")[0], hint=hint)
 
     def _examine(self, found: Files) -> None:
-        """Raises StoreError when not SQLite but a program like cp wrote to the database file."""
+        """Raises StoreError when a program like cp, not SQLite, wrote to the database file."""
         if files.has_tag(self._file, self._tag):
             return
-        self._cause = f"{self._path} was written over by another program; restart the server to use it as it is now"
+        self._cause = f"another program has overwritten {self._path}; restart the server to use the new contents"
         if self._checkpointing.acquire(blocking=False):
-            if found.wal == self._files.wal:  # at the next start SQLite would apply it to what is there now
+            if found.wal == self._files.wal:  # at the next start SQLite would apply it to the new contents
                 os.truncate(f"{self._path}-wal", 0)
             self._foreign = True
             self._checkpointing.release()
         raise StoreError(self._cause)
 
     def _save(self, found: Files) -> bool:
-        """Move the write-ahead log that our connection has into the database file that it has."""
+        """Move our connection's write-ahead log into its database file."""
         if files.written_by_others(self._path, self._files, found) or not files.has_tag(self._file, self._tag):
             return False
         if not self._checkpointing.acquire(blocking=False):
@@ -306,7 +305,7 @@ class Store:
             self._checkpointing.release()
 
     def _reconnect(self) -> None:
-        """Make the connection anew, at most once in _RETRY seconds."""
+        """Make a new connection, at most once in _RETRY seconds."""
         now = time.monotonic()
         if now < self._retry or not self._checkpointing.acquire(blocking=False):
             raise self._broken or StoreError(self._cause)
@@ -342,7 +341,7 @@ class Store:
                 with self._checkpointing, contextlib.closing(self._second_connection()) as db:
                     db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                     if wal.stat().st_size > _WAL_HIGH:
-                        with self._writing:  # what is left to move is what came during the first pass
+                        with self._writing:  # only the pages written during the first pass are left to move
                             (busy, _, _) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                         if busy and held.happened(time.monotonic()):
                             hint = "another program keeps the database open in a transaction; end it"
@@ -352,7 +351,7 @@ class Store:
                     logs.event("checkpoint_failed", logging.WARNING, detail=str(error))
 
     def _second_connection(self) -> sqlite3.Connection:
-        """A connection that certainly has the same files as the one that writes. Raises StoreError."""
+        """A connection that certainly has the same files as the writing connection. Raises StoreError."""
         with self._writing:
             self._check()
             if not self._closed:
@@ -364,7 +363,7 @@ class Store:
         raise StoreError("the files in the folder are not those in use")
 
     def close(self) -> None:
-        """Move everything into the database file and let go of it. The caller holds its lock for good."""
+        """Move everything into the database file and close it. The caller keeps its lock for ever."""
         self._closing = True
         self._checkpoint_due.set()
         self._checkpointer.join(2)

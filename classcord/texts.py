@@ -1,4 +1,4 @@
-"""What `Serveur` says to people, in French or in English.
+"""The texts that `Serveur` says to people, in French or in English.
 
 Error lines are not here: their texts are part of the protocol (clients compare two of them to the letter)
 and stay as they are in every language.
@@ -9,7 +9,7 @@ from __future__ import annotations
 __all__ = ["LANGUAGES", "SERVER_NAME", "Texts", "shown"]
 
 SERVER_NAME = "Serveur"
-"""Who speaks when the server does: known clients show a message from nobody else."""
+"""The sender of the server's messages: known clients show no message without a sender."""
 
 LANGUAGES: dict[str, dict[str, str]] = {
     "fr": {
@@ -44,7 +44,7 @@ LANGUAGES: dict[str, dict[str, str]] = {
     },
     "en": {
         "absent": '"{user}" is not here: your message was not delivered.',
-        "only_you": "You have no other session open: your message was delivered to nobody.",
+        "only_you": "You have no other session open: your message was not delivered.",
         "stopping": "The server is stopping. When it is back, close your client and start it again.",
         "unknown_command": 'Unknown command: "{command}". Nothing was sent. Type /help for the list,'
         " or // to begin a message with a slash.",
@@ -54,7 +54,7 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "help": "Commands: /help /who /status /msg. To learn more: /help msg",
         "help_unknown": 'No command "{command}". Type /help for the list.',
         "help_aide": "/help: the list of commands; /help msg explains one of them",
-        "help_qui": "/who: who is here, and in which state",
+        "help_qui": "/who: the people here, and their states",
         "help_etat": "/status online|away|dnd|invisible: change your state",
         "help_msg": "/msg NAME TEXT: private message (quote a name that has spaces)",
         "who": "Here ({count}): {names}",
@@ -76,7 +76,7 @@ LANGUAGES: dict[str, dict[str, str]] = {
 
 
 def shown(text: str, most: int) -> str:
-    """What somebody typed, at most so many characters of it, fit to be repeated in an answer."""
+    """A typed text as an answer may repeat it: at most so many characters, all printable."""
     cut = text[:most] + "…" if len(text) > most else text
     return "".join(char if char.isprintable() else "?" for char in cut)
 

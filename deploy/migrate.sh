@@ -86,7 +86,7 @@ in_container() {
 carry() {
     said=$("$@" <"$stage/backup" 2>&1) || fail "$said"
     carried=yes
-    case $said in *"what was there is now "*) kept=${said##*what was there is now } ;; esac
+    case $said in *"the old database is now "*) kept=${said##*the old database is now } ;; esac
 }
 
 # A line of shell that undoes a `restore` in the current folder

@@ -1,4 +1,4 @@
-"""What happens to one request of one client: the table of request types, and the way through it."""
+"""The requests of clients: the table of request types, and the function that runs a request."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from handlers.context import Context
 __all__ = ["ALIASES", "REQUESTS", "Field", "Request", "dispatch"]
 
 _MAX_FIELD = 1000
-"""Characters in a field that has no limit of its own."""
+"""Characters in a field without a special limit."""
 _MAX_CHANNEL = 100
-"""Characters in the name of a channel, which is only repeated to the client that sent it."""
+"""Characters in the name of a channel; only the client that sent it gets it back."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """A field that must be a string wherever it stands. `most` is its length in characters.
+    """A field that must be a string. `most` is its greatest length in characters.
 
-    `null` counts as not given, for some clients send all their fields.
+    `null` means not given, because some clients always send all their fields.
     """
 
     name: str
     required: bool = True
     most: int | None = _MAX_FIELD
     any_value: bool = False
-    """The function checks the value itself, be it null; only presence is checked before."""
+    """The function checks the value itself, also null; only the presence of the field is checked before."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A type of request: what it does, its fields, and a line that shows it."""
+    """A type of request: its function, its help, an example line, and its fields."""
 
     handle: Callable[[Context, dict[str, Any]], None]
     help: str
@@ -74,18 +74,18 @@ REQUESTS: dict[str, Request] = {
         presence.status, "change your state: online, away, dnd or invisible", {"type": "status", "state": "away"},
         (Field("state"),),
     ),
-    "users": Request(presence.users, "list who is here; the first time, join as a guest", {"type": "users"}),
+    "users": Request(presence.users, "list the people here; the first time, join as a guest", {"type": "users"}),
     "who": Request(
-        presence.who, "list who is here, answered as who", {"type": "who", "channel": "global"},
+        presence.who, "list the people here, in an answer of type who", {"type": "who", "channel": "global"},
         (Field("channel", required=False, most=_MAX_CHANNEL),),
     ),
     "ping": Request(presence.ping, "see whether the server answers", {"type": "ping"}),
     "help": Request(_help, "this list", {"type": "help"}),
 }
-"""Every type of request. `from` and `user`, by which a guest names itself, are judged by the room."""
+"""Every type of request. The room checks `from` and `user`, the fields in which a guest gives its name."""
 
 ALIASES: dict[str, Request] = {
-    "list_users": Request(presence.list_users, "users, answered as list_users", {"type": "list_users"}),
+    "list_users": Request(presence.list_users, "users, in an answer of type list_users", {"type": "list_users"}),
     "connected_users": Request(presence.users, "users", {"type": "connected_users"}),
     "userlist": Request(presence.users, "users", {"type": "userlist"}),
     "change_username": Request(
@@ -94,7 +94,7 @@ ALIASES: dict[str, Request] = {
     ),
     "disconnect": Request(accounts.disconnect, "logout without an answer", {"type": "disconnect"}),
 }
-"""Other words for the same, which some clients send. `help` leaves them out: a new client needs none of them."""
+"""Other words for the same requests, which some clients send. `help` leaves them out: new clients don't need them."""
 
 HELP = encode(
     {"type": "help", "types": [{"type": name, "help": r.help, "example": r.example} for name, r in REQUESTS.items()]}
@@ -102,7 +102,7 @@ HELP = encode(
 
 
 def dispatch(context: Context, message: dict[str, Any]) -> None:
-    """Check a decoded line against the tables and carry it out. Raises ProtocolError."""
+    """Check a decoded line against the tables and run it. Raises ProtocolError."""
     kind = message.get("type")
     request = (REQUESTS.get(kind) or ALIASES.get(kind)) if isinstance(kind, str) else None
     if request is None:
@@ -130,4 +130,4 @@ def _unknown_type(message: dict[str, Any]) -> ProtocolError:
         text = "the field type must be a string"
     else:
         text = f"unknown type {message['type'][:32]!a}"
-    return ProtocolError("unknown_type", f"{text}; known are {', '.join(REQUESTS)}", EXAMPLE)
+    return ProtocolError("unknown_type", f"{text}; the known types are {', '.join(REQUESTS)}", EXAMPLE)

@@ -24,7 +24,7 @@ def register(context: Context, message: dict[str, Any]) -> None:
         raise ProtocolError("invalid_name", str(refused)) from None
     check_password(password)
     key = names.key(name)
-    if not context.accounts.resembles(name):  # else the room refuses it, in its place
+    if not context.accounts.resembles(name):  # else the room refuses it, in the right order
         context.flush()
         hashed = context.hashed(context.accounts.hash_password, password)
     else:
@@ -33,9 +33,9 @@ def register(context: Context, message: dict[str, Any]) -> None:
 
 
 def login(context: Context, message: dict[str, Any]) -> None:
-    """Become an account's session. Whatever is wrong with name or password, the answer is the same."""
+    """Become an account's session. The answer is the same for a wrong name and for a wrong password."""
     typed = message["username"]
-    context.settle()  # the account may be the one that this client has just asked for
+    context.settle()  # this client may have registered the account just before
     name = context.hashed(context.accounts.verify, typed, message["password"])
     if name is None:
         context.session.log("login_failed", logging.WARNING, user=typed[: names.MAX_NAME])
@@ -50,7 +50,7 @@ def logout(context: Context, message: dict[str, Any]) -> None:
 
 
 def disconnect(context: Context, message: dict[str, Any]) -> None:
-    """The same without an answer, as some clients do just before they close."""
+    """The same without an answer; some clients send it just before they close."""
     context.post(context.room.disconnect)
 
 

@@ -1,8 +1,8 @@
-"""Commands typed as a message's content, for people whose client has no other way to reach a feature.
+"""Commands typed as a message's content, for clients that have no other way to use a feature.
 
-`Serveur` answers them to the person who typed them, and they are never relayed: a text that begins with a slash may
-be a command of some other chat with a password in it. An answer is one message of one line: two known clients show
-only the newest of several messages that come at once, and others show no line breaks.
+`Serveur` answers only the person that typed the command. A command is never relayed: a text that begins with a slash
+may be a command of another chat with a password in it. An answer is one message of one line: if several messages come
+at once, two known clients show only the newest, and other clients show no line breaks.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from handlers.presence import state_of
 __all__ = ["run"]
 
 _MAX_WORD = 20
-"""Characters of a typed word that are looked up, or repeated in an answer."""
+"""Characters of a typed word that are looked up or repeated in an answer."""
 _LETTERS = re.compile(r"[^\W\d_]*")
 _PUNCTUATION = ".,;:!?…"
 
 
 def run(context: Context, text: str) -> None:
-    """Carry out the command in `text`, which begins with a slash."""
+    """Run the command in `text`, which begins with a slash."""
     word, rest = [*text[1:].split(None, 1), "", ""][:2]
     command = _find(word)
     if command is not None:
@@ -36,7 +36,7 @@ def run(context: Context, text: str) -> None:
 
 
 def _find(word: str) -> Callable[[Context, str], None] | None:
-    """The command that somebody means by `word`, also in capitals or with punctuation behind it."""
+    """The command that `word` names, also in capitals or with punctuation after it."""
     for form in (word, word.rstrip(_PUNCTUATION)):
         if len(form) <= _MAX_WORD and names.key(form) in _COMMANDS:
             return _COMMANDS[names.key(form)]
@@ -44,7 +44,7 @@ def _find(word: str) -> Callable[[Context, str], None] | None:
 
 
 def _letters(word: str) -> str:
-    """The letters that a word begins with. What follows them may be a password: `/login:bob:secret`."""
+    """The first letters of a word. The rest may be a password: `/login:bob:secret`."""
     found = _LETTERS.match(word)
     return found[0] if found else ""
 
@@ -108,4 +108,4 @@ _COMMANDS: dict[str, Callable[[Context, str], None]] = {
 _EXPLAINED: dict[Callable[[Context, str], None], str] = {
     _help: "help_aide", _who: "help_qui", _state: "help_etat", _message: "help_msg", _password: "password_typed",
 }
-"""What `/aide WORD` answers."""
+"""The answers to `/aide WORD`."""

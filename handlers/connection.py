@@ -1,4 +1,4 @@
-"""One client's thread: reads lines, has them carried out, and alone closes the socket."""
+"""One client's thread: reads lines and runs them. Only this thread closes the socket."""
 
 from __future__ import annotations
 
@@ -45,23 +45,24 @@ from handlers.context import Context
 __all__ = ["ConnectionHandler", "Services"]
 
 _READ = 1024
-"""Bytes asked of one read: little, for a client that waits in one holds this memory."""
+"""Bytes per read while idle: each waiting client holds a buffer this big."""
 _READ_BUSY = 16384
-"""Bytes asked of one read after one that was full: with four times as much, 2000 clients that flood take more memory
-than the service may have."""
+"""Bytes per read after a full read: with four times as much, 2000 clients that flood take more memory than the service
+may have."""
 _SHARE = 256
-"""Lines carried out of one client before more of its lines are looked at: what waits costs memory, for each client."""
+"""Lines of one client that run before its next lines are decoded: decoded lines take memory, for each client."""
 _OVERRUN_TIME = 2.0
-"""Seconds that a line over MAX_OVERRUN bytes has to end."""
+"""Seconds until a line over MAX_OVERRUN bytes must end."""
 _LINGER = 1.0
-"""Seconds without a byte after which a peer that we have answered last is closed. A reset would destroy the answer."""
+"""After the last answer, a connection closes when the peer has sent nothing for so many seconds. Closing at once may
+cause a reset, which destroys the answer."""
 _LINGER_MOST = 10.0
-"""Seconds for which such a peer may go on sending. Its bytes are thrown away."""
+"""Seconds after which it closes even if the peer goes on sending. The bytes are thrown away."""
 _HELP_WORDS = frozenset({b"help", b"aide", b"?"})
 
 
 class Services(Protocol):
-    """What a handler needs of the server it belongs to."""
+    """The parts of the server that a handler uses."""
 
     registry: Registry
     accounts: Accounts
@@ -92,7 +93,7 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         self._negotiated = False
         self._lines = 0
         self._errors: dict[str, int] = {}
-        # the checks of the container or of systemd come several times a minute for ever
+        # health checks of a container or of systemd come several times a minute
         self._level = logging.DEBUG if from_here(self.request, peer) else logging.INFO
         self._since = time.monotonic()
         self.services.registry.add(self.session)
@@ -112,7 +113,7 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
             self.session.log("endless_line", logging.WARNING, hint="a line must end with a newline")
         except OSError as error:
             why = error.strerror or "reset"
-        except Exception as error:  # a bug of ours costs this client its connection, and nobody else anything
+        except Exception as error:  # a bug of the server ends only this client's connection
             why = "internal_error"
             self.context.reply(internal_error(self.session, error).line())
         self._leave(linger=why == "http")
@@ -156,7 +157,7 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
             self._line(line)
 
     def _line(self, line: bytes | TooLong) -> None:
-        """Carry out one line; whatever is wrong with it becomes its answer."""
+        """Run one line; an error in it becomes its answer."""
         self._lines += 1
         try:
             if isinstance(line, TooLong) or line[:1] != b"{":
@@ -168,11 +169,11 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
             self._refuse(error)
         except (ForeignProtocol, Gone):
             raise
-        except Exception as error:  # a bug of ours: the client is told a number to ask about, and goes on
+        except Exception as error:  # a bug of the server: the client gets an incident number, and goes on
             self.context.reply(internal_error(self.session, error).line())
 
     def _oddly_begun(self, line: bytes | TooLong) -> bytes:
-        """What of a line that doesn't begin with a brace is left to decode."""
+        """The part to decode of a line that doesn't begin with a brace."""
         whole = isinstance(line, bytes)
         foreign = foreign_line(trimmed(line if isinstance(line, bytes) else line.start), whole)
         if foreign is not None:
@@ -181,7 +182,7 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
             raise ProtocolError("line_too_long", ERRORS["line_too_long"])
         cut = negotiation(line)
         if cut:
-            # PuTTY in Telnet mode sends it once, in front of what is typed: that is carried out all the same
+            # PuTTY in Telnet mode sends it once, before the typed line; the line still runs
             if not self._negotiated:
                 self._negotiated = True
                 self._refuse(not_json(Failure(line[:cut])))
@@ -198,13 +199,13 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         self.context.reply(error.line())
 
     def _http_text(self) -> str:
-        """What a web client is told. The address is the one that it used: ours may be behind a NAT."""
+        """The text for a web client. It has the address that the client used: ours may be behind a NAT."""
         own = self.request.getsockname()
         host, port = http_host(self._data) or (peer_address(own[0]), own[1])
         return self.services.texts("http", host=host, port=port)
 
     def _check_overrun(self) -> None:
-        """Give a line far over the limit little time to end: its bytes are dropped, but still cost reading."""
+        """Give a line far over the limit little time to end: its bytes are dropped, but reading them costs time."""
         now = time.monotonic()
         if self._splitter.overrun > MAX_DISCARD or (
             self._overrun_since is not None and self._splitter.overrun and now - self._overrun_since > _OVERRUN_TIME
@@ -219,14 +220,14 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
             self._receive_timeout(0)
 
     def _receive_timeout(self, seconds: float) -> None:
-        """Bound each read; 0 is for ever. Unlike settimeout, this leaves the sends of other threads alone."""
+        """Limit the time of each read; 0 is for ever. Unlike settimeout, this has no effect on sends."""
         value = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
         self.request.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
 
     # --- the end ---
 
     def _leave(self, *, linger: bool) -> None:
-        """Leave the registry once everything for this client is sent, or it is given up."""
+        """Leave the registry once everything for this client is sent, or the client is dropped."""
         session = self.session
         session.drained = threading.Event()
         self.context.post(self.context.room.leave)

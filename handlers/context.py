@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 class Context:
-    """Collects what a client's requests lead to. Only the client's own thread uses it."""
+    """Collects the items of a client's requests. Only the client's own thread uses it."""
 
     __slots__ = ("_hashing", "_items", "accounts", "registry", "room", "session", "texts")
 
@@ -33,27 +33,27 @@ class Context:
         self._items: list[Item] = []
 
     def post(self, operation: Callable[..., object], *arguments: Any) -> None:
-        """`operation(batch, session, *arguments)`, to be carried out in the common order, from the next flush on."""
+        """Add the item `operation(batch, session, *arguments)`; the next flush hands it over."""
         self._items.append((operation, self.session, arguments))
 
     def reply(self, line: bytes) -> None:
-        """A line to this client, after whatever it asked before."""
+        """A line to this client, after the answers to its earlier requests."""
         self._items.append((self.registry.reply, self.session, (line,)))
 
     def settle(self) -> None:
-        """Hand over what was collected and wait until it is carried out, for what comes now builds on it."""
+        """Hand over the collected items and wait until they are done: the next request depends on them."""
         self.flush()
         self.registry.wait()
 
     def hashed(self, work: Callable[..., Result], *arguments: Any) -> Result:
-        """What `work(*arguments)` returns, run in a hashing thread once it is this client's turn.
+        """The result of `work(*arguments)`, which runs in a hashing thread when this client's turn comes.
 
         Raises hashing.Gone if the connection has ended by then.
         """
         return self._hashing.run(self.session, lambda: work(*arguments))
 
     def flush(self) -> None:
-        """Hand over what was collected. Before anything slow, so that earlier requests don't wait for it."""
+        """Hand over the collected items. Call it before slow work, so that earlier requests don't wait for that."""
         if self._items:
             items, self._items = self._items, []
             self.registry.post(items)

@@ -28,7 +28,7 @@ def message(context: Context, message: dict[str, Any]) -> None:
 
 
 def private(context: Context, message: dict[str, Any]) -> None:
-    """A message to one person from a client that has a type of its own for it, and receives them so from here on."""
+    """A message to one person, with the type `private`. From now on the client gets private messages of that type."""
     context.post(context.room.use_private_type)
     _whisper(context, message)
 
@@ -44,7 +44,7 @@ def _whisper(context: Context, message: dict[str, Any]) -> None:
 
 
 def _relayed(context: Context, message: dict[str, Any]) -> str:
-    """The content to relay, or nothing if it was for the server itself."""
+    """The content to relay, or "" if it was for the server itself."""
     content = clean_content(message["content"])
     typed = content.lstrip()
     if not typed[:1].isprintable():  # a zero-width space, pasted with the command

@@ -1,4 +1,4 @@
-"""status, ping, and who is here: users, who, list_users."""
+"""status, ping, and the lists of people: users, who, list_users."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ STATES: dict[str, str] = {
     "away": "away", "absent": "away",
     "dnd": "dnd", "do not disturb": "dnd", "indisponible": "dnd", "ne pas déranger": "dnd",
     "invisible": "invisible",
-    "offline": "invisible",  # from somebody who is visibly connected
+    "offline": "invisible",  # a connected client can't be offline
 }
-"""What clients call a state, by names.key, and what it is relayed as."""
+"""The words of clients for a state, by names.key, and the state that the server relays."""
 
 
 def state_of(text: str) -> str | None:
@@ -26,7 +26,7 @@ def state_of(text: str) -> str | None:
 
 
 def status(context: Context, message: dict[str, Any]) -> None:
-    """Change one's state."""
+    """Change the client's state."""
     state = state_of(message["state"])
     if state is None:
         raise ProtocolError("invalid_field", "state must be online, away, dnd or invisible")
@@ -34,24 +34,24 @@ def status(context: Context, message: dict[str, Any]) -> None:
 
 
 def users(context: Context, message: dict[str, Any]) -> None:
-    """List who is here; from a socket that has not logged in it means that a guest is here."""
+    """List the people who are here; a client that has not logged in becomes a guest."""
     context.post(context.room.list_users)
 
 
 def list_users(context: Context, message: dict[str, Any]) -> None:
-    """The same, for the clients that want the answer under the name of their own request."""
+    """The same, for the clients that expect the answer with the type of their request."""
     context.post(context.room.list_users, "list_users")
 
 
 def who(context: Context, message: dict[str, Any]) -> None:
-    """The same for the client that asks about a channel: it has a type of its own for private messages too."""
+    """The same, for the clients that ask about a channel. They also expect private messages with the type `private`."""
     channel = message.get("channel") or "global"
     if not channel.isprintable():
-        raise ProtocolError("invalid_field", "channel has a character that no channel has")
+        raise ProtocolError("invalid_field", "channel has a character that is not allowed")
     context.post(context.room.use_private_type)
     context.post(context.room.list_users, "who", channel)
 
 
 def ping(context: Context, message: dict[str, Any]) -> None:
-    """Answer at once; needs no name and gives none."""
+    """Answer at once; the client needs no name, and gets none."""
     context.reply(b'{"type":"pong"}\n')

@@ -44,7 +44,7 @@ def _p99(ordered: Sequence[float]) -> float:
 
 @pytest.fixture(scope="session")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server | None]:
-    """One server for all tests that only speak to it; None where CLASSCORD_TEST_ADDR names one elsewhere."""
+    """One server for all tests that only speak to it; None if CLASSCORD_TEST_ADDR names one elsewhere."""
     if os.environ.get("CLASSCORD_TEST_ADDR"):
         yield None
         return
@@ -57,7 +57,7 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server |
 
 @pytest.fixture
 def address(shared_server: Server | None) -> tuple[str, int]:
-    """Where the server under test listens."""
+    """The address of the server under test."""
     if shared_server is not None:
         return shared_server.host, shared_server.port
     host, _, port = os.environ["CLASSCORD_TEST_ADDR"].rpartition(":")
@@ -80,6 +80,6 @@ def join(address: tuple[str, int]) -> Iterator[Callable[[str], Client]]:
 
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Starts servers for this test alone: own_server("--stall-timeout", "1"). They share one data folder."""
+    """Starts servers only for this test: own_server("--stall-timeout", "1"). They share one data folder."""
     with ExitStack() as stack:
         yield lambda *options, **more: stack.enter_context(Server(tmp_path / "data", *options, **more))

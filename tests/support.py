@@ -1,4 +1,4 @@
-"""What the tests share: a server in a process of its own, and a client that waits for lines, never for time."""
+"""Helpers of all tests: a server in another process, and a client that waits for lines, never for time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEADLINE = 20.0
 """Seconds after which something that must happen is taken not to: far more than it needs on a busy machine."""
 
 IPV6_IS_OFF = "this machine has no IPv6: sudo sysctl net.ipv6.conf.all.disable_ipv6=0"
-"""Why a test is left out where `has_ipv6` is false, and what to do about it."""
+"""Why a test is skipped if `has_ipv6` is false, and what to do about it."""
 
 Message = dict[str, Any]
 
@@ -42,7 +42,7 @@ def has_ipv6() -> bool:
 
 
 def unique(name: str) -> str:
-    """A name that no other test has, nor an earlier run against the same server."""
+    """A name that no other test has, and no earlier run against the same server."""
     return f"{name}_{_run}_{next(_numbers)}"
 
 
@@ -94,7 +94,7 @@ class Server:
         return self._log
 
     def log_so_far(self) -> list[str]:
-        """What has come of the log of a server that runs. Nothing follows from a line that isn't there."""
+        """The log so far of a running server. A missing line proves nothing: it may come later."""
         with self._more:
             return self._log.copy()
 
@@ -153,7 +153,7 @@ def fields(line: str) -> dict[str, str]:
 
 @contextmanager
 def listener(answer: bytes | None = None) -> Iterator[int]:
-    """Something that listens and gives everyone this answer, then nothing; None says nothing at all. Gives its port."""
+    """A listener that sends everybody this answer, then nothing more; with None it never answers. Gives its port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         kept = []
 
@@ -245,14 +245,14 @@ class Client:
         return self.receive()
 
     def until(self, **wanted: Any) -> Message:
-        """Read on until a line has these values; what comes before is dropped."""
+        """Read on until a line has these values; earlier lines are dropped."""
         while True:
             message = self.receive()
             if all(message.get(name) == value for name, value in wanted.items()):
                 return message
 
     def pending(self) -> list[Message]:
-        """All that the server has sent up to now. By a ping: what comes before its answer is all there was."""
+        """All lines that the server has sent up to now: those before the answer to a ping."""
         self.send({"type": "ping"})
         messages: list[Message] = []
         while True:
@@ -310,10 +310,10 @@ bystander_waits: list[float] = []
 
 
 class Bystanders:
-    """Two people who chat while something is done to the server, and must miss nothing.
+    """Two people who chat while the server is under attack, and must miss nothing.
 
     with Bystanders(address) as bystanders: do the hostile thing; bystanders.check() any number of times.
-    Each check sends messages both ways and demands that exactly they arrive, in order, and that nobody was dropped.
+    Each check sends messages both ways and demands that exactly they arrive, in order, and that no client was dropped.
     """
 
     def __init__(self, address: tuple[str, int]) -> None:
@@ -321,7 +321,7 @@ class Bystanders:
         self.two = member(address, unique("bystander"))
         self._count = 0
         self.seen: list[Message] = []
-        """What other people sent meanwhile, as the first bystander got it."""
+        """The messages of other people meanwhile, as the first bystander got them."""
 
     def check(self, rounds: int = 3) -> None:
         for _ in range(rounds):

@@ -1,6 +1,6 @@
 """`python -m tests.bench`: measures our server beside others in one run, and prints a report in Markdown.
 
-Ratios are what counts: figures differ from machine to machine and from minute to minute.
+Compare ratios: figures differ from machine to machine and from minute to minute.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BUILD = ROOT / "build"
 
 
 def cores() -> tuple[int, int] | None:
-    """One for the server and one for whoever drives it, if possible not two halves of one; None if there is but one."""
+    """A core for the server and one for its clients, if possible not two halves of one; None if there is only one."""
     allowed = sorted(os.sched_getaffinity(0))
     if len(allowed) < 2:
         return None
@@ -53,7 +53,7 @@ def cores() -> tuple[int, int] | None:
 
 
 def heading(bench: Bench, pair: tuple[int, int] | None) -> str:
-    """What was measured, and on what."""
+    """A description of the measurement and of the machine."""
     if pair is None:
         pinned = "**only one core: server and load share it, so every figure is too low**"
     else:
@@ -77,7 +77,7 @@ def heading(bench: Bench, pair: tuple[int, int] | None) -> str:
 
 
 def ending(targets: Sequence[Target], problems: Sequence[str]) -> str:
-    """All targets in one table, and what went wrong."""
+    """All targets in one table, and the problems."""
     missed = sum(target.reached is False for target in targets)
     reached = sum(target.reached is True for target in targets)
     blocks = ["## All targets", f"{reached} reached, {missed} not, {len(targets) - missed - reached} not measured."]
@@ -103,9 +103,9 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """The exit code: 0, or 1 when a message was lost or a run failed. A missed target alone is not a failure."""
+    """The exit code: 0, or 1 when a message was lost or a run failed. A missed target is not a failure."""
     given = _arguments()
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # so that no server is left behind
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # so that no server keeps running
     try:
         loadgen = build(BUILD / "loadgen")
     except BuildError as error:

@@ -13,12 +13,12 @@ from types import TracebackType
 from tests.bench.peers import HOST
 
 AT_ONCE = 500
-"""Logins under way at a time: what waits to be accepted must fit the listener's backlog."""
+"""Logins at the same time: the connections that wait for accept must fit the listener's backlog."""
 _READ = 1 << 18
 
 
 class Crowd:
-    """Connections to a ClassCord server. Use it in a with statement; nothing waits beyond `deadline` seconds in all."""
+    """Connections to a ClassCord server. Use it in a with statement; all waits end after `deadline` seconds."""
 
     def __init__(self, port: int, deadline: float = 120) -> None:
         self._port = port
@@ -100,7 +100,7 @@ class Crowd:
         self._clients[descriptor].send(request.encode())
 
     def _read(self, waiting: Set[int]) -> set[int]:
-        """Read once what has come; which of those waiting got what they wanted, or were lost."""
+        """Read the received bytes once; the waiting clients that got their answer, and those that were lost."""
         done = set()
         for descriptor, _ in self._epoll.poll(0.2):
             try:

@@ -1,4 +1,4 @@
-"""The parts that measure our server alone: memory a client, very many threads, and how soon it accepts."""
+"""The parts that measure only our server: memory for each client, very many threads, and the time until it accepts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CLIENTS = 5000
 
 
 def memory(bench: Bench) -> Part:
-    """Thousands of clients that are logged in, all of whom get answers."""
+    """Thousands of logged-in clients, and all get answers."""
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     count = min(CLIENTS, allowed - 100)
     if count < CLIENTS:
@@ -50,7 +50,7 @@ def memory(bench: Bench) -> Part:
 
 
 def bursts(bench: Bench) -> Part:
-    """The same number of pings from very many connections at once, and from a few: what the many threads cost.
+    """The same number of pings from very many connections at once, and from a few: the cost of many threads.
 
     The server may use all cores here: threads that wait for the interpreter's lock disturb each other most on several.
     """

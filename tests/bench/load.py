@@ -18,7 +18,7 @@ TIMEOUT = 240.0
 """Seconds after which loadgen is killed; its own bounds are lower."""
 
 Result = dict[str, Any]
-"""What loadgen printed."""
+"""The results that loadgen printed."""
 
 
 class BuildError(Exception):
@@ -44,7 +44,7 @@ def build(target: Path) -> Path:
 
 
 def faults(result: Result) -> list[str]:
-    """What is wrong with a result: anything lost, out of order, or anybody dropped who reads."""
+    """The faults of a result: messages lost or out of order, or a reading client dropped."""
     if result.get("setup_incomplete"):
         return [f"only {result['setup_ready']} got in, {result['setup_dead']} died: {result['first_dead']}"]
     if "sent" not in result:
@@ -64,12 +64,12 @@ def faults(result: Result) -> list[str]:
 
 @dataclass
 class Bench:
-    """What all parts need. `problems` are the wrong results so far."""
+    """The data that all parts need. `problems` are the wrong results so far."""
 
     loadgen: Path
     folder: Path
     server_cores: tuple[int, ...] = ()
-    """Where the server runs. Empty: anywhere."""
+    """The cores of the server. Empty: any core."""
     all_cores: tuple[int, ...] = ()
     rounds: int = 3
     quick: bool = False
@@ -90,7 +90,7 @@ class Bench:
         return result
 
     def run(self, peer: Peer, label: str, *flags: str, partial: bool = False) -> Result:
-        """Start a server, drive it with loadgen, note what is wrong. A wrong result doesn't count: it is empty.
+        """Start a server, drive it with loadgen, note the faults. A wrong result is not used: it is empty.
 
         `partial` lets one through in which not everybody got in.
         """

@@ -44,7 +44,7 @@ class Client(socketserver.StreamRequestHandler):
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Listens as ours does, so that only what happens to messages differs."""
+    """Listens like our server, so that only the handling of messages differs."""
 
     request_queue_size = 1024
     allow_reuse_address = True
@@ -52,7 +52,7 @@ class Server(socketserver.ThreadingTCPServer):
     block_on_close = False
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that vanish are no news."""
+        """Clients that vanish are normal."""
 
 
 if __name__ == "__main__":

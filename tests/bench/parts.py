@@ -112,7 +112,7 @@ def latency(bench: Bench) -> Part:
     return Part("Latency: 100 receivers, 50 messages/s from 1 and 1000/s from 10 senders", heads, rows, targets)
 
 
-# --- somebody who never reads ---
+# --- a client that never reads ---
 
 
 def stuck(bench: Bench) -> Part:
@@ -175,7 +175,7 @@ def logins(bench: Bench) -> Part:
     targets = [Target("ngircd ÷ ClassCord, 1000 at once", ratio(median(found[NGIRCD.name, 1000], *keys), ours), 10)]
     heads = ("case", "server", "got in", "time, s", "then quiet after, s", "CPU, s", "it ÷ ClassCord, both times")
     note = (
-        "ClassCord registers and logs in (cheapest password hash), ngircd joins a channel, naive tells nobody.\n"
+        "ClassCord registers and logs in (cheapest password hash), ngircd joins a channel, naive sends no answer.\n"
         "Where not all 1000 got in within 30 s, the ratio is a lower bound. ngircd has a short listening queue\n"
         "and drops connections when 1000 come at once; 8 at once is what suits it, for comparison."
     )

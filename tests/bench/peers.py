@@ -44,12 +44,12 @@ SyslogFacility = local1
 
 
 class StartError(Exception):
-    """A server didn't come up; the text has what it said."""
+    """A server didn't start; the text has its output."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A server program. `command` gets a port and an empty folder; `protocol` is loadgen's name for what it speaks."""
+    """A server program. `command` gets a port and an empty folder; `protocol` is loadgen's name for its protocol."""
 
     name: str
     protocol: str
@@ -63,7 +63,7 @@ class Peer:
 
     @property
     def version(self) -> str:
-        """What the program says of itself, in a line."""
+        """The program's version, in a line."""
         if not self.program:
             return ""
         done = subprocess.run([self.program, "--version"], capture_output=True, text=True, timeout=10, check=False)
@@ -112,7 +112,7 @@ PEERS = (OURS, NAIVE, REDIS, NGIRCD)
 
 @contextlib.contextmanager
 def on_cores(*cores: int) -> Iterator[None]:
-    """Processes started inside run on these cores, if any are named; this thread too, for so long."""
+    """Processes started inside run on these cores, if any are named; this thread too, until the end."""
     if not cores:
         yield
         return
@@ -125,7 +125,7 @@ def on_cores(*cores: int) -> Iterator[None]:
 
 
 def _free_port() -> int:
-    """A port that nobody listens on, below those that the system hands out to clients."""
+    """A port without a listener, below the ports that the system gives to clients."""
     while True:
         port = random.randint(15000, 32000)
         with socket.socket() as probe:

@@ -18,7 +18,7 @@ def median(results: Iterable[Result], *keys: str) -> float | None:
 
 
 def spread(results: Iterable[Result], key: str) -> str:
-    """Least and greatest, for the reader to judge the noise by."""
+    """The least and the greatest value: they show the noise."""
     values = [result[key] for result in results if key in result]
     return f"{number(min(values))} to {number(max(values))}" if values else NONE
 
@@ -28,7 +28,7 @@ def ratio(one: float | None, other: float | None) -> float | None:
 
 
 def number(value: float | None) -> str:
-    """With three digits or so that mean something."""
+    """With about three significant digits."""
     if value is None:
         return NONE
     for size, unit in ((1e6, " M"), (1e3, " k")):
@@ -39,7 +39,7 @@ def number(value: float | None) -> str:
 
 @dataclass(frozen=True)
 class Target:
-    """What a part must reach. `measured` is None when it could not be measured."""
+    """The goal of a part. `measured` is None when it could not be measured."""
 
     text: str
     measured: float | None
@@ -60,7 +60,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Part:
-    """What one part found."""
+    """The results of one part."""
 
     title: str
     heads: Sequence[str]
@@ -81,7 +81,7 @@ class Part:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; all columns but the first two are right-aligned."""
+    """A Markdown table; all columns except the first two are right-aligned."""
     rule = ["---" if index < 2 else "--:" for index in range(len(heads))]
     return "\n".join("| " + " | ".join(row) + " |" for row in [heads, rule, *rows])
 

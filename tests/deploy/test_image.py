@@ -200,7 +200,7 @@ def test_a_folder_of_root_is_refused_with_the_chown_to_type(vm: Machine, started
     assert refused.returncode == 78
     assert refused.stderr == (
         "server.py: /data: user 10001 cannot write there (root owns it); type: sudo chown -R 10001:10001 FOLDER on the"
-        " host (FOLDER is what is mounted at /data), or mount a folder of the host's own disk there"
+        " host (FOLDER is the folder that is mounted at /data), or mount a folder of the host's own disk there"
         " (docker run -v FOLDER:/data)\n"
     )
     hint = re.search(r"sudo (chown -R 10001:10001 FOLDER)", refused.stderr)

@@ -14,9 +14,9 @@ Shown = tuple[str, str, str]
 
 
 class KnownClient:
-    """A careful client with an account. What goes wrong in its receiver thread ends that thread, as in the real ones.
+    """A careful client with an account. An error in its receiver thread ends that thread, as in the real clients.
 
-    `name` is what it calls itself; `seen_as` is what the others see, which may differ for a guest.
+    `name` is its own name for itself; `seen_as` is its name for the others, which may differ for a guest.
     """
 
     encoding = "utf-8"
@@ -43,7 +43,7 @@ class KnownClient:
         opened.settimeout(None)
         return opened
 
-    # --- what it sends ---
+    # --- sending ---
 
     def enter(self) -> None:
         """Register, log in, then let the receiver thread read on."""
@@ -74,7 +74,7 @@ class KnownClient:
         self.asked += 1
         self.send({"type": self.list_type})
 
-    # --- what it receives ---
+    # --- receiving ---
 
     def _lines(self) -> Iterator[str]:
         """Lines as the client's reader cuts them: without their ends, decoded."""
@@ -158,7 +158,7 @@ def _string(message: Message, key: str) -> str:
     """A value that the client can't do without, as Java's getString gives it."""
     value = message[key]
     if not isinstance(value, str):
-        raise TypeError(f"{key} is no string in {message}")
+        raise TypeError(f"{key} is not a string in {message}")
     return value
 
 
@@ -180,7 +180,7 @@ class StrictRecipient(KnownClient):
 
 
 class NamelessMember(KnownClient):
-    """Never says who it is in its messages, and leaves out what has a default."""
+    """Never gives its name in its messages, and leaves out fields that have a default."""
 
     says_from = False
 
@@ -189,7 +189,7 @@ class NamelessMember(KnownClient):
 
 
 class Guest(StrictRecipient):
-    """Never logs in: asks who is here, and names itself with its first message."""
+    """Never logs in: asks for the list of people, and gives its name with its first message."""
 
     def enter(self) -> None:
         self._receiver.start()
@@ -217,7 +217,7 @@ class AnnouncedGuest(Guest):
 
 
 class Poller(KnownClient):
-    """Asks who is here again and again; here whenever the test says so."""
+    """Asks for the list of people again and again; here each time that the test says so."""
 
     def poll(self) -> None:
         count = len(self.lists) + 1
@@ -274,7 +274,7 @@ class BelievesRegistered(KnownClient):
 
 
 class RefusedGuest(Guest):
-    """A guest under a name that nobody may have, as some clients let people type it."""
+    """A guest with a name that is not allowed: some clients let people type any name."""
 
 
 class SerializesNulls(KnownClient):
@@ -304,7 +304,7 @@ class Fork(Guest):
 
 
 class KeepsOffline(KnownClient):
-    """Has one list of people, in which those who are offline stay for ever; only `invisible` takes somebody out."""
+    """Has one list of people. People who are offline stay in it for ever; only `invisible` removes a person."""
 
     def __init__(self, address: tuple[str, int], name: str) -> None:
         super().__init__(address, name)
@@ -347,7 +347,7 @@ class ShowsNewest(KnownClient):
 
 
 class ForgetsRecipient(KnownClient):
-    """Each list of users resets the recipient that its user has selected: what is typed then goes to everybody."""
+    """Each list of users resets the recipient that its user has selected: then typed texts go to everybody."""
 
     _selected = ""
 
@@ -359,7 +359,7 @@ class ForgetsRecipient(KnownClient):
         self._selected = ""
 
     def whisper(self, to: str, text: str) -> None:
-        """What the user types after having selected `to` with `select`."""
+        """The text that the user types after selecting `to` with `select`."""
         if self._selected == to:
             super().whisper(to, text)
         else:
@@ -369,7 +369,7 @@ class ForgetsRecipient(KnownClient):
 class ChunkReader(KnownClient):
     """Reads 1024 bytes at a time, decodes each by itself, and loses all but the first line of it.
 
-    But what comes from others than those in `room` does no harm: the test can't help their coming and going.
+    But lines from people outside `room` do no harm: the test can't control them.
     """
 
     room: frozenset[str] = frozenset()
@@ -393,4 +393,4 @@ KNOWN_CLIENTS: tuple[type[KnownClient], ...] = (
     TwoSockets, BelievesRegistered, SerializesNulls, Fork, KeepsOffline, KeepsOfflineGuest, RefusedGuest,
     ForgetsRecipient, ChunkReader,
 )
-"""Those that take part in a room together. ShowsNewest would keep it waiting."""
+"""The clients that share a room in the test. ShowsNewest would make it wait."""

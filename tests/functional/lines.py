@@ -1,4 +1,4 @@
-"""What the functional tests share: picking the lines about certain people, for others may be in the room too."""
+"""Helpers of the functional tests: they pick the lines about certain people, because others may be in the room too."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SERVER = "Serveur"
 
 
 def after(actor: Client, observer: Client) -> list[Message]:
-    """All that the observer has received once everything that the actor has sent so far is carried out."""
+    """All lines that the observer has received after the server has done all requests of the actor so far."""
     actor.pending()
     return observer.pending()
 
@@ -30,12 +30,12 @@ def states(lines: Iterable[Message], *names: str) -> list[tuple[str, str]]:
 
 
 def contents(lines: Iterable[Message], *names: str) -> list[str]:
-    """What these people wrote, in order."""
+    """The messages of these people, in order."""
     return [line["content"] for line in about(lines, *names) if line["type"] in ("message", "private")]
 
 
 def notices(lines: Iterable[Message]) -> list[Message]:
-    """What the server says to one person."""
+    """The texts of the server to one person."""
     return [line for line in about(lines, SERVER) if line["subtype"] == "private"]
 
 
@@ -55,7 +55,7 @@ def private(to: str, text: str, **more: object) -> Message:
 
 
 def answer(client: Client, message: Message) -> Message:
-    """What the server answers; what others do meanwhile may come before it, once the client is somebody."""
+    """The server's answer. Lines about others may come before it, once the client has a name."""
     client.send(message)
     while True:
         line = client.receive()
@@ -64,7 +64,7 @@ def answer(client: Client, message: Message) -> Message:
 
 
 def users(client: Client) -> list[str]:
-    """Who is here, as the server tells this client."""
+    """The people who are here, as the server tells this client."""
     client.send({"type": "users"})
     names: list[str] = client.until(type="users")["users"]
     return names
@@ -80,7 +80,7 @@ def guest(connect: Connect, name: str) -> Client:
 
 
 def nameless(connect: Connect, observer: Client) -> Client:
-    """A guest that has given no name; its `name` is what the observer, who must be somebody already, sees it as."""
+    """A guest that has given no name. Its `name` comes from the observer, which must have a name already."""
     client = connect()
     known = {line["user"] for line in observer.pending() if line["type"] == "status"} | set(users(observer))
     client.send({"type": "users"})

@@ -18,7 +18,7 @@ __all__ = ["CONNEXION", "Program", "Terminal", "Words", "block", "command"]
 
 CONNEXION = (ROOT / "docs" / "CONNEXION.md").read_text()
 Words = tuple[list[str], Path]
-"""The command line of a program, and the folder where it lies."""
+"""The command line of a program, and its folder."""
 
 
 def block(kind: str) -> str:
@@ -45,7 +45,7 @@ def _environment(console: dict[str, str]) -> dict[str, str]:
 
 
 class Program:
-    """A client started as the document says, but for address, name and password. Use it in a with statement."""
+    """A client started as the document says, with another address, name and password. Use it in a with statement."""
 
     def __init__(
         self, words: list[str], folder: Path, address: tuple[str, int | str], name: str | bytes,
@@ -83,7 +83,7 @@ class Program:
             self._read = self.lines.index(text, self._read) + 1
 
     def starts(self, text: str) -> None:
-        """Wait until it has printed a line that begins so."""
+        """Wait until it has printed a line that begins with this text."""
         with self._more:
             self._more.wait_for(
                 lambda: any(line.startswith(text) for line in self.lines) or not self._reader.is_alive(), DEADLINE
@@ -96,7 +96,7 @@ class Program:
         self.process.stdin.flush()
 
     def ends(self) -> tuple[int, str]:
-        """Close its standard input: its exit code and what it said on standard error."""
+        """Close its standard input: its exit code and its standard error."""
         assert self.process.stdin is not None
         assert self.process.stderr is not None
         self.process.stdin.close()
@@ -119,7 +119,7 @@ class Program:
 
 
 class Terminal:
-    """A client at a terminal of its own, where Ctrl-C and Ctrl-D are keys. Use it in a with statement."""
+    """A client at its own terminal, where Ctrl-C and Ctrl-D are keys. Use it in a with statement."""
 
     def __init__(
         self, words: list[str], folder: Path, address: tuple[str, int | str], name: str, *,
@@ -129,7 +129,7 @@ class Terminal:
         self.shown = b""
         self._keys, screen = pty.openpty()
         mode = termios.tcgetattr(screen)
-        mode[3] &= ~termios.ECHO  # shown is what the program writes, and nothing else
+        mode[3] &= ~termios.ECHO  # only the output of the program is shown
         termios.tcsetattr(screen, termios.TCSANOW, mode)
         self.process = subprocess.Popen(
             ["setsid", "--ctty", *words[:-4], address[0], str(address[1]), name, "azerty"], cwd=folder,
@@ -156,7 +156,7 @@ class Terminal:
             return False
         try:
             more = os.read(self._keys, 65536)
-        except OSError:  # nobody has the terminal open any more
+        except OSError:  # no process has the terminal open any longer
             more = b""
         self.shown += more
         return bool(more)

@@ -73,21 +73,21 @@ def test_what_is_not_the_server_is_said(
 def test_a_connection_that_is_closed_at_once_is_said(
     either: Words, stack: ExitStack, reset: bool
 ) -> None:
-    """As a NAT does behind which nothing listens. It resets the connection if the first line is there already."""
+    """Like a NAT in front of a port without a listener. It resets the connection if the first line is there already."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         program = stack.enter_context(Program(*either, server.getsockname(), "zoé"))
         server.settimeout(DEADLINE)
         with server.accept()[0] as connection:
             if reset:
                 connection.settimeout(DEADLINE)
-                connection.recv(1, socket.MSG_PEEK)  # what is closed with something unread is reset
+                connection.recv(1, socket.MSG_PEEK)  # closing a socket with unread bytes resets the connection
         assert program.ends() == (1, "! le serveur a fermé la connexion\n")
 
 
 def test_a_server_that_says_nothing_is_said(
     request: pytest.FixtureRequest, either: Words, tmp_path: Path, stack: ExitStack
 ) -> None:
-    """With its 10 seconds made one, so as not to wait for them here."""
+    """With one second instead of 10, so that the test is short."""
     words, _ = either
     kind = request.node.callspec.params["either"]
     source = block(kind)

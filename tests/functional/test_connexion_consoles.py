@@ -1,6 +1,6 @@
 """The two client programs of docs/CONNEXION.md at consoles that can't show everything, and at keyboards that misbehave.
 
-Whatever such a console does, the program goes on, and it doesn't call it a fault of the server.
+With every such console the program goes on, and it doesn't blame the server.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def hostile(request: pytest.FixtureRequest) -> tuple[Words, dict[str, str]]:
 
 @pytest.fixture
 def peer(address: Address, stack: ExitStack) -> Client:
-    """Someone else in the chat, whose name every console can show."""
+    """Another person in the chat, with a name that every console can show."""
     client = stack.enter_context(member(address, unique("peer")))
     client.ask({"type": "users"})
     return client
@@ -125,7 +125,7 @@ def test_a_console_that_is_closed_ends_the_program_quietly(
 def test_java_reads_the_keyboard_in_the_encoding_of_the_console(
     address: Address, java: Words, peer: Client, stack: ExitStack
 ) -> None:
-    """Before Java 18 the encoding of System.in is that of files, which on a French Windows is another."""
+    """Before Java 18, System.in has the encoding of files. On a French Windows that is not the console's encoding."""
     console = {"LC_ALL": "C.UTF-8", "JAVA_TOOL_OPTIONS": "-Dfile.encoding=Cp1252"}
     program = stack.enter_context(Terminal(*java, address, unique("bob"), console=console))
     program.shows(b"* ici : ")
@@ -176,7 +176,7 @@ def test_ctrl_c_while_it_connects_is_quiet(either: Words, stack: ExitStack) -> N
 
 
 def wait_until_it_connects(port: int) -> None:
-    """Wait for a connection to this port in the state SYN_SENT, which is 02."""
+    """Wait for a connection to this port in the state SYN_SENT (02)."""
     end = time.monotonic() + DEADLINE
     tables = [path for path in map(Path, ("/proc/net/tcp", "/proc/net/tcp6")) if path.exists()]  # Java uses the second
     while not any(re.search(rf":{port:04X} 02 ", table.read_text()) for table in tables):

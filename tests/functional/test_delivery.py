@@ -1,4 +1,4 @@
-"""Delivery under disturbance: one order for all, and nothing torn, lost or doubled for whoever reads."""
+"""Delivery under disturbance: one order for all, and nothing torn, lost or doubled for clients that read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ READERS = 3
 
 
 class Reader:
-    """Somebody who talks and reads all the time, from a thread of its own, until it has seen everybody's last word."""
+    """A client that talks and reads all the time, in its own thread, until it has seen each client's last message."""
 
     def __init__(self, address: Address, sizes: list[int]) -> None:
         self.client = member(address, unique("reader"))

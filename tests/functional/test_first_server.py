@@ -1,4 +1,4 @@
-"""What the first ClassCord server did wrong: each of these dropped a client, let somebody in or froze the room."""
+"""The faults of the first ClassCord server: each of these dropped a client, let a stranger in or froze the room."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_an_accent_across_a_read_drops_nobody(join: Join, size: int, offset: int
     line = start + "é".encode() + b'"}'
     padding = size - 1 - len(start) + offset
     fill, blanks = min(padding, 1000), max(0, padding - 1000)
-    # blank lines fill what is longer than a content may be
+    # blank lines make it longer than a content may be
     data = b"\n" * blanks + start + b"x" * fill + line[len(start) :] + b"\n"
     assert data.index("é".encode()) == size - 1 + offset
     alice.send_raw(data)

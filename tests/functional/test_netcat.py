@@ -1,4 +1,4 @@
-"""The tools with which students debug: nc of both kinds, ncat, telnet. Skipped where they are not installed."""
+"""The tools that students use to debug: nc of both kinds, ncat, telnet. Skipped if they are not installed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def needs(tool: str) -> None:
 
 
 def run(tool: list[str], address: Address, text: str | bytes) -> list[Message]:
-    """What the tool prints when it is given this text as standard input: `printf text | tool HOST PORT`."""
+    """The output of the tool with this text as its standard input: `printf text | tool HOST PORT`."""
     needs(tool[0])
     if tool[0] == "nc.traditional" and ":" in address[0]:
         pytest.skip("nc.traditional knows no IPv6: give the server's IPv4 address")
@@ -117,7 +117,7 @@ def test_a_listening_netcat_sees_what_others_say(address: Address, join: Join) -
 
 
 def test_telnet(address: Address) -> None:
-    """It leaves as soon as its standard input ends, so that stays open until the answers are there."""
+    """It ends when its standard input ends, so the input stays open until the answers are there."""
     needs("telnet")
     with subprocess.Popen(
         ["telnet", address[0], str(address[1])], stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Requests sent without waiting for answers: each is carried out on what the one before it left."""
+"""Requests sent without waiting for answers: each runs after the one before it has finished."""
 
 from __future__ import annotations
 

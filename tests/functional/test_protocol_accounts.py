@@ -1,4 +1,4 @@
-"""register, login, logout: what they answer, who hears of it, which names and passwords there may be."""
+"""register, login, logout: their answers, the lines to the others, and the allowed names and passwords."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests for help, pings, and what people type after a slash because their client knows no other way."""
+"""Requests for help, pings, and the commands that people type after a slash."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support import Client, Message, unique
 
 
 def typed(client: Client, text: str) -> list[Message]:
-    """What Serveur answers to it."""
+    """The answer of Serveur."""
     client.pending()
     client.send(say(text))
     lines = client.pending()

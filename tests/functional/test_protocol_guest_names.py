@@ -1,4 +1,4 @@
-"""Names of guests: the number until one is given, a name that nobody may have, and the end of a name."""
+"""Names of guests: the number until a name is given, a name that is not allowed, and the end of a name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NAMINGS: list[dict[str, Any]] = [
 def test_the_end_of_a_temporary_name_is_told_to_everybody_and_the_number_never_comes_back(
     connect: Connect, join: Join, naming: dict[str, Any]
 ) -> None:
-    """As `invisible`: three clients keep for ever a name that is offline, also that of their own guest."""
+    """It ends as `invisible`: three clients keep a name that is offline for ever, also the name of their own guest."""
     alice, bob = join("alice"), join("bob")
     client, name = nameless(connect, alice), unique("zoe")
     bob.pending()

@@ -276,7 +276,7 @@ def test_what_is_no_string_names_no_guest(connect: Connect, join: Join, name: An
     assert states(seen, str(name)) == []
     assert text not in [line.get("content") for line in seen]
     assert str(name) not in users(alice)
-    alice.send(say("not for who is nobody"))
+    alice.send(say("not for a client without a name"))
     assert after(alice, client) == []
 
 

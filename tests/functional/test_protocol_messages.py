@@ -1,4 +1,4 @@
-"""Messages: what is relayed, to whom, in which form, and what isn't."""
+"""Messages: the relayed ones, their receivers and their form, and the refused ones."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_private_message_to_oneself_reaches_ones_other_sessions(connect: Conne
 def test_the_addressee_may_be_spelled_otherwise(join: Join) -> None:
     alice, bob = join("alice"), join("Béa")
     got = relayed(alice, bob, private(bob.name.upper(), "Salut"))
-    assert got["to"] == bob.name, "a client drops what is not to its own name"
+    assert got["to"] == bob.name, "a client drops messages to another name"
 
 
 @pytest.mark.parametrize("kind", ["message", "private"])

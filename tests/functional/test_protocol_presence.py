@@ -1,4 +1,4 @@
-"""Presence: states and their spellings, who is told, and what the list of users holds."""
+"""Presence: states and their spellings, the lines to the others, and the list of users."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_states_are_left_out_when_nothing_has_changed(join: Join) -> None:
         alice.send({"type": "users"}, {"type": "users"}, {"type": "users"})
         lines = alice.pending()
         if not any(line.get("state") in ("online", "offline") for line in lines):
-            break  # else somebody of an earlier test left meanwhile, so something has changed
+            break  # else a client of an earlier test has left meanwhile, so the list has changed
         join("dave")
     answers = [line for line in lines if line["type"] == "users" or line.get("user") == bob.name]
     assert [line["type"] for line in answers] == ["users", "status", "users", "users"]

@@ -1,4 +1,4 @@
-"""Bytes and lines: encodings, line ends, errors that leave the connection open, silence towards who has not spoken."""
+"""Bytes and lines: encodings, line ends, errors that leave the connection open, silence for silent clients."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_character_may_straddle_two_reads(join: Join, encoding: str, character
     alice, bob = join("alice"), join("bob")
     line = json.dumps(say(f"a{character}b"), ensure_ascii=False).encode(encoding) + b"\n"
     start = line.index(f"a{character}b".encode(encoding)) + 2
-    # what comes in one segment with the ping has been read once the ping is answered
+    # bytes in one segment with the ping have been read once the ping is answered
     alice.send_raw(b'{"type":"ping"}\n' + line[:start])
     alice.until(type="pong")
     alice.send_raw(line[start:])
@@ -178,7 +178,7 @@ def test_wrong_lines_make_nobody_a_guest(connect: Connect, join: Join) -> None:
     lines = [line for line, _ in WRONG_LINES]
     client.send(*lines)
     assert len(client.pending()) == len(lines)
-    alice.send(say("not for who is nobody"))
+    alice.send(say("not for a client without a name"))
     assert after(alice, client) == []
 
 

@@ -1,4 +1,4 @@
-"""All known clients in one room at once: everyone gets exactly what it should, and nobody dies of it."""
+"""All known clients in one room at once: each gets exactly the right lines, and none of them fails."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from tests.support import Client, unique
 
 @pytest.fixture
 def watcher(join: Join) -> Client:
-    """Somebody else in the room, who is there first."""
+    """Another person in the room, who is there first."""
     return join("watcher")
 
 
 @pytest.fixture
 def room(address: Address, watcher: Client) -> Iterator[list[KnownClient]]:
-    """One of each. The guest calls itself like the first member, who is there already."""
+    """One of each. The guest takes the name of the first member, who is there already."""
     with ExitStack() as stack:
         here: list[KnownClient] = []
         for kind in KNOWN_CLIENTS:
@@ -64,7 +64,7 @@ def fence(watcher: Client, room: list[KnownClient]) -> None:
 
 
 def shown(client: KnownClient, room: list[KnownClient], since: int) -> list[Shown]:
-    """What is on the client's screen from those in the room, in order."""
+    """The messages of the people in the room on the client's screen, in order."""
     names = {other.seen_as for other in room}
     return [line for line in client.shown[since:] if line[1] in names]
 
@@ -141,7 +141,7 @@ def test_who_stays_sees_everybody_leave(room: list[KnownClient], watcher: Client
 def test_nobody_keeps_a_name_that_has_ended(
     room: list[KnownClient], watcher: Client, address: Address, connect: Connect
 ) -> None:
-    """Neither the number of a guest that has given its name since, nor a name that is an account's now."""
+    """The list has no number of a guest that has given its name since, and no name that now belongs to an account."""
     keepers = [client for client in room if isinstance(client, KeepsOffline)]
     assert len(keepers) == 2
     watcher.pending()

@@ -193,7 +193,7 @@ def test_a_database_that_is_written_over_in_place(own_server: OwnServer, change:
         change(server.data)
         put = (server.data / "classcord.db").read_bytes()
         refused(server)
-        assert "was written over" in server.wait_log("event=storage_failed")
+        assert "another program has overwritten" in server.wait_log("event=storage_failed")
         bystanders.check(20)
         assert server.stop() == 0
         seen = max(line["id"] for line in heard(bystanders))

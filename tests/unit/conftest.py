@@ -40,7 +40,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
             hashing = Hashing()
             hashing.start()
             made = ChatServer(bound, ConnectionHandler, settings, registry, accounts, hashing, texts)
-            # a wait that nobody ends would last for ever
+            # a wait without an end would last for ever
             thread = threading.Thread(target=made.serve_forever, args=(1e6,), daemon=True)
             thread.start()
 

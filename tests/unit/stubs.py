@@ -1,4 +1,4 @@
-"""Sessions without a network: what the registry's parts are tested with."""
+"""Sessions without a network, for tests of the registry's parts."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from classcord.protocol import ProtocolError
 from classcord.store import AccountRow
 
 CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0), 0xD800, 0xDBFF, 0xDC00, 0xDFFF)]
-SPELLINGS = [  # of one password; the first is what NFKC makes of all of them
+SPELLINGS = [  # forms of one password; the first is the NFKC form of all of them
     ["café", "cafe\u0301", "ｃａｆé"], ["fin", "ﬁn"], ["a b", "a\u00a0b"], ["가", "\u1100\u1161"],
     ["Å", "\u212b", "A\u030a"],
 ]

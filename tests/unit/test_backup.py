@@ -73,10 +73,10 @@ def test_what_was_there_is_kept_with_its_last_messages(own_server: OwnServer, al
     run("backup", tmp_path / "data", copy)
     with Server(data) as server:
         member((server.host, server.port), "bob").close()
-        server.process.kill()  # leaves a write-ahead log behind
+        server.process.kill()  # leaves a write-ahead log
         server.wait()
     said = run("restore", data, copy).stderr.decode()
-    kept = data / said.split("what was there is now ")[1].strip()
+    kept = data / said.split("the old database is now ")[1].strip()
     with sqlite3.connect(kept) as database:
         assert database.execute("SELECT name FROM accounts").fetchall() == [("bob",)]
     database.close()
@@ -111,7 +111,7 @@ def test_a_database_that_may_not_be_read_is(alice: str, tmp_path: Path) -> None:
     run("backup", tmp_path / "data", tmp_path / "copy.db")
     run("restore", tmp_path / "new", tmp_path / "copy.db")
     (tmp_path / "new" / "classcord.db").chmod(0)
-    # root may read everything, but for this
+    # even root can't read this
     without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
     if without and subprocess.run([*without, "test", "-r", str(ROOT / "server.py")], check=False).returncode:
         pytest.skip("root reads this project only by its privileges: run the tests as the project's owner")

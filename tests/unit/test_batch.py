@@ -1,4 +1,4 @@
-"""Who receives what of a batch, against the plainest possible model: append each line to each receiver's list."""
+"""The lines that each receiver gets from a batch, compared with a simple model: a list of lines for each receiver."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ def test_everybody_gets_the_lines_of_its_time_in_the_common_order(
     count = 0
     for steps in batches:
         batch = Batch(members, "now", 0.0)
-        for step, whom in steps:
+        for step, target in steps:
             count += 1
             line = b"%d\n" % count
-            if isinstance(whom, frozenset):
-                batch.broadcast(line, [people[n] for n in whom])
-                for n in inside - whom:
+            if isinstance(target, frozenset):
+                batch.broadcast(line, [people[n] for n in target])
+                for n in inside - target:
                     expected[n] += line
             elif step == "to":
-                batch.to(people[whom], line)
-                expected[whom] += line
+                batch.to(people[target], line)
+                expected[target] += line
             elif step == "join":
-                batch.join(people[whom])
-                inside.add(whom)
+                batch.join(people[target])
+                inside.add(target)
             else:
-                batch.leave(people[whom])
-                inside.discard(whom)
+                batch.leave(people[target])
+                inside.discard(target)
         seen = set()
         for receiver, data in batch.deliveries():
             assert receiver not in seen, "one send a receiver and batch"

@@ -1,4 +1,4 @@
-"""The command line as an operator meets it: flags, variables, exit codes, health, what the process leaves behind."""
+"""The command line of an operator: flags, variables, exit codes, health, and the files that the process leaves."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def settings(*arguments: str, **variables: str) -> dict[str, str]:
-    """What --check-config prints, by setting."""
+    """The output of --check-config, by setting."""
     done = run(*arguments, "--check-config", **variables)
     assert done.returncode == 0, done.stderr
     return dict(line.split("=", 1) for line in done.stdout.splitlines())
@@ -275,7 +275,7 @@ def test_health_is_over_within_3_seconds(monkeypatch: pytest.MonkeyPatch, pause:
 
 
 def test_the_health_check_loads_little() -> None:
-    """It runs several times a minute, in a container whose base has no bytecode: each module is compiled anew."""
+    """It runs several times a minute, in a container whose base has no bytecode: each module is compiled again."""
     show = "import sys, server; server.main(sys.argv[1:]); print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", show, "health"], cwd=ROOT, capture_output=True, text=True, check=False,
@@ -301,7 +301,7 @@ def test_health_with_a_wrong_setting() -> None:
 
 
 def test_what_is_stored_is_private(tmp_path: Path) -> None:
-    """Whatever the umask is."""
+    """With every umask."""
     command = ["sh", "-c", 'umask 0; exec "$@"', "sh", *SERVER]
     data = tmp_path / "data"
     with Server(data, command=command) as server, member((server.host, server.port), unique("alice")) as alice:

@@ -1,4 +1,4 @@
-"""docs/CONNEXION.md says what the server does: its netcat sessions are typed, its table of errors is provoked."""
+"""docs/CONNEXION.md agrees with the server: its netcat sessions are typed, its errors are provoked."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_the_commands_print_what_the_document_says(own_server: Callable[..., Ser
 
 
 def test_the_session_in_two_terminals(own_server: Callable[..., Server]) -> None:
-    """Typed into netcat line by line. What comes to a terminal and isn't in the document fails the next reading."""
+    """Typed into netcat line by line. An output line that isn't in the document fails the next reading."""
     program = netcat()
     server = own_server()
     block = re.search(r"```exchange\n(.*?)```", CONNEXION, re.DOTALL)
@@ -120,7 +120,7 @@ def test_the_extract_of_the_log_is_what_a_login_leaves(own_server: Callable[...,
 
 @pytest.mark.parametrize(("console", "seen"), [("cp850", "‚t‚"), ("cp1252", "été"), ("utf-8", "été")])
 def test_what_a_windows_console_makes_of_a_line(own_server: Callable[..., Server], console: str, seen: str) -> None:
-    """Why the guide says `chcp 1252`: the server reads what is not UTF-8 as cp1252."""
+    """Why the guide says `chcp 1252`: the server reads text that is not UTF-8 as cp1252."""
     assert f"`{seen}`" in CONNEXION
     server = own_server()
     address = (server.host, server.port)

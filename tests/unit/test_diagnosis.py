@@ -215,7 +215,7 @@ def test_nothing_that_was_sent_is_shown_but_one_character(line: str, word: str) 
     assert word not in refusal(line % word).text
 
 
-# how a long line begins, what it repeats, how it ends
+# the start of a long line, its repeated part, its end
 WORST: dict[str, tuple[str, str | bytes, str]] = {
     "strings": ('{"a":', '"",', ""), "strings and a number": ('{"a":["', '","', '",1e400]}'),
     "the number in strings": ('{"a":[', '"1e400",', "1e400]}"), "curly quotes": ('{"a":"', "”", ""),

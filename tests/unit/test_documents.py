@@ -1,4 +1,4 @@
-"""The documents say what the code does: tables are compared, examples are run."""
+"""The documents agree with the code: tables are compared, examples are run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support import ROOT, Client, Server, member
 PROTOCOL = (ROOT / "docs" / "PROTOCOLE.md").read_text()
 README = (ROOT / "README.md").read_text()
 INDIA = {**os.environ, "TZ": "IST-5:30"}
-"""The environment of a machine in India (no summer time), even where the names of time zones are not installed."""
+"""The environment of a machine in India (no summer time), even if the names of time zones are not installed."""
 
 
 def table(text: str, heading: str) -> list[list[str]]:
@@ -38,7 +38,7 @@ def table(text: str, heading: str) -> list[list[str]]:
 
 
 def anchors(text: str) -> set[str]:
-    """What GitHub calls the headings of a document."""
+    """The names that GitHub gives to the headings of a document."""
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -117,7 +117,7 @@ def test_both_languages_have_the_same_texts() -> None:
 
 
 def same(got: Any, expected: Any) -> bool:
-    """Equal, but for what the document leaves out with …"""
+    """Equal, except for the parts that the document leaves out with …"""
     if isinstance(expected, dict):
         return isinstance(got, dict) and list(got) == list(expected) and all(same(got[k], expected[k]) for k in got)
     return expected == "…" or bool(got == expected)

@@ -1,4 +1,4 @@
-"""The end of a client: all its lines leave first, its thread is told once, and its failure is nobody else's."""
+"""The end of a client: all its lines leave first, its thread is told once, and its failure disturbs no other client."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ NO_WATCH = OSError(errno.ENOSPC, "no more watches")
 
 @pytest.mark.parametrize("faults", [[None, NO_WATCH], [None, None, None, NO_WATCH]], ids=["at first", "later"])
 def test_a_client_that_nobody_can_watch_is_dropped_alone(made: Registry, faults: list[Exception | None]) -> None:
-    """No memory for epoll, or a descriptor that has just been closed: nobody would tell when to send on."""
+    """No memory for epoll, or a descriptor that has just been closed: no event would say when to send on."""
     wires = Socket(3, 0, faults), Socket(4, None, [])
     unwatched, hears = [_member(made, wire) for wire in wires]
     made.post([(_broadcast, None, (b"hello\n",))])
@@ -181,8 +181,8 @@ def test_whatever_call_of_a_socket_fails_all_others_get_everything_and_every_thr
         wire.faults.extend(script)
     for number, steps in enumerate(batches):
         items: list[Item] = []
-        for step, whom in steps:
-            person = people[whom]
+        for step, target in steps:
+            person = people[target]
             if step == "broadcast":
                 line = b"line %d\n" % number
                 said += line
@@ -194,8 +194,8 @@ def test_whatever_call_of_a_socket_fails_all_others_get_everything_and_every_thr
                 items.append((made.room.leave, person, ()))
             elif step == "resume":
                 items.append((made._resume, person, ()))
-            elif step == "room" and wires[whom].room is not None:
-                wires[whom].room = 30
+            elif step == "room" and wires[target].room is not None:
+                wires[target].room = 30
         _post(made, items)
         for person in people:
             if person.drained is not None:
@@ -215,10 +215,10 @@ def test_whatever_call_of_a_socket_fails_all_others_get_everything_and_every_thr
 
 
 def _post(made: Registry, items: list[Item]) -> None:
-    """Have them carried out as one batch. The client that waits for it is told of its end, whatever happened in it."""
+    """Run them as one batch. The client that waits for the batch learns of its end, also after an error."""
     done = threading.Event()
     with made._lock:
         made._items.extend([*items, (_set_after, None, (done,))])
         made._flush()
     assert done.is_set()
-    made.post([])  # the ends of those that were dropped meanwhile
+    made.post([])  # the ends of the clients that were dropped meanwhile

@@ -1,4 +1,4 @@
-"""Other protocols: known by their first bytes or lines, wherever these are cut, and never taken for ours."""
+"""Other protocols: recognized by their first bytes or lines, in any pieces, and never taken for ours."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def length_and(text: bytes, size: int = 2, order: str = "big") -> bytes:
 
 USERS = b'{"type":"users"}'
 LONG = b'{"type":"message","content":"' + b"x" * 400 + b'"}'
-# what has no newline, and how many bytes of it are answered together
+# data without a newline, and the number of its bytes that get one answer
 UNENDED = [
     *(length_and(text, size, order) for text in (USERS, LONG) for size in (2, 4) for order in ("big", "little")),
     length_and(b"hello"), length_and(b'{"a":"' + b"x" * 115 + b'"}'), b"16" + USERS, b"16" + b" " * 62 + USERS,

@@ -1,4 +1,4 @@
-"""Whose turn it is to have a password hashed, for whom nothing is hashed, and what a fault costs."""
+"""The order in which passwords are hashed, the clients for which nothing is hashed, and the effect of a fault."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support import DEADLINE
 
 
 class Waiting:
-    """A client whose thread waits for its turn, over a real connection. `text` is what it had, or the error's name."""
+    """A client whose thread waits for its turn, over a real connection. `text` is its result, or the error's name."""
 
     def __init__(self, hall: Hall, name: str) -> None:
         self._hall = hall

@@ -105,7 +105,7 @@ def test_a_restart_refuses_nobody(own_server: OwnServer, shared: socket.socket) 
     for thread in threads:
         thread.join(DEADLINE)
     assert failures == []
-    # whoever was with a server that stopped, at most one a thread and restart, sees the end instead of an answer
+    # clients of a server that stops see the end instead of an answer: at most one for each thread and restart
     assert served.count(False) <= 3 * len(threads)
 
 

@@ -1,7 +1,7 @@
 """Nothing that a client sends costs more than its length: patterns, normalization, nesting, names, whole requests.
 
 Each function gets its worst inputs, from short ones to the longest that can reach it. The processor time for n must
-stay under three times that for n/2; it is four times as much where the time grows with the square.
+stay under three times that for n/2; it is four times as much if the time grows with the square.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def quick(run: Callable[[Any], object], given: Any) -> float:
 
 
 def assert_linear(run: Callable[[Any], object], make: Make, limit: int) -> None:
-    """Longer and longer inputs up to the limit: what is cubic must be found before it takes minutes."""
+    """Longer and longer inputs up to the limit: cubic work must be found before it takes minutes."""
     length = limit
     while length > 64:
         length //= 2
@@ -96,7 +96,7 @@ def repeated(unit: str, start: str = "", end: str = "") -> Make:
 
 
 def then(make: Make, change: Callable[[Any], Any]) -> Make:
-    """What `make` makes, changed."""
+    """The input of `make`, changed."""
     return lambda n: change(make(n))
 
 
@@ -140,7 +140,7 @@ ENDS = ["", "\0", " ", '"', "x", ";", "("]
 
 
 def patterns() -> Iterable[str]:
-    """Every regular expression, as module:NAME, or as module:function where that makes it; other uses by line."""
+    """Every regular expression, as module:NAME, or as module:function if a function makes it; other uses by line."""
     for path in SOURCES:
         tree = ast.parse(path.read_text())
         named = {
@@ -228,7 +228,7 @@ def test_a_name_of_the_right_length_is_compared_in_linear_time(make: Make) -> No
 
 
 def test_only_names_normalizes() -> None:
-    """Elsewhere nobody would bound the text first."""
+    """Other places would not limit the length of the text first."""
     for path in SOURCES:
         if module(path) != "classcord.names":
             text = path.read_text()
@@ -264,7 +264,7 @@ def test_nesting_is_looked_at_in_linear_time(unit: str) -> None:
 
 
 def test_looking_at_the_nesting_costs_less_than_reading_the_line() -> None:
-    """Unless the nesting is as deep as it may be, where it costs a little more."""
+    """Only the deepest allowed nesting costs a little more."""
     line = repeated("[],", '{"a":[', "[]]}")(MAX_LINE)
     assert cpu(protocol._too_deep, line) < cpu(json.loads, line)
 

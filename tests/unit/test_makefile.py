@@ -1,4 +1,4 @@
-"""What the Makefile promises in its list of targets, and what it hands on."""
+"""The promises of the Makefile in its list of targets, and the variables that it passes on."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_environment_of_other_programs_changes_nothing() -> None:
 
 
 def test_run_obeys_its_variables(tmp_path: Path) -> None:
-    """All but one are seen in what the server prints of its settings."""
+    """All except one show in the settings that the server prints."""
     check = f"ARGS=--check-config --data {tmp_path}"
     assert "port=2000 (--port)\n" in make("run", "PORT=2000", check)
     assert "port=12345 (default)\n" in make("run", check, PORT="2000")
@@ -75,7 +75,7 @@ def test_a_variable_that_a_target_cannot_use_is_refused(words: str, useless: str
 
 
 def test_every_variable_is_used_where_the_table_says_so() -> None:
-    """The commands of a target differ with the variable. Those of the server and of pytest go by the environment."""
+    """The commands of a target differ with the variable. Those of the server and pytest are in the environment."""
     table = re.findall(r"^used-([A-Z]+) := (.*(?:\\\n.*)*)$", TEXT, re.MULTILINE)
     groups = dict(re.findall(r"^(venv|docker) := (.*(?:\\\n.*)*)$", TEXT, re.MULTILINE))
     seen = 0

@@ -57,7 +57,7 @@ def test_progress_is_when_the_socket_last_took_something() -> None:
     box.send(b"123456", 1.0)
     assert box.progress == 1.0
     box.send(b"7", 2.0)
-    assert box.progress == 1.0, "what waits is no progress"
+    assert box.progress == 1.0, "waiting bytes are not progress"
     box.resume(3.0)
     assert box.progress == 1.0
     wire.room = 2

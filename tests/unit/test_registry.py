@@ -1,4 +1,4 @@
-"""The flush lock: its rank among the locks, the bound of the list, and what happens when storage or a client fails."""
+"""The flush lock: its rank among the locks, the bound of the list, and the effect of a failing storage or client."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Ranked:
         self._lock.release()
 
     def _is_owned(self) -> bool:
-        """What threading.Condition asks."""
+        """threading.Condition calls this."""
         return self._rank in HELD.__dict__.get("ranks", [])
 
     def __enter__(self) -> None:

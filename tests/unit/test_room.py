@@ -1,4 +1,4 @@
-"""The room as a state machine: random histories, and what must hold in each of them."""
+"""The room as a state machine: random histories, and rules that hold in each of them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Step = tuple[Any, ...]
 
 
 class World:
-    """A room with some people, whose every line is kept."""
+    """A room with some people; all their lines are kept."""
 
     def __init__(self) -> None:
         self.accounts = Accounts([], 1)
@@ -138,7 +138,7 @@ def check_new_lines(world: World, step: Step, new: list[list[dict[str, Any]]]) -
                 if line["from"] != "Serveur":
                     assert who != actor, "a message is not echoed"
                 if line["subtype"] == "private":
-                    assert line["to"] == world.people[who].alias, "a client drops what is not to its own name"
+                    assert line["to"] == world.people[who].alias, "a client drops messages to another name"
             elif line["type"] == "status" and step[0] != "list_users":
                 assert own is None or line["user"] != own.name, "nobody is told of its own state"
             elif line["type"] == "users":

@@ -18,7 +18,7 @@ from tests.unit.stubs import Wire, session
 
 
 class Crowd:
-    """A room whose every step is a batch of its own."""
+    """A room in which every step is a batch."""
 
     def __init__(self) -> None:
         self.accounts = Accounts([], 1)
@@ -163,7 +163,7 @@ def test_a_guest_never_looks_like_an_account() -> None:
 
 
 def test_accounts_of_earlier_days_go_on_whatever_they_look_like() -> None:
-    """They may resemble each other, or have names that nobody may choose now."""
+    """They may resemble each other, or have names that are not allowed now."""
     there = ["alice", "aIice", "5erveur", "x (invité)"]
     crowd = Crowd()
     crowd.accounts = Accounts([AccountRow(names.key(name), name, "x", "") for name in there], 1)

@@ -1,4 +1,4 @@
-"""The listening server: what it sets on sockets, and the warning of a NAT."""
+"""The listening server: the options of its sockets, and the warning about a NAT."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_accepted_sockets_send_at_once_keep_alive_and_hold_little(start: Callabl
 
 
 def test_one_warning_when_most_clients_show_one_private_address(own_server: Callable[..., Server]) -> None:
-    """As behind VirtualBox's NAT, where the server sees everybody at 10.0.2.2."""
+    """As behind VirtualBox's NAT, where all clients have the address 10.0.2.2."""
     launcher = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); import server, handlers.connection, classcord.listener\n"
         "classcord.listener.peer_address = handlers.connection.peer_address = lambda address: '10.0.2.2'\n"

@@ -1,4 +1,4 @@
-"""What systemd is told, when the watchdog is fed, and what the journal gets. With real sockets throughout."""
+"""The messages to systemd, the watchdog, and the lines in the journal. All with real sockets."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Listener:
         return self.socket.recv(4096).decode().split("\n")
 
     def drain(self) -> list[str]:
-        """What has come by now."""
+        """The messages that have come so far."""
         lines = []
         while select.select([self.socket], [], [], 0)[0]:
             lines += self.next()
@@ -134,7 +134,7 @@ def test_nobody_asks_for_a_watchdog(variables: dict[str, str]) -> None:
 
 def test_a_server_feeds_its_watchdog_and_does_not_speak_of_it(own_server: OwnServer, tmp_path: Path) -> None:
     listener = Listener(str(tmp_path / "notify"))
-    # however late this test reads what it is told, and the server its own answer
+    # even if this test reads the messages late, and the server its own answer
     patient = launcher("from classcord import listener, service\nservice._PATIENCE = listener.TEST_TIME = 3600")
     with listener.socket:
         server = own_server(command=patient, env={"NOTIFY_SOCKET": listener.address, "WATCHDOG_USEC": "60000"})
@@ -143,7 +143,7 @@ def test_a_server_feeds_its_watchdog_and_does_not_speak_of_it(own_server: OwnSer
             assert listener.next() == ["WATCHDOG=1"]
         server.process.send_signal(signal.SIGTERM)
         while listener.next() != ["STOPPING=1"]:
-            pass  # what was on its way
+            pass  # messages that were on their way
         assert server.wait() == 0
     assert [fields(line)["event"] for line in server.log] == ["listening", "stopping", "stopped"]
 
@@ -210,11 +210,11 @@ def test_a_server_that_stops_is_not_called_ill(
     assert made.self_test()[0]
 
 
-# --- what the others of this machine see ---
+# --- other users of this machine ---
 
 
 def test_who_has_the_port_that_cannot_be_seen() -> None:
-    """This very process has it, which never looks at itself."""
+    """This process has it, and it never looks at itself."""
     with answering(b"220 mail.example ESMTP\r\n") as port:
         text = rival("127.0.0.1", port, Manager({}))
         assert f"'sport = :{port}'" in text

@@ -1,4 +1,4 @@
-"""What the tests share leaves nothing behind when it fails."""
+"""The shared helpers of the tests clean up when they fail."""
 
 from __future__ import annotations
 
