@@ -33,7 +33,7 @@ check_ours() {
         esac
     done
     [ -z "$(container "$1" '{{.Id}}')" ] || is_ours "$1" ||
-        fail "a container $1 is here that is not ClassCord's: choose another name with NAME=..."
+        fail "the container $1 is not ClassCord's: choose another name with NAME=..."
 }
 
 # Where a container keeps its data: a volume or a folder; nothing where it keeps none

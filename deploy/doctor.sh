@@ -12,18 +12,18 @@ WAIT=3         # seconds that a probe may take
 usage() {
     cat <<'END'
 Usage: deploy/doctor.sh [--port N] [--name NAME]            in the VM
-       deploy/doctor.sh --from-host [--vm ADDRESS] [--port N]   on the host, which forwards the port to the VM
+       deploy/doctor.sh --from-host [--vm ADDRESS] [--port N]   on the host that forwards the port to the VM
        deploy/doctor.sh --from-slam HOST [--port N]             at any other desk; HOST is the host's address, 10.0.108.Y
 
-Walks the way to the ClassCord server hop by hop. Changes nothing, and is over within 15 seconds.
+Checks the way to the ClassCord server hop by hop. It changes nothing, and takes 15 seconds at most.
 
   --port N      the port that clients connect to (default: 12345)
   --name NAME   the container's name (default: classcord)
   --vm ADDRESS  the VM's address (default: the one that the host's NAT rule leads to)
 
-  ✔ works   ✘ broken; what to type is below   ! works, but read this   ? can't be seen from here   · for information
+  ✔ works   ✘ broken; a command to type is below   ! works, but read this   ? can't be seen from here   · for information
 
-Firewall rules can be read by root only: sudo make doctor.
+Only root can read firewall rules: sudo make doctor.
 Needs python3 or nc. Exit code: the number of broken hops; 125 when the command line is wrong or a tool is missing.
 END
 }
@@ -169,7 +169,7 @@ outcome() { # the last probe's, in words
     case $OUTCOME in
     answers) echo "a ClassCord server answers" ;;
     full) echo "a ClassCord server answers, and is full" ;;
-    other) echo "connected, but this is no ClassCord server: $DETAIL" ;;
+    other) echo "connected, but this is not a ClassCord server: $DETAIL" ;;
     silent) echo "connected, but no answer within $WAIT s" ;;
     closed) echo "connected, and closed at once without an answer" ;;
     refused) echo "connection refused" ;;
@@ -241,7 +241,7 @@ pings() { # ADDRESS: whether it answers a ping, within 2 seconds
 slam_hops() {
     resolve "$TARGET"
     if [ -z "$ADDRESS" ]; then
-        bad "$TARGET is no address, and no name that is known here" \
+        bad "$TARGET is not an address, and not a name that this desk knows" \
             "give the host's address, like 10.0.108.42: the SISR student reads it with  ip -4 addr  (Windows: ipconfig)"
         return
     fi
@@ -270,18 +270,18 @@ slam_connection() { # two hops: the port, and the server behind it
     answers | full)
         ok "port: $ADDRESS takes connections on $PORT"
         ok "server: $(outcome)"
-        if [ -n "$OWN" ]; then note "in the server's log you should be peer=$OWN; another address there is that of a NAT"; fi
+        if [ -n "$OWN" ]; then note "the server's log should show you as peer=$OWN; if it shows another address, that is a NAT's"; fi
         return
         ;;
     refused)
-        bad "port: $ADDRESS refuses connections on $PORT: it is there, but no NAT rule forwards the port, or the server is down" \
+        bad "port: $ADDRESS refuses connections on $PORT: it is on, but no NAT rule forwards the port, or the server is down" \
             "$on_host" "$in_vm"
         ;;
     timeout)
-        bad "port: no answer from $ADDRESS port $PORT within $WAIT s: it is off, or a firewall drops, or the NAT leads nowhere or has no way back" \
+        bad "port: no answer from $ADDRESS port $PORT within $WAIT s: it is off, or a firewall drops the packets, or the NAT leads to a wrong address, or the VM has no way back" \
             "$on_host" "$in_vm"
         ;;
-    noroute) bad "port: $ADDRESS can't be reached: it is off, or on another network, or rejects by a firewall" "$on_host" ;;
+    noroute) bad "port: $ADDRESS can't be reached: it is off, or on another network, or its firewall rejects connections" "$on_host" ;;
     silent | closed | other)
         ok "port: $ADDRESS takes connections on $PORT"
         bad "server: $(outcome)" "$in_vm" "is $PORT the right port? --port N tries another"
@@ -290,7 +290,7 @@ slam_connection() { # two hops: the port, and the server behind it
     *) bad "port: $(outcome)" "$on_host" ;;
     esac
     not_the_vm
-    note "server: not asked, the port is not open"
+    note "server: not checked, the port is not open"
 }
 
 not_the_vm() { # the classic slip: the address of the VM, or of this desk itself, instead of the host's
@@ -298,7 +298,7 @@ not_the_vm() { # the classic slip: the address of the VM, or of this desk itself
     192.168.* | 10.0.2.*)
         case $OWN in
         192.168.* | 10.0.2.*) ;;
-        *) warn "$ADDRESS looks like the VM's own address; from here the way is the host's (10.0.108.Y)" ;;
+        *) warn "$ADDRESS looks like the VM's own address; from here use the host's address (10.0.108.Y)" ;;
         esac
         ;;
     127.* | ::1) warn "$ADDRESS is this desk itself; give the host's address" ;;
@@ -342,9 +342,9 @@ if [ "$PORT" -gt 65535 ]; then fail "--port must be a number from 1 to 65535, no
 if [ -n "$VM" ] && [ "$PLACE" != host ]; then fail "--vm goes with --from-host"; fi
 if [ -n "$VM" ] && ! is_ipv4 "$VM"; then fail "--vm must be an address like 192.168.56.10, not '$VM'"; fi
 case $TARGET in
-*/* | *\ *) fail "--from-slam takes an address alone, like 10.0.108.42, not '$TARGET'" ;;
+*/* | *\ *) fail "--from-slam takes only an address, like 10.0.108.42, not '$TARGET'" ;;
 *:*:*) ;;
-*:*) fail "--from-slam takes an address alone: --from-slam ${TARGET%%:*} --port ${TARGET#*:}" ;;
+*:*) fail "--from-slam takes only an address: --from-slam ${TARGET%%:*} --port ${TARGET#*:}" ;;
 esac
 
 FLAG='' SET='' # what the advice adds to commands, to those of scripts and of make
@@ -372,10 +372,10 @@ fi
 case $broken in
 0)
     mind=''
-    if [ "$warned" -gt 0 ]; then mind="; mind what is marked !"; fi
+    if [ "$warned" -gt 0 ]; then mind="; read the lines marked !"; fi
     echo "Nothing is broken, as far as can be seen from here$mind."
     ;;
 1) echo "1 hop is broken." ;;
-*) echo "$broken hops are broken; mend the first, then ask again." ;;
+*) echo "$broken hops are broken; repair the first one, then run this again." ;;
 esac
 exit "$broken"

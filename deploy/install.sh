@@ -17,8 +17,8 @@ usage() {
 Usage: sudo sh deploy/install.sh install|upgrade|uninstall [--purge] [--no-start] [--dry-run]
 
   install       copy the server to $home, enable the systemd service, start it, print its addresses
-  upgrade       replace what is installed by what lies here, and restart; what doesn't start is taken back
-    --no-start  with install or upgrade: copy only, and leave the service as it is
+  upgrade       install the version in this folder, and restart; if it doesn't start, put the old one back
+    --no-start  with install or upgrade: only copy; don't start or restart the service
   uninstall     stop the service and remove it; its settings and data stay
     --purge     with uninstall: remove settings and data too
   --dry-run     show the commands, and change nothing
@@ -57,7 +57,7 @@ need_no_container() {
     if ! is_ours "$found"; then
         fail "the container $found has port 12345: sudo docker stop $found"
     elif loses_data "$found"; then
-        fail "the container $found has port 12345: sudo docker stop $found, which takes its data along" \
+        fail "the container $found has port 12345: sudo docker stop $found, which deletes its data" \
             "(to save it first: sudo $(saving "$found"))"
     elif is_passing "$found"; then
         fail "the container $found has port 12345: sudo docker stop $found (its data stays in $(data_of "$found"))"
@@ -65,7 +65,7 @@ need_no_container() {
     other=''
     [ "$found" = classcord ] || other=" NAME=$found"
     fail "the container $found has port 12345: make docker-stop$other (or sudo docker rm -f $found)," \
-        "or sudo make migrate-to-systemd$other, which carries its accounts and messages along"
+        "or sudo make migrate-to-systemd$other, which copies its accounts and messages"
 }
 
 version_in() {
@@ -82,7 +82,7 @@ make_stage() {
     cp "$here/classcord.service" "$here/classcord.socket" "$here/classcord.env" "$stage/deploy"
     # the hash instead of the time in it: the same sources give the same files
     $python -m compileall -q -s "$stage" -p $home --invalidation-mode checked-hash "$stage" ||
-        fail "$python can't compile what is in $project"
+        fail "$python can't compile the files in $project"
     chown -R root:root "$stage"
     chmod -R u=rwX,go=rX "$stage"
 }
@@ -170,7 +170,7 @@ show_addresses() {
     case $host in 0.0.0.0 | ::) reached=$(addresses) ;; esac
     # shellcheck disable=SC2086 # a list of addresses
     announce "The service classcord runs" "$port" $reached
-    say "To look after it: sudo systemctl status classcord; sudo journalctl -u classcord -f"
+    say "To watch it: sudo systemctl status classcord; sudo journalctl -u classcord -f"
 }
 
 do_install() {
@@ -210,7 +210,7 @@ do_install() {
     else
         words=$(last_words)
         words=${words:-see sudo journalctl -u classcord}
-        [ -n "$old" ] || words="$words (once that is mended: sudo systemctl start classcord)"
+        [ -n "$old" ] || words="$words (after the repair: sudo systemctl start classcord)"
         warn "the service does not start: $words"
         put_back
         exit 1

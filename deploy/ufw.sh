@@ -26,11 +26,11 @@ Usage: sudo sh deploy/ufw.sh apply|status|undo [--from NETWORK] [--port N] [--dr
     --from NET    only from this network or address, like 10.0.108.0/24. Docker goes around ufw, so this also closes
                   every port that Docker publishes on this machine, except the server's to NET.
     --port N      the port of the server, as clients see it (default: 12345)
-  status          say who may reach the server, and whether what apply set is in force
-  undo            take away all that apply set
+  status          say who can reach the server, and whether the rules of apply are active
+  undo            remove everything that apply set
   --dry-run       show the commands of apply or undo, and change nothing
 
-Exit code: 0 done, 1 not in force or failed, 2 wrong command line.
+Exit code: 0 done, 1 not active or failed, 2 wrong command line.
 END
 }
 
@@ -66,12 +66,12 @@ whole() { # TEXT LOW HIGH: a whole number in these bounds?
 
 # Print the network in the way ufw writes it. Fails with a hint where it is none.
 network() {
-    hint="--from: '$1' is no IPv4 network or address; type one like 10.0.108.0/24"
+    hint="--from: '$1' is not an IPv4 network or address; type one like 10.0.108.0/24"
     case $1 in */*/* | *[!0-9./]* | *.) wrong "$hint" ;; esac
     bits=32
     case $1 in */*) bits=${1#*/} ;; esac
     whole "$bits" 0 32 || wrong "$hint"
-    [ "$bits" -gt 0 ] || wrong "--from: '$1' is everybody; leave --from out"
+    [ "$bits" -gt 0 ] || wrong "--from: '$1' means everybody; leave --from out"
     old=$IFS IFS=.
     # shellcheck disable=SC2086 # split at the dots
     set -- "$1" ${1%%/*}
@@ -156,7 +156,7 @@ unit() {
     }
     cat <<END
 [Unit]
-Description=ClassCord: who may reach the ports that Docker publishes
+Description=ClassCord: limits access to the ports that Docker publishes
 # the engine keeps what it finds in DOCKER-USER, so that no port is open for a moment
 Before=docker.service
 PartOf=docker.service
@@ -220,7 +220,7 @@ apply() {
     [ -n "$dry" ] || keep_originals
     sed "s|^ports=.*|ports=$port/tcp|" "$here/ufw/classcord" | write $PROFILE
     if others | grep -qxF "$wanted"; then
-        echo "ufw has this rule already, and it isn't of this script: kept"
+        echo "ufw has this rule already, but this script did not make it: it is kept"
     elif ! ours | grep -qxF "$wanted"; then
         # shellcheck disable=SC2086 # the words of the rule
         run ufw $wanted comment ClassCord
@@ -281,7 +281,7 @@ status() {
         unit="open to everybody"
         ;;
     allow)
-        bad "ufw is active, but lets in whatever no rule forbids" "sudo ufw default deny incoming"
+        bad "ufw is active, but lets in everything that no rule forbids" "sudo ufw default deny incoming"
         unit="open to everybody"
         ;;
     *)
@@ -311,7 +311,9 @@ status() {
 $(others)
 $([ -z "$from" ] || wider | grep -v -e ' from [0-9]' -e " $port " -e " $port/tcp")
 END
-    if [ "$unit" = closed ] && [ -n "$(wider)" ]; then unit="open to whom these let in: $(wider | paste -s -d ';')"; fi
+    if [ "$unit" = closed ] && [ -n "$(wider)" ]; then
+        unit="open to all that these rules let in: $(wider | paste -s -d ';')"
+    fi
 
     container="open to everybody, whatever ufw says, and so is every port that Docker publishes"
     if iptables -w -C DOCKER-USER -j CLASSCORD 2>/dev/null; then
@@ -353,10 +355,10 @@ while [ $# -gt 0 ]; do
     shift
 done
 case $action in apply | status | undo) ;; *) wrong "say apply, status or undo" ;; esac
-whole "$port" 1 65535 || wrong "--port: '$port' is no port; type a number from 1 to 65535"
+whole "$port" 1 65535 || wrong "--port: '$port' is not a port; type a number from 1 to 65535"
 [ "$(id -u)" -eq 0 ] || die "needs root: sudo sh deploy/ufw.sh $action"
 command -v ufw >/dev/null || die "ufw isn't installed: sudo apt install ufw"
 if [ "$action" = apply ] && [ -n "$from" ] && [ ! -d /run/systemd/system ]; then
-    die "--from needs systemd, to keep the rules of Docker's ports over a reboot"
+    die "--from needs systemd, to set the rules of Docker's ports again after a reboot"
 fi
 $action

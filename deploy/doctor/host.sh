@@ -108,10 +108,10 @@ hop_nat_rule() {
             "start the VM; then, $VBOX status"
     elif [ -r /proc/net/tcp ] && [ -n "$(listeners_here "$PORT")" ]; then
         FORWARDER=program
-        warn "NAT rule: none; a program of this host listens on port $PORT, a forwarder or a server: the VM's sees the host, not the desks"
+        warn "NAT rule: none; a program of this host (a forwarder or a server) listens on port $PORT: a server in the VM sees the host, not the desks"
     elif [ "$(uname)" != Linux ]; then
         FORWARDER=unseen
-        unknown "NAT rule: can't be seen on this system; whether it works shows below"
+        unknown "NAT rule: can't be seen on this system; the lines below show whether it works"
     elif ! am_root; then
         FORWARDER=unseen
         unknown "NAT rule: only root can read it" "sudo make doctor ARGS=--from-host"
@@ -158,7 +158,7 @@ hop_vm() { # sets CARD, LAN (this host's address on the desks' network), REACHED
     if [ -n "$from" ] && [ "$OUTCOME" = timeout ]; then
         probe "$VM" "$INNER"
         if answered; then
-            bad "VM: it answers this host's $inside, but not $from: it has no way back to the desks, or its firewall lets none in" \
+            bad "VM: it answers this host's $inside, but not $from: it has no way back to the desks, or its firewall lets no desk in" \
                 "in the VM:  sudo ip route replace default via $inside" "$in_vm" "$let_in"
             return
         fi
@@ -184,7 +184,7 @@ hop_forwarding() {
     if [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ]; then
         ok "forwarding: on"
     else
-        bad "forwarding: off, this host hands nothing on to the VM" "$(apply)" "or by hand:  sudo sysctl -w net.ipv4.ip_forward=1"
+        bad "forwarding: off, this host sends nothing on to the VM" "$(apply)" "or by hand:  sudo sysctl -w net.ipv4.ip_forward=1"
     fi
 }
 
@@ -201,10 +201,10 @@ hop_forward_policy() {
             lets "firewall: lets port $PORT through to the VM" "sudo iptables -I FORWARD -s NET -p tcp -d $VM --dport $INNER -j ACCEPT"
             ;;
         DROP:)
-            bad "firewall: $CHAIN drops what goes to the VM ($RULE)" "$(apply)" \
+            bad "firewall: $CHAIN drops packets to the VM ($RULE)" "$(apply)" \
                 "or by hand:  sudo iptables -I FORWARD -p tcp -d $VM --dport $INNER -j ACCEPT"
             ;;
-        *) unknown "firewall: iptables does not say its rules" "sudo iptables -S FORWARD" ;;
+        *) unknown "firewall: iptables does not show its rules" "sudo iptables -S FORWARD" ;;
         esac
     fi
     nft_hop forward
@@ -212,15 +212,15 @@ hop_forward_policy() {
 
 hop_own_address() { # the port at this host's own address, as the desks ask for it
     if [ -z "$LAN" ]; then
-        if has ip; then bad "address: this host has none on the desks' network" "is the cable in, the Wi-Fi on?  ip -4 addr"; fi
+        if has ip; then bad "address: this host has no address on the desks' network" "is the cable in, the Wi-Fi on?  ip -4 addr"; fi
         return 0
     fi
     if [ "$FORWARDER" = none ] || [ "$FORWARDER" = off ] || { [ "$FORWARDER" = kernel ] && [ -z "$REACHED" ]; }; then
-        note "through the NAT: not asked, a hop before it is broken"
+        note "through the NAT: not checked, an earlier hop is broken"
         return
     fi
     if [ "$FORWARDER" = kernel ] && ! printf '%s\n' "$NAT_RULES" | grep -q '^output '; then
-        note "through the NAT: this NAT is for other desks only; there:  make doctor ARGS='--from-slam $LAN'"
+        note "through the NAT: this NAT works for other desks only; type on one of them:  make doctor ARGS='--from-slam $LAN'"
         return
     fi
     probe "$LAN" "$PORT"
@@ -243,11 +243,11 @@ hop_whose_address() {
         if hides_clients; then
             warn "desks: the server sees this host's address for all of them (masquerade); chatting works" "$(apply)  without --masquerade"
         else
-            ok "desks: the server sees the true address of each; the VM's way back must lead by this host"
+            ok "desks: the server sees each desk's true address; the VM's answers must go back through this host"
         fi
         ;;
-    virtualbox | off) warn "desks: the server sees 10.0.2.2 for all of them; chatting works (VirtualBox's NAT can't do otherwise)" ;;
-    *) note "desks: whose address the server sees, its log says:  sudo make doctor  in the VM" ;;
+    virtualbox | off) warn "desks: the server sees 10.0.2.2 for all of them; chatting works (VirtualBox's NAT always does this)" ;;
+    *) note "desks: the server's log shows which addresses it sees:  sudo make doctor  in the VM" ;;
     esac
 }
 

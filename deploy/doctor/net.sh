@@ -78,7 +78,7 @@ nft_hop() { # HOOK: a line for each of those tables
     while read -r sure table; do
         case $sure in
         closed)
-            bad "nftables: the table '$table' drops what is not named in it, and port $PORT is not" \
+            bad "nftables: the table '$table' drops every port that it does not name, and it does not name port $PORT" \
                 "look:  sudo nft list table $table" \
                 "open:  sudo nft insert rule $table CHAIN tcp dport $PORT accept  (CHAIN: the one that has 'hook $1')"
             ;;
@@ -94,13 +94,13 @@ END
 hop_firewall() {
     if [ -z "$OPEN" ]; then return 0; fi
     if [ "$RUNNER" = container ] && [ "$NETWORK" != host ]; then
-        if grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then note "ufw: on, but Docker goes around it: it neither blocks nor guards the container"; fi
+        if grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then note "ufw: on, but Docker goes around it: ufw does not block or protect the container"; fi
         if am_root; then container_firewall; else unknown "DOCKER-USER: only root can read firewall rules" "$SUDO_DOCTOR"; fi
     elif am_root; then
         if ! has iptables; then note "iptables: not installed"; else machine_firewall; fi
         nft_hop input
     elif [ -e /etc/ufw/ufw.conf ] && ! grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then
-        unknown "firewall: ufw is off; other rules can be read by root only" "$SUDO_DOCTOR"
+        unknown "firewall: ufw is off; only root can read other rules" "$SUDO_DOCTOR"
     else
         unknown "firewall: only root can read its rules" "$SUDO_DOCTOR"
     fi
@@ -113,7 +113,7 @@ for_nets() { # WHAT COMMAND: a firewall lets in NETS only; COMMAND lets in NET
     hidden=''
     case " $NETS " in
     *" $GATEWAY "* | *" $GATEWAY/32 "*) ;;
-    *) hidden="behind a NAT that hides addresses they come as $GATEWAY; then:  $(printf %s "$2" | sed "s|NET|$GATEWAY|")" ;;
+    *) hidden="if a NAT hides the desks' addresses, they come as $GATEWAY; then:  $(printf %s "$2" | sed "s|NET|$GATEWAY|")" ;;
     esac
     warn "$1" "are the desks in it? If not:  $(printf %s "$2" | sed "s|NET|$instead|")" ${GATEWAY:+${hidden:+"$hidden"}}
 }
@@ -122,7 +122,7 @@ lets() { # WHAT COMMAND: what `follow` has found, where somebody is let in; COMM
     if [ -n "$NETS" ]; then
         for_nets "$@"
     elif [ -n "$DENIED" ]; then
-        warn "$1, but not from$DENIED" "sudo iptables -S | grep -e '-s'  shows the rule that is for them alone"
+        warn "$1, but not from$DENIED" "sudo iptables -S | grep -e '-s'  shows the rule about them"
     else
         ok "$1"
     fi
@@ -136,7 +136,7 @@ machine_firewall() { # of a unit or a process: INPUT, which is where ufw's rules
     if grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf; then name=ufw allow=$BY_UFW; fi
     follow INPUT "$PORT" "$PORT" "${ADDRESSES%% *}" ''
     case $VERDICT:$CHAIN:$NETS in
-    :*) unknown "firewall: iptables does not say its rules" "sudo iptables -S" ;;
+    :*) unknown "firewall: iptables does not show its rules" "sudo iptables -S" ;;
     ACCEPT:* | *:?*:?*) lets "$name: lets port $PORT in" "$allow" ;;
     DROP:ufw-*:* | DROP:INPUT:*)
         if [ "$name" = ufw ]; then
@@ -159,13 +159,13 @@ container_firewall() { # DOCKER-USER and whatever else is on the way to a publis
     allow="sudo iptables -I DOCKER-USER -s NET -p tcp -m conntrack --ctorigdstport $PORT --ctdir ORIGINAL -j RETURN"
     case $rules in *'-A DOCKER-USER -j CLASSCORD'*) allow=$BY_UFW ;; esac # the guard that deploy/ufw.sh made
     case $VERDICT:$CHAIN:$NETS in
-    :*) unknown "DOCKER-USER: iptables does not say its rules" "sudo iptables -S DOCKER-USER" ;;
+    :*) unknown "DOCKER-USER: iptables does not show its rules" "sudo iptables -S DOCKER-USER" ;;
     DROP:FORWARD:* | DROP:DOCKER:* | DROP:DOCKER-[!U]*)
-        bad "iptables: $CHAIN drops what goes to the container ($RULE): Docker's own rules are gone" "sudo systemctl restart docker"
+        bad "iptables: $CHAIN drops packets to the container ($RULE): Docker's own rules are gone" "sudo systemctl restart docker"
         ;;
     ACCEPT:* | *:?*:?*) lets "DOCKER-USER: lets port $PORT through" "$allow" ;;
     DROP:CLASSCORD:*)
-        bad "DOCKER-USER: the guard of deploy/ufw.sh lets nobody to port $PORT" \
+        bad "DOCKER-USER: the guard of deploy/ufw.sh lets nobody reach port $PORT" \
             "sudo sh deploy/ufw.sh apply --from 10.0.108.0/24$FLAG" "or open it to all:  sudo sh deploy/ufw.sh undo"
         ;;
     *) bad "DOCKER-USER: a rule drops port $PORT ($RULE)" "sudo iptables -D ${RULE#-A }" ;;

@@ -25,15 +25,15 @@ Usage: sudo sh deploy/nat/linux.sh apply|status|undo --vm ADDRESS [--port N] [--
   apply           clients of this host's port 12345 reach the VM. A second call replaces the first.
     --vm ADDRESS  the VM's IPv4 address, like 192.168.56.10
     --port N      the port, on this host and in the VM (default: 12345)
-    --masquerade  the VM sees this host's address for every client. Only for a VM whose default route isn't this host.
+    --masquerade  the VM sees this host's address for every client. Only if the VM's default route isn't this host.
     --persist     set it again at each boot ($UNIT)
-    --no-check    don't ask the VM for an answer, for one that isn't up yet
-  status          say whether it is in force, and whether the server in the VM answers
-  undo            take away all that apply set; needs no --vm
+    --no-check    don't ask the VM for an answer: it may not be running yet
+  status          say whether the rules are active, and whether the server in the VM answers
+  undo            remove everything that apply set; needs no --vm
   --dry-run       show the commands of apply or undo, and change nothing
 
 From the host itself use one of its addresses in the network, not 127.0.0.1.
-Exit code: 0 done, 1 not in force or failed, 2 wrong command line.
+Exit code: 0 done, 1 not active or failed, 2 wrong command line.
 END
 }
 
@@ -58,7 +58,7 @@ check_address() {
     printf '%s\n' "$1" | awk -F. '
         NF != 4 || $1 < 1 || $1 == 127 || $1 > 223 { exit 1 }
         { for (i = 1; i <= 4; i++) if ($i !~ /^(0|[1-9][0-9]?[0-9]?)$/ || $i > 255) exit 1 }' ||
-        wrong "--vm: '$1' is no IPv4 address of a VM; type one like 192.168.56.10 (in the VM: ip -4 address)"
+        wrong "--vm: '$1' is not an IPv4 address of a VM; type one like 192.168.56.10 (in the VM: ip -4 address)"
     ! has ip || ! ip -4 -o address | grep -qF " $1/" || wrong "--vm: $1 is this host's own address; give the VM's"
 }
 
@@ -391,7 +391,7 @@ done
 case $action in apply | status | undo) ;; *) wrong "say apply, status or undo" ;; esac
 [ -n "$vm" ] || [ "$action" != apply ] || wrong "which VM? --vm ADDRESS, like --vm 192.168.56.10"
 [ -z "$vm" ] || check_address "$vm"
-whole "$port" 1 65535 || wrong "--port: '$port' is no port; type a number from 1 to 65535"
+whole "$port" 1 65535 || wrong "--port: '$port' is not a port; type a number from 1 to 65535"
 [ "$(id -u)" -eq 0 ] || die "needs root: sudo sh deploy/nat/linux.sh $action${vm:+ --vm $vm}"
 has ip || die "the command ip isn't here: sudo apt install iproute2"
 has sysctl || die "the command sysctl isn't here: sudo apt install procps"

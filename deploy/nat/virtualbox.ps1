@@ -9,7 +9,7 @@ function Write-Help {
     Write-Host @'
 Usage: virtualbox.ps1 apply|status|undo [--vm NAME] [--port N] [--address ADDRESS] [--dry-run]
 
-Run it on the host, as the user whose VMs they are, not as administrator:
+Run it on the host, as the user who made the VM, not as administrator:
   powershell -ExecutionPolicy Bypass -File deploy\nat\virtualbox.ps1 apply
   apply    forward port 12345 of this host to port 12345 of the VM, now and after every restart
   status   say whether that rule is there, and whether the server answers through it
@@ -21,7 +21,7 @@ Run it on the host, as the user whose VMs they are, not as administrator:
   --dry-run          show what apply or undo would run, and change nothing
 
 -Vm, -Port, -Address and -DryRun mean the same.
-Exit code: 0 fine, 1 not in force or failed, 2 wrong command line.
+Exit code: 0 fine, 1 not active or failed, 2 wrong command line.
 '@
 }
 
@@ -51,8 +51,8 @@ function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Swi
         $word = [string] $Words[$i]
         $key = ($word -replace '-', '').ToLowerInvariant()
         if ($word -notmatch '^-') {
-            if (@('apply', 'status', 'undo') -notcontains $key) { Stop-Usage "$word is no option and no action" }
-            if ($found['action'] -ne '') { Stop-Usage 'say one of apply, status and undo' }
+            if (@('apply', 'status', 'undo') -notcontains $key) { Stop-Usage "$word is not an action" }
+            if ($found['action'] -ne '') { Stop-Usage 'say only one of apply, status and undo' }
             $found['action'] = $key
         }
         elseif (@('help', 'h', '?') -contains $key) {
@@ -68,7 +68,7 @@ function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Swi
             if ($found[$key] -eq '') { Stop-Usage "$word needs a value" }
         }
         else {
-            Stop-Usage "$word is no option and no action"
+            Stop-Usage "$word is not an option"
         }
         $i++
     }
@@ -191,7 +191,7 @@ function Read-Vm([string] $Vm) {
         $all = @(Get-Vms 'vms')
         if ($all.Count -eq 0) { Stop-NoVm }
         $names = @($all | ForEach-Object { '"' + $_['Name'] + '"' }) -join ', '
-        Stop-Script 1 "no VM is called ""$Vm""; there is $names"
+        Stop-Script 1 "no VM is called ""$Vm""; the VMs are: $names"
     }
     $values = @{}
     $rules = @()
@@ -225,12 +225,12 @@ function Stop-NoNat {
     $hangs = Find-Adapter 'natnetwork'
     if ($hangs -ne '') {
         $network = $vm['Values']["nat-network$hangs"]
-        Stop-Script 1 ("""$name"" hangs on a NAT network, which has its own rules: VBoxManage natnetwork modify " +
-            "--netname $network --port-forward-4 '${Rule}:tcp:[]:${port}:[ADDRESS OF THE VM]:$port'")
+        Stop-Script 1 ("""$name"" is connected to a NAT network, which has its own rules: " +
+            "VBoxManage natnetwork modify --netname $network --port-forward-4 '${Rule}:tcp:[]:${port}:[ADDRESS OF THE VM]:$port'")
     }
     if ((Find-Adapter 'bridged') -ne '') {
         Stop-Script 1 ("""$name"" is bridged: it has an address on the school's network, and needs no forwarding; " +
-            'give the address that hostname -I prints in the VM to the clients')
+            'give the clients the address that hostname -I prints in the VM')
     }
     Stop-Script 1 ("no adapter of ""$name"" is NAT, so nothing can be forwarded to it; shut it down and type: " +
         "VBoxManage modifyvm $($vm['Values']['UUID']) --nic1 nat")
@@ -303,8 +303,8 @@ function Invoke-Apply {
     if ($others.Count -gt 0) {
         $taker = $others[0]
         Stop-Script 1 ("the rule ""$($taker['Name'])"" of adapter $($taker['Adapter']) has port $port already; " +
-            'remove it in VirtualBox (Settings, Network, Port Forwarding), or let the server have another port, ' +
-            'and give that with --port')
+            'remove it in VirtualBox (Settings, Network, Port Forwarding), or run the server on another port, ' +
+            'and give that port with --port')
     }
     $start = """$($vm['Values']['name'])"", adapter ${adapter}:"
     if ($ours.Count -eq 1 -and $ours[0]['Adapter'] -eq $adapter -and $ours[0]['Text'] -eq $wanted) {
@@ -350,7 +350,7 @@ function Invoke-Undo {
         if (-not $options['dryrun']) { Write-Output """$name"": rule $Rule removed." }
     }
     if (Test-FirewallRule "classcord-$port") {
-        Write-Output ("The firewall has its rule still; in a PowerShell opened as administrator: " +
+        Write-Output ("The firewall still has its rule; in a PowerShell opened as administrator: " +
             "netsh advfirewall firewall delete rule name=classcord-$port")
     }
 }

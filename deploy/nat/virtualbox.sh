@@ -8,7 +8,7 @@ usage() {
     cat <<'END'
 Usage: virtualbox.sh apply|status|undo [--vm NAME] [--port N] [--address ADDRESS] [--dry-run]
 
-Run it on the host, as the user whose VMs they are (without sudo).
+Run it on the host, as the user who made the VM (without sudo).
   apply    forward port 12345 of this host to port 12345 of the VM, now and after every restart
   status   say whether that rule is there, and whether the server answers through it
   undo     remove the rule
@@ -18,7 +18,7 @@ Run it on the host, as the user whose VMs they are (without sudo).
   --address ADDRESS  IPv4 address of this host to listen on (every address)
   --dry-run          show what apply or undo would run, and change nothing
 
-Exit code: 0 fine, 1 not in force or failed, 2 wrong command line.
+Exit code: 0 fine, 1 not active or failed, 2 wrong command line.
 END
 }
 
@@ -65,10 +65,10 @@ while [ $# -gt 0 ]; do
             shift
             ;;
         apply | status | undo)
-            [ -z "$action" ] || wrong "one of apply, status and undo, not $action and $1"
+            [ -z "$action" ] || wrong "say only one of apply, status and undo"
             action=$1
             ;;
-        *) wrong "$1 is no option and no action" ;;
+        *) wrong "$1 is not an option or an action" ;;
     esac
     shift
 done
@@ -129,7 +129,7 @@ value() {
 if ! info=$("$vboxmanage" showvminfo "$vm" --machinereadable 2>&1); then
     known=$(names)
     [ -n "$known" ] || fail "VirtualBox has no VM of user $(id -un); run this as the user who made the VM, without sudo"
-    fail "no VM is called \"$vm\"; there is $known"
+    fail "no VM is called \"$vm\"; the VMs are: $known"
 fi
 uuid=$(value UUID)
 name=$(value name)
@@ -157,12 +157,12 @@ no_nat() {
     case $info in
         *'="natnetwork"'*)
             network=$(value 'nat-network[0-9]*')
-            fail "\"$name\" hangs on a NAT network, which has its own rules: VBoxManage natnetwork modify --netname \
-${network:-NAME} --port-forward-4 '$RULE:tcp:[]:$port:[ADDRESS OF THE VM]:$port'"
+            fail "\"$name\" is connected to a NAT network, which has its own rules: VBoxManage natnetwork modify \
+--netname ${network:-NAME} --port-forward-4 '$RULE:tcp:[]:$port:[ADDRESS OF THE VM]:$port'"
             ;;
         *'="bridged"'*)
             fail "\"$name\" is bridged: it has an address on the school's network, and needs no forwarding; \
-give the address that hostname -I prints in the VM to the clients"
+give the clients the address that hostname -I prints in the VM"
             ;;
     esac
     fail "no adapter of \"$name\" is NAT, so nothing can be forwarded to it; shut it down and type: \
@@ -222,7 +222,7 @@ apply() {
         other_name=${other#*,}
         other_name=${other_name%%,*}
         fail "the rule \"$other_name\" of adapter $other_adapter has port $port already; remove it in VirtualBox \
-(Settings, Network, Port Forwarding), or let the server have another port, and give that with --port"
+(Settings, Network, Port Forwarding), or run the server on another port, and give that port with --port"
     fi
     does=$(forwarding "$address,$port,,$port")
     if [ "$ours" = "$adapter,$wanted" ]; then
@@ -239,7 +239,7 @@ apply() {
 check_answer() {
     at=${address:-127.0.0.1}
     if ! command -v nc >/dev/null; then
-        say "No netcat is here, so it was not tried whether the server answers."
+        say "netcat is not installed, so the server was not asked."
         return
     fi
     # VirtualBox accepts connections even if nobody listens in the VM: only an answer tells

@@ -14,18 +14,18 @@ Usage: windows-portproxy.ps1 apply (--vm ADDRESS | --wsl [--persist]) [--port N]
 Run it on the host, in a PowerShell opened as administrator:
   powershell -ExecutionPolicy Bypass -File deploy\nat\windows-portproxy.ps1 apply --vm 192.168.56.10
   apply    forward port 12345 of this host to port 12345 of the VM, and open it in the firewall
-  status   say whether that is in force, and whether the server answers through it
-  undo     remove all that apply made
+  status   say whether that is active, and whether the server answers through it
+  undo     remove everything that apply made
 
   --vm ADDRESS       IPv4 address of the VM (in the VM: hostname -I)
   --wsl              the VM is WSL 2: its address is looked up
-  --persist          look it up again at every logon, for WSL 2 gets another address when Windows restarts
+  --persist          look it up again at every logon, because WSL 2 gets another address when Windows restarts
   --port N           the port, on this host and in the VM (12345)
   --address ADDRESS  IPv4 address of this host to listen on (every address)
   --dry-run          show what apply or undo would run, and change nothing
 
 -Vm, -Wsl, -Persist, -Port, -Address and -DryRun mean the same.
-Exit code: 0 fine, 1 not in force or failed, 2 wrong command line.
+Exit code: 0 fine, 1 not active or failed, 2 wrong command line.
 '@
 }
 
@@ -55,8 +55,8 @@ function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Swi
         $word = [string] $Words[$i]
         $key = ($word -replace '-', '').ToLowerInvariant()
         if ($word -notmatch '^-') {
-            if (@('apply', 'status', 'undo') -notcontains $key) { Stop-Usage "$word is no option and no action" }
-            if ($found['action'] -ne '') { Stop-Usage 'say one of apply, status and undo' }
+            if (@('apply', 'status', 'undo') -notcontains $key) { Stop-Usage "$word is not an action" }
+            if ($found['action'] -ne '') { Stop-Usage 'say only one of apply, status and undo' }
             $found['action'] = $key
         }
         elseif (@('help', 'h', '?') -contains $key) {
@@ -72,7 +72,7 @@ function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Swi
             if ($found[$key] -eq '') { Stop-Usage "$word needs a value" }
         }
         else {
-            Stop-Usage "$word is no option and no action"
+            Stop-Usage "$word is not an option"
         }
         $i++
     }
@@ -154,7 +154,7 @@ function Assert-Administrator {
     $me = [Security.Principal.WindowsPrincipal] [Security.Principal.WindowsIdentity]::GetCurrent()
     if (-not $me.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)) {
         Stop-Script 1 ('this needs an administrator: in the Start menu type powershell, right click, ' +
-            'Run as administrator, and type the same there; status and --dry-run work without')
+            'Run as administrator, and type the same there; status and --dry-run need none')
     }
 }
 
@@ -176,7 +176,7 @@ function Find-Target {
     if ($options['wsl']) { $target = Find-WslAddress }
     $own = @(Get-NetIPAddress -AddressFamily IPv4 | ForEach-Object { $_.IPAddress })
     if ($own -contains $target) {
-        Stop-Script 1 ("$target is an address of this host itself; if WSL's network is mirrored, nothing need be " +
+        Stop-Script 1 ("$target is an address of this host itself; if WSL's network is mirrored, nothing has to be " +
             'forwarded: see CONTAINERS.md')
     }
     return $target
@@ -195,7 +195,7 @@ function Get-Proxies {
 function Remove-Proxy([string] $Listen) {
     Invoke-Change 'netsh' @(
         'interface', 'portproxy', 'delete', 'v4tov4', "listenaddress=$Listen", "listenport=$port"
-    ) 'netsh interface portproxy show v4tov4 lists what there is'
+    ) 'netsh interface portproxy show v4tov4 lists them'
 }
 
 # Which address the VM sees: that which this host has towards it. Connecting a UDP socket sends nothing.
@@ -243,7 +243,7 @@ function Invoke-Apply {
         Stop-Usage "--vm $($options['vm']): the IPv4 address of the VM is needed, like 192.168.56.10"
     }
     if ($options['persist'] -and -not $options['wsl']) {
-        Stop-Usage '--persist goes with --wsl: what leads to a fixed address outlives a restart by itself'
+        Stop-Usage '--persist goes with --wsl: a forwarding to a fixed address stays after a restart without it'
     }
     Assert-Administrator
     $target = Find-Target
@@ -265,7 +265,7 @@ function Invoke-Apply {
         Invoke-Change 'netsh' @(
             'interface', 'portproxy', 'add', 'v4tov4', "listenaddress=$listen", "listenport=$port",
             "connectaddress=$target", "connectport=$port"
-        ) 'is this PowerShell one of an administrator?'
+        ) 'was this PowerShell opened as administrator?'
     }
     if (-not (Test-FirewallRule $firewall)) {
         Invoke-Change 'netsh' @(
@@ -306,7 +306,7 @@ function Show-Status {
     if ($options['wsl']) {
         $target = Find-WslAddress
         if ($target -ne $proxies[0]['Target']) {
-            Write-Output "WSL's address is $target now; windows-portproxy.ps1 apply --wsl takes it over."
+            Write-Output "WSL's address is $target now; windows-portproxy.ps1 apply --wsl uses the new one."
             $code = 1
         }
     }
@@ -329,7 +329,7 @@ function Invoke-Undo {
     foreach ($each in $proxies) { Remove-Proxy $each['Listen'] }
     if ($open) {
         Invoke-Change 'netsh' @('advfirewall', 'firewall', 'delete', 'rule', "name=$firewall") (
-            'netsh advfirewall firewall show rule name=all lists what there is')
+            'netsh advfirewall firewall show rule name=all lists them')
     }
     if ($refresh) {
         if ($options['dryrun']) { Write-Output "would remove the scheduled task $task" }

@@ -58,7 +58,7 @@ class Diagnosis:
     def well(self, *parts: str) -> None:
         """Nothing is broken; a hop that works has each of the parts."""
         assert self.code == 0, self.text
-        mind = "; mind what is marked !" if self.marked("!") else ""
+        mind = "; read the lines marked !" if self.marked("!") else ""
         assert self.text.endswith(f"Nothing is broken, as far as can be seen from here{mind}.\n")
         for part in parts:
             assert any(part in text for text in self.marked("✔")), self.text

@@ -33,7 +33,7 @@ def test_an_image_is_carried_to_a_machine_without_registry_and_built_anew_there(
     assert vm.run("docker images -aq").stdout == ""
     assert "make docker-save writes it" in refused(vm, "docker-load FILE=/tmp/none.tar.gz")
     vm.run("echo nonsense >/tmp/nonsense")
-    assert "/tmp/nonsense is no image" in refused(vm, "docker-load FILE=/tmp/nonsense")
+    assert "/tmp/nonsense is not an image" in refused(vm, "docker-load FILE=/tmp/nonsense")
     assert make(vm, "docker-load").stdout == "The image classcord-server is here. Start it: make docker-run\n"
     before = state(vm, "classcord-server")["Id"]
     vm.run(f"echo '# changed' >>{PROJECT}/classcord/__init__.py")
@@ -53,8 +53,8 @@ def test_an_image_is_run_as_it_is_where_its_base_cannot_be_had(vm: Machine) -> N
     finally:
         vm.run(f"ip route add {route.strip()}; docker tag kept {BASE} && docker rmi kept")
     assert done.stderr.endswith(
-        f"docker.sh: the base image {BASE} can't be had, so nothing was built: taking the image classcord-server"
-        " as it is here\n"
+        f"docker.sh: the base image {BASE} can't be downloaded, so nothing was built: the old image classcord-server"
+        " is used\n"
     )
     assert answers(vm, VM)
 

@@ -21,7 +21,7 @@ from tests.deploy.machines import PROJECT, USER, Desk, Machine, rootfs, until
 from tests.support import DEADLINE, ROOT, unique
 
 pytestmark = pytest.mark.lab
-BACK = "docker.sh: nothing was replaced: the container that was here runs again\n"
+BACK = "docker.sh: nothing was replaced: the old container runs again\n"
 UNIT = """[Unit]
 Before=docker.service
 [Service]
@@ -109,7 +109,7 @@ def test_data_survives_a_replaced_a_removed_and_a_killed_container(vm: Machine) 
     make(vm, "docker-run")
     assert ask(vm, {"type": "register", **account})[0]["status"] == "ok"
     first = state(vm)["Id"]
-    assert "Stopping the container classcord that is replaced...\n" in make(vm, "docker-run").stdout
+    assert "Stopping the container classcord to replace it...\n" in make(vm, "docker-run").stdout
     assert containers(vm) == ["classcord"]
     assert state(vm)["Id"] != first
     assert ask(vm, {"type": "login", **account})[0]["status"] == "ok"
@@ -170,11 +170,11 @@ def test_a_container_started_by_hand_is_replaced_and_its_data_named(vm: Machine)
     wait_for_answer(vm, VM)
     saving = "docker exec classcord python3 server.py backup - >backup.db"
     assert refused(vm, "docker-run") == (
-        "docker.sh: the container classcord was started with --rm: its data goes when it stops."
-        f" Save it first: {saving}; or let it go: docker stop classcord\n"
+        "docker.sh: the container classcord was started with --rm: its data is lost when it stops."
+        f" Save it first: {saving}; or give it up: docker stop classcord\n"
     )
     assert refused(vm, "docker-run NAME=second") == (
-        "docker.sh: port 12345 is taken by the container classcord: docker stop classcord, which takes its data along"
+        "docker.sh: port 12345 is taken by the container classcord: docker stop classcord, which deletes its data"
         f" (to save it first: {saving}), or choose another port with PORT=...\n"
     )
     assert answers(vm, VM)
@@ -187,8 +187,8 @@ def test_a_container_started_by_hand_is_replaced_and_its_data_named(vm: Machine)
     vm.run("docker volume rm mine; mkdir -p /srv/chat && chown 10001 /srv/chat")
     vm.run(f"{by_hand} -v /srv/chat:/data classcord-server")
     assert make(vm, "docker-run").stderr == (
-        "docker.sh: the container that was replaced kept its data in /srv/chat;"
-        " this one has its own, in the volume classcord-data\n"
+        "docker.sh: the old container kept its data in /srv/chat;"
+        " the new one uses the volume classcord-data\n"
     )
 
 
@@ -243,13 +243,13 @@ def test_container_and_unit_keep_out_of_each_others_way_even_at_boot(vm: Machine
     vm.run("systemctl daemon-reload && systemctl enable -q --now classcord")
     assert refused(vm, "docker-run") == (
         "docker.sh: port 12345 is taken by the systemd service classcord: sudo systemctl disable --now"
-        " classcord.service (sudo make migrate-to-docker carries its data along),"
+        " classcord.service (sudo make migrate-to-docker copies its data),"
         " or choose another port with PORT=...\n"
     )
     vm.run("systemctl stop classcord")
     warning = make(vm, "docker-run").stderr
     assert warning == (
-        "docker.sh: the systemd service is enabled too, and may be first on the port after a reboot:"
+        "docker.sh: the systemd service is enabled too, and may take the port first after a reboot:"
         " sudo systemctl disable classcord.service\n"
     )
     vm.reboot()
@@ -357,7 +357,7 @@ def test_control_c_ends_the_tests_and_takes_their_container_away(vm: Machine, tm
 def test_without_an_engine_it_says_what_to_install_or_to_start(vm: Machine) -> None:
     vm.run(f"gpasswd --delete {USER} docker")
     assert refused(vm, "docker-run") == (
-        f"docker.sh: you may not use Docker: sudo usermod -aG docker {USER}, then log in anew (or begin with sudo)\n"
+        f"docker.sh: you may not use Docker: sudo usermod -aG docker {USER}, then log in again (or type sudo first)\n"
     )
     vm.run(f"usermod -aG docker {USER}")
     vm.run("systemctl stop docker.socket docker")

@@ -87,7 +87,7 @@ def test_a_full_server(path: str, tmp_path: Path) -> None:
 def test_something_else(path: str) -> None:
     with listener(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         said = ask(port, path)
-    said.only_broken("this is no ClassCord server: HTTP/1.1 400 Bad Request", f"is {port} the right port?")
+    said.only_broken("this is not a ClassCord server: HTTP/1.1 400 Bad Request", f"is {port} the right port?")
 
 
 def test_no_answer(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_refused(path: str) -> None:
 @pytest.mark.parametrize("host", ["10.0.108.420", "10.0.108", "10.0.108.", "1.2.3.4.5", "no.such.name.invalid"])
 def test_no_address(host: str, tmp_path: Path) -> None:
     said = ask(12345, only_tool("python3", tmp_path), host)
-    said.only_broken(f"{host} is no address", "give the host's address, like 10.0.108.42")
+    said.only_broken(f"{host} is not an address", "give the host's address, like 10.0.108.42")
 
 
 def test_a_name(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_name(tmp_path: Path) -> None:
     ("--from-slam", "--from-slam needs the host's address: --from-slam 10.0.108.42"),
     ("--from-slam --port 12345", "--from-slam needs the host's address"),
     ("--from-slam 10.0.108.42:2000", "--from-slam 10.0.108.42 --port 2000"),
-    ("--from-slam http://10.0.108.42", "an address alone, like 10.0.108.42"),
+    ("--from-slam http://10.0.108.42", "only an address, like 10.0.108.42"),
     ("--port", "--port needs a value"),
     ("--port 0", "a number from 1 to 65535, not '0'"),
     ("--port 65536", "a number from 1 to 65535, not '65536'"),

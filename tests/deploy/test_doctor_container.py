@@ -52,7 +52,7 @@ def test_what_a_user_can_see(published: Machine) -> None:
     published.run("cp -r deploy /srv", cwd=PROJECT)
     said = read(published.run("runuser -u nobody sh /srv/deploy/doctor.sh", check=False))
     assert said.code == 0
-    assert "whether a container, only root and the group docker can see" in said.marked("?")[0], said.text
+    assert "only root and the group docker can see whether it is a container" in said.marked("?")[0], said.text
 
 
 def test_a_container_by_another_name(docker: Machine) -> None:

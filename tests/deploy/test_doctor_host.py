@@ -72,7 +72,7 @@ def test_all_is_well_from_everywhere(nat: Lab) -> None:
         client.terminate()
     ask(nat.host, "--from-host").well(
         f"port 12345 leads to {VM} port 12345", f"at {VM} port 12345 (by vbox0)", "forwarding: on",
-        "lets port 12345 through", f"at {HOST} port 12345", "the true address of each",
+        "lets port 12345 through", f"at {HOST} port 12345", "each desk's true address",
     )
     said = ask_desk(nat.slam, f"--from-slam {HOST}")
     said.well(f"address: {HOST}", f"from its own address {SLAM}", f"ping: {HOST} answers", "takes connections on 12345",
@@ -142,7 +142,7 @@ def test_forward_drops(nat: Lab) -> None:
     nat.host.run(f"iptables -A FORWARD -p tcp -d {VM} --dport 12345 -j ACCEPT")
     mended = ask(nat.host, "--from-host")
     nat.host.run("iptables -P FORWARD ACCEPT; iptables -F")
-    said.only_broken("FORWARD drops what goes to the VM (policy DROP)", "sudo iptables -I FORWARD")
+    said.only_broken("FORWARD drops packets to the VM (policy DROP)", "sudo iptables -I FORWARD")
     some.warned("lets port 12345 through to the VM from 10.0.107.0/24 only", "-I FORWARD -s 10.0.108.0/24 -p")
     mended.well("firewall: lets port 12345 through")
 
@@ -278,7 +278,7 @@ def test_another_program_forwards(school: Lab, virtualbox: VirtualBox) -> None:
     virtualbox.forwards()  # and nobody has a VM: it is something else's
     other = virtualbox.ask()
     other.well(f"at {HOST} port 12345")
-    assert "a program of this host listens on port 12345" in other.marked("!")[0]
+    assert "a program of this host (a forwarder or a server) listens on port 12345" in other.marked("!")[0]
 
 
 def test_refused_with_each_tool(school: Lab, path: str) -> None:
@@ -309,6 +309,6 @@ def test_wrong_addresses(school: Lab) -> None:
         said = list(pool.map(lambda address: ask_desk(school.slam, f"--from-slam {address}"), (VM, "10.0.108.99")))
     school.slam.run("ip route del 192.168.56.0/24")
     assert said[0].code == 1
-    slip = f"{VM} looks like the VM's own address; from here the way is the host's (10.0.108.Y)"
+    slip = f"{VM} looks like the VM's own address; from here use the host's address (10.0.108.Y)"
     assert said[0].marked("!") == [slip]
     said[1].only_broken("10.0.108.99 can't be reached", "on the host")

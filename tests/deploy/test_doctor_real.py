@@ -30,8 +30,8 @@ def ask_all(lab: Lab) -> tuple[Diagnosis, Diagnosis, Diagnosis]:
 def all_is_well(lab: Lab) -> Diagnosis:
     """All three say so. That the VM lets one network in is marked there. Gives what the VM's said."""
     vm, host, slam = ask_all(lab)
-    vm.warned("from 10.0.108.0/24 only", f"addresses they come as {HOST_INSIDE}")
-    host.well(f"leads to {VM} port 12345", f"at {VM} port 12345", f"at {HOST} port 12345", "the true address of each")
+    vm.warned("from 10.0.108.0/24 only", f"addresses, they come as {HOST_INSIDE}")
+    host.well(f"leads to {VM} port 12345", f"at {VM} port 12345", f"at {HOST} port 12345", "each desk's true address")
     slam.well("a ClassCord server answers")
     assert host.marked("!") == slam.marked("!") == []
     return vm
@@ -155,7 +155,7 @@ def test_the_nat_hides_the_network_that_ufw_lets_in(unit: Lab) -> None:
     wait_for_answer(unit.slam, HOST)
     let_in(unit, UFW)
     unit.host.run(NAT + " --no-check", cwd=PROJECT)
-    vm.warned("from 10.0.108.0/24 only", f"addresses they come as {HOST_INSIDE}")
+    vm.warned("from 10.0.108.0/24 only", f"addresses, they come as {HOST_INSIDE}")
     host.only_broken("timed out", f"or its firewall doesn't let {HOST_INSIDE} in: {STATUS}")
     host.only_broken("timed out", f"sudo {NAT}  without --masquerade")
     slam.only_broken("no answer", "in the VM:  sudo make doctor")

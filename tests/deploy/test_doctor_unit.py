@@ -56,7 +56,7 @@ def test_the_machine_itself_is_no_desk(unit: Machine, form: str) -> None:
         wait_for_answer(unit, address)
         unit.run(f"nc.openbsd -N -w 5 {address} 12345", input='{"type":"users"}\n')
     until(lambda: unit.run("journalctl -u classcord | grep -c event.*guest").stdout >= "3", "all three are logged")
-    assert "desks: none has come yet" in ask(unit).marked("·")
+    assert "desks: none has connected yet" in ask(unit).marked("·")
 
 
 def test_what_only_root_can_see_is_not_broken(unit: Machine) -> None:
@@ -157,14 +157,14 @@ def test_ufw(unit: Machine) -> None:
         ask(unit).well("ufw: lets port 12345 in")
         unit.run(f"ufw delete {rule}")
     unit.run("ufw allow proto tcp from 10.0.108.0/24 to any port 12345")
-    hidden = f"addresses they come as {HOST_INSIDE}; then:  sudo sh deploy/ufw.sh apply --from {HOST_INSIDE}"
+    hidden = f"addresses, they come as {HOST_INSIDE}; then:  sudo sh deploy/ufw.sh apply --from {HOST_INSIDE}"
     ask(unit).warned("ufw: lets port 12345 in from 10.0.108.0/24 only", "are the desks in it?", hidden)
     unit.run("ufw --force disable; ufw --force reset")
 
 
 def test_a_firewall_that_is_not_seen_is_not_called_well(unit: Machine) -> None:
     unit.run("iptables -t raw -I PREROUTING -p tcp --dport 12345 -j DROP")
-    ask(unit).only_broken("something is in the way even here", "sudo iptables-save")
+    ask(unit).only_broken("something blocks even local connections", "sudo iptables-save")
     unit.run("iptables -t raw -F; iptables -I INPUT -s 10.0.108.0/24 -j DROP")
     assert "firewall: lets port 12345 in, but not from 10.0.108.0/24" in ask(unit).marked("!")
     unit.run("iptables -F INPUT")
@@ -181,7 +181,7 @@ def test_an_ipv6_address_only(unit: Machine) -> None:
 
 def test_iptables_drops(unit: Machine) -> None:
     unit.run("iptables -I INPUT -p tcp --dport 12345 -j REJECT")
-    ask(unit, user=USER).only_broken("a firewall is in the way", "sudo make doctor")
+    ask(unit, user=USER).only_broken("a firewall blocks it", "sudo make doctor")
     ask(unit).only_broken("iptables drops port 12345", "sudo iptables -I INPUT -p tcp --dport 12345 -j ACCEPT")
     unit.run("iptables -I INPUT -p tcp --dport 12345 -j ACCEPT")
     ask(unit).well("lets port 12345 in")
@@ -211,7 +211,7 @@ def test_no_address(unit: Machine) -> None:
     unit.run("ip addr del 192.168.56.10/24 dev eth0")
     said = ask(unit)
     unit.run(f"ip addr add 192.168.56.10/24 dev eth0; ip route add default via {HOST_INSIDE}")
-    assert any(text == "address: this VM has none" for text in said.marked("✘")), said.text
+    assert any(text == "address: this VM has no address" for text in said.marked("✘")), said.text
 
 
 def test_plain_processes(vm: Machine) -> None:

@@ -19,7 +19,7 @@ ANNOUNCED = f"""The service classcord runs and answers. The address to give to S
 In a virtual machine behind NAT, give the host's address instead: see CONTAINERS.md.
 To try it:
     printf '{{"type":"ping"}}\\n' | nc -N {VM} 12345
-To look after it: sudo systemctl status classcord; sudo journalctl -u classcord -f
+To watch it: sudo systemctl status classcord; sudo journalctl -u classcord -f
 """
 
 

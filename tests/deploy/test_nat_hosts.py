@@ -209,7 +209,7 @@ def test_which_of_several_vms_must_be_said(host: VirtualBox, state: str) -> None
     assert said == 'virtualbox.sh: there are several VMs; say which one with --vm: "Windows", "Debian 12"\n'
     host.works("apply", "--vm", "Debian 12")
     assert (host.rules(1), host.rules(2)) == ([], [ADDED])
-    assert 'no VM is called "Debian"; there is "Windows", "Debian 12"' in host.fails(1, "apply", "--vm", "Debian")
+    assert 'no VM is called "Debian"; the VMs are: "Windows", "Debian 12"' in host.fails(1, "apply", "--vm", "Debian")
 
 
 @pytest.mark.parametrize("name", ["Serveur d'été", "a \"b\" {c}", "x; touch y", "$(id) `id`", "-v", "*", "50 % \\n"])

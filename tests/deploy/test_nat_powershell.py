@@ -214,12 +214,12 @@ def test_both_scripts_for_virtualbox_say_the_same() -> None:
     powershell = re.sub(r"[\"'] \+\n\s+[\"']", "", (FOLDER / "virtualbox.ps1").read_text())
     for sentence in (
         "run this on the host, where VirtualBox is installed", "there are several VMs; say which one with --vm: ",
-        "hangs on a NAT network, which has its own rules: VBoxManage natnetwork modify --netname ",
-        "is bridged: it has an address on the school's network, and needs no forwarding; give the address that "
-        "hostname -I prints in the VM to the clients",
+        "is connected to a NAT network, which has its own rules: VBoxManage natnetwork modify --netname ",
+        "is bridged: it has an address on the school's network, and needs no forwarding; give the clients the "
+        "address that hostname -I prints in the VM",
         "is NAT, so nothing can be forwarded to it; shut it down and type: ",
-        "has port $port already; remove it in VirtualBox (Settings, Network, Port Forwarding), or let the server "
-        "have another port, and give that with --port",
+        "has port $port already; remove it in VirtualBox (Settings, Network, Port Forwarding), or run the server "
+        "on another port, and give that port with --port",
         "The VM is not running: the port opens when it starts.", "is there already; ", "goes to port ",
         " for every client.", "The server will see ", "makes it.", "nothing to do.", " removed.",
         "is the VM starting or stopping? type the same again in a moment",

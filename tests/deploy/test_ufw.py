@@ -219,7 +219,7 @@ def test_a_port_that_wider_rules_open_is_not_called_closed(active: Machine) -> N
     assert "Port 12345 of a systemd service: closed.\n" in active.run(f"{UFW} status", check=False).stdout
     active.run("; ".join(f"ufw {rule}" for rule in wider))
     said = active.run(f"{UFW} status", check=False).stdout
-    assert f"Port 12345 of a systemd service: open to whom these let in: {';'.join(wider)}.\n" in said
+    assert f"Port 12345 of a systemd service: open to all that these rules let in: {';'.join(wider)}.\n" in said
     said = active.run(f"{UFW} apply --from {SCHOOL}").stdout
     active.run("; ".join(f"ufw delete {rule}" for rule in (*others, *wider)))
     assert re.findall("another rule lets more people in: (.*)", said) == [rule for rule in wider if "from" not in rule]
