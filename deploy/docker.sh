@@ -4,7 +4,7 @@ set -eu
 ROOT=$(CDPATH='' cd -- "$(dirname "$0")/.." && pwd)
 # shellcheck source=deploy/common.sh
 . "$ROOT/deploy/common.sh"
-# not NAME, which WSL sets to the machine's
+# not NAME: WSL sets NAME to the machine's name
 NAME=${CONTAINER:-classcord}
 PORT=${PORT:-12345}
 IMAGE=${IMAGE:-classcord-server}
@@ -37,7 +37,7 @@ Exit code: 0 done, 1 failed, 2 wrong command line. If the server ends at once, r
 END
 }
 
-# The names of the server's settings that are set here
+# The names of the server's settings that are set in this environment
 settings() {
     awk 'BEGIN { for (name in ENVIRON) if (name ~ /^CLASSCORD_[A-Z_]+$/ && name !~ /^CLASSCORD_TEST_/) print name }'
 }
@@ -79,7 +79,7 @@ check_engine() {
 
 exists() { [ -n "$(container "$1" '{{.Id}}')" ]; }
 
-# Stop a container, and wait until one that was started with --rm is gone
+# Stop a container. If it was started with --rm, wait until it is gone
 halt() {
     passing=''
     if is_passing "$1"; then passing=yes; fi
@@ -89,12 +89,12 @@ halt() {
 
 has_image() { docker image inspect "$1" >/dev/null 2>&1; }
 
-# What docker says on several lines, as one
+# The reason in docker's output of several lines, as one line
 reason() { printf '%s\n' "$1" | grep -v -e "See 'docker run --help'" -e '^$' -e '^[0-9a-f]*$' | tail -n 1; }
 
 base() { sed -n 's/^ARG BASE=//p' "$ROOT/Dockerfile"; }
 
-# Get the base where it isn't here; false where it can't be had
+# Download the base image if it is missing; false if that fails
 get_base() {
     has_image "$(base)" && return
     say "Fetching the base image $(base)..."
@@ -105,7 +105,7 @@ build() {
     get_base ||
         fail "the base image $(base) can't be downloaded: go online," \
             "or copy the image from another machine: make docker-save, docker-load"
-    # quiet: what a person needs of it is the reason of a failure
+    # quiet: a person needs only the reason of a failure
     say "Building the image $IMAGE..."
     output=$(docker build --quiet --tag "$IMAGE" "$ROOT" 2>&1) || {
         printf '%s\n' "$output" >&2
@@ -113,10 +113,10 @@ build() {
     }
 }
 
-# Remove the images of ours that newer ones have taken the name of, and that nobody uses
+# Remove our images that lost their name to a newer image and that no container uses
 prune() { docker image prune --force --filter "label=org.opencontainers.image.title=$TITLE" >/dev/null; }
 
-# Build, so that what runs is what lies here; where the base can't be had, an image that was carried here will do
+# Build, so that the container runs the code of this folder. Without the base image, use the image that is there
 build_or_take() {
     if has_image "$IMAGE" && ! get_base; then
         warn "the base image $(base) can't be downloaded, so nothing was built: the old image $IMAGE is used"
@@ -125,8 +125,8 @@ build_or_take() {
     fi
 }
 
-# start NAME VOLUME ADDRESS [OPTION...]: the container as docker-compose.yml describes it, but for its restarts: one
-# that can't start must not try for ever
+# start NAME VOLUME ADDRESS [OPTION...]: the container as docker-compose.yml describes it, but without restarts: a
+# container that can't start must not try for ever
 start() {
     start_name=$1 start_volume=$2 start_address=$3
     shift 3
@@ -136,8 +136,8 @@ start() {
         --log-driver json-file --log-opt max-size=10m --log-opt max-file=3 "$@" "$IMAGE" 2>&1
 }
 
-# Wait until the server in the container answers; false, with a line on stderr, when it stopped or takes too long.
-# Sets `code` to the exit code that says so.
+# Wait until the server in the container answers. If it stops or takes too long: false, a line on stderr, and the exit
+# code for it in `code`.
 wait_healthy() {
     code=1
     end=$(($(date +%s) + PATIENCE))
@@ -156,7 +156,7 @@ wait_healthy() {
     done
 }
 
-# Who listens on PORT, besides the container NAME, and what to type; nothing where it is free
+# The program that listens on PORT (other than the container NAME), and a command to type; nothing if the port is free
 port_holder() {
     other=$(docker ps --filter "publish=$PORT" --format '{{.Names}}' | grep -vxF "$NAME" | head -n 1)
     if [ -n "$other" ]; then
@@ -186,12 +186,12 @@ check_port() {
     [ -z "$holder" ] || fail "port $PORT is taken by $holder, or choose another port with PORT=..."
 }
 
-# Put the container back that `run` set aside
+# Put back the container that `run` set aside
 put_back() {
     trap - EXIT INT TERM HUP
     if [ -z "$was_running" ] || exists "$ASIDE"; then docker rm --force "$NAME" >/dev/null 2>&1 || :; fi
     if exists "$ASIDE"; then docker rename "$ASIDE" "$NAME"; fi
-    # restart, and not start: the engine may still be busy with stopping it
+    # restart, not start: the engine may still be stopping it
     if [ "$was_running" = true ] && docker restart "$NAME" >/dev/null; then
         warn "nothing was replaced: the old container runs again"
     fi
@@ -204,7 +204,7 @@ tidy_aside() {
 }
 
 run_container() {
-    exec 9<"$ROOT" # two at once would replace each other's container; the lock goes with this process
+    exec 9<"$ROOT" # two runs at once would replace each other's container; the lock ends with this process
     if command -v flock >/dev/null && ! flock -n 9; then say "Waiting for another docker-run..." && flock 9; fi
     check_ours "$NAME"
     tidy_aside
@@ -223,7 +223,7 @@ run_container() {
         halt "$NAME"
         if exists "$NAME"; then docker rename "$NAME" "$ASIDE"; else was_running=''; fi
     fi
-    # the server's settings: -e NAME hands over the value that is set here
+    # the server's settings: --env NAME passes on the value that is set here
     set --
     variables=$(settings)
     for variable in $variables; do set -- "$@" --env "$variable"; done
@@ -301,7 +301,7 @@ run_tests() {
     $PYTEST tests/functional
 }
 
-# The processor that an image is for, or nothing where there is none
+# The type of processor that an image is for, or nothing if there is no such image
 processor() { docker image inspect --format '{{.Architecture}}' "$1" 2>/dev/null || :; }
 
 save() {
@@ -310,7 +310,7 @@ save() {
     draft=$FILE.$$
     trap 'rm -f "$draft" "$draft.gz"' EXIT
     trap 'exit 130' INT TERM HUP
-    # with its base, on which it can be built anew where there is no registry; not with one of another processor's
+    # with its base, so that it can be built again without a registry; but not with a base for another processor
     set -- "$IMAGE"
     if [ "$(processor "$IMAGE")" = "$(processor "$(base)")" ]; then set -- "$@" "$(base)"; fi
     docker save --output "$draft" "$@" || fail "the image could not be written to $FILE"

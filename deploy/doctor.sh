@@ -1,12 +1,12 @@
 #!/bin/sh
-# Walks the way to the server hop by hop, says for each whether it works, and under what is broken what to type.
-# It changes nothing. A desk needs this file alone; deploy/doctor/ holds the hops of the VM and of its host.
+# Checks the way to the server hop by hop: whether each hop works, and what to type for a broken one.
+# It changes nothing. A desk needs only this file; deploy/doctor/ has the hops of the VM and of its host.
 set -eu
-LC_ALL=C # what other commands print is read below
+LC_ALL=C # this script reads the output of other commands
 PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL PATH
 
-EXIT_USAGE=125 # no number of broken hops
+EXIT_USAGE=125 # never a number of broken hops
 WAIT=3         # seconds that a probe may take
 
 usage() {
@@ -51,14 +51,14 @@ fail() {
 has() { command -v "$1" >/dev/null 2>&1; }
 am_root() { [ "$(id -u)" -eq 0 ]; }
 
-limit() { # SECONDS COMMAND...: ends it after that time. macOS has no timeout(1)
+limit() { # SECONDS COMMAND...: ends the command after that time. macOS has no timeout(1)
     if has timeout; then
         timeout "$@"
         return
     fi
     seconds=$1
     shift
-    { # a background command would read nothing, but for this detour
+    { # without this detour a background command would read nothing
         "$@" <&3 3<&- &
         running=$!
         (sleep "$seconds" && kill "$running") >/dev/null 2>&1 3<&- &
@@ -70,9 +70,9 @@ limit() { # SECONDS COMMAND...: ends it after that time. macOS has no timeout(1)
     return "$status"
 }
 
-choose_tool() { # sets TOOL to what speaks TCP here
+choose_tool() { # sets TOOL to a program that speaks TCP
     if has python3 && limit "$WAIT" python3 -I -c '' >/dev/null 2>&1; then
-        TOOL=python3 # a Mac without developer tools has one that only asks to install them
+        TOOL=python3 # on a Mac without developer tools, python3 only asks to install them
         return
     fi
     for TOOL in nc ncat netcat; do
@@ -83,8 +83,8 @@ choose_tool() { # sets TOOL to what speaks TCP here
 
 # --- asking a server ---
 
-# probe ADDRESS PORT [FROM]: asks a server, from that address of this machine; sets OUTCOME to one of the words below,
-# DETAIL to what came instead of an answer
+# probe ADDRESS PORT [FROM]: asks a server, from that address of this machine. Sets OUTCOME to one of the words below,
+# and DETAIL to the text that came instead of an answer
 probe() {
     DETAIL=
     if [ "$TOOL" = python3 ]; then
@@ -96,7 +96,7 @@ probe() {
     fi
 }
 
-# The folder may hold a pupil's own socket.py or json.py: -I keeps Python from taking that.
+# The folder may hold a pupil's own socket.py or json.py: with -I, Python does not import it.
 # answers, full, other (something else answers), silent, closed (without an answer), refused, noroute, timeout, failed
 PROBE='
 import errno, json, socket, sys, time
@@ -143,7 +143,7 @@ probe_with_nc() {
     flags="-v -w $WAIT"
     case $("$TOOL" -h 2>&1 || :) in
     *Ncat*) ;;                      # half-closes by itself
-    *Shutdown*) flags="$flags -N" ;; # OpenBSD's: end when the server has closed too
+    *Shutdown*) flags="$flags -N" ;; # OpenBSD's: -N ends it when the server has closed too
     *'quit after EOF'*) flags="$flags -q 2" ;;
     esac
     if [ $# -gt 2 ]; then flags="$flags -s $3"; fi
@@ -165,7 +165,7 @@ probe_with_nc() {
 
 answered() { [ "$OUTCOME" = answers ] || [ "$OUTCOME" = full ]; }
 
-outcome() { # the last probe's, in words
+outcome() { # the result of the last probe, in words
     case $OUTCOME in
     answers) echo "a ClassCord server answers" ;;
     full) echo "a ClassCord server answers, and is full" ;;
@@ -217,7 +217,7 @@ print(sorted((f, a[0]) for f, *_, a in socket.getaddrinfo(sys.argv[1], 1, type=s
     fi
 }
 
-way_to() { # ADDRESS: prints this desk's own address on the way there; fails where there is no way
+way_to() { # ADDRESS: prints this desk's own address on the way there; fails if there is no way
     if [ "$(uname)" = Darwin ]; then
         found=$(limit "$WAIT" route -n get "$1" 2>/dev/null) || return 1
         found=$(printf '%s\n' "$found" | sed -n 's/^ *interface: //p')
@@ -293,7 +293,7 @@ slam_connection() { # two hops: the port, and the server behind it
     note "server: not checked, the port is not open"
 }
 
-not_the_vm() { # the classic slip: the address of the VM, or of this desk itself, instead of the host's
+not_the_vm() { # the usual mistake: the address of the VM or of this desk, instead of the host's
     case $ADDRESS in
     192.168.* | 10.0.2.*)
         case $OWN in
@@ -310,7 +310,7 @@ not_the_vm() { # the classic slip: the address of the VM, or of this desk itself
 broken=0 warned=0
 PLACE=vm PORT=12345 NAME=classcord VM='' TARGET=''
 
-value() { # OPTION NUMBER-OF-WORDS-LEFT: stops where the option has no value
+value() { # OPTION NUMBER-OF-WORDS-LEFT: stops if the option has no value
     if [ "$2" -lt 2 ]; then fail "$1 needs a value; see --help"; fi
 }
 
@@ -347,7 +347,7 @@ case $TARGET in
 *:*) fail "--from-slam takes only an address: --from-slam ${TARGET%%:*} --port ${TARGET#*:}" ;;
 esac
 
-FLAG='' SET='' # what the advice adds to commands, to those of scripts and of make
+FLAG='' SET='' # added to the commands in the advice: FLAG to scripts, SET to make
 if [ "$PORT" != 12345 ]; then FLAG=" --port $PORT" SET=" PORT=$PORT"; fi
 
 choose_tool

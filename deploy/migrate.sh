@@ -1,6 +1,6 @@
 #!/bin/sh
-# Carries accounts and messages from the container to the systemd service, or back, and starts the server there.
-# What the other side held is set aside; if something fails, the side that ran before runs again.
+# Copies accounts and messages from the container to the systemd service, or back, and starts the server there.
+# The target's old data is set aside. If something fails, the side that ran before runs again.
 set -eu
 
 NAME=${CONTAINER:-classcord}
@@ -38,7 +38,7 @@ need_both_sides() {
     ! is_passing "$NAME" || refuse_passing
 }
 
-# Stopped, a container of --rm is gone: there would be nothing to take the data of, nor to start again
+# A container of --rm is gone once it is stopped: its data could not be read, and it could not be started again
 refuse_passing() {
     where=$(data_of "$NAME")
     save='' keep=''
@@ -60,13 +60,13 @@ need_image() {
     docker image inspect "$IMAGE" >/dev/null 2>&1 || run sh "$here/docker.sh" build
 }
 
-# Where the service keeps its data: systemd makes it at the first start
+# The folder of the service's data: systemd makes it at the first start
 state_folder() {
     state=$(readlink -f /var/lib/classcord)
     if [ "$state" = /var/lib/classcord ] && [ ! -d "$state" ]; then state=/var/lib/private/classcord; fi
 }
 
-# What both sides are like, to put it back where something fails
+# Remember the state of both sides, to restore it if something fails
 remember() {
     policy=$(container "$NAME" '{{.HostConfig.RestartPolicy.Name}}')
     was_running=$(container "$NAME" '{{.State.Running}}')
@@ -75,14 +75,14 @@ remember() {
     was_enabled=$(units_that is-enabled)
 }
 
-# server.py with the data of the container, or of the volume where there is none
+# Run server.py with the data of the container, or of the volume if there is no container
 in_container() {
     data="--volumes-from=$NAME"
     if [ "$action" = to-docker ] || [ -z "$was_running" ]; then data="--volume=$volume:/data"; fi
     docker run --rm --interactive --network none "$data" "$IMAGE" "$@"
 }
 
-# carry COMMAND...: give the backup to this `restore`, and keep in mind where it put what was there
+# carry COMMAND...: give the backup to this `restore`; set `kept` to the file where it put the old database
 carry() {
     said=$("$@" <"$stage/backup" 2>&1) || fail "$said"
     carried=yes
@@ -92,7 +92,7 @@ carry() {
 # A line of shell that undoes a `restore` in the current folder
 undo_restore() {
     printf 'rm -f classcord.db classcord.db-wal classcord.db-shm\n'
-    # shellcheck disable=SC2016 # for the shell that carries it out
+    # shellcheck disable=SC2016 # for the shell that runs it
     [ -z "$kept" ] || printf 'for end in "" -wal; do [ ! -e %s$end ] || mv %s$end classcord.db$end; done\n' "$kept" "$kept"
 }
 
@@ -128,7 +128,7 @@ to_systemd() {
         fail "the container's data can't be read: $(tail -n 1 "$stage/said")"
     install -d -m 700 "$(dirname "$state")" "$state"
     carry python3 $server restore --data "$state" -
-    # systemd gives the folder, with all that is in it, to the service's user once it belongs to another
+    # systemd gives the folder and everything in it to the service's user, if it belongs to another user
     chown -R root:root "$state"
     sh "$here/install.sh" install
     finished=yes
@@ -170,7 +170,7 @@ to_docker() {
     say "Settings were not copied: make docker-run takes them as CLASSCORD_... variables"
 }
 
-# However it ends: clean up, and where it failed, have the side that ran before run again
+# At every end: clean up. After a failure, start the side that ran before
 put_back() {
     trap - EXIT INT TERM HUP
     rm -rf "$stage"

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Opens the port of the ClassCord server in ufw, to everybody or to one network; `sh ufw.sh --help` says how.
+# Opens the port of the ClassCord server in ufw, for everybody or for one network; `sh ufw.sh --help` says how.
 #
-# Docker goes around ufw: a packet for a published port is sent on to the container (FORWARD) and never comes by ufw's
-# rules, which stand in INPUT. So with --from this script also guards what Docker publishes, in DOCKER-USER, the chain
-# that the engine leaves to its users. The guard is a chain of its own, CLASSCORD, kept in /etc/ufw/classcord.rules and
-# loaded by the unit classcord-firewall.service before the engine starts.
+# Docker goes around ufw: a packet for a published port is sent on to the container (FORWARD). It never meets ufw's
+# rules, which are in INPUT. So with --from, this script also guards the ports that Docker publishes. It does so in
+# DOCKER-USER, the chain that the engine leaves to its users. The guard is the chain CLASSCORD. It is kept in
+# /etc/ufw/classcord.rules, and the unit classcord-firewall.service loads it before the engine starts.
 set -eu
-export LC_ALL=C LANGUAGE=C # ufw's words are read below
+export LC_ALL=C LANGUAGE=C # this script reads ufw's output
 export PATH="$PATH:/usr/sbin:/sbin"
 
 PROFILE=/etc/ufw/applications.d/classcord
@@ -49,7 +49,7 @@ run() { # a command that changes something
     fi
 }
 
-write() { # FILE, with what comes from standard input
+write() { # FILE, from standard input
     content=$(cat)
     if [ -n "$dry" ]; then
         printf '+ write %s:\n' "$1"
@@ -64,7 +64,7 @@ whole() { # TEXT LOW HIGH: a whole number in these bounds?
     [ "$1" -ge "$2" ] && [ "$1" -le "$3" ]
 }
 
-# Print the network in the way ufw writes it. Fails with a hint where it is none.
+# Print the network as ufw writes it. Fails with a hint if it is not a network.
 network() {
     hint="--from: '$1' is not an IPv4 network or address; type one like 10.0.108.0/24"
     case $1 in */*/* | *[!0-9./]* | *.) wrong "$hint" ;; esac
@@ -87,7 +87,7 @@ network() {
     [ "$bits" -eq 32 ] && echo "$net" || echo "$net/$bits"
 }
 
-read_rules() { added=$(ufw show added | sed -n 's/^ufw //p'); } # all rules of people, like: allow 22/tcp
+read_rules() { added=$(ufw show added | sed -n 's/^ufw //p'); } # all rules that people made, like: allow 22/tcp
 ours() { echo "$added" | sed -n "s/ $COMMENT\$//p"; }           # those that apply made
 rule() { # [NETWORK] PORT, in ufw's words
     if [ -n "$1" ]; then echo "allow from $1 to any port $2 proto tcp"; else echo "allow $2/tcp"; fi
@@ -99,7 +99,7 @@ others() {
         grep -E "(^| )($port|$port/tcp|ClassCord)( |\$)" || :
 }
 
-# Rules of others that let somebody in to the port among others: a range, all ports, one network card
+# Rules of others that open the port together with more: a range, all ports, one network card
 wider() {
     echo "$added" | sed "s/ comment '.*'\$//" | awk -v port="$port" '
         $1 != "allow" && $1 != "limit" || / proto udp/ || $2 == "out" { next }
@@ -125,23 +125,23 @@ delete() { # RULE
 
 guard() { # [NETWORK]: the chain, as iptables-restore reads it
     cat <<END
-# Written by ClassCord's deploy/ufw.sh: who may reach the ports that Docker publishes. Jumped to from DOCKER-USER.
+# Written by ClassCord's deploy/ufw.sh: limits access to the ports that Docker publishes. DOCKER-USER jumps here.
 *filter
 :CLASSCORD - [0:0]
-# answers, and what was let in before
+# answers, and connections that were let in before
 -A CLASSCORD -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 END
     # By the port that the client asked for: 8080 published as 8080->12345 stays closed
     [ -z "$1" ] ||
         echo "-A CLASSCORD -s $1 -p tcp -m conntrack --ctstate DNAT --ctorigdstport $port --ctdir ORIGINAL -j RETURN"
-    # No name of a network card in it: whatever was sent on to a published port came from somewhere outside
+    # It needs no name of a network card: every packet that is sent on to a published port comes from outside
     cat <<'END'
 # any other published port
 -A CLASSCORD -m conntrack --ctstate DNAT -j DROP
-# containers among themselves, and to the outside
+# from container to container, and from containers to the outside
 -A CLASSCORD -i docker0 -j RETURN
 -A CLASSCORD -i br-+ -j RETURN
-# a neighbour that has set a route to the containers' own addresses
+# from a neighbour that has set a route to the containers' own addresses
 -A CLASSCORD -o docker0 -j DROP
 -A CLASSCORD -o br-+ -j DROP
 COMMIT
@@ -157,7 +157,7 @@ unit() {
     cat <<END
 [Unit]
 Description=ClassCord: limits access to the ports that Docker publishes
-# the engine keeps what it finds in DOCKER-USER, so that no port is open for a moment
+# the engine keeps the rules that it finds in DOCKER-USER: so no port is open even for a moment
 Before=docker.service
 PartOf=docker.service
 
@@ -195,15 +195,15 @@ remove_guard() {
         if $tables -w -nL CLASSCORD >/dev/null 2>&1; then
             run $tables -w -F CLASSCORD
             run $tables -w -X CLASSCORD
-            # where the engine doesn't use it, it was made here
+            # if the engine doesn't use it, this script made it
             [ -n "$dry" ] || $tables -w -X DOCKER-USER 2>/dev/null || :
         fi
     done
     [ ! -e $RULES ] || run rm -f $RULES $RULES6
 }
 
-# ufw writes its files anew, even those that came with the package and say the same in other words. So the originals are
-# kept, and undo puts them back if nobody but this script has touched them since.
+# ufw writes its files again, even the package's files that say the same in other words. So the originals are kept, and
+# undo puts them back if only this script has changed them since.
 sums() { (cd /etc/ufw && cksum user.rules user6.rules); }
 keep_originals() {
     if [ -d $KEPT ] && [ "$(cat $KEPT/sums 2>/dev/null)" != "$(sums)" ]; then
@@ -245,7 +245,7 @@ undo() {
     [ -n "$dry" ] || echo "Undone: ufw and Docker's rules are as before."
 }
 
-# Ports on which this machine is reached by ssh
+# The ports for ssh on this machine
 ssh_ports() {
     {
         [ -z "${SSH_CONNECTION:-}" ] || echo "${SSH_CONNECTION##* }"

@@ -1,12 +1,12 @@
 # shellcheck shell=sh
 # The hops of the host: from its own address to the VM's. Sourced by doctor.sh.
-# shellcheck disable=SC2034,SC2153,SC2154  # it shares its variables with the other parts
+# shellcheck disable=SC2034,SC2153,SC2154  # the parts share their variables
 
 VBOX="without sudo:  sh deploy/nat/virtualbox.sh"
 
 apply() { echo "sudo sh deploy/nat/linux.sh apply --vm ${VM:-ADDRESS}$FLAG"; }
 
-bad_nat() { # TEXT: nothing forwards the port, and which hypervisor should is not known
+bad_nat() { # TEXT: nothing forwards the port, and it is not known which hypervisor should
     set -- "$1" "$(apply)"
     if [ "$(uname)" != Linux ]; then
         set -- "$1" "CONTAINERS.md says how, for each hypervisor"
@@ -26,11 +26,11 @@ all_rules() {
     if has iptables; then limit "$WAIT" iptables -w 2 -t nat -S 2>/dev/null || :; fi
 }
 
-# nat_rules: the rules of this host that forward the port, nft's and iptables' (old and new), a line each as
+# nat_rules: the rules of this host that forward the port, from nft and iptables (old and new). One line per rule:
 # "HOOK ADDRESS PORT-THERE"; HOOK is prerouting (for other desks) or output (for this host itself)
 nat_rules() {
     all_rules | awk -v port="$PORT" '
-        $1 == "chain" { hook = "prerouting" } # as long as nothing else is said
+        $1 == "chain" { hook = "prerouting" } # unless a type line follows
         $1 == "type" { hook = $0; sub(/.*hook /, "", hook); sub(/ .*/, "", hook) }
         /^-A OUTPUT / && $(NF - 1) == "-j" { by_output[$NF] = 1 }
         /dnat to |--to-destination / && index($0, port) {
@@ -58,7 +58,7 @@ nat_rules() {
         }' | sort -u
 }
 
-hides_clients() { # whether a rule masks the source address of what goes to the VM
+hides_clients() { # whether a rule hides the source address of packets to the VM
     all_rules | awk -v vm="$VM" -v card="$CARD" '
         / masquerade| snat |-j MASQUERADE|-j SNAT/ && !/saddr|-s [0-9]/ {
             if (index($0, vm) || index($0, "\"" card "\"") || index($0, "-o " card " ") || $0 !~ /oif|-o |daddr|-d /) found = 1
@@ -66,7 +66,7 @@ hides_clients() { # whether a rule masks the source address of what goes to the 
         END { exit !found }'
 }
 
-vboxmanage() { # each user has VMs of their own: under sudo, those of who typed it are asked for
+vboxmanage() { # each user has their own VMs: under sudo, ask for those of the user who typed sudo
     if am_root && [ -n "${SUDO_USER:-}" ]; then set -- sudo -n -H -u "$SUDO_USER" VBoxManage "$@"; else set -- VBoxManage "$@"; fi
     limit "$WAIT" "$@" </dev/null 2>/dev/null
 }
@@ -81,8 +81,8 @@ virtualbox_rule() { # prints the forwarding of VirtualBox for the port, "STATE N
     done | awk '{ if ($1 == "running" || NR == 1) best = $0 } $1 == "running" { exit } END { if (NR) print best }'
 }
 
-# hop_nat_rule: sets VM where it was not given, FORWARDER: kernel, virtualbox, program, unseen or none; off where VirtualBox
-# would forward, but its VM isn't running
+# hop_nat_rule: sets VM if it was not given, and FORWARDER: kernel, virtualbox, program, unseen, none, or off
+# (VirtualBox has the rule, but its VM isn't running)
 hop_nat_rule() {
     FORWARDER=none
     NAT_RULES=''
@@ -120,11 +120,11 @@ hop_nat_rule() {
     fi
 }
 
-desks_address() { # CARD: prints this host's address on the desks' network, which isn't that of the VM's card
+desks_address() { # CARD: prints this host's address on the desks' network: one that isn't on CARD, the VM's card
     if [ "$(uname)" = Darwin ]; then way_to default || :; else own_addresses | awk -v card="$1" '$2 != card { print $1; exit }'; fi
 }
 
-hop_vm() { # sets CARD, LAN (this host's address on the desks' network), REACHED where the VM's server answers a desk
+hop_vm() { # sets CARD, LAN (this host's address on the desks' network), and REACHED if the VM's server answers a desk
     CARD='' REACHED=''
     LAN=$(desks_address '')
     if [ "$FORWARDER" = off ]; then return 0; fi
@@ -142,7 +142,7 @@ hop_vm() { # sets CARD, LAN (this host's address on the desks' network), REACHED
     fi
     if has ip; then CARD=$(ip route get "$VM" | sed -n 's/.* dev \([^ ]*\).*/\1/p'); fi
     LAN=$(desks_address "$CARD")
-    # as a desk asks: from an address that isn't in the VM's network, unless a masquerade hides that, or a Mac's NAT
+    # ask like a desk: from an address outside the VM's network, unless a masquerade or a Mac's NAT hides that address
     from=$LAN
     if hides_clients || [ "$(uname)" = Darwin ]; then from=''; fi
     in_vm="in the VM:  sudo make doctor"
@@ -174,13 +174,13 @@ hop_vm() { # sets CARD, LAN (this host's address on the desks' network), REACHED
     fi
 }
 
-by_program() { # whether a program forwards, so that the kernel need not
+by_program() { # whether a program forwards the port, not the kernel
     case $FORWARDER in virtualbox | off | program) ;; *) return 1 ;; esac
 }
 
 hop_forwarding() {
     if by_program || [ "$(uname)" != Linux ]; then return 0; fi
-    if [ "$FORWARDER" = none ] && has VBoxManage; then return 0; fi # it may well be VirtualBox that should
+    if [ "$FORWARDER" = none ] && has VBoxManage; then return 0; fi # perhaps VirtualBox should forward
     if [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ]; then
         ok "forwarding: on"
     else
@@ -210,7 +210,7 @@ hop_forward_policy() {
     nft_hop forward
 }
 
-hop_own_address() { # the port at this host's own address, as the desks ask for it
+hop_own_address() { # the port at this host's own address, the one that desks use
     if [ -z "$LAN" ]; then
         if has ip; then bad "address: this host has no address on the desks' network" "is the cable in, the Wi-Fi on?  ip -4 addr"; fi
         return 0

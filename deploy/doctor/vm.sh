@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # The hops of the VM: from the process to the network card. Sourced by doctor.sh.
-# shellcheck disable=SC2034,SC2153,SC2154  # it shares its variables with the other parts
+# shellcheck disable=SC2034,SC2153,SC2154  # the parts share their variables
 
 # --- what runs here ---
 
@@ -10,7 +10,7 @@ if [ "$NAME" != classcord ]; then RUN="$RUN NAME=$NAME" SUDO_DOCTOR="$SUDO_DOCTO
 
 docker_says() { limit "$WAIT" docker "$@" 2>/dev/null; }
 
-look_for_container() { # sets ENGINE (none, forbidden, down, hangs, up) and, where there is a container, what is known of it
+look_for_container() { # sets ENGINE (none, forbidden, down, hangs, up) and the facts about the container
     ENGINE=none STATE='' RESTARTS=0 EXIT=0 NETWORK='' UP='' INSIDE=''
     has docker || return 0
     ENGINE=up
@@ -18,11 +18,11 @@ look_for_container() { # sets ENGINE (none, forbidden, down, hangs, up) and, whe
     if [ "$ENGINE" = down ]; then
         case $text in
         *'ermission denied'*) ENGINE=forbidden ;;
-        '') ENGINE=hangs ;; # ended for taking too long
+        '') ENGINE=hangs ;; # ended because it took too long
         esac
         return
     fi
-    # `docker run -p 12345:12345 classcord-server` gives the container a name of Docker's choice
+    # `docker run -p 12345:12345 classcord-server` lets Docker choose the container's name
     label=label=org.opencontainers.image.title=classcord-server
     text=$(docker_says container inspect -f '{{.State.Running}}' "$NAME") || :
     if [ "$text" != true ]; then
@@ -33,7 +33,7 @@ look_for_container() { # sets ENGINE (none, forbidden, down, hangs, up) and, whe
     fi
     form='{{.State.Status}} {{.RestartCount}} {{.State.ExitCode}} {{.HostConfig.NetworkMode}}'
     form="$form {{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
-    # shellcheck disable=SC2046  # a word for each
+    # shellcheck disable=SC2046  # one word for each
     set -- $(docker_says inspect --type container -f "$form" "$NAME")
     if [ $# -ge 4 ]; then
         STATE=$1 RESTARTS=$2 EXIT=$3 NETWORK=$4 INSIDE=${5:-}
@@ -43,7 +43,7 @@ look_for_container() { # sets ENGINE (none, forbidden, down, hangs, up) and, whe
 
 unit_says() { limit "$WAIT" systemctl show -p "$1" --value classcord.service 2>/dev/null; } # PROPERTY
 
-look_for_unit() { # sets UNIT to the unit's state: active, inactive, failed, activating..., or to nothing; and SOCKET
+look_for_unit() { # sets UNIT and SOCKET to the units' states: active, inactive, failed, activating..., or nothing
     UNIT='' SOCKET=''
     has systemctl || return 0
     if [ "$(unit_says LoadState)" = loaded ]; then
@@ -52,12 +52,12 @@ look_for_unit() { # sets UNIT to the unit's state: active, inactive, failed, act
     fi
 }
 
-read_log() { # sets LOG to the server's last lines, since it was started if they reach as far
+read_log() { # sets LOG to the server's last lines, from its last start on if that is among them
     LOG=''
     case $RUNNER in
     container) LOG=$(limit "$WAIT" docker logs --tail 3000 "$NAME" 2>&1) || : ;;
     unit)
-        limit "$WAIT" journalctl --sync 2>/dev/null || : # what it has just said may still be on its way; for root alone
+        limit "$WAIT" journalctl --sync 2>/dev/null || : # its newest lines may be on their way; for root only
         LOG=$(limit "$WAIT" journalctl _SYSTEMD_UNIT=classcord.service -n 3000 -o cat --no-pager -q 2>/dev/null) || :
         ;;
     esac
@@ -70,7 +70,7 @@ logged() { # FIELD EVENT: that field of the last such event in the log
 
 last_line() { printf '%s\n' "$LOG" | grep . | tail -n 1 | cut -c 1-200; }
 
-hop_runs() { # sets RUNNER: container, unit, process, unseen, or none where nothing serves
+hop_runs() { # sets RUNNER: container, unit, process, unseen, or none if no server runs
     RUNNER=none
     if [ "$ENGINE" = hangs ]; then
         if [ -n "$LISTENERS" ]; then RUNNER=unseen; fi
@@ -166,7 +166,7 @@ nothing_runs() {
 
 # --- does it answer, and where ---
 
-hop_healthy() { # the server by itself, whatever leads to it; sets HEALTHY
+hop_healthy() { # the server alone, without the way to it; sets HEALTHY
     HEALTHY=yes
     case $RUNNER in
     container)
@@ -191,7 +191,7 @@ hop_healthy() { # the server by itself, whatever leads to it; sets HEALTHY
             fi
             return
         fi
-        if [ "$LISTENERS" = IPv6 ]; then return 0; fi # which address, /proc doesn't say in words; see the next hop
+        if [ "$LISTENERS" = IPv6 ]; then return 0; fi # the address is not decoded here; see the next hop
         at=127.0.0.1
         case $LISTENERS in
         *'*'* | *127.0.0.1*) ;;
@@ -202,7 +202,7 @@ hop_healthy() { # the server by itself, whatever leads to it; sets HEALTHY
         if answered; then
             ok "health: $(outcome)"
         elif [ "$OUTCOME" = refused ] || [ "$OUTCOME" = timeout ]; then
-            REJECTED=yes # it listens, so that's not the server's doing
+            REJECTED=yes # it listens, so the server is not the cause
             if am_root; then note "health: not checked, a firewall of this machine blocks even local connections"; else
                 bad "health: on this machine itself, port $PORT: $(outcome): a firewall blocks it" "$SUDO_DOCTOR"
             fi
@@ -220,7 +220,7 @@ set_port() { # prints the port that the unit's settings name
     sed -n "s/^[ \t]*CLASSCORD_PORT=[\"']*\([1-9][0-9]*\).*/\1/p" /etc/classcord/classcord.env 2>/dev/null | tail -n 1
 }
 
-hop_settings() { # the port of the unit's settings, where nothing else has told it
+hop_settings() { # the port in the unit's settings, if no other hop has named it
     port=$(set_port)
     if [ -z "$UNIT" ] || [ "$SOCKET" = active ] || [ "${port:-$PORT}" = "$PORT" ]; then return 0; fi
     case $RUNNER in
@@ -235,7 +235,7 @@ hop_settings() { # the port of the unit's settings, where nothing else has told 
     esac
 }
 
-hop_listens() { # sets OPEN where the machine's other addresses have the port
+hop_listens() { # sets OPEN if the port is open on the machine's other addresses
     OPEN=''
     if [ "$RUNNER" = container ] && [ "$NETWORK" != host ]; then
         container_listens
@@ -317,7 +317,7 @@ hop_own_address() {
     fi
 }
 
-# --- the data, and who comes ---
+# --- the data, and the desks ---
 
 hop_data() {
     data=$(logged data listening)
@@ -329,7 +329,7 @@ hop_data() {
     unit) room=$(df -P "${data:-/var/lib}" 2>/dev/null || df -P /var/lib) ;;
     *) return 0 ;;
     esac
-    # what counts is the last of these
+    # only the last of these counts
     if [ "$(printf '%s\n' "$LOG" | grep -o 'storage_failed\|storage_recovered\|listening' | tail -n 1)" = storage_failed ]; then
         bad "data: the server can't write: $(printf '%s\n' "$LOG" | sed -n 's/.*storage_failed.*detail="\([^"]*\).*/\1/p' | tail -n 1)" \
             "is the disk full?  df -h" "or does the folder belong to another user?  ls -ld ${data:-/var/lib/classcord}"
@@ -348,7 +348,7 @@ hop_data() {
     esac
 }
 
-hop_seen() { # whose addresses the log has; one for all desks means that a NAT hides them
+hop_seen() { # the clients' addresses in the log; one address for all desks means that a NAT hides them
     case $RUNNER in container | unit) ;; *) return 0 ;; esac
     if [ -z "$LOG" ]; then
         unknown "desks: the server's log can't be read" "$SUDO_DOCTOR"

@@ -1,10 +1,10 @@
 #Requires -Version 5.1
-# On a Windows host with VirtualBox: lets port 12345 of the host lead to the same port of the VM, by a rule of
+# On a Windows host with VirtualBox: forwards port 12345 of the host to the same port of the VM, by a rule of
 # VirtualBox's own NAT. On a Linux or macOS host, virtualbox.sh does the same.
-# Neither Windows nor VirtualBox can run where this project is tested: this script was only parsed there, and the
-# command lines in it compared with those that virtualbox.sh gives to a stand-in for VBoxManage.
+# Windows and VirtualBox can't run on the project's test machines. The tests only parse this script, and compare its
+# command lines with those that virtualbox.sh gives to a stand-in for VBoxManage.
 
-# Not Write-Output: the caller's caller keeps what it outputs
+# Not Write-Output: Read-CommandLine would return the text to its caller
 function Write-Help {
     Write-Host @'
 Usage: virtualbox.ps1 apply|status|undo [--vm NAME] [--port N] [--address ADDRESS] [--dry-run]
@@ -25,7 +25,7 @@ Exit code: 0 fine, 1 not active or failed, 2 wrong command line.
 '@
 }
 
-# --- the same in virtualbox.ps1 and windows-portproxy.ps1, so that each can be copied to the host alone --------------
+# --- the same code in virtualbox.ps1 and windows-portproxy.ps1: each can be copied to the host alone -----------------
 
 Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'
@@ -41,7 +41,7 @@ function Stop-Usage([string] $Text) {
     Stop-Script 2 "$Text; see $ScriptName --help"
 }
 
-# The words of the command line, read here so that --dry-run and -DryRun both do, as in the scripts for Linux
+# Reads the command line itself: so both --dry-run and -DryRun work, like in the scripts for Linux
 function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Switches) {
     $found = @{ action = '' }
     foreach ($key in $Values) { $found[$key] = '' }
@@ -87,8 +87,8 @@ function Test-IPv4([string] $Text) {
     return $Text -match '^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(\.|$)){4}$' -and $Text -notmatch '\.$'
 }
 
-# Run a program: its exit code, and its lines as text. The local preference is for PowerShell 5.1, which otherwise
-# takes a line on the standard error for the end of this script.
+# Run a program; return its exit code and its lines as text. Without the local preference, PowerShell 5.1 would end
+# this script at the first line on standard error.
 function Invoke-Tool([string] $Program, [string[]] $Words) {
     $ErrorActionPreference = 'Continue'
     $lines = @(& $Program $Words 2>&1 | ForEach-Object { [string] $_ })
@@ -109,7 +109,7 @@ function Invoke-Change([string] $Program, [string[]] $Words, [string] $Hint) {
     }
 }
 
-# Whether the ClassCord server answers there. An open port alone says nothing: a forwarding accepts before the server.
+# Whether the ClassCord server answers there. An open port proves nothing: a forwarder accepts even without a server.
 function Test-Answer([string] $At, [int] $Port) {
     $client = New-Object Net.Sockets.TcpClient
     try {
@@ -143,7 +143,7 @@ function Test-FirewallRule([string] $Rule) {
     return (Invoke-Tool 'netsh' @('advfirewall', 'firewall', 'show', 'rule', "name=$Rule"))['Code'] -eq 0
 }
 
-# --- end of what is the same ------------------------------------------------------------------------------------------
+# --- end of the same code --------------------------------------------------------------------------------------------
 
 $Rule = 'classcord'
 
@@ -172,7 +172,7 @@ function Stop-NoVm {
         'not as administrator')
 }
 
-# The name or UUID to ask VirtualBox about: it knows how to match names, whatever letters are in them
+# The name or UUID of the VM. VirtualBox itself matches names, with any letters in them
 function Find-Vm {
     if ($options['vm'] -ne '') { return $options['vm'] }
     $all = @(Get-Vms 'vms')
@@ -184,7 +184,7 @@ function Find-Vm {
     Stop-Script 1 "there are several VMs; say which one with --vm: $names"
 }
 
-# What VirtualBox knows of the VM: Values by key, and Rules, its port forwardings
+# VirtualBox's facts about the VM: Values by key, and Rules, its port forwardings
 function Read-Vm([string] $Vm) {
     $info = Invoke-Tool $vboxmanage @('showvminfo', $Vm, '--machinereadable')
     if ($info['Code'] -ne 0) {
@@ -236,7 +236,7 @@ function Stop-NoNat {
         "VBoxManage modifyvm $($vm['Values']['UUID']) --nic1 nat")
 }
 
-# Which address the VM sees for what comes through VirtualBox's NAT: the second of its network
+# The address that the VM sees for clients behind VirtualBox's NAT: the second of the NAT's network
 function Show-Seen([string] $Adapter) {
     $network = [string] $vm['Values']["natnet$Adapter"]
     if ($network -eq '' -or $network -eq 'nat') { $network = "10.0.$([int] $Adapter + 1).0" }
@@ -244,7 +244,7 @@ function Show-Seen([string] $Adapter) {
     Write-Output "The server will see $($parts[0]).$($parts[1]).$($parts[2]).$([int] $parts[3] + 2) for every client."
 }
 
-# A rule added or deleted: by the VM's own process while it runs, else in its settings
+# Add or delete a rule: in the running VM (controlvm), or in the settings of one that is off
 function Set-Forwarding([string] $Adapter, [string[]] $Words) {
     $uuid = $vm['Values']['UUID']
     $hint = 'is the VM starting or stopping? type the same again in a moment'
@@ -261,8 +261,8 @@ function Remove-Ours {
     foreach ($each in $ours) { Set-Forwarding $each['Adapter'] @('delete', $Rule) }
 }
 
-# VirtualBox accepts the connections itself, so Windows' firewall must let it. Changing that takes an administrator,
-# as whom VirtualBox should not run: so this only says what to type.
+# VirtualBox accepts the connections itself, so Windows' firewall must allow VirtualBox. Only an administrator can
+# change that, and VirtualBox should not run as administrator. So this only says what to type.
 function Show-Firewall {
     $name = "classcord-$port"
     $refused = @(Get-NetFirewallRule -Direction Inbound -Action Block -Enabled True -ErrorAction SilentlyContinue |
@@ -278,7 +278,7 @@ function Show-Firewall {
     }
 }
 
-# In the words of apply and status: what a rule does
+# A rule in words for apply and status
 function Get-Forwarding([string] $Text) {
     $parts = $Text.Split(',')
     $at = 'this host'
@@ -286,7 +286,7 @@ function Get-Forwarding([string] $Text) {
     return "port $($parts[3]) of $at goes to port $($parts[5]) of the VM"
 }
 
-# Other rules, made by hand, that take the same port of the host
+# Other rules, made by hand, that use the same port of the host
 function Get-OtherRules {
     foreach ($each in $vm['Rules']) {
         $overlaps = @('', '0.0.0.0', $address) -contains $each['Address'] -or $address -eq ''
@@ -359,7 +359,7 @@ try {
     $options = Read-CommandLine $args @('vm', 'port', 'address') @('dryrun')
     $port = $options['port']
     $address = $options['address']
-    if ($address -eq '0.0.0.0') { $address = '' } # VirtualBox's word for every address
+    if ($address -eq '0.0.0.0') { $address = '' } # VirtualBox writes every address like this
     $vboxmanage = Find-VBoxManage
     $vm = Read-Vm (Find-Vm)
     $state = $vm['Values']['VMState']

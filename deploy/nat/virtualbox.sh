@@ -1,7 +1,7 @@
 #!/bin/sh
-# On a Linux or macOS host with VirtualBox: lets port 12345 of the host lead to the same port of the VM, by a rule of
+# On a Linux or macOS host with VirtualBox: forwards port 12345 of the host to the same port of the VM, by a rule of
 # VirtualBox's own NAT. On a Windows host, virtualbox.ps1 does the same.
-# VirtualBox can't run where this project is tested: the tests run this script against a stand-in for VBoxManage.
+# VirtualBox can't run on the project's test machines: the tests run this script against a stand-in for VBoxManage.
 set -eu
 
 usage() {
@@ -76,7 +76,7 @@ done
 is_port "$port" || wrong "--port $port: a whole number from 1 to 65535 is needed"
 if [ -n "$address" ]; then
     is_ipv4 "$address" || wrong "--address $address: an IPv4 address of this host is needed, like 10.0.108.42"
-    [ "$address" != 0.0.0.0 ] || address='' # VirtualBox's word for every address
+    [ "$address" != 0.0.0.0 ] || address='' # VirtualBox writes every address like this
 fi
 
 # --- VirtualBox -----------------------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ for candidate in VBoxManage vboxmanage /usr/local/bin/VBoxManage \
 done
 [ -n "$vboxmanage" ] || fail "VBoxManage is not on this machine; run this on the host, where VirtualBox is installed"
 
-# The one line of VBoxManage's complaint that says what is wrong
+# The line of VBoxManage's output that says the error
 complaint() {
     printf '%s\n' "$1" | sed -n 's/^VBoxManage[^:]*: error: //p' | head -n 1
 }
@@ -142,7 +142,7 @@ rules=$(printf '%s\n' "$info" | awk -F'"' '
     /^Forwarding\([0-9]+\)=/ { print adapter "," $2 }')
 ours=$(printf '%s\n' "$rules" | awk -F, -v rule="$RULE" '$2 == rule')
 
-# Which address the VM sees for what comes through VirtualBox's NAT: the second of its network
+# The address that the VM sees for clients behind VirtualBox's NAT: the second of the NAT's network
 seen() {
     network=$(value "natnet$adapter")
     if [ "$network" = nat ] || [ -z "$network" ]; then
@@ -152,7 +152,7 @@ seen() {
     say "The server will see $gateway for every client."
 }
 
-# What to do about a VM none of whose adapters is NAT
+# Say what to do if the VM has no NAT adapter
 no_nat() {
     case $info in
         *'="natnetwork"'*)
@@ -169,7 +169,7 @@ give the clients the address that hostname -I prints in the VM"
 VBoxManage modifyvm $uuid --nic1 nat"
 }
 
-# change add RULE-TEXT | change delete ADAPTER: by the VM's own process while it runs, else in its settings
+# change add RULE-TEXT | change delete ADAPTER: in the running VM (controlvm), or in the settings of one that is off
 change() {
     on=$adapter
     words=$2
@@ -198,7 +198,7 @@ remove_ours() {
     done
 }
 
-# In the words of apply and status: what a rule (from its host address on) does
+# A rule, from its host address on, in words for apply and status
 forwarding() {
     printf '%s\n' "$1" | awk -F, '
         { printf "port %s of %s goes to port %s of the VM\n", $2, $1 == "" ? "this host" : $1, $4 }'
@@ -206,7 +206,7 @@ forwarding() {
 
 # --- apply, status, undo --------------------------------------------------------------------------------------------
 
-# Another rule, made by hand, that takes the same port of the host
+# Another rule, made by hand, that uses the same port of the host
 other_rule() {
     printf '%s\n' "$rules" | awk -F, -v rule="$RULE" -v port="$port" -v address="$address" '
         $2 != rule && $3 == "tcp" && $5 == port && ($4 == "" || $4 == "0.0.0.0" || address == "" || $4 == address)' |
@@ -242,7 +242,7 @@ check_answer() {
         say "netcat is not installed, so the server was not asked."
         return
     fi
-    # VirtualBox accepts connections even if nobody listens in the VM: only an answer tells
+    # VirtualBox accepts connections even if no server listens in the VM: only an answer proves something
     answer=$(printf '{"type":"ping"}\n' | nc -w 2 "$at" "$port" 2>/dev/null | head -n 1) || answer=''
     case $answer in
         *'"pong"'*) say "The server answers at $at port $port." ;;

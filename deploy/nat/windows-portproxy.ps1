@@ -1,10 +1,10 @@
 #Requires -Version 5.1
-# On a Windows host with Hyper-V, WSL 2 or VMware: lets port 12345 of the host lead to the same port of the VM, by
+# On a Windows host with Hyper-V, WSL 2 or VMware: forwards port 12345 of the host to the same port of the VM, by
 # Windows' own port proxy, and opens the port in Windows' firewall. With VirtualBox, take virtualbox.ps1.
-# Windows can't run where this project is tested: this script was only parsed there, and the command lines in it
-# compared with those of the documentation.
+# Windows can't run on the project's test machines. The tests only parse this script, and compare its command lines
+# with the documentation.
 
-# Not Write-Output: the caller's caller keeps what it outputs
+# Not Write-Output: Read-CommandLine would return the text to its caller
 function Write-Help {
     Write-Host @'
 Usage: windows-portproxy.ps1 apply (--vm ADDRESS | --wsl [--persist]) [--port N] [--address ADDRESS] [--dry-run]
@@ -29,7 +29,7 @@ Exit code: 0 fine, 1 not active or failed, 2 wrong command line.
 '@
 }
 
-# --- the same in virtualbox.ps1 and windows-portproxy.ps1, so that each can be copied to the host alone --------------
+# --- the same code in virtualbox.ps1 and windows-portproxy.ps1: each can be copied to the host alone -----------------
 
 Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'
@@ -45,7 +45,7 @@ function Stop-Usage([string] $Text) {
     Stop-Script 2 "$Text; see $ScriptName --help"
 }
 
-# The words of the command line, read here so that --dry-run and -DryRun both do, as in the scripts for Linux
+# Reads the command line itself: so both --dry-run and -DryRun work, like in the scripts for Linux
 function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Switches) {
     $found = @{ action = '' }
     foreach ($key in $Values) { $found[$key] = '' }
@@ -91,8 +91,8 @@ function Test-IPv4([string] $Text) {
     return $Text -match '^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(\.|$)){4}$' -and $Text -notmatch '\.$'
 }
 
-# Run a program: its exit code, and its lines as text. The local preference is for PowerShell 5.1, which otherwise
-# takes a line on the standard error for the end of this script.
+# Run a program; return its exit code and its lines as text. Without the local preference, PowerShell 5.1 would end
+# this script at the first line on standard error.
 function Invoke-Tool([string] $Program, [string[]] $Words) {
     $ErrorActionPreference = 'Continue'
     $lines = @(& $Program $Words 2>&1 | ForEach-Object { [string] $_ })
@@ -113,7 +113,7 @@ function Invoke-Change([string] $Program, [string[]] $Words, [string] $Hint) {
     }
 }
 
-# Whether the ClassCord server answers there. An open port alone says nothing: a forwarding accepts before the server.
+# Whether the ClassCord server answers there. An open port proves nothing: a forwarder accepts even without a server.
 function Test-Answer([string] $At, [int] $Port) {
     $client = New-Object Net.Sockets.TcpClient
     try {
@@ -147,7 +147,7 @@ function Test-FirewallRule([string] $Rule) {
     return (Invoke-Tool 'netsh' @('advfirewall', 'firewall', 'show', 'rule', "name=$Rule"))['Code'] -eq 0
 }
 
-# --- end of what is the same ------------------------------------------------------------------------------------------
+# --- end of the same code --------------------------------------------------------------------------------------------
 
 function Assert-Administrator {
     if ($options['dryrun']) { return }
@@ -182,7 +182,7 @@ function Find-Target {
     return $target
 }
 
-# The port proxies that listen on our port, whatever language Windows speaks: two addresses, each with a port
+# The port proxies that listen on our port. It works in every language of Windows: it looks for two addresses and ports
 function Get-Proxies {
     $shown = Invoke-Tool 'netsh' @('interface', 'portproxy', 'show', 'v4tov4')
     foreach ($line in $shown['Lines']) {
@@ -198,7 +198,7 @@ function Remove-Proxy([string] $Listen) {
     ) 'netsh interface portproxy show v4tov4 lists them'
 }
 
-# Which address the VM sees: that which this host has towards it. Connecting a UDP socket sends nothing.
+# The address that the VM sees: this host's own on the way to the VM. Connecting a UDP socket sends nothing.
 function Show-Seen([string] $Target) {
     $probe = New-Object Net.Sockets.UdpClient
     try {
