@@ -1,4 +1,4 @@
-"""deploy/docker.sh, by the targets of the Makefile, as a student types them in the VM."""
+"""deploy/docker.sh by the Makefile's targets, as a student types them in the VM."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_a_new_container_that_cannot_start_leaves_the_old_one_running(vm: Machin
     wait_for_answer(vm, VM)
 
 
-def test_whoever_ends_it_half_way_has_the_old_container_back(vm: Machine) -> None:
+def test_the_old_container_is_back_after_a_run_that_is_ended_half_way(vm: Machine) -> None:
     make(vm, "docker-run")
     first = state(vm)["Id"]
     vm.run(
@@ -146,7 +146,7 @@ def test_whoever_ends_it_half_way_has_the_old_container_back(vm: Machine) -> Non
     assert BACK in vm.run("cat /tmp/run.log").stdout
     assert (state(vm)["Id"], containers(vm)) == (first, ["classcord"])
     wait_for_answer(vm, VM)
-    # one that was killed had no time for that
+    # a killed run had no time for that
     vm.run("docker stop classcord && docker rename classcord classcord.replaced && "
            "docker create --name classcord classcord-server")
     make(vm, "docker-run")
@@ -193,7 +193,7 @@ def test_a_container_started_by_hand_is_replaced_and_its_data_named(vm: Machine)
 
 
 def test_one_of_rm_that_was_just_stopped_is_in_nobodys_way(vm: Machine) -> None:
-    """`docker stop` returns before the engine has removed it, which takes its time where there are many files."""
+    """`docker stop` returns before the engine has removed it; with many files, that takes time."""
     make(vm, "docker-build")
     many = "cd /var && seq 50000 | xargs touch && echo made && exec sleep infinity"
     options = "-d --rm --name classcord -u 0 --stop-signal KILL --entrypoint sh"
@@ -338,7 +338,7 @@ def test_control_c_ends_the_tests_and_takes_their_container_away(vm: Machine, tm
     waits.write_text('#!/bin/sh\n[ "$1" = --version ] || { echo $CLASSCORD_TEST_ADDR; exec sleep 100; }\n')
     waits.chmod(0o755)
     command = docker_test(vm, tmp_path, str(waits))
-    # as at a terminal: whoever runs the tests in the background has it ignored, and a shell can't trap it then
+    # as at a terminal: tests that run in the background ignore SIGINT, and then a shell can't trap it
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed
@@ -351,7 +351,7 @@ def test_control_c_ends_the_tests_and_takes_their_container_away(vm: Machine, tm
     assert left_over(vm) == ""
 
 
-# --- without an engine; last, for it is stopped ---
+# --- without an engine; last, because the engine is stopped ---
 
 
 def test_without_an_engine_it_says_what_to_install_or_to_start(vm: Machine) -> None:

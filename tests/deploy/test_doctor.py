@@ -1,4 +1,4 @@
-"""deploy/doctor.sh as far as it needs no lab: its command line, and asking what listens on this machine."""
+"""deploy/doctor.sh without a lab: its command line, and its questions to servers on this machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def call(
 
 @pytest.fixture(params=TOOLS)
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A folder of commands as PATH, where one of the tools alone speaks TCP, and without timeout(1), as on a Mac."""
+    """A folder of commands for PATH: only one tool in it speaks TCP, and timeout(1) is missing, as on a Mac."""
     return only_tool(request.param, tmp_path)
 
 
@@ -53,7 +53,7 @@ def test_a_desk_needs_that_file_alone(tmp_path: Path) -> None:
 
 
 def test_on_a_mac_that_is_the_host(tmp_path: Path) -> None:
-    """As far as stand-ins for its commands tell: it asks at its own address, and knows no linux.sh."""
+    """With stand-ins for its commands: it asks at its own address, and does not name linux.sh."""
     folder = tmp_path / "bin"
     folder.mkdir()
     only_tool("python3", folder)
@@ -107,7 +107,7 @@ def test_closed_without_an_answer(tmp_path: Path) -> None:
 
 
 def test_refused(path: str) -> None:
-    with socket.socket() as nobody:  # has the port, lest another get it, and doesn't listen
+    with socket.socket() as nobody:  # it has the port, so that no other program gets it, and doesn't listen
         nobody.bind(("127.0.0.1", 0))
         port = nobody.getsockname()[1]
         said = ask(port, path)

@@ -90,7 +90,7 @@ def test_a_unit_that_has_failed(unit: Machine) -> None:
     unit.run("systemctl kill -s KILL classcord; systemctl stop classcord")
     (unit.root / "etc/systemd/system/classcord.service").write_text(UNIT.replace("on-failure", "no"))
     (unit.root / "etc/classcord/classcord.env").write_text("CLASSCORD_PORT=many\n")
-    # the journal stands still until half a second after somebody wants to read it
+    # the journal stands still until half a second after a program wants to read it
     unit.run("pkill -STOP -x systemd-journal")
     unit.run("systemctl daemon-reload; systemctl start classcord")
     until(lambda: unit.run("systemctl is-active classcord", check=False).stdout == "failed\n", "it has failed")
@@ -137,7 +137,7 @@ def test_a_unit_on_another_port(unit: Machine) -> None:
 
 
 def test_a_socket_unit(unit: Machine) -> None:
-    """What it starts is a stand-in here, that hands on to a server on another port."""
+    """It starts a stand-in here, which passes connections on to a server on another port."""
     unit.run(f"systemctl stop classcord; systemd-run -q --unit behind {SERVER} --port 2000 --data /tmp/behind")
     wait_for_answer(unit, "127.0.0.1", 2000)
     units = unit.root / "etc/systemd/system"

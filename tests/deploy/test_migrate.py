@@ -71,7 +71,7 @@ def test_what_it_says_of_a_container_of_another_name_can_be_done(machine: Machin
     machine.run("docker volume rm mine")
 
 
-def test_a_container_whose_data_goes_when_it_stops_is_left_running(machine: Machine) -> None:
+def test_a_container_that_loses_its_data_when_it_stops_is_left_running(machine: Machine) -> None:
     machine.run("docker run -d --rm -p 12345:12345 --name classcord classcord-server")
     wait_for_answer(machine, VM)
     assert ask(machine, "register", "zoe")
@@ -93,7 +93,7 @@ def test_a_container_whose_data_goes_when_it_stops_is_left_running(machine: Mach
     for command in re.findall(r": (docker [^,;]*)", told["migrate-to-systemd"]):
         machine.run(command, user=USER)
     clear(machine)
-    # as with a volume of its own, which stays
+    # with a named volume, which stays
     machine.run("docker run -d --rm -p 12345:12345 -v classcord-data:/data --name classcord classcord-server")
     wait_for_answer(machine, VM)
     assert ask(machine, "login", "zoe")
@@ -167,8 +167,8 @@ def test_a_carriage_that_fails_leaves_the_container_running(machine: Machine) ->
     assert policy == "unless-stopped\n"
 
 
-def test_the_data_of_a_removed_container_is_carried_too(machine: Machine) -> None:
-    """And of one that had no time to put its database in order."""
+def test_the_data_of_a_removed_container_is_copied_too(machine: Machine) -> None:
+    """Also if the container had no time to close its database properly."""
     machine.run("docker kill classcord; docker rm classcord")
     done = make(machine, "migrate-to-systemd")
     assert "The database that the service had before: /var/lib/classcord/classcord.db." in done.stdout
@@ -193,7 +193,7 @@ def test_a_carriage_back_that_fails_leaves_the_service_running(machine: Machine)
     assert machine.run(look).stdout == before
 
 
-def test_where_there_is_nothing_to_carry(machine: Machine) -> None:
+def test_without_data_there_is_nothing_to_copy(machine: Machine) -> None:
     done = make(machine, "migrate-to-systemd NAME=other", check=False)
     assert done.stderr.splitlines()[0] == (
         "migrate.sh: there is no container other and no volume other-data, so there is nothing to copy:"

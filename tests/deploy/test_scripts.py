@@ -1,4 +1,4 @@
-"""What the scripts of deploy/ have in common, and the command lines of docker.sh, install.sh and migrate.sh."""
+"""The common part of the scripts in deploy/, and the command lines of docker.sh, install.sh and migrate.sh."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_all_leave_out_the_addresses_of_the_same_bridges() -> None:
 
 
 def test_a_machine_without_ip_is_told_how_to_get_it(tmp_path: Path) -> None:
-    """The server runs, and only its address can't be shown: in one line, and without a word of the shell's."""
+    """The server runs, but its address can't be shown: one line says so, and the shell prints no error."""
     line = '. deploy/common.sh; announce "It runs" 12345 $(addresses)'
     done = subprocess.run(
         ["/bin/sh", "-c", line], cwd=ROOT, capture_output=True, text=True, check=False, env={"PATH": str(tmp_path)}

@@ -1,4 +1,4 @@
-"""A data folder that can't be used: one line with the cause, and every command in it cures when it is typed."""
+"""A data folder that can't be used: one line says the cause, and every command in it repairs the fault when typed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def place() -> Iterator[Place]:
 def _check(
     make: Callable[[Place], None], cause: str, count: int, *, knows: bool | None = None, **lost: bool
 ) -> None:
-    """Each remedy, in a place of its own: the line is there, is typed, and the server serves."""
+    """Try each remedy in a new place: it is printed, it is typed, and then the server serves."""
     done = 0
     while True:
         with in_place() as place:
@@ -61,7 +61,7 @@ def _check(
         done += 1
 
 
-# --- whose it is, and who may ---
+# --- owner and rights ---
 
 
 def _of(owner: int, *names: str) -> Callable[[Place], None]:
@@ -162,7 +162,7 @@ def _in_a_foreign_home(mode: int) -> Callable[[Place], None]:
         place.data = foreign / "data"
         place.data.mkdir()
         for path in (foreign, place.data):
-            os.chown(path, 1, 1)  # daemon: a user who has an entry everywhere
+            os.chown(path, 1, 1)  # daemon: a user that every system has
 
     return make
 
@@ -190,7 +190,7 @@ def test_a_folder_with_other_things_in_it_is_not_taken_away() -> None:
 
 
 @ROOT_ONLY
-def test_what_nobody_may_change() -> None:
+def test_a_file_that_cannot_be_changed() -> None:
     with in_place() as place:
         used(place)
         lock = place.data / FILES[0]
@@ -205,7 +205,7 @@ def test_what_nobody_may_change() -> None:
         assert "chmod" not in line
 
 
-# --- what root makes ---
+# --- files that root has made ---
 
 
 @ROOT_ONLY
@@ -233,7 +233,7 @@ def test_root_gives_away_nothing_by_a_link(place: Place) -> None:
     assert (precious.stat().st_uid, (place.data / FILES[0]).stat().st_uid) == (0, OPERATOR)
 
 
-# --- what is there instead ---
+# --- other things in place of the folder or its files ---
 
 
 def _link(to: str, *, name: str = "") -> Callable[[Place], None]:
@@ -423,7 +423,7 @@ def test_another_server_uses_it(place: Place, user: int, held: bool) -> None:
         assert other.process.wait(DEADLINE) == 0
 
 
-# --- inside a container, and where it only looks like one ---
+# --- inside a container, and on a machine that only looks like one ---
 
 
 @ROOT_ONLY
