@@ -192,7 +192,7 @@ def test_a_container_started_by_hand_is_replaced_and_its_data_named(vm: Machine)
     )
 
 
-def test_one_of_rm_that_was_just_stopped_is_in_nobodys_way(vm: Machine) -> None:
+def test_a_container_of_rm_that_was_just_stopped_is_not_in_the_way(vm: Machine) -> None:
     """`docker stop` returns before the engine has removed it; with many files, that takes time."""
     make(vm, "docker-build")
     many = "cd /var && seq 50000 | xargs touch && echo made && exec sleep infinity"
@@ -216,7 +216,7 @@ def test_data_that_cannot_be_used_is_said_and_not_tried_for_ever(vm: Machine) ->
     make(vm, "docker-run")
 
 
-def test_a_taken_port_is_said_with_who_has_it(vm: Machine) -> None:
+def test_a_taken_port_is_reported_with_its_holder(vm: Machine) -> None:
     make(vm, "docker-build")
     vm.run("systemd-run --quiet --unit=other-program python3 -m http.server 12345")
     listening = "ss -Hltn 'sport = :12345'"

@@ -50,7 +50,7 @@ def test_a_unit_that_is_well(unit: Machine) -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_the_machine_itself_is_no_desk(unit: Machine, form: str) -> None:
+def test_the_machine_itself_is_not_a_desk(unit: Machine, form: str) -> None:
     configure(unit, f"CLASSCORD_LOG_FORMAT={form}")
     for address in ("127.0.0.1", "::1", VM):
         wait_for_answer(unit, address)

@@ -148,7 +148,7 @@ def test_it_needs_to_write_nowhere_but_to_its_data(vm: Machine, started: Callabl
 
 
 @pytest.mark.lab
-def test_the_health_check_follows_the_port_and_docker_stop_is_no_failure(
+def test_the_health_check_follows_the_port_and_docker_stop_is_not_a_failure(
     vm: Machine, started: Callable[[str], str]
 ) -> None:
     name = started(f"-e CLASSCORD_PORT=2000 {IMAGE}")

@@ -190,7 +190,7 @@ def test_the_last_words_are_told_however_late_the_journal_gets_them(vm: Machine)
     assert "the service does not start: server.py: this version is broken\n" in done.stderr
 
 
-def test_a_server_that_answers_late_is_no_failure(vm: Machine) -> None:
+def test_a_server_that_answers_late_is_not_a_failure(vm: Machine) -> None:
     # the first three SYNs over IPv4, of which one check sends two, and the first over IPv6; not the server's own
     packets = "OUTPUT -p tcp --dport 12345 -m owner --uid-owner root -m quota --quota"
     vm.run(f"iptables -I {packets} 200 -j DROP; ip6tables -I {packets} 100 -j DROP")

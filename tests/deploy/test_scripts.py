@@ -51,7 +51,7 @@ def test_a_wrong_command_line_gets_one_line_with_a_hint(script: str, arguments: 
 
 
 @pytest.mark.parametrize("port", ["0", "08", "65536", "12x", "123456", "-1", " "])
-def test_what_is_no_port_is_refused_in_the_words_of_the_other_scripts(port: str) -> None:
+def test_a_wrong_port_is_refused_in_the_words_of_the_other_scripts(port: str) -> None:
     done = run("docker.sh", "run", PORT=port)
     words = f"'{port}' is not a port; type a number from 1 to 65535; see sh deploy/"
     assert (done.returncode, done.stderr) == (2, f"docker.sh: PORT: {words}docker.sh --help\n")

@@ -186,7 +186,7 @@ def nameless(connect: Connect) -> Client:
 @pytest.mark.parametrize("stranger", [True, False], ids=["stranger", "guest"])
 @pytest.mark.parametrize("value", ["number", "true", "list", "object"])
 @pytest.mark.parametrize(("field", "message"), SELF)
-def test_a_guests_own_name_that_is_no_name_is_refused(
+def test_a_guests_own_name_that_is_not_a_name_is_refused(
     connect: Connect, field: str, message: Message, value: str, stranger: bool
 ) -> None:
     client = connect() if stranger else nameless(connect)

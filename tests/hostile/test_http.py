@@ -97,7 +97,7 @@ def test_http_after_some_junk_lines_is_closed_too(connect: Connect, bystanders: 
     not_run(connect, bystanders, name)
 
 
-def test_http_from_somebody_who_is_logged_in_ends_the_session(
+def test_http_from_a_logged_in_client_ends_the_session(
     connect: Connect, join: Join, bystanders: Bystanders
 ) -> None:
     client, name = join("http"), unique("http")
@@ -224,7 +224,7 @@ def test_javas_library_shows_the_answer(address: tuple[str, int], tmp_path: Path
     assert SENTENCE in shown
 
 
-def test_talk_about_http_is_no_http(join: Join, bystanders: Bystanders) -> None:
+def test_talk_about_http_is_not_http(join: Join, bystanders: Bystanders) -> None:
     client = join("webmaster")
     client.send({"type": "message", "content": "GET / HTTP/1.1"})
     works(client)

@@ -129,7 +129,7 @@ def test_brackets_inside_a_string_are_text(join: Join, bystanders: Bystanders, t
     b"1" * 4301, b"-" + b"1" * 4301, b"1" * 60000, b"1e400", b"-1e400", b"1" * 400 + b".0", b"NaN", b"Infinity",
     b"-Infinity", b"01", b"+1", b".5", b"1.", b"0x10", b"1_000", b"'a'", b"undefined", b"True", b"None", b"\xd9\xa3",
 ])
-def test_what_is_no_json_number_is_refused(connect: Connect, value: bytes) -> None:
+def test_a_number_that_is_not_json_is_refused(connect: Connect, value: bytes) -> None:
     client = connect()
     refused(client, b'{"type":"ping","a":' + value + b"}", "invalid_json")
     refused(client, value, "invalid_json")

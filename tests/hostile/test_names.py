@@ -91,7 +91,7 @@ def test_a_name_that_can_deceive_is_refused_to_accounts_and_guests(
     assert [line["content"] for line in heard(bystanders, better)] == ["hello"]
 
 
-def test_an_empty_name_is_no_account(connect: Connect) -> None:
+def test_an_empty_name_is_not_an_account(connect: Connect) -> None:
     client = connect()
     refused(client, {"type": "register", "username": "", "password": "azerty"}, "invalid_name")
     refused(client, {"type": "login", "username": "", "password": "azerty"}, "login_failed", "invalid_name")
