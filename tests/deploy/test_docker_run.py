@@ -181,7 +181,7 @@ def test_a_container_started_by_hand_is_replaced_and_its_data_named(vm: Machine)
     vm.run(saving)
     assert make(vm, "docker-stop").stdout == "The container classcord is stopped and removed; it kept no data.\n"
     vm.run(f"{by_hand} --rm -v mine:/data classcord-server")
-    assert "kept its data in mine; this one" in make(vm, "docker-run").stderr
+    assert "kept its data in mine; the new one" in make(vm, "docker-run").stderr
     vm.run(f"docker rm -f classcord; {by_hand} --rm -v mine:/data classcord-server")
     assert make(vm, "docker-stop").stdout.endswith("; its data stays in mine.\n")
     vm.run("docker volume rm mine; mkdir -p /srv/chat && chown 10001 /srv/chat")
@@ -297,7 +297,7 @@ def test_stop_logs_shell_and_clean(vm: Machine) -> None:
 
 def test_a_container_of_another_program_is_left_alone(vm: Machine) -> None:
     vm.run(f"docker run -d --name web --stop-signal KILL {BASE} sleep infinity")
-    line = "docker.sh: a container web is here that is not ClassCord's: choose another name with NAME=...\n"
+    line = "docker.sh: the container web is not ClassCord's: choose another name with NAME=...\n"
     assert {refused(vm, f"{target} NAME=web") for target in ("docker-run", "docker-stop", "docker-clean")} == {line}
     assert state(vm, "web")["State"]["Running"]
 

@@ -103,7 +103,7 @@ def test_a_container_that_loses_its_data_when_it_stops_is_left_running(machine: 
     )
     machine.run("docker stop classcord; docker run -d --stop-signal KILL --name web python:3.13-slim sleep infinity")
     assert make(machine, "migrate-to-systemd NAME=web", check=False).stderr.splitlines()[0] == (
-        "migrate.sh: a container web is here that is not ClassCord's: choose another name with NAME=..."
+        "migrate.sh: the container web is not ClassCord's: choose another name with NAME=..."
     )
     machine.run("docker rm -fv web")
     machine.run("make docker-run", user=USER, cwd=PROJECT)
