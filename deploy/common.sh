@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# What docker.sh, install.sh and migrate.sh have in common. They source it, and set `dry` where they have a --dry-run.
-# shellcheck disable=SC2154  # what they set
+# Shared by docker.sh, install.sh and migrate.sh. They source it, and set `dry` if they have a --dry-run.
+# shellcheck disable=SC2154  # variables that they set
 script=${0##*/}
-TITLE=classcord-server # the label by which our containers and images are known
+TITLE=classcord-server # the label of our containers and images
 
 say() { printf '%s\n' "$*"; }
 warn() { printf '%s: %s\n' "$script" "$*" >&2; }
@@ -18,13 +18,13 @@ run() { # a command that changes something
     if [ -n "$dry" ]; then say "+ $*"; else "$@"; fi
 }
 
-# container NAME FORMAT: a fact about a container, or nothing where there is none
+# container NAME FORMAT: a fact about a container, or nothing if it does not exist
 container() { docker container inspect --format "$2" "$1" 2>/dev/null || :; }
 
 is_ours() { [ "$(container "$1" '{{index .Config.Labels "org.opencontainers.image.title"}}')" = $TITLE ]; }
 
-# Never touch another's container that happens to have the name. One of --rm that has just been stopped is still there
-# for a moment, which is waited for.
+# Never touch a container of another program that has the same name. A container of --rm that was just stopped still
+# exists for a moment: wait until it is gone.
 check_ours() {
     for _ in $(seq 100); do
         case $(container "$1" '{{.HostConfig.AutoRemove}} {{.State.Status}}') in
@@ -33,16 +33,16 @@ check_ours() {
         esac
     done
     [ -z "$(container "$1" '{{.Id}}')" ] || is_ours "$1" ||
-        fail "a container $1 is here that is not ClassCord's: choose another name with NAME=..."
+        fail "the container $1 is not ClassCord's: choose another name with NAME=..."
 }
 
-# Where a container keeps its data: a volume or a folder; nothing where it keeps none
+# Where a container keeps its data: a volume or a folder, or nothing if it keeps no data
 data_of() { container "$1" '{{range .Mounts}}{{if eq .Destination "/data"}}{{or .Name .Source}}{{end}}{{end}}'; }
 
 is_passing() { [ "$(container "$1" '{{.HostConfig.AutoRemove}}')" = true ]; } # was started with --rm?
 
-# Does a container's data go when it stops? So it is with --rm, where nobody has named a volume or a folder for it: the
-# engine gives such a volume 64 digits for a name, and removes it too.
+# Is a container's data lost when it stops? Yes with --rm, if no volume or folder was named for the data: the engine
+# then makes a volume with a name of 64 digits, and removes it with the container.
 loses_data() {
     is_passing "$1" || return 1
     case $(data_of "$1") in
@@ -56,7 +56,7 @@ loses_data() {
 # The command that saves the data of a running container
 saving() { say "docker exec $1 python3 server.py backup - >backup.db"; }
 
-# Our systemd units of which `systemctl $1` is true
+# Our systemd units for which `systemctl $1` is true
 units_that() {
     command -v systemctl >/dev/null || return 0
     found=''
@@ -66,7 +66,7 @@ units_that() {
     say "${found# }"
 }
 
-# The IPv4 addresses of this machine that others may reach: not those of the bridges of containers and VMs
+# The IPv4 addresses at which others may reach this machine, without the bridges of containers and VMs
 addresses() {
     if command -v ip >/dev/null; then
         ip -4 -o address show scope global |
@@ -76,7 +76,7 @@ addresses() {
     fi
 }
 
-# announce WHAT PORT [ADDRESS...]: what runs, and how it is reached
+# announce TEXT PORT [ADDRESS...]: say that the server runs, and how to reach it
 announce() {
     say "$1 and answers. The address to give to SLAM:"
     announced_port=$2

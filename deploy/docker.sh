@@ -4,7 +4,7 @@ set -eu
 ROOT=$(CDPATH='' cd -- "$(dirname "$0")/.." && pwd)
 # shellcheck source=deploy/common.sh
 . "$ROOT/deploy/common.sh"
-# not NAME, which WSL sets to the machine's
+# not NAME: WSL sets NAME to the machine's name
 NAME=${CONTAINER:-classcord}
 PORT=${PORT:-12345}
 IMAGE=${IMAGE:-classcord-server}
@@ -23,21 +23,21 @@ Usage: sh deploy/docker.sh COMMAND
   stop    stop the container and remove it; the data stays
   logs    show and follow the container's log
   shell   open a shell in the running container
-  test    run the functional tests against a container of its own
-  save    write the image, and the base it is built on, to FILE
+  test    run the functional tests against a new container
+  save    write the image and its base image to FILE
   load    read the image from FILE
   clean   remove container and image; VOLUME=yes removes the data too
-  check   say what to type where Docker can't be used
+  check   check that Docker can be used; if not, say what to type
 
-Variables (defaults): CONTAINER (classcord; make calls it NAME), its data is the volume CONTAINER-data; PORT (12345) is
-published; IMAGE (classcord-server); FILE (build/classcord-server.tar.gz); PYTEST (python3 -m pytest).
-Those of the server (CLASSCORD_LANG=en, CLASSCORD_LOG_LEVEL=debug; see server.py --help) are handed to it by run.
+Variables (defaults): CONTAINER (classcord; make calls it NAME), with its data in the volume CONTAINER-data; PORT, the
+port to publish (12345); IMAGE (classcord-server); FILE (build/classcord-server.tar.gz); PYTEST (python3 -m pytest).
+run passes the server's own variables on (CLASSCORD_LANG=en, CLASSCORD_LOG_LEVEL=debug; see server.py --help).
 
-Exit code: 0 done, 2 wrong command line; run gives the server's own where that ends at once; else 1.
+Exit code: 0 done, 1 failed, 2 wrong command line. If the server ends at once, run gives the server's exit code.
 END
 }
 
-# The names of the server's settings that are set here
+# The names of the server's settings that are set in this environment
 settings() {
     awk 'BEGIN { for (name in ENVIRON) if (name ~ /^CLASSCORD_[A-Z_]+$/ && name !~ /^CLASSCORD_TEST_/) print name }'
 }
@@ -48,7 +48,7 @@ is_port() {
 }
 
 check_settings() {
-    is_port "$PORT" || misused "PORT: '$PORT' is no port; type a number from 1 to 65535"
+    is_port "$PORT" || misused "PORT: '$PORT' is not a port; type a number from 1 to 65535"
     case $NAME in
     [!a-zA-Z0-9]* | *[!a-zA-Z0-9_.-]* | '' | ?) misused "NAME=$NAME: give two or more of a-z A-Z 0-9 _ . -" ;;
     esac
@@ -68,7 +68,7 @@ check_engine() {
     if ! answer=$(docker version --format '{{.Server.Version}}' 2>&1); then
         case $answer in
         *"permission denied"*)
-            fail "you may not use Docker: sudo usermod -aG docker $(id -un), then log in anew (or begin with sudo)" ;;
+            fail "you may not use Docker: sudo usermod -aG docker $(id -un), then log in again (or type sudo first)" ;;
         *)
             [ -z "${DOCKER_HOST:-}" ] || fail "no engine answers at DOCKER_HOST=$DOCKER_HOST: unset DOCKER_HOST"
             fail "the Docker engine is not running: sudo systemctl enable --now docker; $instead"
@@ -79,7 +79,7 @@ check_engine() {
 
 exists() { [ -n "$(container "$1" '{{.Id}}')" ]; }
 
-# Stop a container, and wait until one that was started with --rm is gone
+# Stop a container. If it was started with --rm, wait until it is gone
 halt() {
     passing=''
     if is_passing "$1"; then passing=yes; fi
@@ -89,12 +89,12 @@ halt() {
 
 has_image() { docker image inspect "$1" >/dev/null 2>&1; }
 
-# What docker says on several lines, as one
+# The reason in docker's output of several lines, as one line
 reason() { printf '%s\n' "$1" | grep -v -e "See 'docker run --help'" -e '^$' -e '^[0-9a-f]*$' | tail -n 1; }
 
 base() { sed -n 's/^ARG BASE=//p' "$ROOT/Dockerfile"; }
 
-# Get the base where it isn't here; false where it can't be had
+# Download the base image if it is missing; false if that fails
 get_base() {
     has_image "$(base)" && return
     say "Fetching the base image $(base)..."
@@ -103,8 +103,9 @@ get_base() {
 
 build() {
     get_base ||
-        fail "the base image $(base) can't be had: go online, or carry the image here: make docker-save, docker-load"
-    # quiet: what a person needs of it is the reason of a failure
+        fail "the base image $(base) can't be downloaded: go online," \
+            "or copy the image from another machine: make docker-save, docker-load"
+    # quiet: a person needs only the reason of a failure
     say "Building the image $IMAGE..."
     output=$(docker build --quiet --tag "$IMAGE" "$ROOT" 2>&1) || {
         printf '%s\n' "$output" >&2
@@ -112,20 +113,20 @@ build() {
     }
 }
 
-# Remove the images of ours that newer ones have taken the name of, and that nobody uses
+# Remove our images that lost their name to a newer image and that no container uses
 prune() { docker image prune --force --filter "label=org.opencontainers.image.title=$TITLE" >/dev/null; }
 
-# Build, so that what runs is what lies here; where the base can't be had, an image that was carried here will do
+# Build, so that the container runs the code of this folder. Without the base image, use the image that is there
 build_or_take() {
     if has_image "$IMAGE" && ! get_base; then
-        warn "the base image $(base) can't be had, so nothing was built: taking the image $IMAGE as it is here"
+        warn "the base image $(base) can't be downloaded, so nothing was built: the old image $IMAGE is used"
     else
         build
     fi
 }
 
-# start NAME VOLUME ADDRESS [OPTION...]: the container as docker-compose.yml describes it, but for its restarts: one
-# that can't start must not try for ever
+# start NAME VOLUME ADDRESS [OPTION...]: the container as docker-compose.yml describes it, but without restarts: a
+# container that can't start must not try for ever
 start() {
     start_name=$1 start_volume=$2 start_address=$3
     shift 3
@@ -135,8 +136,8 @@ start() {
         --log-driver json-file --log-opt max-size=10m --log-opt max-file=3 "$@" "$IMAGE" 2>&1
 }
 
-# Wait until the server in the container answers; false, with a line on stderr, when it stopped or takes too long.
-# Sets `code` to the exit code that says so.
+# Wait until the server in the container answers. If it stops or takes too long: false, a line on stderr, and the exit
+# code for it in `code`.
 wait_healthy() {
     code=1
     end=$(($(date +%s) + PATIENCE))
@@ -155,12 +156,12 @@ wait_healthy() {
     done
 }
 
-# Who listens on PORT, besides the container NAME, and what to type; nothing where it is free
+# The program that listens on PORT (other than the container NAME), and a command to type; nothing if the port is free
 port_holder() {
     other=$(docker ps --filter "publish=$PORT" --format '{{.Names}}' | grep -vxF "$NAME" | head -n 1)
     if [ -n "$other" ]; then
         goes=''
-        if is_ours "$other" && loses_data "$other"; then goes=", which takes its data along"; fi
+        if is_ours "$other" && loses_data "$other"; then goes=", which deletes its data"; fi
         say "the container $other: docker stop $other$goes${goes:+ (to save it first: $(saving "$other"))}"
         return
     fi
@@ -172,7 +173,7 @@ port_holder() {
     process=$(say "$listener" | sed -n 's/.*users:(("\([^"]*\)",pid=\([0-9]*\).*/\1 (process \2)/p')
     if [ -n "$units" ]; then
         say "the systemd service classcord: sudo systemctl disable --now $units" \
-            "(sudo make migrate-to-docker carries its data along)"
+            "(sudo make migrate-to-docker copies its data)"
     elif [ -n "$process" ]; then
         say "$process: stop it"
     else
@@ -185,14 +186,14 @@ check_port() {
     [ -z "$holder" ] || fail "port $PORT is taken by $holder, or choose another port with PORT=..."
 }
 
-# Put the container back that `run` set aside
+# Put back the container that `run` set aside
 put_back() {
     trap - EXIT INT TERM HUP
     if [ -z "$was_running" ] || exists "$ASIDE"; then docker rm --force "$NAME" >/dev/null 2>&1 || :; fi
     if exists "$ASIDE"; then docker rename "$ASIDE" "$NAME"; fi
-    # restart, and not start: the engine may still be busy with stopping it
+    # restart, not start: the engine may still be stopping it
     if [ "$was_running" = true ] && docker restart "$NAME" >/dev/null; then
-        warn "nothing was replaced: the container that was here runs again"
+        warn "nothing was replaced: the old container runs again"
     fi
 }
 
@@ -203,13 +204,13 @@ tidy_aside() {
 }
 
 run_container() {
-    exec 9<"$ROOT" # two at once would replace each other's container; the lock goes with this process
+    exec 9<"$ROOT" # two runs at once would replace each other's container; the lock ends with this process
     if command -v flock >/dev/null && ! flock -n 9; then say "Waiting for another docker-run..." && flock 9; fi
     check_ours "$NAME"
     tidy_aside
     if loses_data "$NAME"; then
-        fail "the container $NAME was started with --rm: its data goes when it stops." \
-            "Save it first: $(saving "$NAME"); or let it go: docker stop $NAME"
+        fail "the container $NAME was started with --rm: its data is lost when it stops." \
+            "Save it first: $(saving "$NAME"); or give it up: docker stop $NAME"
     fi
     check_port
     build_or_take
@@ -218,11 +219,11 @@ run_container() {
     trap 'put_back; exit 130' INT TERM HUP
     trap put_back EXIT
     if [ -n "$was_running" ]; then
-        say "Stopping the container $NAME that is replaced..."
+        say "Stopping the container $NAME to replace it..."
         halt "$NAME"
         if exists "$NAME"; then docker rename "$NAME" "$ASIDE"; else was_running=''; fi
     fi
-    # the server's settings: -e NAME hands over the value that is set here
+    # the server's settings: --env NAME passes on the value that is set here
     set --
     variables=$(settings)
     for variable in $variables; do set -- "$@" --env "$variable"; done
@@ -238,13 +239,13 @@ run_container() {
     if exists "$ASIDE"; then docker rm "$ASIDE" >/dev/null; fi
     prune
     if [ -n "$there" ] && [ "$there" != "$DATA" ]; then
-        warn "the container that was replaced kept its data in $there; this one has its own, in the volume $DATA"
+        warn "the old container kept its data in $there; the new one uses the volume $DATA"
     fi
     # shellcheck disable=SC2046 # a list of addresses
     announce "The server runs in the container $NAME" "$PORT" $(addresses)
     units=$(units_that is-enabled)
     if [ -n "$units" ] && [ "$PORT" = 12345 ]; then
-        warn "the systemd service is enabled too, and may be first on the port after a reboot:" \
+        warn "the systemd service is enabled too, and may take the port first after a reboot:" \
             "sudo systemctl disable $units"
     fi
 }
@@ -300,7 +301,7 @@ run_tests() {
     $PYTEST tests/functional
 }
 
-# The processor that an image is for, or nothing where there is none
+# The type of processor that an image is for, or nothing if there is no such image
 processor() { docker image inspect --format '{{.Architecture}}' "$1" 2>/dev/null || :; }
 
 save() {
@@ -309,7 +310,7 @@ save() {
     draft=$FILE.$$
     trap 'rm -f "$draft" "$draft.gz"' EXIT
     trap 'exit 130' INT TERM HUP
-    # with its base, on which it can be built anew where there is no registry; not with one of another processor's
+    # with its base, so that it can be built again without a registry; but not with a base for another processor
     set -- "$IMAGE"
     if [ "$(processor "$IMAGE")" = "$(processor "$(base)")" ]; then set -- "$@" "$(base)"; fi
     docker save --output "$draft" "$@" || fail "the image could not be written to $FILE"
@@ -322,8 +323,8 @@ save() {
 load() {
     [ -r "$FILE" ] ||
         fail "there is no file $FILE: make docker-save writes it, on a machine that has the image; or FILE=..."
-    output=$(docker load --input "$FILE" 2>&1) || fail "$FILE is no image: $(reason "$output")"
-    has_image "$IMAGE" || fail "$FILE holds no image $IMAGE: $(reason "$output")"
+    output=$(docker load --input "$FILE" 2>&1) || fail "$FILE is not an image: $(reason "$output")"
+    has_image "$IMAGE" || fail "$FILE does not contain the image $IMAGE: $(reason "$output")"
     say "The image $IMAGE is here. Start it: make docker-run"
 }
 

@@ -1,29 +1,29 @@
 #!/bin/sh
-# Walks the way to the server hop by hop, says for each whether it works, and under what is broken what to type.
-# It changes nothing. A desk needs this file alone; deploy/doctor/ holds the hops of the VM and of its host.
+# Checks the way to the server hop by hop: whether each hop works, and what to type for a broken one.
+# It changes nothing. A desk needs only this file; deploy/doctor/ has the hops of the VM and of its host.
 set -eu
-LC_ALL=C # what other commands print is read below
+LC_ALL=C # this script reads the output of other commands
 PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL PATH
 
-EXIT_USAGE=125 # no number of broken hops
+EXIT_USAGE=125 # never a number of broken hops
 WAIT=3         # seconds that a probe may take
 
 usage() {
     cat <<'END'
 Usage: deploy/doctor.sh [--port N] [--name NAME]            in the VM
-       deploy/doctor.sh --from-host [--vm ADDRESS] [--port N]   on the host, which forwards the port to the VM
+       deploy/doctor.sh --from-host [--vm ADDRESS] [--port N]   on the host that forwards the port to the VM
        deploy/doctor.sh --from-slam HOST [--port N]             at any other desk; HOST is the host's address, 10.0.108.Y
 
-Walks the way to the ClassCord server hop by hop. Changes nothing, and is over within 15 seconds.
+Checks the way to the ClassCord server hop by hop. It changes nothing, and takes 15 seconds at most.
 
   --port N      the port that clients connect to (default: 12345)
   --name NAME   the container's name (default: classcord)
   --vm ADDRESS  the VM's address (default: the one that the host's NAT rule leads to)
 
-  ✔ works   ✘ broken; what to type is below   ! works, but read this   ? can't be seen from here   · for information
+  ✔ works   ✘ broken; a command to type is below   ! works, but read this   ? can't be seen from here   · for information
 
-Firewall rules can be read by root only: sudo make doctor.
+Only root can read firewall rules: sudo make doctor.
 Needs python3 or nc. Exit code: the number of broken hops; 125 when the command line is wrong or a tool is missing.
 END
 }
@@ -51,14 +51,14 @@ fail() {
 has() { command -v "$1" >/dev/null 2>&1; }
 am_root() { [ "$(id -u)" -eq 0 ]; }
 
-limit() { # SECONDS COMMAND...: ends it after that time. macOS has no timeout(1)
+limit() { # SECONDS COMMAND...: ends the command after that time. macOS has no timeout(1)
     if has timeout; then
         timeout "$@"
         return
     fi
     seconds=$1
     shift
-    { # a background command would read nothing, but for this detour
+    { # without this detour a background command would read nothing
         "$@" <&3 3<&- &
         running=$!
         (sleep "$seconds" && kill "$running") >/dev/null 2>&1 3<&- &
@@ -70,9 +70,9 @@ limit() { # SECONDS COMMAND...: ends it after that time. macOS has no timeout(1)
     return "$status"
 }
 
-choose_tool() { # sets TOOL to what speaks TCP here
+choose_tool() { # sets TOOL to a program that speaks TCP
     if has python3 && limit "$WAIT" python3 -I -c '' >/dev/null 2>&1; then
-        TOOL=python3 # a Mac without developer tools has one that only asks to install them
+        TOOL=python3 # on a Mac without developer tools, python3 only asks to install them
         return
     fi
     for TOOL in nc ncat netcat; do
@@ -83,8 +83,8 @@ choose_tool() { # sets TOOL to what speaks TCP here
 
 # --- asking a server ---
 
-# probe ADDRESS PORT [FROM]: asks a server, from that address of this machine; sets OUTCOME to one of the words below,
-# DETAIL to what came instead of an answer
+# probe ADDRESS PORT [FROM]: asks a server, from that address of this machine. Sets OUTCOME to one of the words below,
+# and DETAIL to the text that came instead of an answer
 probe() {
     DETAIL=
     if [ "$TOOL" = python3 ]; then
@@ -96,7 +96,7 @@ probe() {
     fi
 }
 
-# The folder may hold a pupil's own socket.py or json.py: -I keeps Python from taking that.
+# The folder may hold a pupil's own socket.py or json.py: with -I, Python does not import it.
 # answers, full, other (something else answers), silent, closed (without an answer), refused, noroute, timeout, failed
 PROBE='
 import errno, json, socket, sys, time
@@ -143,7 +143,7 @@ probe_with_nc() {
     flags="-v -w $WAIT"
     case $("$TOOL" -h 2>&1 || :) in
     *Ncat*) ;;                      # half-closes by itself
-    *Shutdown*) flags="$flags -N" ;; # OpenBSD's: end when the server has closed too
+    *Shutdown*) flags="$flags -N" ;; # OpenBSD's: -N ends it when the server has closed too
     *'quit after EOF'*) flags="$flags -q 2" ;;
     esac
     if [ $# -gt 2 ]; then flags="$flags -s $3"; fi
@@ -165,11 +165,11 @@ probe_with_nc() {
 
 answered() { [ "$OUTCOME" = answers ] || [ "$OUTCOME" = full ]; }
 
-outcome() { # the last probe's, in words
+outcome() { # the result of the last probe, in words
     case $OUTCOME in
     answers) echo "a ClassCord server answers" ;;
     full) echo "a ClassCord server answers, and is full" ;;
-    other) echo "connected, but this is no ClassCord server: $DETAIL" ;;
+    other) echo "connected, but this is not a ClassCord server: $DETAIL" ;;
     silent) echo "connected, but no answer within $WAIT s" ;;
     closed) echo "connected, and closed at once without an answer" ;;
     refused) echo "connection refused" ;;
@@ -217,7 +217,7 @@ print(sorted((f, a[0]) for f, *_, a in socket.getaddrinfo(sys.argv[1], 1, type=s
     fi
 }
 
-way_to() { # ADDRESS: prints this desk's own address on the way there; fails where there is no way
+way_to() { # ADDRESS: prints this desk's own address on the way there; fails if there is no way
     if [ "$(uname)" = Darwin ]; then
         found=$(limit "$WAIT" route -n get "$1" 2>/dev/null) || return 1
         found=$(printf '%s\n' "$found" | sed -n 's/^ *interface: //p')
@@ -241,7 +241,7 @@ pings() { # ADDRESS: whether it answers a ping, within 2 seconds
 slam_hops() {
     resolve "$TARGET"
     if [ -z "$ADDRESS" ]; then
-        bad "$TARGET is no address, and no name that is known here" \
+        bad "$TARGET is not an address, and not a name that this desk knows" \
             "give the host's address, like 10.0.108.42: the SISR student reads it with  ip -4 addr  (Windows: ipconfig)"
         return
     fi
@@ -270,18 +270,18 @@ slam_connection() { # two hops: the port, and the server behind it
     answers | full)
         ok "port: $ADDRESS takes connections on $PORT"
         ok "server: $(outcome)"
-        if [ -n "$OWN" ]; then note "in the server's log you should be peer=$OWN; another address there is that of a NAT"; fi
+        if [ -n "$OWN" ]; then note "the server's log should show you as peer=$OWN; if it shows another address, that is a NAT's"; fi
         return
         ;;
     refused)
-        bad "port: $ADDRESS refuses connections on $PORT: it is there, but no NAT rule forwards the port, or the server is down" \
+        bad "port: $ADDRESS refuses connections on $PORT: it is on, but no NAT rule forwards the port, or the server is down" \
             "$on_host" "$in_vm"
         ;;
     timeout)
-        bad "port: no answer from $ADDRESS port $PORT within $WAIT s: it is off, or a firewall drops, or the NAT leads nowhere or has no way back" \
+        bad "port: no answer from $ADDRESS port $PORT within $WAIT s: it is off, or a firewall drops the packets, or the NAT leads to a wrong address, or the VM has no way back" \
             "$on_host" "$in_vm"
         ;;
-    noroute) bad "port: $ADDRESS can't be reached: it is off, or on another network, or rejects by a firewall" "$on_host" ;;
+    noroute) bad "port: $ADDRESS can't be reached: it is off, or on another network, or its firewall rejects connections" "$on_host" ;;
     silent | closed | other)
         ok "port: $ADDRESS takes connections on $PORT"
         bad "server: $(outcome)" "$in_vm" "is $PORT the right port? --port N tries another"
@@ -290,15 +290,15 @@ slam_connection() { # two hops: the port, and the server behind it
     *) bad "port: $(outcome)" "$on_host" ;;
     esac
     not_the_vm
-    note "server: not asked, the port is not open"
+    note "server: not checked, the port is not open"
 }
 
-not_the_vm() { # the classic slip: the address of the VM, or of this desk itself, instead of the host's
+not_the_vm() { # the usual mistake: the address of the VM or of this desk, instead of the host's
     case $ADDRESS in
     192.168.* | 10.0.2.*)
         case $OWN in
         192.168.* | 10.0.2.*) ;;
-        *) warn "$ADDRESS looks like the VM's own address; from here the way is the host's (10.0.108.Y)" ;;
+        *) warn "$ADDRESS looks like the VM's own address; from here use the host's address (10.0.108.Y)" ;;
         esac
         ;;
     127.* | ::1) warn "$ADDRESS is this desk itself; give the host's address" ;;
@@ -310,7 +310,7 @@ not_the_vm() { # the classic slip: the address of the VM, or of this desk itself
 broken=0 warned=0
 PLACE=vm PORT=12345 NAME=classcord VM='' TARGET=''
 
-value() { # OPTION NUMBER-OF-WORDS-LEFT: stops where the option has no value
+value() { # OPTION NUMBER-OF-WORDS-LEFT: stops if the option has no value
     if [ "$2" -lt 2 ]; then fail "$1 needs a value; see --help"; fi
 }
 
@@ -342,12 +342,12 @@ if [ "$PORT" -gt 65535 ]; then fail "--port must be a number from 1 to 65535, no
 if [ -n "$VM" ] && [ "$PLACE" != host ]; then fail "--vm goes with --from-host"; fi
 if [ -n "$VM" ] && ! is_ipv4 "$VM"; then fail "--vm must be an address like 192.168.56.10, not '$VM'"; fi
 case $TARGET in
-*/* | *\ *) fail "--from-slam takes an address alone, like 10.0.108.42, not '$TARGET'" ;;
+*/* | *\ *) fail "--from-slam takes only an address, like 10.0.108.42, not '$TARGET'" ;;
 *:*:*) ;;
-*:*) fail "--from-slam takes an address alone: --from-slam ${TARGET%%:*} --port ${TARGET#*:}" ;;
+*:*) fail "--from-slam takes only an address: --from-slam ${TARGET%%:*} --port ${TARGET#*:}" ;;
 esac
 
-FLAG='' SET='' # what the advice adds to commands, to those of scripts and of make
+FLAG='' SET='' # added to the commands in the advice: FLAG to scripts, SET to make
 if [ "$PORT" != 12345 ]; then FLAG=" --port $PORT" SET=" PORT=$PORT"; fi
 
 choose_tool
@@ -372,10 +372,10 @@ fi
 case $broken in
 0)
     mind=''
-    if [ "$warned" -gt 0 ]; then mind="; mind what is marked !"; fi
+    if [ "$warned" -gt 0 ]; then mind="; read the lines marked !"; fi
     echo "Nothing is broken, as far as can be seen from here$mind."
     ;;
 1) echo "1 hop is broken." ;;
-*) echo "$broken hops are broken; mend the first, then ask again." ;;
+*) echo "$broken hops are broken; repair the first one, then run this again." ;;
 esac
 exit "$broken"

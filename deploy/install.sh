@@ -1,11 +1,11 @@
 #!/bin/sh
-# Installs ClassCord as a systemd service, replaces it by a newer version, takes it away again.
+# Installs ClassCord as a systemd service, replaces it by a newer version, or removes it.
 set -eu
 
 home=/opt/classcord
 etc=/etc/classcord
 units=/etc/systemd/system
-python=/usr/bin/python3 # what the unit starts
+python=/usr/bin/python3 # the unit starts this one
 here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=deploy/common.sh
 . "$here/common.sh"
@@ -17,8 +17,8 @@ usage() {
 Usage: sudo sh deploy/install.sh install|upgrade|uninstall [--purge] [--no-start] [--dry-run]
 
   install       copy the server to $home, enable the systemd service, start it, print its addresses
-  upgrade       replace what is installed by what lies here, and restart; what doesn't start is taken back
-    --no-start  with install or upgrade: copy only, and leave the service as it is
+  upgrade       install the version in this folder, and restart; if it doesn't start, put the old one back
+    --no-start  with install or upgrade: only copy; don't start or restart the service
   uninstall     stop the service and remove it; its settings and data stay
     --purge     with uninstall: remove settings and data too
   --dry-run     show the commands, and change nothing
@@ -46,7 +46,7 @@ need_python() {
         fail "$python comes without sqlite3 or scrypt: sudo apt install --reinstall libpython3-stdlib"
 }
 
-# A container that has the port, or takes it again at the next boot, and the service would be in each other's way
+# Refuse if a container has the port, or takes it at the next boot: only one of it and the service can have the port
 need_no_container() {
     command -v docker >/dev/null || return 0
     found=$(docker ps --filter publish=12345/tcp --format '{{.Names}}' 2>/dev/null | head -n 1) || return 0
@@ -57,7 +57,7 @@ need_no_container() {
     if ! is_ours "$found"; then
         fail "the container $found has port 12345: sudo docker stop $found"
     elif loses_data "$found"; then
-        fail "the container $found has port 12345: sudo docker stop $found, which takes its data along" \
+        fail "the container $found has port 12345: sudo docker stop $found, which deletes its data" \
             "(to save it first: sudo $(saving "$found"))"
     elif is_passing "$found"; then
         fail "the container $found has port 12345: sudo docker stop $found (its data stays in $(data_of "$found"))"
@@ -65,14 +65,14 @@ need_no_container() {
     other=''
     [ "$found" = classcord ] || other=" NAME=$found"
     fail "the container $found has port 12345: make docker-stop$other (or sudo docker rm -f $found)," \
-        "or sudo make migrate-to-systemd$other, which carries its accounts and messages along"
+        "or sudo make migrate-to-systemd$other, which copies its accounts and messages"
 }
 
 version_in() {
     sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$1/classcord/__init__.py" 2>/dev/null || :
 }
 
-# What the service needs, in a folder that only has to be renamed
+# Put the service's files into a folder that only has to be renamed
 make_stage() {
     stage=$(mktemp -d "$(dirname $home)/.classcord.XXXXXX")
     mkdir "$stage/classcord" "$stage/handlers" "$stage/deploy"
@@ -80,14 +80,14 @@ make_stage() {
     cp "$project"/classcord/*.py "$stage/classcord"
     cp "$project"/handlers/*.py "$stage/handlers"
     cp "$here/classcord.service" "$here/classcord.socket" "$here/classcord.env" "$stage/deploy"
-    # the hash instead of the time in it: the same sources give the same files
+    # a hash in it instead of the time: the same sources give the same files
     $python -m compileall -q -s "$stage" -p $home --invalidation-mode checked-hash "$stage" ||
-        fail "$python can't compile what is in $project"
+        fail "$python can't compile the files in $project"
     chown -R root:root "$stage"
     chmod -R u=rwX,go=rX "$stage"
 }
 
-# Sets `changed`, unless everything was in place, and `old` to where the former version is now, if there was one
+# Sets `changed` if a file was replaced, and `old` to the folder of the former version, if there was one
 replace_files() {
     if ! diff -r "$stage" $home >/dev/null 2>&1; then
         changed=yes
@@ -107,7 +107,7 @@ replace_files() {
     done
 }
 
-# A file that somebody changed is left alone
+# Leave a file alone that a person has changed
 place_settings() {
     if [ ! -e $etc/classcord.env ]; then
         install -d -m 755 $etc
@@ -122,19 +122,19 @@ place_settings() {
 }
 
 last_words() {
-    journalctl --sync 2>/dev/null || : # the service has only just ended: its last line may still be on its way
+    journalctl --sync 2>/dev/null || : # the service has just ended: its last line may still be on its way
     journalctl --unit classcord --lines 20 --output cat --no-pager 2>/dev/null |
         grep -v -e '^classcord.service: ' -e '^Start' -e '^Stop' -e '^Failed' -e 'event=' | tail -n 1
 }
 
-# With Type=notify a start returns once the server listens, or has failed
+# With Type=notify, a start returns when the server listens or has failed
 start_service() {
     systemctl reset-failed classcord.service 2>/dev/null || :
     systemctl restart classcord.service 2>/dev/null && healthy
 }
 
-# Does the service answer where systemd says that it listens? Sets `host` and `port` for show_addresses. More than once,
-# for one that is upgraded in the middle of a lesson may be busy.
+# Does the service answer where systemd says that it listens? Sets `host` and `port` for show_addresses. It asks more
+# than once: a server that is upgraded in the middle of a lesson may be busy.
 healthy() {
     for _ in 1 2 3 4 5; do
         systemctl is-active --quiet classcord.service || return 1
@@ -142,14 +142,14 @@ healthy() {
         port=${status##* port }
         host=${status#Listening on }
         host=${host%% port *}
-        # without settings that happen to be set here
+        # without settings from this shell's environment
         if env -i CLASSCORD_HOST="$host" CLASSCORD_PORT="$port" $python $home/server.py health >/dev/null; then return; fi
         sleep 1
     done
     return 1
 }
 
-# Put the version back that was there `before`, where there was one
+# Put back the version that was installed `before`, if there was one
 put_back() {
     [ -n "$old" ] && [ -d $old ] || return 0
     rm -rf $home
@@ -170,7 +170,7 @@ show_addresses() {
     case $host in 0.0.0.0 | ::) reached=$(addresses) ;; esac
     # shellcheck disable=SC2086 # a list of addresses
     announce "The service classcord runs" "$port" $reached
-    say "To look after it: sudo systemctl status classcord; sudo journalctl -u classcord -f"
+    say "To watch it: sudo systemctl status classcord; sudo journalctl -u classcord -f"
 }
 
 do_install() {
@@ -196,7 +196,7 @@ do_install() {
         say "Version $after is now in $home${before:+, instead of $before}"
     else
         say "Version $after is in $home already"
-        [ ! -d $home.old ] || changed=yes # but what runs may be what was there before
+        [ ! -d $home.old ] || changed=yes # but the running server may be the old one
     fi
     place_settings
     systemctl daemon-reload
@@ -210,7 +210,7 @@ do_install() {
     else
         words=$(last_words)
         words=${words:-see sudo journalctl -u classcord}
-        [ -n "$old" ] || words="$words (once that is mended: sudo systemctl start classcord)"
+        [ -n "$old" ] || words="$words (after the repair: sudo systemctl start classcord)"
         warn "the service does not start: $words"
         put_back
         exit 1

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Carries accounts and messages from the container to the systemd service, or back, and starts the server there.
-# What the other side held is set aside; if something fails, the side that ran before runs again.
+# Copies accounts and messages from the container to the systemd service, or back, and starts the server there.
+# The target's old data is set aside. If something fails, the side that ran before runs again.
 set -eu
 
 NAME=${CONTAINER:-classcord}
@@ -16,57 +16,57 @@ usage() {
     cat <<END
 Usage: sudo sh deploy/migrate.sh to-systemd|to-docker [--dry-run]
 
-  to-systemd  stop the container, carry its data to the systemd service, which is installed if need be, start that
-  to-docker   stop and disable the service, carry its data to the container, start that
+  to-systemd  stop the container, copy its data to the systemd service (installed if needed), start the service
+  to-docker   stop and disable the service, copy its data to the container, start the container
   --dry-run   show the commands, and change nothing
 
 If something fails, the side that ran before runs again.
-Variables (defaults): CONTAINER (classcord; make calls it NAME), its data is the volume CONTAINER-data; PORT (12345) is
-published by to-docker; IMAGE (classcord-server).
+Variables (defaults): CONTAINER (classcord; make calls it NAME), with its data in the volume CONTAINER-data; PORT, the
+port that to-docker publishes (12345); IMAGE (classcord-server).
 Exit code: 0 done, 1 failed, 2 wrong command line.
 END
 }
 
 need_both_sides() {
     [ "$(id -u)" = 0 ] || fail "only root may do that: sudo make migrate-$action"
-    [ -d /run/systemd/system ] || fail "systemd doesn't run here: there is no service to carry anything to or from"
+    [ -d /run/systemd/system ] || fail "systemd doesn't run here: there is no service to copy data to or from"
     command -v docker >/dev/null ||
-        fail "Docker is not installed: there is no container to carry anything to or from;" \
+        fail "Docker is not installed: there is no container to copy data to or from;" \
         "install the service alone: sudo make install"
     docker version >/dev/null 2>&1 || fail "the Docker engine is not running: sudo systemctl start docker"
     check_ours "$NAME"
     ! is_passing "$NAME" || refuse_passing
 }
 
-# Stopped, a container of --rm is gone: there would be nothing to take the data of, nor to start again
+# A container of --rm is gone once it is stopped: its data could not be read, and it could not be started again
 refuse_passing() {
     where=$(data_of "$NAME")
     save='' keep=''
     if loses_data "$NAME"; then
-        where="goes when it stops"
+        where="is lost when it stops"
         save="Save it first: $(saving "$NAME"); then"
     else
         where="stays in $where"
     fi
     if [ "$action" = to-systemd ] && [ "$where" != "stays in $volume" ]; then
         save="Save it first: $(saving "$NAME"); then"
-        keep=", put it in the volume that is carried: docker run --rm -i -v $volume:/data $IMAGE restore - <backup.db"
+        keep=", put it in the volume: docker run --rm -i -v $volume:/data $IMAGE restore - <backup.db"
     fi
     fail "the container $NAME was started with --rm: its data $where." \
-        "${save:-First} stop it: docker stop $NAME$keep, and then again: sudo make migrate-$action"
+        "${save:-First} stop it: docker stop $NAME$keep, and then type again: sudo make migrate-$action"
 }
 
 need_image() {
     docker image inspect "$IMAGE" >/dev/null 2>&1 || run sh "$here/docker.sh" build
 }
 
-# Where the service keeps its data: systemd makes it at the first start
+# The folder of the service's data: systemd makes it at the first start
 state_folder() {
     state=$(readlink -f /var/lib/classcord)
     if [ "$state" = /var/lib/classcord ] && [ ! -d "$state" ]; then state=/var/lib/private/classcord; fi
 }
 
-# What both sides are like, to put it back where something fails
+# Remember the state of both sides, to restore it if something fails
 remember() {
     policy=$(container "$NAME" '{{.HostConfig.RestartPolicy.Name}}')
     was_running=$(container "$NAME" '{{.State.Running}}')
@@ -75,14 +75,14 @@ remember() {
     was_enabled=$(units_that is-enabled)
 }
 
-# server.py with the data of the container, or of the volume where there is none
+# Run server.py with the data of the container, or of the volume if there is no container
 in_container() {
     data="--volumes-from=$NAME"
     if [ "$action" = to-docker ] || [ -z "$was_running" ]; then data="--volume=$volume:/data"; fi
     docker run --rm --interactive --network none "$data" "$IMAGE" "$@"
 }
 
-# carry COMMAND...: give the backup to this `restore`, and keep in mind where it put what was there
+# carry COMMAND...: give the backup to this `restore`; set `kept` to the file where it put the old database
 carry() {
     said=$("$@" <"$stage/backup" 2>&1) || fail "$said"
     carried=yes
@@ -92,7 +92,7 @@ carry() {
 # A line of shell that undoes a `restore` in the current folder
 undo_restore() {
     printf 'rm -f classcord.db classcord.db-wal classcord.db-shm\n'
-    # shellcheck disable=SC2016 # for the shell that carries it out
+    # shellcheck disable=SC2016 # for the shell that runs it
     [ -z "$kept" ] || printf 'for end in "" -wal; do [ ! -e %s$end ] || mv %s$end classcord.db$end; done\n' "$kept" "$kept"
 }
 
@@ -106,12 +106,12 @@ begin() {
 to_systemd() {
     remember
     [ -n "$was_running" ] || docker volume inspect "$volume" >/dev/null 2>&1 ||
-        fail "there is no container $NAME and no volume $volume, so nothing to carry: sudo make install"
+        fail "there is no container $NAME and no volume $volume, so there is nothing to copy: sudo make install"
     need_image
     state_folder
     if [ -n "$dry" ]; then
         sh "$here/install.sh" install --no-start --dry-run
-        say "+ docker stop $NAME; carry its database to $state"
+        say "+ docker stop $NAME; copy its database to $state"
         say "+ systemctl enable --now classcord.service; docker rm $NAME"
         return
     fi
@@ -128,26 +128,26 @@ to_systemd() {
         fail "the container's data can't be read: $(tail -n 1 "$stage/said")"
     install -d -m 700 "$(dirname "$state")" "$state"
     carry python3 $server restore --data "$state" -
-    # systemd gives the folder, with all that is in it, to the service's user once it belongs to another
+    # systemd gives the folder and everything in it to the service's user, if it belongs to another user
     chown -R root:root "$state"
     sh "$here/install.sh" install
     finished=yes
     [ -z "$was_running" ] || docker rm "$NAME" >/dev/null
-    say "The accounts and messages are those of the container, which is removed; its volume stays as a backup:" \
-        "${there:-$volume}"
+    say "The service now has the container's accounts and messages. The container is removed;" \
+        "its volume stays as a backup: ${there:-$volume}"
     [ -z "$kept" ] || say "The database that the service had before: /var/lib/classcord/$kept"
-    say "Settings were not carried along: they are in /etc/classcord/classcord.env"
+    say "Settings were not copied: they are in /etc/classcord/classcord.env"
 }
 
 to_docker() {
     remember
     state_folder
     [ -e "$state/classcord.db" ] ||
-        fail "the service has no database in /var/lib/classcord, so nothing to carry: make docker-run"
+        fail "the service has no database in /var/lib/classcord, so there is nothing to copy: make docker-run"
     need_image
     if [ -n "$dry" ]; then
         say "+ systemctl disable --now classcord.socket classcord.service"
-        say "+ carry $state/classcord.db to the volume $volume"
+        say "+ copy $state/classcord.db to the volume $volume"
         say "+ sh deploy/docker.sh run"
         return
     fi
@@ -164,13 +164,13 @@ to_docker() {
     carry in_container restore -
     sh "$here/docker.sh" run
     finished=yes
-    say "The accounts and messages are those of the service, which is stopped and disabled; its own copy stays in" \
-        "/var/lib/classcord (sudo make uninstall PURGE=yes removes it)"
+    say "The container now has the service's accounts and messages. The service is stopped and disabled;" \
+        "its own copy stays in /var/lib/classcord (sudo make uninstall PURGE=yes removes it)"
     [ -z "$kept" ] || say "The database that the container had before: $kept in the volume $volume"
-    say "Settings were not carried along: make docker-run takes them as CLASSCORD_... variables"
+    say "Settings were not copied: make docker-run takes them as CLASSCORD_... variables"
 }
 
-# However it ends: clean up, and where it failed, have the side that ran before run again
+# At every end: clean up. After a failure, start the side that ran before
 put_back() {
     trap - EXIT INT TERM HUP
     rm -rf "$stage"
@@ -191,13 +191,13 @@ put_back() {
     fi
     [ -z "$policy" ] || docker update --restart "$policy" "$NAME" >/dev/null || :
     if [ "$was_running" = true ] && docker start "$NAME" >/dev/null; then
-        fail "nothing was carried: the container $NAME runs again"
+        fail "nothing was copied: the container $NAME runs again"
     fi
     # shellcheck disable=SC2086 # a list of units
     if [ -n "$was_active" ] && systemctl start $was_active; then
-        fail "nothing was carried: the service classcord runs again"
+        fail "nothing was copied: the service classcord runs again"
     fi
-    fail "nothing was carried: all is as it was"
+    fail "nothing was copied: all is as it was"
 }
 
 action=''

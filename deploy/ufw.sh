@@ -1,12 +1,12 @@
 #!/bin/sh
-# Opens the port of the ClassCord server in ufw, to everybody or to one network; `sh ufw.sh --help` says how.
+# Opens the port of the ClassCord server in ufw, for everybody or for one network; `sh ufw.sh --help` says how.
 #
-# Docker goes around ufw: a packet for a published port is sent on to the container (FORWARD) and never comes by ufw's
-# rules, which stand in INPUT. So with --from this script also guards what Docker publishes, in DOCKER-USER, the chain
-# that the engine leaves to its users. The guard is a chain of its own, CLASSCORD, kept in /etc/ufw/classcord.rules and
-# loaded by the unit classcord-firewall.service before the engine starts.
+# Docker goes around ufw: a packet for a published port is sent on to the container (FORWARD). It never meets ufw's
+# rules, which are in INPUT. So with --from, this script also guards the ports that Docker publishes. It does so in
+# DOCKER-USER, the chain that the engine leaves to its users. The guard is the chain CLASSCORD. It is kept in
+# /etc/ufw/classcord.rules, and the unit classcord-firewall.service loads it before the engine starts.
 set -eu
-export LC_ALL=C LANGUAGE=C # ufw's words are read below
+export LC_ALL=C LANGUAGE=C # this script reads ufw's output
 export PATH="$PATH:/usr/sbin:/sbin"
 
 PROFILE=/etc/ufw/applications.d/classcord
@@ -26,11 +26,11 @@ Usage: sudo sh deploy/ufw.sh apply|status|undo [--from NETWORK] [--port N] [--dr
     --from NET    only from this network or address, like 10.0.108.0/24. Docker goes around ufw, so this also closes
                   every port that Docker publishes on this machine, except the server's to NET.
     --port N      the port of the server, as clients see it (default: 12345)
-  status          say who may reach the server, and whether what apply set is in force
-  undo            take away all that apply set
+  status          say who can reach the server, and whether the rules of apply are active
+  undo            remove everything that apply set
   --dry-run       show the commands of apply or undo, and change nothing
 
-Exit code: 0 done, 1 not in force or failed, 2 wrong command line.
+Exit code: 0 done, 1 not active or failed, 2 wrong command line.
 END
 }
 
@@ -49,7 +49,7 @@ run() { # a command that changes something
     fi
 }
 
-write() { # FILE, with what comes from standard input
+write() { # FILE, from standard input
     content=$(cat)
     if [ -n "$dry" ]; then
         printf '+ write %s:\n' "$1"
@@ -64,14 +64,14 @@ whole() { # TEXT LOW HIGH: a whole number in these bounds?
     [ "$1" -ge "$2" ] && [ "$1" -le "$3" ]
 }
 
-# Print the network in the way ufw writes it. Fails with a hint where it is none.
+# Print the network as ufw writes it. Fails with a hint if it is not a network.
 network() {
-    hint="--from: '$1' is no IPv4 network or address; type one like 10.0.108.0/24"
+    hint="--from: '$1' is not an IPv4 network or address; type one like 10.0.108.0/24"
     case $1 in */*/* | *[!0-9./]* | *.) wrong "$hint" ;; esac
     bits=32
     case $1 in */*) bits=${1#*/} ;; esac
     whole "$bits" 0 32 || wrong "$hint"
-    [ "$bits" -gt 0 ] || wrong "--from: '$1' is everybody; leave --from out"
+    [ "$bits" -gt 0 ] || wrong "--from: '$1' means everybody; leave --from out"
     old=$IFS IFS=.
     # shellcheck disable=SC2086 # split at the dots
     set -- "$1" ${1%%/*}
@@ -87,7 +87,7 @@ network() {
     [ "$bits" -eq 32 ] && echo "$net" || echo "$net/$bits"
 }
 
-read_rules() { added=$(ufw show added | sed -n 's/^ufw //p'); } # all rules of people, like: allow 22/tcp
+read_rules() { added=$(ufw show added | sed -n 's/^ufw //p'); } # all rules that people made, like: allow 22/tcp
 ours() { echo "$added" | sed -n "s/ $COMMENT\$//p"; }           # those that apply made
 rule() { # [NETWORK] PORT, in ufw's words
     if [ -n "$1" ]; then echo "allow from $1 to any port $2 proto tcp"; else echo "allow $2/tcp"; fi
@@ -99,7 +99,7 @@ others() {
         grep -E "(^| )($port|$port/tcp|ClassCord)( |\$)" || :
 }
 
-# Rules of others that let somebody in to the port among others: a range, all ports, one network card
+# Rules of others that open the port together with more: a range, all ports, one network card
 wider() {
     echo "$added" | sed "s/ comment '.*'\$//" | awk -v port="$port" '
         $1 != "allow" && $1 != "limit" || / proto udp/ || $2 == "out" { next }
@@ -125,23 +125,23 @@ delete() { # RULE
 
 guard() { # [NETWORK]: the chain, as iptables-restore reads it
     cat <<END
-# Written by ClassCord's deploy/ufw.sh: who may reach the ports that Docker publishes. Jumped to from DOCKER-USER.
+# Written by ClassCord's deploy/ufw.sh: limits access to the ports that Docker publishes. DOCKER-USER jumps here.
 *filter
 :CLASSCORD - [0:0]
-# answers, and what was let in before
+# answers, and connections that were let in before
 -A CLASSCORD -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 END
     # By the port that the client asked for: 8080 published as 8080->12345 stays closed
     [ -z "$1" ] ||
         echo "-A CLASSCORD -s $1 -p tcp -m conntrack --ctstate DNAT --ctorigdstport $port --ctdir ORIGINAL -j RETURN"
-    # No name of a network card in it: whatever was sent on to a published port came from somewhere outside
+    # It needs no name of a network card: every packet that is sent on to a published port comes from outside
     cat <<'END'
 # any other published port
 -A CLASSCORD -m conntrack --ctstate DNAT -j DROP
-# containers among themselves, and to the outside
+# from container to container, and from containers to the outside
 -A CLASSCORD -i docker0 -j RETURN
 -A CLASSCORD -i br-+ -j RETURN
-# a neighbour that has set a route to the containers' own addresses
+# from a neighbour that has set a route to the containers' own addresses
 -A CLASSCORD -o docker0 -j DROP
 -A CLASSCORD -o br-+ -j DROP
 COMMIT
@@ -156,8 +156,8 @@ unit() {
     }
     cat <<END
 [Unit]
-Description=ClassCord: who may reach the ports that Docker publishes
-# the engine keeps what it finds in DOCKER-USER, so that no port is open for a moment
+Description=ClassCord: limits access to the ports that Docker publishes
+# the engine keeps the rules that it finds in DOCKER-USER: so no port is open even for a moment
 Before=docker.service
 PartOf=docker.service
 
@@ -195,15 +195,15 @@ remove_guard() {
         if $tables -w -nL CLASSCORD >/dev/null 2>&1; then
             run $tables -w -F CLASSCORD
             run $tables -w -X CLASSCORD
-            # where the engine doesn't use it, it was made here
+            # if the engine doesn't use it, this script made it
             [ -n "$dry" ] || $tables -w -X DOCKER-USER 2>/dev/null || :
         fi
     done
     [ ! -e $RULES ] || run rm -f $RULES $RULES6
 }
 
-# ufw writes its files anew, even those that came with the package and say the same in other words. So the originals are
-# kept, and undo puts them back if nobody but this script has touched them since.
+# ufw writes its files again, even the package's files that say the same in other words. So the originals are kept, and
+# undo puts them back if only this script has changed them since.
 sums() { (cd /etc/ufw && cksum user.rules user6.rules); }
 keep_originals() {
     if [ -d $KEPT ] && [ "$(cat $KEPT/sums 2>/dev/null)" != "$(sums)" ]; then
@@ -220,7 +220,7 @@ apply() {
     [ -n "$dry" ] || keep_originals
     sed "s|^ports=.*|ports=$port/tcp|" "$here/ufw/classcord" | write $PROFILE
     if others | grep -qxF "$wanted"; then
-        echo "ufw has this rule already, and it isn't of this script: kept"
+        echo "ufw has this rule already, but this script did not make it: it is kept"
     elif ! ours | grep -qxF "$wanted"; then
         # shellcheck disable=SC2086 # the words of the rule
         run ufw $wanted comment ClassCord
@@ -245,7 +245,7 @@ undo() {
     [ -n "$dry" ] || echo "Undone: ufw and Docker's rules are as before."
 }
 
-# Ports on which this machine is reached by ssh
+# The ports for ssh on this machine
 ssh_ports() {
     {
         [ -z "${SSH_CONNECTION:-}" ] || echo "${SSH_CONNECTION##* }"
@@ -281,7 +281,7 @@ status() {
         unit="open to everybody"
         ;;
     allow)
-        bad "ufw is active, but lets in whatever no rule forbids" "sudo ufw default deny incoming"
+        bad "ufw is active, but lets in everything that no rule forbids" "sudo ufw default deny incoming"
         unit="open to everybody"
         ;;
     *)
@@ -311,7 +311,9 @@ status() {
 $(others)
 $([ -z "$from" ] || wider | grep -v -e ' from [0-9]' -e " $port " -e " $port/tcp")
 END
-    if [ "$unit" = closed ] && [ -n "$(wider)" ]; then unit="open to whom these let in: $(wider | paste -s -d ';')"; fi
+    if [ "$unit" = closed ] && [ -n "$(wider)" ]; then
+        unit="open to all that these rules let in: $(wider | paste -s -d ';')"
+    fi
 
     container="open to everybody, whatever ufw says, and so is every port that Docker publishes"
     if iptables -w -C DOCKER-USER -j CLASSCORD 2>/dev/null; then
@@ -353,10 +355,10 @@ while [ $# -gt 0 ]; do
     shift
 done
 case $action in apply | status | undo) ;; *) wrong "say apply, status or undo" ;; esac
-whole "$port" 1 65535 || wrong "--port: '$port' is no port; type a number from 1 to 65535"
+whole "$port" 1 65535 || wrong "--port: '$port' is not a port; type a number from 1 to 65535"
 [ "$(id -u)" -eq 0 ] || die "needs root: sudo sh deploy/ufw.sh $action"
 command -v ufw >/dev/null || die "ufw isn't installed: sudo apt install ufw"
 if [ "$action" = apply ] && [ -n "$from" ] && [ ! -d /run/systemd/system ]; then
-    die "--from needs systemd, to keep the rules of Docker's ports over a reboot"
+    die "--from needs systemd, to set the rules of Docker's ports again after a reboot"
 fi
 $action

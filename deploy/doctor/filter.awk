@@ -1,10 +1,11 @@
 # Follows a new TCP connection from somewhere outside through the rules that `iptables -S` prints.
 #
-# Given: start (INPUT or FORWARD), port (where it goes to now), original (the port before any DNAT), dst (the address it
-# goes to), out (the card it leaves by; FORWARD only), cards (the names of this machine's cards, each between spaces).
-# It may come in by any card but out, from any address.
-# Prints: ACCEPT or DROP|chain|the rule that decides|networks: those that are let in though others are dropped, or
-# (with ACCEPT) the only ones that no rule drops|networks that are dropped though others are let in.
+# Given: start (INPUT or FORWARD), port (its port now), original (its port before any DNAT), dst (its destination
+# address), out (the card it leaves by; FORWARD only), cards (the names of this machine's cards, each between spaces).
+# It may come in by any card except out, from any address.
+# Prints five fields with | between them: ACCEPT or DROP; the chain; the rule that decides; the networks that are let in
+# while others are dropped (with ACCEPT: the only ones that no rule drops); the networks that are dropped while others
+# are let in.
 
 /^-P/ { policy[$2] = $3 }
 /^-N/ { count[$2] += 0 }
@@ -20,7 +21,7 @@ END {
     print (verdict == "DROP" ? verdict : "ACCEPT") "|" where "|" why "|" (verdict == "DROP" ? allowed : only) "|" denied
 }
 
-# The verdict of a chain, or "" where it ends without one
+# The verdict of a chain, or "" if it ends without a verdict
 function walk(chain, depth,    i, match_, to, from, verdict) {
     for (i = 1; i <= count[chain] && depth < 20; i++) {
         match_ = matches(rules[chain, i])
@@ -41,7 +42,7 @@ function walk(chain, depth,    i, match_, to, from, verdict) {
                 allowed = allowed " " from
             else if (verdict == "DROP" && !index(allowed " ", " " from " "))
                 denied = denied " " from
-        } else if (match_ == "others") { # ... or for all but some
+        } else if (match_ == "others") { # ... or for all except some
             if (verdict == "DROP")
                 only = only " " from
         } else if (verdict == "RETURN" && !(to in count)) {
@@ -57,8 +58,8 @@ function walk(chain, depth,    i, match_, to, from, verdict) {
     return ""
 }
 
-# Whether a rule is for this connection: yes, no, some (sources) or others. Sets target and source. A condition that
-# isn't known here makes it no.
+# Whether a rule is for this connection: yes, no, some (only some sources) or others (all other sources). Sets target
+# and source. The answer is no if the rule has a condition that this script doesn't know.
 function matches(rule,    words, n, i, word, not_, result, fits) {
     target = source = ""
     result = "yes"
@@ -117,7 +118,7 @@ function holds(option, value, second) {
     return option == "--limit" || option == "--limit-burst"
 }
 
-# Whether others come in by a card of this name, which may end in + for any end
+# Whether others come in by a card of this name. A + at the end stands for any text
 function is_card(name) {
     return sub(/\+$/, "", name) ? index(cards, " " name) : index(cards, " " name " ")
 }

@@ -1,12 +1,12 @@
 # shellcheck shell=sh
 # The hops of the host: from its own address to the VM's. Sourced by doctor.sh.
-# shellcheck disable=SC2034,SC2153,SC2154  # it shares its variables with the other parts
+# shellcheck disable=SC2034,SC2153,SC2154  # the parts share their variables
 
 VBOX="without sudo:  sh deploy/nat/virtualbox.sh"
 
 apply() { echo "sudo sh deploy/nat/linux.sh apply --vm ${VM:-ADDRESS}$FLAG"; }
 
-bad_nat() { # TEXT: nothing forwards the port, and which hypervisor should is not known
+bad_nat() { # TEXT: nothing forwards the port, and it is not known which hypervisor should
     set -- "$1" "$(apply)"
     if [ "$(uname)" != Linux ]; then
         set -- "$1" "CONTAINERS.md says how, for each hypervisor"
@@ -26,11 +26,11 @@ all_rules() {
     if has iptables; then limit "$WAIT" iptables -w 2 -t nat -S 2>/dev/null || :; fi
 }
 
-# nat_rules: the rules of this host that forward the port, nft's and iptables' (old and new), a line each as
+# nat_rules: the rules of this host that forward the port, from nft and iptables (old and new). One line per rule:
 # "HOOK ADDRESS PORT-THERE"; HOOK is prerouting (for other desks) or output (for this host itself)
 nat_rules() {
     all_rules | awk -v port="$PORT" '
-        $1 == "chain" { hook = "prerouting" } # as long as nothing else is said
+        $1 == "chain" { hook = "prerouting" } # unless a type line follows
         $1 == "type" { hook = $0; sub(/.*hook /, "", hook); sub(/ .*/, "", hook) }
         /^-A OUTPUT / && $(NF - 1) == "-j" { by_output[$NF] = 1 }
         /dnat to |--to-destination / && index($0, port) {
@@ -58,7 +58,7 @@ nat_rules() {
         }' | sort -u
 }
 
-hides_clients() { # whether a rule masks the source address of what goes to the VM
+hides_clients() { # whether a rule hides the source address of packets to the VM
     all_rules | awk -v vm="$VM" -v card="$CARD" '
         / masquerade| snat |-j MASQUERADE|-j SNAT/ && !/saddr|-s [0-9]/ {
             if (index($0, vm) || index($0, "\"" card "\"") || index($0, "-o " card " ") || $0 !~ /oif|-o |daddr|-d /) found = 1
@@ -66,7 +66,7 @@ hides_clients() { # whether a rule masks the source address of what goes to the 
         END { exit !found }'
 }
 
-vboxmanage() { # each user has VMs of their own: under sudo, those of who typed it are asked for
+vboxmanage() { # each user has their own VMs: under sudo, ask for those of the user who typed sudo
     if am_root && [ -n "${SUDO_USER:-}" ]; then set -- sudo -n -H -u "$SUDO_USER" VBoxManage "$@"; else set -- VBoxManage "$@"; fi
     limit "$WAIT" "$@" </dev/null 2>/dev/null
 }
@@ -81,8 +81,8 @@ virtualbox_rule() { # prints the forwarding of VirtualBox for the port, "STATE N
     done | awk '{ if ($1 == "running" || NR == 1) best = $0 } $1 == "running" { exit } END { if (NR) print best }'
 }
 
-# hop_nat_rule: sets VM where it was not given, FORWARDER: kernel, virtualbox, program, unseen or none; off where VirtualBox
-# would forward, but its VM isn't running
+# hop_nat_rule: sets VM if it was not given, and FORWARDER: kernel, virtualbox, program, unseen, none, or off
+# (VirtualBox has the rule, but its VM isn't running)
 hop_nat_rule() {
     FORWARDER=none
     NAT_RULES=''
@@ -108,10 +108,10 @@ hop_nat_rule() {
             "start the VM; then, $VBOX status"
     elif [ -r /proc/net/tcp ] && [ -n "$(listeners_here "$PORT")" ]; then
         FORWARDER=program
-        warn "NAT rule: none; a program of this host listens on port $PORT, a forwarder or a server: the VM's sees the host, not the desks"
+        warn "NAT rule: none; a program of this host (a forwarder or a server) listens on port $PORT: a server in the VM sees the host, not the desks"
     elif [ "$(uname)" != Linux ]; then
         FORWARDER=unseen
-        unknown "NAT rule: can't be seen on this system; whether it works shows below"
+        unknown "NAT rule: can't be seen on this system; the lines below show whether it works"
     elif ! am_root; then
         FORWARDER=unseen
         unknown "NAT rule: only root can read it" "sudo make doctor ARGS=--from-host"
@@ -120,11 +120,11 @@ hop_nat_rule() {
     fi
 }
 
-desks_address() { # CARD: prints this host's address on the desks' network, which isn't that of the VM's card
+desks_address() { # CARD: prints this host's address on the desks' network: one that isn't on CARD, the VM's card
     if [ "$(uname)" = Darwin ]; then way_to default || :; else own_addresses | awk -v card="$1" '$2 != card { print $1; exit }'; fi
 }
 
-hop_vm() { # sets CARD, LAN (this host's address on the desks' network), REACHED where the VM's server answers a desk
+hop_vm() { # sets CARD, LAN (this host's address on the desks' network), and REACHED if the VM's server answers a desk
     CARD='' REACHED=''
     LAN=$(desks_address '')
     if [ "$FORWARDER" = off ]; then return 0; fi
@@ -142,7 +142,7 @@ hop_vm() { # sets CARD, LAN (this host's address on the desks' network), REACHED
     fi
     if has ip; then CARD=$(ip route get "$VM" | sed -n 's/.* dev \([^ ]*\).*/\1/p'); fi
     LAN=$(desks_address "$CARD")
-    # as a desk asks: from an address that isn't in the VM's network, unless a masquerade hides that, or a Mac's NAT
+    # ask like a desk: from an address outside the VM's network, unless a masquerade or a Mac's NAT hides that address
     from=$LAN
     if hides_clients || [ "$(uname)" = Darwin ]; then from=''; fi
     in_vm="in the VM:  sudo make doctor"
@@ -158,7 +158,7 @@ hop_vm() { # sets CARD, LAN (this host's address on the desks' network), REACHED
     if [ -n "$from" ] && [ "$OUTCOME" = timeout ]; then
         probe "$VM" "$INNER"
         if answered; then
-            bad "VM: it answers this host's $inside, but not $from: it has no way back to the desks, or its firewall lets none in" \
+            bad "VM: it answers this host's $inside, but not $from: it has no way back to the desks, or its firewall lets no desk in" \
                 "in the VM:  sudo ip route replace default via $inside" "$in_vm" "$let_in"
             return
         fi
@@ -174,17 +174,17 @@ hop_vm() { # sets CARD, LAN (this host's address on the desks' network), REACHED
     fi
 }
 
-by_program() { # whether a program forwards, so that the kernel need not
+by_program() { # whether a program forwards the port, not the kernel
     case $FORWARDER in virtualbox | off | program) ;; *) return 1 ;; esac
 }
 
 hop_forwarding() {
     if by_program || [ "$(uname)" != Linux ]; then return 0; fi
-    if [ "$FORWARDER" = none ] && has VBoxManage; then return 0; fi # it may well be VirtualBox that should
+    if [ "$FORWARDER" = none ] && has VBoxManage; then return 0; fi # perhaps VirtualBox should forward
     if [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ]; then
         ok "forwarding: on"
     else
-        bad "forwarding: off, this host hands nothing on to the VM" "$(apply)" "or by hand:  sudo sysctl -w net.ipv4.ip_forward=1"
+        bad "forwarding: off, this host sends nothing on to the VM" "$(apply)" "or by hand:  sudo sysctl -w net.ipv4.ip_forward=1"
     fi
 }
 
@@ -201,26 +201,26 @@ hop_forward_policy() {
             lets "firewall: lets port $PORT through to the VM" "sudo iptables -I FORWARD -s NET -p tcp -d $VM --dport $INNER -j ACCEPT"
             ;;
         DROP:)
-            bad "firewall: $CHAIN drops what goes to the VM ($RULE)" "$(apply)" \
+            bad "firewall: $CHAIN drops packets to the VM ($RULE)" "$(apply)" \
                 "or by hand:  sudo iptables -I FORWARD -p tcp -d $VM --dport $INNER -j ACCEPT"
             ;;
-        *) unknown "firewall: iptables does not say its rules" "sudo iptables -S FORWARD" ;;
+        *) unknown "firewall: iptables does not show its rules" "sudo iptables -S FORWARD" ;;
         esac
     fi
     nft_hop forward
 }
 
-hop_own_address() { # the port at this host's own address, as the desks ask for it
+hop_own_address() { # the port at this host's own address, the one that desks use
     if [ -z "$LAN" ]; then
-        if has ip; then bad "address: this host has none on the desks' network" "is the cable in, the Wi-Fi on?  ip -4 addr"; fi
+        if has ip; then bad "address: this host has no address on the desks' network" "is the cable in, the Wi-Fi on?  ip -4 addr"; fi
         return 0
     fi
     if [ "$FORWARDER" = none ] || [ "$FORWARDER" = off ] || { [ "$FORWARDER" = kernel ] && [ -z "$REACHED" ]; }; then
-        note "through the NAT: not asked, a hop before it is broken"
+        note "through the NAT: not checked, an earlier hop is broken"
         return
     fi
     if [ "$FORWARDER" = kernel ] && ! printf '%s\n' "$NAT_RULES" | grep -q '^output '; then
-        note "through the NAT: this NAT is for other desks only; there:  make doctor ARGS='--from-slam $LAN'"
+        note "through the NAT: this NAT works for other desks only; type on one of them:  make doctor ARGS='--from-slam $LAN'"
         return
     fi
     probe "$LAN" "$PORT"
@@ -243,11 +243,11 @@ hop_whose_address() {
         if hides_clients; then
             warn "desks: the server sees this host's address for all of them (masquerade); chatting works" "$(apply)  without --masquerade"
         else
-            ok "desks: the server sees the true address of each; the VM's way back must lead by this host"
+            ok "desks: the server sees each desk's true address; the VM's answers must go back through this host"
         fi
         ;;
-    virtualbox | off) warn "desks: the server sees 10.0.2.2 for all of them; chatting works (VirtualBox's NAT can't do otherwise)" ;;
-    *) note "desks: whose address the server sees, its log says:  sudo make doctor  in the VM" ;;
+    virtualbox | off) warn "desks: the server sees 10.0.2.2 for all of them; chatting works (VirtualBox's NAT always does this)" ;;
+    *) note "desks: the server's log shows which addresses it sees:  sudo make doctor  in the VM" ;;
     esac
 }
 

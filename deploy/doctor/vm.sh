@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # The hops of the VM: from the process to the network card. Sourced by doctor.sh.
-# shellcheck disable=SC2034,SC2153,SC2154  # it shares its variables with the other parts
+# shellcheck disable=SC2034,SC2153,SC2154  # the parts share their variables
 
 # --- what runs here ---
 
@@ -10,7 +10,7 @@ if [ "$NAME" != classcord ]; then RUN="$RUN NAME=$NAME" SUDO_DOCTOR="$SUDO_DOCTO
 
 docker_says() { limit "$WAIT" docker "$@" 2>/dev/null; }
 
-look_for_container() { # sets ENGINE (none, forbidden, down, hangs, up) and, where there is a container, what is known of it
+look_for_container() { # sets ENGINE (none, forbidden, down, hangs, up) and the facts about the container
     ENGINE=none STATE='' RESTARTS=0 EXIT=0 NETWORK='' UP='' INSIDE=''
     has docker || return 0
     ENGINE=up
@@ -18,11 +18,11 @@ look_for_container() { # sets ENGINE (none, forbidden, down, hangs, up) and, whe
     if [ "$ENGINE" = down ]; then
         case $text in
         *'ermission denied'*) ENGINE=forbidden ;;
-        '') ENGINE=hangs ;; # ended for taking too long
+        '') ENGINE=hangs ;; # ended because it took too long
         esac
         return
     fi
-    # `docker run -p 12345:12345 classcord-server` gives the container a name of Docker's choice
+    # `docker run -p 12345:12345 classcord-server` lets Docker choose the container's name
     label=label=org.opencontainers.image.title=classcord-server
     text=$(docker_says container inspect -f '{{.State.Running}}' "$NAME") || :
     if [ "$text" != true ]; then
@@ -33,7 +33,7 @@ look_for_container() { # sets ENGINE (none, forbidden, down, hangs, up) and, whe
     fi
     form='{{.State.Status}} {{.RestartCount}} {{.State.ExitCode}} {{.HostConfig.NetworkMode}}'
     form="$form {{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
-    # shellcheck disable=SC2046  # a word for each
+    # shellcheck disable=SC2046  # one word for each
     set -- $(docker_says inspect --type container -f "$form" "$NAME")
     if [ $# -ge 4 ]; then
         STATE=$1 RESTARTS=$2 EXIT=$3 NETWORK=$4 INSIDE=${5:-}
@@ -43,7 +43,7 @@ look_for_container() { # sets ENGINE (none, forbidden, down, hangs, up) and, whe
 
 unit_says() { limit "$WAIT" systemctl show -p "$1" --value classcord.service 2>/dev/null; } # PROPERTY
 
-look_for_unit() { # sets UNIT to the unit's state: active, inactive, failed, activating..., or to nothing; and SOCKET
+look_for_unit() { # sets UNIT and SOCKET to the units' states: active, inactive, failed, activating..., or nothing
     UNIT='' SOCKET=''
     has systemctl || return 0
     if [ "$(unit_says LoadState)" = loaded ]; then
@@ -52,12 +52,12 @@ look_for_unit() { # sets UNIT to the unit's state: active, inactive, failed, act
     fi
 }
 
-read_log() { # sets LOG to the server's last lines, since it was started if they reach as far
+read_log() { # sets LOG to the server's last lines, from its last start on if that is among them
     LOG=''
     case $RUNNER in
     container) LOG=$(limit "$WAIT" docker logs --tail 3000 "$NAME" 2>&1) || : ;;
     unit)
-        limit "$WAIT" journalctl --sync 2>/dev/null || : # what it has just said may still be on its way; for root alone
+        limit "$WAIT" journalctl --sync 2>/dev/null || : # its newest lines may be on their way; for root only
         LOG=$(limit "$WAIT" journalctl _SYSTEMD_UNIT=classcord.service -n 3000 -o cat --no-pager -q 2>/dev/null) || :
         ;;
     esac
@@ -70,7 +70,7 @@ logged() { # FIELD EVENT: that field of the last such event in the log
 
 last_line() { printf '%s\n' "$LOG" | grep . | tail -n 1 | cut -c 1-200; }
 
-hop_runs() { # sets RUNNER: container, unit, process, unseen, or none where nothing serves
+hop_runs() { # sets RUNNER: container, unit, process, unseen, or none if no server runs
     RUNNER=none
     if [ "$ENGINE" = hangs ]; then
         if [ -n "$LISTENERS" ]; then RUNNER=unseen; fi
@@ -105,7 +105,7 @@ hop_runs() { # sets RUNNER: container, unit, process, unseen, or none where noth
         unit_fails "starts again and again"
     elif [ "$UNIT" = inactive ] && [ "$SOCKET" = active ]; then
         RUNNER=unit
-        ok "server: the unit classcord.socket listens, and starts the server for the first who comes"
+        ok "server: the unit classcord.socket listens, and starts the server for the first client"
     elif [ -n "$LISTENERS" ]; then
         something_listens
     elif [ "$UNIT" = failed ]; then
@@ -138,10 +138,10 @@ unit_fails() { # WHAT
 something_listens() {
     if [ "$ENGINE" = forbidden ]; then
         RUNNER=unseen
-        unknown "server: something listens on port $PORT; whether a container, only root and the group docker can see" "$SUDO_DOCTOR"
+        unknown "server: a program listens on port $PORT; only root and the group docker can see whether it is a container" "$SUDO_DOCTOR"
     else
         RUNNER=process
-        ok "server: a plain process listens on port $PORT, no container and no unit; it ends with its terminal"
+        ok "server: a plain process listens on port $PORT, not a container or a unit; it ends when its terminal closes"
     fi
 }
 
@@ -159,14 +159,14 @@ nothing_runs() {
     elif [ -n "$UNIT" ]; then
         bad "server: the unit classcord.service is not started ($UNIT)" "sudo systemctl start classcord"
     else
-        bad "server: nothing runs: no container $NAME, no unit classcord.service, nothing listens on port $PORT" \
+        bad "server: nothing runs: there is no container $NAME and no unit classcord.service, and nothing listens on port $PORT" \
             ${start_engine:+"$start_engine"} "with Docker:  $RUN" "without:  sudo make install${SET:+  (and CLASSCORD_PORT=$PORT in /etc/classcord/classcord.env)}"
     fi
 }
 
 # --- does it answer, and where ---
 
-hop_healthy() { # the server by itself, whatever leads to it; sets HEALTHY
+hop_healthy() { # the server alone, without the way to it; sets HEALTHY
     HEALTHY=yes
     case $RUNNER in
     container)
@@ -185,13 +185,13 @@ hop_healthy() { # the server by itself, whatever leads to it; sets HEALTHY
             port=${port:-$(set_port)}
             if [ -n "$port" ] && [ "$port" != "$PORT" ]; then
                 bad "health: the server listens on port $port, not on $PORT" "set CLASSCORD_PORT=$PORT in /etc/classcord/classcord.env" \
-                    "then:  sudo systemctl restart classcord" "or walk the other port's way:  sudo make doctor PORT=$port"
+                    "then:  sudo systemctl restart classcord" "or check the other port:  sudo make doctor PORT=$port"
             else
                 bad "health: it is started, but nothing listens on port $PORT" "sudo journalctl -u classcord -n 20"
             fi
             return
         fi
-        if [ "$LISTENERS" = IPv6 ]; then return 0; fi # which address, /proc doesn't say in words; see the next hop
+        if [ "$LISTENERS" = IPv6 ]; then return 0; fi # the address is not decoded here; see the next hop
         at=127.0.0.1
         case $LISTENERS in
         *'*'* | *127.0.0.1*) ;;
@@ -202,9 +202,9 @@ hop_healthy() { # the server by itself, whatever leads to it; sets HEALTHY
         if answered; then
             ok "health: $(outcome)"
         elif [ "$OUTCOME" = refused ] || [ "$OUTCOME" = timeout ]; then
-            REJECTED=yes # it listens, so that's not the server's doing
-            if am_root; then note "health: not asked, a firewall of this machine is in the way even here"; else
-                bad "health: on this machine itself, port $PORT: $(outcome): a firewall is in the way" "$SUDO_DOCTOR"
+            REJECTED=yes # it listens, so the server is not the cause
+            if am_root; then note "health: not checked, a firewall of this machine blocks even local connections"; else
+                bad "health: on this machine itself, port $PORT: $(outcome): a firewall blocks it" "$SUDO_DOCTOR"
             fi
         else
             HEALTHY=''
@@ -220,7 +220,7 @@ set_port() { # prints the port that the unit's settings name
     sed -n "s/^[ \t]*CLASSCORD_PORT=[\"']*\([1-9][0-9]*\).*/\1/p" /etc/classcord/classcord.env 2>/dev/null | tail -n 1
 }
 
-hop_settings() { # the port of the unit's settings, where nothing else has told it
+hop_settings() { # the port in the unit's settings, if no other hop has named it
     port=$(set_port)
     if [ -z "$UNIT" ] || [ "$SOCKET" = active ] || [ "${port:-$PORT}" = "$PORT" ]; then return 0; fi
     case $RUNNER in
@@ -235,15 +235,15 @@ hop_settings() { # the port of the unit's settings, where nothing else has told 
     esac
 }
 
-hop_listens() { # sets OPEN where the machine's other addresses have the port
+hop_listens() { # sets OPEN if the port is open on the machine's other addresses
     OPEN=''
     if [ "$RUNNER" = container ] && [ "$NETWORK" != host ]; then
         container_listens
     elif only_loopback "$LISTENERS"; then
-        bad "listening: on loopback only ($(printf %s "$LISTENERS" | tr '\n' ' '| sed 's/ $//')): nobody but this VM gets in" \
+        bad "listening: on loopback only ($(printf %s "$LISTENERS" | tr '\n' ' '| sed 's/ $//')): only this VM can connect" \
             "start it without --host 127.0.0.1, and without CLASSCORD_HOST (unit: /etc/classcord/classcord.env)"
     elif [ "$LISTENERS" = IPv6 ]; then
-        bad "listening: on an IPv6 address only: desks come by IPv4" "start it without --host (unit: without CLASSCORD_HOST)"
+        bad "listening: on an IPv6 address only: the desks use IPv4" "start it without --host (unit: without CLASSCORD_HOST)"
     else
         OPEN=yes
         case $LISTENERS in
@@ -254,24 +254,24 @@ hop_listens() { # sets OPEN where the machine's other addresses have the port
 }
 
 container_listens() {
-    again="docker rm -f $NAME; $RUN  (accounts and messages: those of the volume $ASKED-data)"
+    again="docker rm -f $NAME; $RUN  (it uses the accounts and messages in the volume $ASKED-data)"
     inside=$(limit "$WAIT" docker exec "$NAME" cat /proc/net/tcp /proc/net/tcp6 2>/dev/null) || inside=''
     published=$(docker_says port "$NAME")
     inner=$(printf '%s\n' "$published" | sed -n "s|^\([0-9]*\)/tcp -> .*:$PORT\$|\1|p" | head -n 1)
     INNER=${inner:-12345}
     if only_loopback "$(printf '%s\n' "$inside" | listeners "$INNER")"; then
-        bad "listening: inside the container on 127.0.0.1 only: nothing that is published gets to it" \
+        bad "listening: inside the container on 127.0.0.1 only: no published port reaches it" \
             "run it without --host and without CLASSCORD_HOST:  $again"
         return
     fi
     if [ -z "$published" ]; then
-        bad "published: the container's port is not published: nobody gets in" "$again"
+        bad "published: the container's port is not published: nobody can connect" "$again"
     elif [ -z "$inner" ]; then
         others=$(printf '%s\n' "$published" | sed 's/.*://' | sort -u | tr '\n' ' ')
         bad "published: port $PORT is not published, but ${others% } is" \
-            "$again" "or walk that port's way:  sudo make doctor PORT=${others%% *}"
+            "$again" "or check that port:  sudo make doctor PORT=${others%% *}"
     elif ! printf '%s\n' "$published" | grep ":$PORT\$" | grep -qv -e '-> 127\.' -e '-> \[::1\]'; then
-        bad "published: on 127.0.0.1 only: nobody but this VM gets in" "$again"
+        bad "published: on 127.0.0.1 only: only this VM can connect" "$again"
     else
         OPEN=yes
         ok "published: $(printf '%s\n' "$published" | sed -n "s|\(.*\) -> \(.*:$PORT\)\$|\2 leads to the container's \1|p" | head -n 1)"
@@ -285,11 +285,11 @@ hop_address() { # sets ADDRESSES
     if ! has ip; then
         unknown "address: needs the command ip" "sudo apt install iproute2"
     elif [ -z "$ADDRESSES" ]; then
-        bad "address: this VM has none" "is the network card connected in the hypervisor?  ip link" "sudo dhclient"
+        bad "address: this VM has no address" "is the network card connected in the hypervisor?  ip link" "sudo dhclient"
     else
-        ok "address: $(printf '%s\n' "$ADDRESSES" | sed 's/ \(.*\)/ (\1)/' | tr '\n' ' ')- this is what --vm wants on the host"
+        ok "address: $(printf '%s\n' "$ADDRESSES" | sed 's/ \(.*\)/ (\1)/' | tr '\n' ' ')- give it to --vm on the host"
         case $ADDRESSES in
-        10.0.2.*) note "10.0.2.x is VirtualBox's NAT: the host gets in by a port forwarding of VirtualBox only (deploy/nat/virtualbox.*)" ;;
+        10.0.2.*) note "10.0.2.x is VirtualBox's NAT: the host can connect only by a port forwarding of VirtualBox (deploy/nat/virtualbox.*)" ;;
         esac
     fi
 }
@@ -298,7 +298,7 @@ hop_route() {
     has ip || return 0
     GATEWAY=$(gateway)
     if [ -n "$GATEWAY" ] || ip -4 route show default 2>/dev/null | grep -q .; then
-        ok "default route: ${GATEWAY:+via $GATEWAY, }answers find back to the desks"
+        ok "default route: ${GATEWAY:+via $GATEWAY, }answers reach the desks"
     else
         guess=$(printf '%s\n' "$ADDRESSES" | sed -n '1s/\.[0-9]* .*/.1/p')
         bad "default route: none; answers to the desks get lost" \
@@ -317,7 +317,7 @@ hop_own_address() {
     fi
 }
 
-# --- the data, and who comes ---
+# --- the data, and the desks ---
 
 hop_data() {
     data=$(logged data listening)
@@ -329,15 +329,15 @@ hop_data() {
     unit) room=$(df -P "${data:-/var/lib}" 2>/dev/null || df -P /var/lib) ;;
     *) return 0 ;;
     esac
-    # what counts is the last of these
+    # only the last of these counts
     if [ "$(printf '%s\n' "$LOG" | grep -o 'storage_failed\|storage_recovered\|listening' | tail -n 1)" = storage_failed ]; then
         bad "data: the server can't write: $(printf '%s\n' "$LOG" | sed -n 's/.*storage_failed.*detail="\([^"]*\).*/\1/p' | tail -n 1)" \
-            "is the disk full?  df -h" "or the folder another's?  ls -ld ${data:-/var/lib/classcord}"
+            "is the disk full?  df -h" "or does the folder belong to another user?  ls -ld ${data:-/var/lib/classcord}"
         return
     fi
     free=$(printf '%s\n' "$room" | awk 'NR == 2 { print $4 }')
     case $free in
-    '' | *[!0-9]*) unknown "data: how full the disk is can't be seen" "df -h" ;;
+    '' | *[!0-9]*) unknown "data: can't see how full the disk is" "df -h" ;;
     *)
         if [ "$free" -lt 10240 ]; then
             bad "data: the disk is full ($free kB left for $data)" "df -h" "docker system prune  removes what Docker no longer needs"
@@ -348,7 +348,7 @@ hop_data() {
     esac
 }
 
-hop_seen() { # whose addresses the log has; one for all desks means that a NAT hides them
+hop_seen() { # the clients' addresses in the log; one address for all desks means that a NAT hides them
     case $RUNNER in container | unit) ;; *) return 0 ;; esac
     if [ -z "$LOG" ]; then
         unknown "desks: the server's log can't be read" "$SUDO_DOCTOR"
@@ -360,11 +360,11 @@ hop_seen() { # whose addresses the log has; one for all desks means that a NAT h
     peers=${peers% }
     hidden=$(logged peer nat_hides_clients)
     case $peers in
-    '' ) note "desks: none has come yet" ;;
+    '' ) note "desks: none has connected yet" ;;
     10.0.2.2 | "${GATEWAY:-none}") hidden=$peers ;;
     esac
     if [ -n "$hidden" ]; then
-        warn "desks: they come as $hidden: if those are several desks, a NAT hides who is who; chatting works" \
+        warn "desks: they come as $hidden. If these are several desks, a NAT hides their addresses; chatting works" \
             "on a Linux host:  sudo sh deploy/nat/linux.sh apply --vm ${ADDRESSES%% *}  without --masquerade"
     elif [ -n "$peers" ]; then
         ok "desks: the server has seen $(printf '%s\n' "$peers" | cut -d ' ' -f 1-8)"
@@ -390,7 +390,7 @@ vm_hops() {
     before=$broken
     hop_firewall
     if [ -n "$REJECTED" ] && [ -n "$OPEN" ] && [ "$broken" -eq "$before" ] && am_root; then
-        bad "firewall: something is in the way even here, and it isn't in the rules above" "sudo iptables-save; sudo nft list ruleset"
+        bad "firewall: something blocks even local connections, and it isn't in the rules above" "sudo iptables-save; sudo nft list ruleset"
     fi
     if [ "$RUNNER" != none ]; then
         hop_data

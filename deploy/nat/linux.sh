@@ -2,21 +2,21 @@
 # On the Linux host of the VM (KVM, libvirt, Proxmox, VMware): port 12345 of the host leads to the VM;
 # `sh linux.sh --help` says how.
 #
-# With nftables all of it stands in a table of its own, `ip classcord`. An accept there is not final, for a chain of
-# others may still drop the packet (Docker, ufw and libvirt do so in iptables' FORWARD, firewalld in its own table): each
-# of those gets a rule on top. Without nft, iptables does the same in chains whose names begin with CLASSCORD-.
-# Where this script turns forwarding on, it keeps this host from becoming a router: it forwards nothing else then, but
-# what comes from the bridges of containers and VMs, which bring their own rules.
+# With nftables, all rules are in one table, `ip classcord`. An accept there is not final: another program's chain may
+# still drop the packet (Docker, ufw and libvirt in iptables' FORWARD, firewalld in its own table). So each of those
+# chains gets a rule at its top. Without nft, iptables does the same in chains whose names begin with CLASSCORD-.
+# If this script turns forwarding on, this host must not become a router: it then forwards only this port, and packets
+# from the bridges of containers and VMs, which have their own rules.
 set -eu
 export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
 
 TABLE=classcord
-STATE=/run/classcord-nat # what apply set, one NAME=VALUE a line
+STATE=/run/classcord-nat # the settings of apply, one NAME=VALUE per line
 COPY=/usr/local/sbin/classcord-nat
 UNIT=classcord-nat.service
 UNIT_FILE=/etc/systemd/system/$UNIT
 FORWARDING=net.ipv4.ip_forward
-BRIDGES="docker br- virbr lxdbr lxcbr incusbr" # beginnings of the names of cards that containers and VMs hang on
+BRIDGES="docker br- virbr lxdbr lxcbr incusbr" # how the names of containers' and VMs' network cards begin
 
 usage() {
     cat <<END
@@ -25,15 +25,15 @@ Usage: sudo sh deploy/nat/linux.sh apply|status|undo --vm ADDRESS [--port N] [--
   apply           clients of this host's port 12345 reach the VM. A second call replaces the first.
     --vm ADDRESS  the VM's IPv4 address, like 192.168.56.10
     --port N      the port, on this host and in the VM (default: 12345)
-    --masquerade  the VM sees this host's address for every client. Only for a VM whose default route isn't this host.
+    --masquerade  the VM sees this host's address for every client. Only if the VM's default route isn't this host.
     --persist     set it again at each boot ($UNIT)
-    --no-check    don't ask the VM for an answer, for one that isn't up yet
-  status          say whether it is in force, and whether the server in the VM answers
-  undo            take away all that apply set; needs no --vm
+    --no-check    don't ask the VM for an answer: it may not be running yet
+  status          say whether the rules are active, and whether the server in the VM answers
+  undo            remove everything that apply set; needs no --vm
   --dry-run       show the commands of apply or undo, and change nothing
 
 From the host itself use one of its addresses in the network, not 127.0.0.1.
-Exit code: 0 done, 1 not in force or failed, 2 wrong command line.
+Exit code: 0 done, 1 not active or failed, 2 wrong command line.
 END
 }
 
@@ -58,7 +58,7 @@ check_address() {
     printf '%s\n' "$1" | awk -F. '
         NF != 4 || $1 < 1 || $1 == 127 || $1 > 223 { exit 1 }
         { for (i = 1; i <= 4; i++) if ($i !~ /^(0|[1-9][0-9]?[0-9]?)$/ || $i > 255) exit 1 }' ||
-        wrong "--vm: '$1' is no IPv4 address of a VM; type one like 192.168.56.10 (in the VM: ip -4 address)"
+        wrong "--vm: '$1' is not an IPv4 address of a VM; type one like 192.168.56.10 (in the VM: ip -4 address)"
     ! has ip || ! ip -4 -o address | grep -qF " $1/" || wrong "--vm: $1 is this host's own address; give the VM's"
 }
 
@@ -67,16 +67,16 @@ saved() { sed -n "s/^$1=//p" $STATE 2>/dev/null || :; } # NAME
 # --- what lies between this host and the VM
 
 device() { ip -4 route get "$vm" 2>/dev/null | sed -n 's/.* dev \([^ ]*\).*/\1/p'; }
-inside() { ip -4 route get "$vm" 2>/dev/null | sed -n 's/.* src \([^ ]*\).*/\1/p'; } # what the VM sees of this host
-# The network that this host and the VM share: its machines would get the VM's answers directly, from an address that
-# they haven't asked. Nothing where the VM is further away.
+inside() { ip -4 route get "$vm" 2>/dev/null | sed -n 's/.* src \([^ ]*\).*/\1/p'; } # this host, seen by the VM
+# The network that this host and the VM share. The VM would answer its machines directly, from an address that they
+# have not asked. Prints nothing if the VM is further away.
 neighbours() {
     case $(ip -4 route get "$vm" 2>/dev/null) in
     *" via "* | '') ;;
     *) ip -4 route show match "$vm" dev "$(device)" scope link 2>/dev/null | sed -n '1s/^\([0-9.]*\/[0-9]*\) .*/\1/p' ;;
     esac
 }
-# An address of this host that the VM can answer only by its default route. None where the VM is among the clients.
+# An address of this host that the VM can answer only by its default route. None if the VM is in the clients' network.
 outside() {
     ! ip -4 route show default | grep -q " dev $(device) " || return 0
     ip -4 -o address show scope global | grep -vE "^[0-9]+: ($(device)|docker0|br-[0-9a-f]{12}|virbr[0-9]+) " |
@@ -100,7 +100,7 @@ END
 
 # --- nftables
 
-# Forward chains of others that may drop: "FAMILY TABLE CHAIN". Those of iptables-nft are left to iptables itself.
+# Other programs' forward chains that may drop packets: "FAMILY TABLE CHAIN". iptables itself handles iptables-nft's.
 foreign_chains() {
     has nft || return 0
     nft list chains 2>/dev/null | awk -v own=$TABLE '
@@ -138,7 +138,7 @@ table ip $TABLE {
 END
 }
 
-# A chain that sends on nothing but what some DNAT, ours or another's, leads somewhere
+# A chain that forwards only connections with a DNAT, ours or another program's
 only_this() {
     [ -n "$guard" ] || return 0
     printf 'chain forward {\n\t\ttype filter hook forward priority 0;\n\t\tct state established,related accept\n'
@@ -193,7 +193,7 @@ END
 
 # --- both
 
-remove_rules() { # [BACKEND]: all but the NAT of this one, which is about to be replaced in one go
+remove_rules() { # [BACKEND]: all, except this backend's NAT, which is replaced in one step later
     if has nft; then
         foreign_chains | while read -r family table chain; do
             for handle in $(marked "$family" "$table" "$chain"); do
@@ -212,7 +212,7 @@ remove_rules() { # [BACKEND]: all but the NAT of this one, which is about to be 
 }
 
 set_rules() {
-    # whose address the VM must not see: it would answer them past this host
+    # the VM must not see these clients' addresses: its answers would not pass this host
     hidden=$(neighbours)
     hidden=${hidden:-$vm}
     [ -z "$masquerade" ] || hidden='' # everybody's
@@ -242,7 +242,7 @@ unit() {
 [Unit]
 Description=ClassCord: port $port of this host leads to the VM $vm
 Wants=network-online.target
-# each of these may bring rules that the new ones must come before, or take all rules away when it is restarted
+# each of these may add rules that must come after ours, or delete all rules when it restarts
 After=network-online.target nftables.service firewalld.service ufw.service docker.service libvirtd.service
 PartOf=nftables.service firewalld.service
 
@@ -257,13 +257,13 @@ END
 }
 
 set_unit() {
-    # at boot the unit runs this very line, and then there is nothing to do
+    # at boot the unit runs the same command: then there is nothing to do
     if cmp -s "$0" $COPY && unit | cmp -s - $UNIT_FILE; then return; fi
     run install -m 755 "$0" $COPY
     unit | feed cp /dev/stdin $UNIT_FILE
     run systemctl daemon-reload
     run systemctl enable -q $UNIT
-    # started, though all is set: so that a restart of nftables or firewalld starts it again
+    # start it, although all is set: then a restart of nftables or firewalld starts it again
     run systemctl start $UNIT
 }
 
@@ -278,7 +278,7 @@ apply() {
     forwarding_was=$(saved FORWARDING_WAS)
     if [ "$(sysctl -n $FORWARDING)" = 0 ]; then forwarding_was=0; fi
     [ "$forwarding_was" != 0 ] || guard=yes
-    # first of all, for undo needs it even if this run is ended half way
+    # this comes first: undo needs it, even if this run is ended half way
     [ -n "$dry" ] || printf '%s\n' "VM=$vm" "PORT=$port" "MASQUERADE=$masquerade" "BACKEND=$backend" \
         "FORWARDING_WAS=$forwarding_was" >$STATE
     set_rules
@@ -327,7 +327,7 @@ status() {
     report
 }
 
-look() { # sets `seen`, what the server will see of a client, and the addresses that this depends on
+look() { # sets `seen`, the clients' address as the server will see it, and the addresses that decide it
     inside=$(inside) shared=$(neighbours) outside=$(outside)
     if [ -z "$inside" ]; then
         seen="nobody: this host has no way to $vm"
@@ -391,7 +391,7 @@ done
 case $action in apply | status | undo) ;; *) wrong "say apply, status or undo" ;; esac
 [ -n "$vm" ] || [ "$action" != apply ] || wrong "which VM? --vm ADDRESS, like --vm 192.168.56.10"
 [ -z "$vm" ] || check_address "$vm"
-whole "$port" 1 65535 || wrong "--port: '$port' is no port; type a number from 1 to 65535"
+whole "$port" 1 65535 || wrong "--port: '$port' is not a port; type a number from 1 to 65535"
 [ "$(id -u)" -eq 0 ] || die "needs root: sudo sh deploy/nat/linux.sh $action${vm:+ --vm $vm}"
 has ip || die "the command ip isn't here: sudo apt install iproute2"
 has sysctl || die "the command sysctl isn't here: sudo apt install procps"

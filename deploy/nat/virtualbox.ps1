@@ -1,15 +1,15 @@
 #Requires -Version 5.1
-# On a Windows host with VirtualBox: lets port 12345 of the host lead to the same port of the VM, by a rule of
+# On a Windows host with VirtualBox: forwards port 12345 of the host to the same port of the VM, by a rule of
 # VirtualBox's own NAT. On a Linux or macOS host, virtualbox.sh does the same.
-# Neither Windows nor VirtualBox can run where this project is tested: this script was only parsed there, and the
-# command lines in it compared with those that virtualbox.sh gives to a stand-in for VBoxManage.
+# Windows and VirtualBox can't run on the project's test machines. The tests only parse this script, and compare its
+# command lines with those that virtualbox.sh gives to a stand-in for VBoxManage.
 
-# Not Write-Output: the caller's caller keeps what it outputs
+# Not Write-Output: Read-CommandLine would return the text to its caller
 function Write-Help {
     Write-Host @'
 Usage: virtualbox.ps1 apply|status|undo [--vm NAME] [--port N] [--address ADDRESS] [--dry-run]
 
-Run it on the host, as the user whose VMs they are, not as administrator:
+Run it on the host, as the user who made the VM, not as administrator:
   powershell -ExecutionPolicy Bypass -File deploy\nat\virtualbox.ps1 apply
   apply    forward port 12345 of this host to port 12345 of the VM, now and after every restart
   status   say whether that rule is there, and whether the server answers through it
@@ -21,11 +21,11 @@ Run it on the host, as the user whose VMs they are, not as administrator:
   --dry-run          show what apply or undo would run, and change nothing
 
 -Vm, -Port, -Address and -DryRun mean the same.
-Exit code: 0 fine, 1 not in force or failed, 2 wrong command line.
+Exit code: 0 fine, 1 not active or failed, 2 wrong command line.
 '@
 }
 
-# --- the same in virtualbox.ps1 and windows-portproxy.ps1, so that each can be copied to the host alone --------------
+# --- the same code in virtualbox.ps1 and windows-portproxy.ps1: each can be copied to the host alone -----------------
 
 Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'
@@ -41,7 +41,7 @@ function Stop-Usage([string] $Text) {
     Stop-Script 2 "$Text; see $ScriptName --help"
 }
 
-# The words of the command line, read here so that --dry-run and -DryRun both do, as in the scripts for Linux
+# Reads the command line itself: so both --dry-run and -DryRun work, like in the scripts for Linux
 function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Switches) {
     $found = @{ action = '' }
     foreach ($key in $Values) { $found[$key] = '' }
@@ -51,8 +51,8 @@ function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Swi
         $word = [string] $Words[$i]
         $key = ($word -replace '-', '').ToLowerInvariant()
         if ($word -notmatch '^-') {
-            if (@('apply', 'status', 'undo') -notcontains $key) { Stop-Usage "$word is no option and no action" }
-            if ($found['action'] -ne '') { Stop-Usage 'say one of apply, status and undo' }
+            if (@('apply', 'status', 'undo') -notcontains $key) { Stop-Usage "$word is not an action" }
+            if ($found['action'] -ne '') { Stop-Usage 'say only one of apply, status and undo' }
             $found['action'] = $key
         }
         elseif (@('help', 'h', '?') -contains $key) {
@@ -68,7 +68,7 @@ function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Swi
             if ($found[$key] -eq '') { Stop-Usage "$word needs a value" }
         }
         else {
-            Stop-Usage "$word is no option and no action"
+            Stop-Usage "$word is not an option"
         }
         $i++
     }
@@ -87,8 +87,8 @@ function Test-IPv4([string] $Text) {
     return $Text -match '^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(\.|$)){4}$' -and $Text -notmatch '\.$'
 }
 
-# Run a program: its exit code, and its lines as text. The local preference is for PowerShell 5.1, which otherwise
-# takes a line on the standard error for the end of this script.
+# Run a program; return its exit code and its lines as text. Without the local preference, PowerShell 5.1 would end
+# this script at the first line on standard error.
 function Invoke-Tool([string] $Program, [string[]] $Words) {
     $ErrorActionPreference = 'Continue'
     $lines = @(& $Program $Words 2>&1 | ForEach-Object { [string] $_ })
@@ -109,7 +109,7 @@ function Invoke-Change([string] $Program, [string[]] $Words, [string] $Hint) {
     }
 }
 
-# Whether the ClassCord server answers there. An open port alone says nothing: a forwarding accepts before the server.
+# Whether the ClassCord server answers there. An open port proves nothing: a forwarder accepts even without a server.
 function Test-Answer([string] $At, [int] $Port) {
     $client = New-Object Net.Sockets.TcpClient
     try {
@@ -143,7 +143,7 @@ function Test-FirewallRule([string] $Rule) {
     return (Invoke-Tool 'netsh' @('advfirewall', 'firewall', 'show', 'rule', "name=$Rule"))['Code'] -eq 0
 }
 
-# --- end of what is the same ------------------------------------------------------------------------------------------
+# --- end of the same code --------------------------------------------------------------------------------------------
 
 $Rule = 'classcord'
 
@@ -172,7 +172,7 @@ function Stop-NoVm {
         'not as administrator')
 }
 
-# The name or UUID to ask VirtualBox about: it knows how to match names, whatever letters are in them
+# The name or UUID of the VM. VirtualBox itself matches names, with any letters in them
 function Find-Vm {
     if ($options['vm'] -ne '') { return $options['vm'] }
     $all = @(Get-Vms 'vms')
@@ -184,14 +184,14 @@ function Find-Vm {
     Stop-Script 1 "there are several VMs; say which one with --vm: $names"
 }
 
-# What VirtualBox knows of the VM: Values by key, and Rules, its port forwardings
+# VirtualBox's facts about the VM: Values by key, and Rules, its port forwardings
 function Read-Vm([string] $Vm) {
     $info = Invoke-Tool $vboxmanage @('showvminfo', $Vm, '--machinereadable')
     if ($info['Code'] -ne 0) {
         $all = @(Get-Vms 'vms')
         if ($all.Count -eq 0) { Stop-NoVm }
         $names = @($all | ForEach-Object { '"' + $_['Name'] + '"' }) -join ', '
-        Stop-Script 1 "no VM is called ""$Vm""; there is $names"
+        Stop-Script 1 "no VM is called ""$Vm""; the VMs are: $names"
     }
     $values = @{}
     $rules = @()
@@ -225,18 +225,18 @@ function Stop-NoNat {
     $hangs = Find-Adapter 'natnetwork'
     if ($hangs -ne '') {
         $network = $vm['Values']["nat-network$hangs"]
-        Stop-Script 1 ("""$name"" hangs on a NAT network, which has its own rules: VBoxManage natnetwork modify " +
-            "--netname $network --port-forward-4 '${Rule}:tcp:[]:${port}:[ADDRESS OF THE VM]:$port'")
+        Stop-Script 1 ("""$name"" is connected to a NAT network, which has its own rules: " +
+            "VBoxManage natnetwork modify --netname $network --port-forward-4 '${Rule}:tcp:[]:${port}:[ADDRESS OF THE VM]:$port'")
     }
     if ((Find-Adapter 'bridged') -ne '') {
         Stop-Script 1 ("""$name"" is bridged: it has an address on the school's network, and needs no forwarding; " +
-            'give the address that hostname -I prints in the VM to the clients')
+            'give the clients the address that hostname -I prints in the VM')
     }
     Stop-Script 1 ("no adapter of ""$name"" is NAT, so nothing can be forwarded to it; shut it down and type: " +
         "VBoxManage modifyvm $($vm['Values']['UUID']) --nic1 nat")
 }
 
-# Which address the VM sees for what comes through VirtualBox's NAT: the second of its network
+# The address that the VM sees for clients behind VirtualBox's NAT: the second of the NAT's network
 function Show-Seen([string] $Adapter) {
     $network = [string] $vm['Values']["natnet$Adapter"]
     if ($network -eq '' -or $network -eq 'nat') { $network = "10.0.$([int] $Adapter + 1).0" }
@@ -244,7 +244,7 @@ function Show-Seen([string] $Adapter) {
     Write-Output "The server will see $($parts[0]).$($parts[1]).$($parts[2]).$([int] $parts[3] + 2) for every client."
 }
 
-# A rule added or deleted: by the VM's own process while it runs, else in its settings
+# Add or delete a rule: in the running VM (controlvm), or in the settings of one that is off
 function Set-Forwarding([string] $Adapter, [string[]] $Words) {
     $uuid = $vm['Values']['UUID']
     $hint = 'is the VM starting or stopping? type the same again in a moment'
@@ -261,8 +261,8 @@ function Remove-Ours {
     foreach ($each in $ours) { Set-Forwarding $each['Adapter'] @('delete', $Rule) }
 }
 
-# VirtualBox accepts the connections itself, so Windows' firewall must let it. Changing that takes an administrator,
-# as whom VirtualBox should not run: so this only says what to type.
+# VirtualBox accepts the connections itself, so Windows' firewall must allow VirtualBox. Only an administrator can
+# change that, and VirtualBox should not run as administrator. So this only says what to type.
 function Show-Firewall {
     $name = "classcord-$port"
     $refused = @(Get-NetFirewallRule -Direction Inbound -Action Block -Enabled True -ErrorAction SilentlyContinue |
@@ -278,7 +278,7 @@ function Show-Firewall {
     }
 }
 
-# In the words of apply and status: what a rule does
+# A rule in words for apply and status
 function Get-Forwarding([string] $Text) {
     $parts = $Text.Split(',')
     $at = 'this host'
@@ -286,7 +286,7 @@ function Get-Forwarding([string] $Text) {
     return "port $($parts[3]) of $at goes to port $($parts[5]) of the VM"
 }
 
-# Other rules, made by hand, that take the same port of the host
+# Other rules, made by hand, that use the same port of the host
 function Get-OtherRules {
     foreach ($each in $vm['Rules']) {
         $overlaps = @('', '0.0.0.0', $address) -contains $each['Address'] -or $address -eq ''
@@ -303,8 +303,8 @@ function Invoke-Apply {
     if ($others.Count -gt 0) {
         $taker = $others[0]
         Stop-Script 1 ("the rule ""$($taker['Name'])"" of adapter $($taker['Adapter']) has port $port already; " +
-            'remove it in VirtualBox (Settings, Network, Port Forwarding), or let the server have another port, ' +
-            'and give that with --port')
+            'remove it in VirtualBox (Settings, Network, Port Forwarding), or run the server on another port, ' +
+            'and give that port with --port')
     }
     $start = """$($vm['Values']['name'])"", adapter ${adapter}:"
     if ($ours.Count -eq 1 -and $ours[0]['Adapter'] -eq $adapter -and $ours[0]['Text'] -eq $wanted) {
@@ -350,7 +350,7 @@ function Invoke-Undo {
         if (-not $options['dryrun']) { Write-Output """$name"": rule $Rule removed." }
     }
     if (Test-FirewallRule "classcord-$port") {
-        Write-Output ("The firewall has its rule still; in a PowerShell opened as administrator: " +
+        Write-Output ("The firewall still has its rule; in a PowerShell opened as administrator: " +
             "netsh advfirewall firewall delete rule name=classcord-$port")
     }
 }
@@ -359,7 +359,7 @@ try {
     $options = Read-CommandLine $args @('vm', 'port', 'address') @('dryrun')
     $port = $options['port']
     $address = $options['address']
-    if ($address -eq '0.0.0.0') { $address = '' } # VirtualBox's word for every address
+    if ($address -eq '0.0.0.0') { $address = '' } # VirtualBox writes every address like this
     $vboxmanage = Find-VBoxManage
     $vm = Read-Vm (Find-Vm)
     $state = $vm['Values']['VMState']

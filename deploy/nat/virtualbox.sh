@@ -1,14 +1,14 @@
 #!/bin/sh
-# On a Linux or macOS host with VirtualBox: lets port 12345 of the host lead to the same port of the VM, by a rule of
+# On a Linux or macOS host with VirtualBox: forwards port 12345 of the host to the same port of the VM, by a rule of
 # VirtualBox's own NAT. On a Windows host, virtualbox.ps1 does the same.
-# VirtualBox can't run where this project is tested: the tests run this script against a stand-in for VBoxManage.
+# VirtualBox can't run on the project's test machines: the tests run this script against a stand-in for VBoxManage.
 set -eu
 
 usage() {
     cat <<'END'
 Usage: virtualbox.sh apply|status|undo [--vm NAME] [--port N] [--address ADDRESS] [--dry-run]
 
-Run it on the host, as the user whose VMs they are (without sudo).
+Run it on the host, as the user who made the VM (without sudo).
   apply    forward port 12345 of this host to port 12345 of the VM, now and after every restart
   status   say whether that rule is there, and whether the server answers through it
   undo     remove the rule
@@ -18,7 +18,7 @@ Run it on the host, as the user whose VMs they are (without sudo).
   --address ADDRESS  IPv4 address of this host to listen on (every address)
   --dry-run          show what apply or undo would run, and change nothing
 
-Exit code: 0 fine, 1 not in force or failed, 2 wrong command line.
+Exit code: 0 fine, 1 not active or failed, 2 wrong command line.
 END
 }
 
@@ -65,10 +65,10 @@ while [ $# -gt 0 ]; do
             shift
             ;;
         apply | status | undo)
-            [ -z "$action" ] || wrong "one of apply, status and undo, not $action and $1"
+            [ -z "$action" ] || wrong "say only one of apply, status and undo"
             action=$1
             ;;
-        *) wrong "$1 is no option and no action" ;;
+        *) wrong "$1 is not an option or an action" ;;
     esac
     shift
 done
@@ -76,7 +76,7 @@ done
 is_port "$port" || wrong "--port $port: a whole number from 1 to 65535 is needed"
 if [ -n "$address" ]; then
     is_ipv4 "$address" || wrong "--address $address: an IPv4 address of this host is needed, like 10.0.108.42"
-    [ "$address" != 0.0.0.0 ] || address='' # VirtualBox's word for every address
+    [ "$address" != 0.0.0.0 ] || address='' # VirtualBox writes every address like this
 fi
 
 # --- VirtualBox -----------------------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ for candidate in VBoxManage vboxmanage /usr/local/bin/VBoxManage \
 done
 [ -n "$vboxmanage" ] || fail "VBoxManage is not on this machine; run this on the host, where VirtualBox is installed"
 
-# The one line of VBoxManage's complaint that says what is wrong
+# The line of VBoxManage's output that says the error
 complaint() {
     printf '%s\n' "$1" | sed -n 's/^VBoxManage[^:]*: error: //p' | head -n 1
 }
@@ -129,7 +129,7 @@ value() {
 if ! info=$("$vboxmanage" showvminfo "$vm" --machinereadable 2>&1); then
     known=$(names)
     [ -n "$known" ] || fail "VirtualBox has no VM of user $(id -un); run this as the user who made the VM, without sudo"
-    fail "no VM is called \"$vm\"; there is $known"
+    fail "no VM is called \"$vm\"; the VMs are: $known"
 fi
 uuid=$(value UUID)
 name=$(value name)
@@ -142,7 +142,7 @@ rules=$(printf '%s\n' "$info" | awk -F'"' '
     /^Forwarding\([0-9]+\)=/ { print adapter "," $2 }')
 ours=$(printf '%s\n' "$rules" | awk -F, -v rule="$RULE" '$2 == rule')
 
-# Which address the VM sees for what comes through VirtualBox's NAT: the second of its network
+# The address that the VM sees for clients behind VirtualBox's NAT: the second of the NAT's network
 seen() {
     network=$(value "natnet$adapter")
     if [ "$network" = nat ] || [ -z "$network" ]; then
@@ -152,24 +152,24 @@ seen() {
     say "The server will see $gateway for every client."
 }
 
-# What to do about a VM none of whose adapters is NAT
+# Say what to do if the VM has no NAT adapter
 no_nat() {
     case $info in
         *'="natnetwork"'*)
             network=$(value 'nat-network[0-9]*')
-            fail "\"$name\" hangs on a NAT network, which has its own rules: VBoxManage natnetwork modify --netname \
-${network:-NAME} --port-forward-4 '$RULE:tcp:[]:$port:[ADDRESS OF THE VM]:$port'"
+            fail "\"$name\" is connected to a NAT network, which has its own rules: VBoxManage natnetwork modify \
+--netname ${network:-NAME} --port-forward-4 '$RULE:tcp:[]:$port:[ADDRESS OF THE VM]:$port'"
             ;;
         *'="bridged"'*)
             fail "\"$name\" is bridged: it has an address on the school's network, and needs no forwarding; \
-give the address that hostname -I prints in the VM to the clients"
+give the clients the address that hostname -I prints in the VM"
             ;;
     esac
     fail "no adapter of \"$name\" is NAT, so nothing can be forwarded to it; shut it down and type: \
 VBoxManage modifyvm $uuid --nic1 nat"
 }
 
-# change add RULE-TEXT | change delete ADAPTER: by the VM's own process while it runs, else in its settings
+# change add RULE-TEXT | change delete ADAPTER: in the running VM (controlvm), or in the settings of one that is off
 change() {
     on=$adapter
     words=$2
@@ -198,7 +198,7 @@ remove_ours() {
     done
 }
 
-# In the words of apply and status: what a rule (from its host address on) does
+# A rule, from its host address on, in words for apply and status
 forwarding() {
     printf '%s\n' "$1" | awk -F, '
         { printf "port %s of %s goes to port %s of the VM\n", $2, $1 == "" ? "this host" : $1, $4 }'
@@ -206,7 +206,7 @@ forwarding() {
 
 # --- apply, status, undo --------------------------------------------------------------------------------------------
 
-# Another rule, made by hand, that takes the same port of the host
+# Another rule, made by hand, that uses the same port of the host
 other_rule() {
     printf '%s\n' "$rules" | awk -F, -v rule="$RULE" -v port="$port" -v address="$address" '
         $2 != rule && $3 == "tcp" && $5 == port && ($4 == "" || $4 == "0.0.0.0" || address == "" || $4 == address)' |
@@ -222,7 +222,7 @@ apply() {
         other_name=${other#*,}
         other_name=${other_name%%,*}
         fail "the rule \"$other_name\" of adapter $other_adapter has port $port already; remove it in VirtualBox \
-(Settings, Network, Port Forwarding), or let the server have another port, and give that with --port"
+(Settings, Network, Port Forwarding), or run the server on another port, and give that port with --port"
     fi
     does=$(forwarding "$address,$port,,$port")
     if [ "$ours" = "$adapter,$wanted" ]; then
@@ -239,10 +239,10 @@ apply() {
 check_answer() {
     at=${address:-127.0.0.1}
     if ! command -v nc >/dev/null; then
-        say "No netcat is here, so it was not tried whether the server answers."
+        say "netcat is not installed, so the server was not asked."
         return
     fi
-    # VirtualBox accepts connections even if nobody listens in the VM: only an answer tells
+    # VirtualBox accepts connections even if no server listens in the VM: only an answer proves something
     answer=$(printf '{"type":"ping"}\n' | nc -w 2 "$at" "$port" 2>/dev/null | head -n 1) || answer=''
     case $answer in
         *'"pong"'*) say "The server answers at $at port $port." ;;

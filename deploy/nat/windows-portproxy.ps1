@@ -1,10 +1,10 @@
 #Requires -Version 5.1
-# On a Windows host with Hyper-V, WSL 2 or VMware: lets port 12345 of the host lead to the same port of the VM, by
+# On a Windows host with Hyper-V, WSL 2 or VMware: forwards port 12345 of the host to the same port of the VM, by
 # Windows' own port proxy, and opens the port in Windows' firewall. With VirtualBox, take virtualbox.ps1.
-# Windows can't run where this project is tested: this script was only parsed there, and the command lines in it
-# compared with those of the documentation.
+# Windows can't run on the project's test machines. The tests only parse this script, and compare its command lines
+# with the documentation.
 
-# Not Write-Output: the caller's caller keeps what it outputs
+# Not Write-Output: Read-CommandLine would return the text to its caller
 function Write-Help {
     Write-Host @'
 Usage: windows-portproxy.ps1 apply (--vm ADDRESS | --wsl [--persist]) [--port N] [--address ADDRESS] [--dry-run]
@@ -14,22 +14,22 @@ Usage: windows-portproxy.ps1 apply (--vm ADDRESS | --wsl [--persist]) [--port N]
 Run it on the host, in a PowerShell opened as administrator:
   powershell -ExecutionPolicy Bypass -File deploy\nat\windows-portproxy.ps1 apply --vm 192.168.56.10
   apply    forward port 12345 of this host to port 12345 of the VM, and open it in the firewall
-  status   say whether that is in force, and whether the server answers through it
-  undo     remove all that apply made
+  status   say whether that is active, and whether the server answers through it
+  undo     remove everything that apply made
 
   --vm ADDRESS       IPv4 address of the VM (in the VM: hostname -I)
   --wsl              the VM is WSL 2: its address is looked up
-  --persist          look it up again at every logon, for WSL 2 gets another address when Windows restarts
+  --persist          look it up again at every logon, because WSL 2 gets another address when Windows restarts
   --port N           the port, on this host and in the VM (12345)
   --address ADDRESS  IPv4 address of this host to listen on (every address)
   --dry-run          show what apply or undo would run, and change nothing
 
 -Vm, -Wsl, -Persist, -Port, -Address and -DryRun mean the same.
-Exit code: 0 fine, 1 not in force or failed, 2 wrong command line.
+Exit code: 0 fine, 1 not active or failed, 2 wrong command line.
 '@
 }
 
-# --- the same in virtualbox.ps1 and windows-portproxy.ps1, so that each can be copied to the host alone --------------
+# --- the same code in virtualbox.ps1 and windows-portproxy.ps1: each can be copied to the host alone -----------------
 
 Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'
@@ -45,7 +45,7 @@ function Stop-Usage([string] $Text) {
     Stop-Script 2 "$Text; see $ScriptName --help"
 }
 
-# The words of the command line, read here so that --dry-run and -DryRun both do, as in the scripts for Linux
+# Reads the command line itself: so both --dry-run and -DryRun work, like in the scripts for Linux
 function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Switches) {
     $found = @{ action = '' }
     foreach ($key in $Values) { $found[$key] = '' }
@@ -55,8 +55,8 @@ function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Swi
         $word = [string] $Words[$i]
         $key = ($word -replace '-', '').ToLowerInvariant()
         if ($word -notmatch '^-') {
-            if (@('apply', 'status', 'undo') -notcontains $key) { Stop-Usage "$word is no option and no action" }
-            if ($found['action'] -ne '') { Stop-Usage 'say one of apply, status and undo' }
+            if (@('apply', 'status', 'undo') -notcontains $key) { Stop-Usage "$word is not an action" }
+            if ($found['action'] -ne '') { Stop-Usage 'say only one of apply, status and undo' }
             $found['action'] = $key
         }
         elseif (@('help', 'h', '?') -contains $key) {
@@ -72,7 +72,7 @@ function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Swi
             if ($found[$key] -eq '') { Stop-Usage "$word needs a value" }
         }
         else {
-            Stop-Usage "$word is no option and no action"
+            Stop-Usage "$word is not an option"
         }
         $i++
     }
@@ -91,8 +91,8 @@ function Test-IPv4([string] $Text) {
     return $Text -match '^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(\.|$)){4}$' -and $Text -notmatch '\.$'
 }
 
-# Run a program: its exit code, and its lines as text. The local preference is for PowerShell 5.1, which otherwise
-# takes a line on the standard error for the end of this script.
+# Run a program; return its exit code and its lines as text. Without the local preference, PowerShell 5.1 would end
+# this script at the first line on standard error.
 function Invoke-Tool([string] $Program, [string[]] $Words) {
     $ErrorActionPreference = 'Continue'
     $lines = @(& $Program $Words 2>&1 | ForEach-Object { [string] $_ })
@@ -113,7 +113,7 @@ function Invoke-Change([string] $Program, [string[]] $Words, [string] $Hint) {
     }
 }
 
-# Whether the ClassCord server answers there. An open port alone says nothing: a forwarding accepts before the server.
+# Whether the ClassCord server answers there. An open port proves nothing: a forwarder accepts even without a server.
 function Test-Answer([string] $At, [int] $Port) {
     $client = New-Object Net.Sockets.TcpClient
     try {
@@ -147,14 +147,14 @@ function Test-FirewallRule([string] $Rule) {
     return (Invoke-Tool 'netsh' @('advfirewall', 'firewall', 'show', 'rule', "name=$Rule"))['Code'] -eq 0
 }
 
-# --- end of what is the same ------------------------------------------------------------------------------------------
+# --- end of the same code --------------------------------------------------------------------------------------------
 
 function Assert-Administrator {
     if ($options['dryrun']) { return }
     $me = [Security.Principal.WindowsPrincipal] [Security.Principal.WindowsIdentity]::GetCurrent()
     if (-not $me.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)) {
         Stop-Script 1 ('this needs an administrator: in the Start menu type powershell, right click, ' +
-            'Run as administrator, and type the same there; status and --dry-run work without')
+            'Run as administrator, and type the same there; status and --dry-run need none')
     }
 }
 
@@ -176,13 +176,13 @@ function Find-Target {
     if ($options['wsl']) { $target = Find-WslAddress }
     $own = @(Get-NetIPAddress -AddressFamily IPv4 | ForEach-Object { $_.IPAddress })
     if ($own -contains $target) {
-        Stop-Script 1 ("$target is an address of this host itself; if WSL's network is mirrored, nothing need be " +
+        Stop-Script 1 ("$target is an address of this host itself; if WSL's network is mirrored, nothing has to be " +
             'forwarded: see CONTAINERS.md')
     }
     return $target
 }
 
-# The port proxies that listen on our port, whatever language Windows speaks: two addresses, each with a port
+# The port proxies that listen on our port. It works in every language of Windows: it looks for two addresses and ports
 function Get-Proxies {
     $shown = Invoke-Tool 'netsh' @('interface', 'portproxy', 'show', 'v4tov4')
     foreach ($line in $shown['Lines']) {
@@ -195,10 +195,10 @@ function Get-Proxies {
 function Remove-Proxy([string] $Listen) {
     Invoke-Change 'netsh' @(
         'interface', 'portproxy', 'delete', 'v4tov4', "listenaddress=$Listen", "listenport=$port"
-    ) 'netsh interface portproxy show v4tov4 lists what there is'
+    ) 'netsh interface portproxy show v4tov4 lists them'
 }
 
-# Which address the VM sees: that which this host has towards it. Connecting a UDP socket sends nothing.
+# The address that the VM sees: this host's own on the way to the VM. Connecting a UDP socket sends nothing.
 function Show-Seen([string] $Target) {
     $probe = New-Object Net.Sockets.UdpClient
     try {
@@ -243,7 +243,7 @@ function Invoke-Apply {
         Stop-Usage "--vm $($options['vm']): the IPv4 address of the VM is needed, like 192.168.56.10"
     }
     if ($options['persist'] -and -not $options['wsl']) {
-        Stop-Usage '--persist goes with --wsl: what leads to a fixed address outlives a restart by itself'
+        Stop-Usage '--persist goes with --wsl: a forwarding to a fixed address stays after a restart without it'
     }
     Assert-Administrator
     $target = Find-Target
@@ -265,7 +265,7 @@ function Invoke-Apply {
         Invoke-Change 'netsh' @(
             'interface', 'portproxy', 'add', 'v4tov4', "listenaddress=$listen", "listenport=$port",
             "connectaddress=$target", "connectport=$port"
-        ) 'is this PowerShell one of an administrator?'
+        ) 'was this PowerShell opened as administrator?'
     }
     if (-not (Test-FirewallRule $firewall)) {
         Invoke-Change 'netsh' @(
@@ -306,7 +306,7 @@ function Show-Status {
     if ($options['wsl']) {
         $target = Find-WslAddress
         if ($target -ne $proxies[0]['Target']) {
-            Write-Output "WSL's address is $target now; windows-portproxy.ps1 apply --wsl takes it over."
+            Write-Output "WSL's address is $target now; windows-portproxy.ps1 apply --wsl uses the new one."
             $code = 1
         }
     }
@@ -329,7 +329,7 @@ function Invoke-Undo {
     foreach ($each in $proxies) { Remove-Proxy $each['Listen'] }
     if ($open) {
         Invoke-Change 'netsh' @('advfirewall', 'firewall', 'delete', 'rule', "name=$firewall") (
-            'netsh advfirewall firewall show rule name=all lists what there is')
+            'netsh advfirewall firewall show rule name=all lists them')
     }
     if ($refresh) {
         if ($options['dryrun']) { Write-Output "would remove the scheduled task $task" }

@@ -16,7 +16,7 @@ def make(vm: Machine, words: str, *, check: bool = True, user: str = USER, **mor
 
 
 def refused(vm: Machine, words: str, **more: Any) -> str:
-    """The one line that says why make failed, without make's own."""
+    """The one line that says why make failed, without make's own line."""
     done = make(vm, words, check=False, **more)
     assert done.returncode == 2
     lines = [line for line in done.stderr.splitlines(keepends=True) if not line.startswith("make:")]
@@ -31,7 +31,7 @@ def state(vm: Machine, name: str = "classcord") -> dict[str, Any]:
 
 
 def clear(vm: Machine) -> None:
-    """Remove all containers. Those of --rm that stopped are there for a moment still, and not to be removed twice."""
+    """Remove all containers. A stopped container of --rm still exists for a moment, and can't be removed twice."""
     remove = "docker ps -aq | xargs -r docker rm -fv >/dev/null; docker ps -aq"
     until(lambda: not vm.run(remove, check=False).stdout, "all containers are gone")
 

@@ -16,7 +16,7 @@ __all__ = ["SCRIPT", "TOOLS", "Diagnosis", "ask", "ask_desk", "only_tool", "read
 
 SCRIPT = ROOT / "deploy/doctor.sh"
 TOOLS = ("python3", "nc.openbsd", "nc.traditional", "ncat")
-"""What it can speak TCP with."""
+"""The programs with which it can speak TCP."""
 
 
 class Diagnosis:
@@ -41,14 +41,14 @@ class Diagnosis:
         return [text for found, text, _ in self.lines if found == mark]
 
     def only_broken(self, part: str, advice: str) -> None:
-        """One hop is broken, whose text has `part`, and `advice` stands under it."""
+        """One hop is broken: its text has `part`, and `advice` is under it."""
         assert self.code == 1, self.text
         text, told = next((text, told) for mark, text, told in self.lines if mark == "✘")
         assert part in text, self.text
         assert any(advice in line for line in told), self.text
 
     def warned(self, part: str, *advice: str) -> None:
-        """Nothing is broken, but a hop that has `part` is marked !, and under it stands each of `advice`."""
+        """Nothing is broken. A hop that has `part` is marked !, and each of `advice` is under it."""
         self.well()
         told = [told for mark, text, told in self.lines if mark == "!" and part in text]
         assert len(told) == 1, self.text
@@ -56,9 +56,9 @@ class Diagnosis:
             assert any(line in each for each in told[0]), self.text
 
     def well(self, *parts: str) -> None:
-        """Nothing is broken; a hop that works has each of the parts."""
+        """Nothing is broken, and each of the parts is in the text of a hop that works."""
         assert self.code == 0, self.text
-        mind = "; mind what is marked !" if self.marked("!") else ""
+        mind = "; read the lines marked !" if self.marked("!") else ""
         assert self.text.endswith(f"Nothing is broken, as far as can be seen from here{mind}.\n")
         for part in parts:
             assert any(part in text for text in self.marked("✔")), self.text
@@ -72,18 +72,18 @@ def read(done: subprocess.CompletedProcess[str]) -> Diagnosis:
 
 def ask(machine: Machine, arguments: str = "", *, user: str = "root", sudo: bool = False,
         script: str = "deploy/doctor.sh") -> Diagnosis:
-    """Run it on a machine, from the project's folder. It promises to be over within 15 s; this one may be busy."""
+    """Run it on a machine, from the project's folder. It promises 15 s at most; a busy machine gets longer."""
     line = f"{'sudo ' if sudo else ''}timeout 30 sh {script} {arguments}"
     return read(machine.run(line, user=user, cwd=PROJECT, check=False))
 
 
 def ask_desk(desk: Desk, arguments: str, *, path: str = "$PATH") -> Diagnosis:
-    """Run it at a desk, with nothing but the commands in the folder `path` where that is given."""
+    """Run it at a desk; with `path`, only with the commands in that folder."""
     return read(desk.run(f"PATH={path} /usr/bin/timeout 30 /bin/sh {SCRIPT} {arguments}", check=False))
 
 
 def only_tool(tool: str, folder: Path) -> str:
-    """Fill a folder, to be PATH, with what a desk surely has (no timeout(1): Macs lack it) and with one of TOOLS."""
+    """Fill a folder for PATH with the commands of every desk (without timeout(1): Macs lack it) and one of TOOLS."""
     found = str(Path(sys.executable).resolve()) if tool == "python3" else shutil.which(tool)
     if found is None:
         pytest.skip(f"needs {tool}: apt install ncat netcat-openbsd netcat-traditional")

@@ -1,4 +1,4 @@
-"""A machine where nothing has been installed yet: a Debian of mmdebstrap's smallest kind, and what README names first.
+"""A fresh machine: mmdebstrap's smallest Debian, and the packages that README names first.
 
 It has no `ip`, `ps` or netcat, no locale, and no /etc/hosts either. Root only.
 """
@@ -70,7 +70,7 @@ def bare_root() -> Path:
 
 
 class FreshMachine:
-    """An overlay on the bare root. Nothing of what runs in it outlives its command."""
+    """An overlay on the bare root. All processes in it end with their command."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -88,7 +88,7 @@ class FreshMachine:
     def _prepare(self) -> None:
         (self.root / "etc/hosts").unlink(missing_ok=True)
         shutil.copy("/etc/resolv.conf", self.root / "etc/resolv.conf")
-        if os.path.exists(CERTIFICATES):  # this machine's way to the package index may have one of its own
+        if os.path.exists(CERTIFICATES):  # the package index may have a certificate of its own
             shutil.copy(CERTIFICATES, self.root / CERTIFICATES.lstrip("/"))
         subprocess.run(
             ["chroot", self.root, "useradd", "--create-home", f"--uid={USER}", "--user-group", "eleve"], check=True
@@ -100,7 +100,7 @@ class FreshMachine:
         mounts = [f"mount --rbind /{name} {shlex.quote(str(self.root))}/{name}" for name in names]
         loopback = [] if network else ["ip link set lo up"]
         proxies = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
-        # not among the arguments, which others may read: the way to the package index may have a password
+        # not as arguments, because other users may read those: the way to the package index may have a password
         environment = {
             "HOME": "/home/eleve", "USER": "eleve", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "PIP_CERT": CERTIFICATES, **proxies, **pip_settings(),

@@ -1,10 +1,9 @@
-"""The school's network, as in CONTAINERS.md, with nobody else on it:
+"""The school's network, as in CONTAINERS.md, with only these machines:
 
     slam 10.0.108.34 --- 10.0.108.42 host 192.168.56.1 --- 192.168.56.10 vm
 
 `vm` and `host` are booted machines (see machines.py), `slam` is a desk of the pupils' network, `other` (10.0.109.7) one
-of another network beyond the host. Nothing leads from slam to vm until the project's own scripts, run on the host, make
-it so.
+of another network beyond the host. Slam can't reach vm until the project's own scripts run on the host.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ __all__ = ["HOST", "HOST_INSIDE", "OTHER", "SLAM", "VM", "Lab", "base_image"]
 
 SLAM, OTHER, HOST, HOST_INSIDE, VM = "10.0.108.34", "10.0.109.7", "10.0.108.42", "192.168.56.1", "192.168.56.10"
 BASE = "python:3.13-slim"
-"""The image that the Dockerfile begins with. No registry is needed: it is made of Debian's packages."""
+"""The base image of the Dockerfile. It needs no registry: it is made from Debian's packages."""
 
 _numbers = count()
 
@@ -40,7 +39,7 @@ class Lab:
         self.vm = Machine("vm" + tag, folder / "vm")
 
     def open(self, *, host: bool = True) -> None:
-        """Lay the cables and boot the machines; `host` false leaves the host off (its addresses are there)."""
+        """Connect and boot the machines. With `host` false the host stays off (its addresses exist)."""
         for name in self._netns:
             _ip("netns", "add", name)
             _ip("-n", name, "link", "set", "lo", "up")
@@ -96,7 +95,7 @@ def base_image() -> Path:
 
 
 def answers(desk: Desk, address: str, port: int = 12345, *, seconds: int = int(DEADLINE)) -> bool:
-    """Whether a ClassCord server answers there, asked from that desk with netcat, which waits as long for each step."""
+    """Whether a ClassCord server answers there. That desk asks with netcat, which waits `seconds` for each step."""
     line = f"printf '{{\"type\":\"ping\"}}\\n' | timeout {seconds + 1} nc.openbsd -N -w {seconds} {address} {port}"
     return "pong" in desk.run(line, check=False).stdout
 
@@ -106,5 +105,5 @@ def wait_for_answer(desk: Desk, address: str, port: int = 12345) -> None:
     until(lambda: answers(desk, address, port, seconds=2), f"{address} port {port} answers {desk.netns}")
 
 
-if __name__ == "__main__":  # make what the labs share, so that no test has to wait for it
+if __name__ == "__main__":  # make the files that the labs share, so that no test has to wait for them
     print(rootfs(), base_image(), bare_root())

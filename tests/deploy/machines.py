@@ -1,7 +1,7 @@
 """Machines for the tests of deploy/: Debian systems with systemd as PID 1, each in a network namespace of its own.
 
-A machine is an overlay on a root file system made once by mmdebstrap and kept in CACHE, so that it boots in about two
-seconds and nothing of what a test does in it outlives it. Root only. Nothing here touches this machine's own network,
+A machine is an overlay on a root file system that mmdebstrap makes once, in CACHE. So it boots in about two seconds,
+and the changes of a test vanish with it. Root only. Nothing here touches this machine's own network,
 firewall or services.
 """
 
@@ -30,9 +30,9 @@ __all__ = [
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "/var/cache")) / "classcord-lab"
 USER = "etudiant"
-"""Who works on a machine: may use sudo without a password, and docker."""
+"""The user who works on a machine, with docker, and sudo without a password."""
 PROJECT = f"/home/{USER}/classcord"
-"""Where the project lies on a machine."""
+"""The project's folder on a machine."""
 
 PACKAGES = (
     "ca-certificates", "dbus", "docker.io", "docker-compose", "git", "iproute2", "iptables", "iputils-ping", "less",
@@ -73,7 +73,7 @@ Done = subprocess.CompletedProcess[str]
 
 
 def missing() -> str | None:
-    """What a lab lacks here and how to get it, or None."""
+    """The tools that a lab lacks here and how to get them, or None."""
     if os.geteuid() != 0:
         return "needs root: sudo make test-deploy"
     packages = sorted(package for tool, package in _NEEDED.items() if shutil.which(tool) is None)
@@ -83,7 +83,7 @@ def missing() -> str | None:
 
 
 def until(condition: Callable[[], object], what: str, seconds: float = DEADLINE) -> None:
-    """Wait until the condition holds. For what gives no line to wait for, like another machine's processes."""
+    """Wait until the condition holds. For events without a line to wait for, like another machine's processes."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain: {what}"
@@ -92,7 +92,7 @@ def until(condition: Callable[[], object], what: str, seconds: float = DEADLINE)
 
 @contextmanager
 def made_once(name: str, recipe: str) -> Iterator[tuple[Path, Path | None]]:
-    """What the recipe makes, in CACHE, and where to make it (None if it is there). Other test runs wait meanwhile."""
+    """The recipe's result in CACHE, and the place to make it (None if it exists). Other test runs wait meanwhile."""
     made = CACHE / name.format(hashlib.sha256(recipe.encode()).hexdigest()[:12])
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
@@ -107,7 +107,7 @@ def made_once(name: str, recipe: str) -> Iterator[tuple[Path, Path | None]]:
 
 
 class NoMirror(Exception):
-    """Debian's packages can't be had; the text says why."""
+    """Debian's packages can't be downloaded; the text says why."""
 
 
 def bootstrap(*arguments: str) -> None:
@@ -121,7 +121,7 @@ def bootstrap(*arguments: str) -> None:
 
 
 def rootfs() -> Path:
-    """The root file system that all machines share: made where it isn't there yet, in about half a minute."""
+    """The root file system that all machines share. If it is missing, it is made in about half a minute."""
     with made_once("rootfs-{}", "\0".join([_SUITE, *PACKAGES, _CGROUPS_UNIT, _SETUP])) as (made, draft):
         if draft is not None:
             bootstrap(f"--include={','.join(PACKAGES)}", _SUITE, str(draft))
@@ -131,7 +131,7 @@ def rootfs() -> Path:
 
 
 class Desk:
-    """A network namespace in which commands of this machine run: a desk with nothing of its own but addresses."""
+    """A network namespace in which commands of this machine run: a desk that has only its own addresses."""
 
     def __init__(self, netns: str) -> None:
         self.netns = netns
@@ -139,14 +139,14 @@ class Desk:
     def command(self, command: str, *, user: str = "root", env: dict[str, str] | None = None,
                 cwd: str | None = None) -> list[str]:
         """The argument list that runs a line of shell there."""
-        del user  # there is nobody else
+        del user  # there is no other user
         settings = [f"{name}={value}" for name, value in (env or {}).items()]
         return ["nsenter", f"--net=/run/netns/{self.netns}", "env", *settings, "bash", "-c",
                 f"cd {shlex.quote(cwd or '/')} && {command}"]
 
     def run(self, command: str, *, check: bool = True, user: str = "root", env: dict[str, str] | None = None,
             cwd: str | None = None, input: str | None = None, timeout: float = 120) -> Done:
-        """Run a line of shell, as `user`; its output is captured. Fails with the output where `check` and it failed."""
+        """Run a line of shell as `user`, and capture its output. With `check`, fail with the output if it failed."""
         done = subprocess.run(
             self.command(command, user=user, env=env, cwd=cwd), input=input, capture_output=True, text=True,
             timeout=timeout, check=False, stdin=subprocess.DEVNULL if input is None else None,
@@ -165,7 +165,7 @@ class Desk:
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """Sockets that this thread makes meanwhile belong to the desk's network, for good."""
+        """Sockets that this thread makes meanwhile belong to the desk's network, and stay there."""
         with open("/proc/thread-self/ns/net") as here, open(f"/run/netns/{self.netns}") as there:
             _enter_network(there.fileno())
             try:
@@ -189,13 +189,13 @@ def _is_systemd(pid: int) -> bool:
 
 
 def _make_cgroups(name: str) -> list[Path]:
-    """A control group in each hierarchy, so that two machines don't take each other's processes for their own."""
+    """A control group in each hierarchy: without it, two machines would mix up their processes."""
     made = []
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, own = line.split(":", 2)
         mount = Path("/sys/fs/cgroup", controllers.removeprefix("name=") or "unified")
         if not controllers and not mount.is_dir():
-            mount = mount.parent  # nothing but the unified hierarchy
+            mount = mount.parent  # only the unified hierarchy
         parent = Path(f"{mount}{own}")
         if controllers == "cpuset":
             (parent / "cgroup.clone_children").write_text("1")  # else the new group has no processor to run on
@@ -206,7 +206,7 @@ def _make_cgroups(name: str) -> list[Path]:
 
 
 def _enter(groups: list[Path]) -> None:
-    """Move this process there, before it becomes the machine, and have it end with the test run, however that ends."""
+    """Move this process there, before it becomes the machine. It ends when the test run ends, in any way."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     for group in groups:
         (group / "cgroup.procs").write_text(str(os.getpid()))
@@ -264,7 +264,7 @@ class Machine(Desk):
         log = (self._folder / "boot.log").open("ab")
         self._nspawn = subprocess.Popen(
             [
-                # a namespace of its own: with its first process all others end, the machine's too
+                # its own namespace: when its first process ends, all others end too, the machine's as well
                 "unshare", "--pid", "--fork", "--kill-child", "--mount-proc",
                 "systemd-nspawn", "--quiet", f"--directory={self.root}", "--boot", "--register=no", "--keep-unit",
                 f"--machine={self.netns}", f"--network-namespace-path=/run/netns/{self.netns}", "--capability=all",
@@ -277,7 +277,7 @@ class Machine(Desk):
         log.close()
         until(self._find_leader, f"the machine {self.netns} boots: {self._folder}/boot.log")
         until(self._is_up, f"systemd in {self.netns} is up: {self._folder}/boot.log", 60)
-        self.run("systemctl daemon-reexec")  # it found the resource controllers read-only when it looked for them
+        self.run("systemctl daemon-reexec")  # systemd found the resource controllers read-only at its start
 
     def _find_leader(self) -> bool:
         """Look for the machine's PID 1 among nspawn's children, the first of which only prepares it."""
@@ -319,11 +319,11 @@ class Machine(Desk):
         return target
 
     def outside(self, path: str) -> Path:
-        """Where this machine finds a file of that one, even one that is on a file system mounted there."""
+        """The path on this machine of a file of that one, even of a file on a file system mounted there."""
         return Path(f"/proc/{self._leader}/root{path}")
 
     def shut_down(self) -> None:
-        """Power off, in order, as a person would."""
+        """Power off in the normal way, as a person would."""
         assert self._nspawn is not None
         self.run("systemctl poweroff", check=False)
         try:
@@ -333,9 +333,9 @@ class Machine(Desk):
         self._kill()
 
     def reboot(self) -> None:
-        """Power off and boot again, with what was written. Firewall rules and forwarding go with the old kernel."""
+        """Power off and boot again, and keep the files. Firewall rules and forwarding are lost."""
         self.shut_down()
-        # a namespace of the network keeps them
+        # a network namespace would keep them
         forget = f"chroot {rootfs()} /usr/sbin/nft flush ruleset && echo 0 >/proc/sys/net/ipv4/ip_forward"
         Desk(self.netns).run(forget)
         self.boot()
@@ -343,7 +343,7 @@ class Machine(Desk):
     def _kill(self) -> None:
         if self._nspawn is not None and self._nspawn.poll() is None:
             if self._leader:
-                os.kill(self._leader, signal.SIGKILL)  # PID 1 of the machine: all that runs in it goes too
+                os.kill(self._leader, signal.SIGKILL)  # PID 1 of the machine: everything in it ends too
             try:
                 self._nspawn.wait(DEADLINE)
             except subprocess.TimeoutExpired:
@@ -353,7 +353,7 @@ class Machine(Desk):
         _remove_cgroups(self._cgroups)
 
     def close(self) -> None:
-        """End it, and forget what was written."""
+        """End it, and delete its files."""
         try:
             self._kill()
         finally:

@@ -1,7 +1,7 @@
-"""What a process may do, tried: run inside the service's sandbox and, for comparison, outside of it.
+"""Tries what a process may do. It runs inside the service's sandbox and, for comparison, outside of it.
 
-Prints a JSON object: for each thing "done", or the name of the error that kept it from being done. With names as
-arguments, it tries those alone. Needs no module but Python's own, for it runs with the machine's interpreter.
+Prints a JSON object: for each attempt "done", or the name of the error. With names as arguments, it tries only those.
+It needs only Python's own modules, because it runs with the machine's interpreter.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def call(function: Any, *arguments: object) -> None:
 
 
 def apart(function: Any, *arguments: object) -> None:
-    """The same in a process of its own, lest the probe itself be changed."""
+    """The same in a process of its own, so that the probe itself is not changed."""
     child = os.fork()
     if child == 0:
         os._exit(0 if function(*arguments) != -1 else ctypes.get_errno())
@@ -46,7 +46,7 @@ def apart(function: Any, *arguments: object) -> None:
 
 
 def as_wrong(attempt: Callable[[], object], *answers: int) -> None:
-    """A request that can't be carried out, lest anything change: these answers say that the kernel looked into it."""
+    """A request that must fail, so that it changes nothing. These answers show that the kernel handled it."""
     try:
         attempt()
     except OSError as error:
@@ -82,7 +82,7 @@ def file_for_all(folder: str) -> None:
 
 
 def other_architecture() -> None:
-    """A system call of the 32-bit processor, which most kernels serve beside their own."""
+    """A system call of the 32-bit processor; most kernels accept those too."""
     if platform.machine() != "x86_64":
         raise OSError(errno.ENOSYS, "")
     memory = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
@@ -98,7 +98,7 @@ def control_group() -> None:
 
 
 def others() -> None:
-    """Whether processes of others are to be seen."""
+    """Whether the processes of other users are visible."""
     if "1" not in os.listdir("/proc"):
         raise OSError(errno.ENOENT, "")
 

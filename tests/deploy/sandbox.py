@@ -1,4 +1,4 @@
-"""The lines of the unit that hold the server back, and what each of them prevents."""
+"""The lines of the unit that limit the server, and the actions that each of them prevents."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ PREVENTS = {
     "SystemCallFilter=@system-service": "mount",
     "SystemCallFilter=~@privileged @resources": "lower its priority",
 }
-"""Each directive, and one of probe.py's attempts that fails where this directive is the only one."""
+"""Each directive, and one of probe.py's attempts that fails if this directive is the only one."""
 
 OTHERS = (
     "DynamicUser=yes", "StateDirectory=classcord", "StateDirectoryMode=0700", "TasksMax=2200", "LimitNOFILE=4096",
     "MemoryMax=512M", "RemoveIPC=yes", "KeyringMode=private", "SystemCallErrorNumber=EPERM",
 )
-"""Those with a test of their own, in test_systemd.py or test_sandbox.py."""
+"""The directives that have their own test, in test_systemd.py or test_sandbox.py."""

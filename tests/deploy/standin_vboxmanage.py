@@ -1,7 +1,7 @@
-"""A stand-in for VBoxManage, which can't run here: keeps VMs in a JSON file, and records what it was asked to do.
+"""A stand-in for VBoxManage, which can't run here. It keeps VMs in a JSON file, and records its command lines.
 
-It knows the commands that deploy/nat/virtualbox.sh may use, prints what VirtualBox prints, and refuses what VirtualBox
-refuses: changing the settings of a running VM, controlling a stopped one, a rule whose name is taken.
+It knows the commands that deploy/nat/virtualbox.sh may use. It prints the same as VirtualBox, and refuses the same:
+changing the settings of a running VM, controlling a stopped one, a rule with a name that is taken.
 """
 
 from __future__ import annotations

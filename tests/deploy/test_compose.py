@@ -25,7 +25,7 @@ SAME = (
     "ReadonlyRootfs", "CapDrop", "CapAdd", "Privileged", "SecurityOpt", "PidsLimit", "Memory", "Ulimits",
     "RestartPolicy", "LogConfig", "PortBindings", "Tmpfs",
 )
-"""What `docker inspect` calls HostConfig, and must be the same whoever started the container."""
+"""Keys of HostConfig in `docker inspect` that must be the same, whichever program started the container."""
 
 
 def test_every_setting_of_the_server_but_its_address_and_folder_is_handed_over() -> None:
@@ -59,7 +59,7 @@ def machine(docker_vm: Machine) -> Machine:
 
 @pytest.fixture
 def vm(machine: Machine) -> Iterator[Machine]:
-    """The same without containers, networks and data of others when the test begins."""
+    """The same, without containers, networks and data of other tests at its start."""
     yield machine
     clear(machine)
     machine.run("docker network prune -f; docker volume prune -f")
@@ -76,7 +76,7 @@ def facts(vm: Machine) -> dict[str, Any]:
 
 
 def host_config(vm: Machine) -> dict[str, Any]:
-    """What must be the same, without the ways of writing it that differ."""
+    """The settings that must be the same, without the differences in writing."""
     found: dict[str, Any] = {name: facts(vm)["HostConfig"][name] or None for name in SAME}
     for binding in found["PortBindings"]["12345/tcp"]:
         binding.setdefault("HostIp", "")
@@ -115,7 +115,7 @@ def test_both_composes_and_make_start_the_same_container_with_the_same_data(vm: 
     wait_for_answer(vm, VM)
     assert host_config(vm) == first
     assert say(vm, {"type": "login", **account})["status"] == "ok"
-    # make takes the place of compose's container without further ado
+    # make replaces compose's container without a question
     type_in(vm, "make docker-run CLASSCORD_LANG=en")
     assert host_config(vm) == first
     assert say(vm, {"type": "login", **account})["status"] == "ok"
@@ -138,7 +138,7 @@ def test_another_port_and_a_taken_one(vm: Machine, compose: str) -> None:
         done = type_in(vm, f"{compose} up -d", check=False)
         assert done.returncode != 0
         assert "12345" in done.stderr
-        # it has not begun, so there is nothing that could go round in circles
+        # it has not started, so it can't restart for ever
         assert (facts(vm)["State"]["Running"], facts(vm)["RestartCount"]) == (False, 0)
     finally:
         vm.run("systemctl stop other-program")

@@ -23,7 +23,7 @@ PLACES = {"vm": "VM", "hôte": "hôte", "slam": "SLAM"}
 
 
 class Block(NamedTuple):
-    """A fenced block: its language, where it is typed, what is special about it, its line number and the commands."""
+    """A fenced block: its language, its machine, its special mark, its line number and the commands."""
 
     language: str
     place: str
@@ -65,10 +65,10 @@ def test_every_block_says_where_it_is_typed() -> None:
 
 
 def _prepare(lab: Lab) -> None:
-    """What the document takes for granted: a repository to clone, a network to pull from, keys to log in with."""
+    """Prepare what the document assumes: a repository to clone, a network to pull from, keys to log in with."""
     lab.start_engine(lab.vm)
     project = lab.vm.lay_project("/srv/project")
-    # no name server: apt does without at once, for all packages are there
+    # no name server: apt gives up at once, and needs none because all packages are installed
     lab.vm.run("echo nameserver 127.0.0.1 >/etc/resolv.conf")
     lab.vm.run(f"chown {USER}: /srv && rm -rf {HOME}/classcord")
     lab.vm.run(
@@ -76,7 +76,7 @@ def _prepare(lab: Lab) -> None:
         " && git add -A && git commit -qm all && git clone -q --bare . /srv/classcord.git",
         user=USER,
     )
-    # VirtualBox can't run here; what it is asked to do is known from its stand-in's refusals
+    # VirtualBox can't run here: its stand-in checks the commands
     vms = json.dumps([{"name": "Debian 12", "uuid": "vm-1", "state": "poweroff", "nics": [{"kind": "nat"}]}])
     standin = f"exec env VBOX_STANDIN={HOME} python3 {HOME}/classcord/tests/deploy/standin_vboxmanage.py"
     lab.host.run("cat >machines.json", user=USER, input=vms)
@@ -115,7 +115,7 @@ def _until_interrupted(lab: Lab, block: Block) -> None:
 
 
 def _run(desk: Desk, block: Block, at_desk: Path) -> str:
-    """Run it as a person there would: in the folder of the project, or where the shell begins (~). What it printed."""
+    """Run it as a person there would, in the project's folder or in the home folder (~). Returns the output."""
     cwd = HOME if "~" in block.flags else f"{HOME}/classcord"
     if not isinstance(desk, Machine):
         cwd = str(at_desk)
@@ -131,7 +131,7 @@ def _run(desk: Desk, block: Block, at_desk: Path) -> str:
 @pytest.mark.lab
 def test_every_block_runs_in_order(lab: Lab, tmp_path: Path) -> None:
     _prepare(lab)
-    shutil.copy(ROOT / "deploy" / "doctor.sh", tmp_path)  # all that a pupil's desk has of the project
+    shutil.copy(ROOT / "deploy" / "doctor.sh", tmp_path)  # a pupil's desk has only this file of the project
     printed = ""
     desks: dict[str, Desk] = {"vm": lab.vm, "hôte": lab.host, "slam": lab.slam}
     for block in blocks():

@@ -1,4 +1,4 @@
-"""deploy/docker.sh, by the targets of the Makefile, as a student types them in the VM."""
+"""deploy/docker.sh by the Makefile's targets, as a student types them in the VM."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.deploy.machines import PROJECT, USER, Desk, Machine, rootfs, until
 from tests.support import DEADLINE, ROOT, unique
 
 pytestmark = pytest.mark.lab
-BACK = "docker.sh: nothing was replaced: the container that was here runs again\n"
+BACK = "docker.sh: nothing was replaced: the old container runs again\n"
 UNIT = """[Unit]
 Before=docker.service
 [Service]
@@ -109,7 +109,7 @@ def test_data_survives_a_replaced_a_removed_and_a_killed_container(vm: Machine) 
     make(vm, "docker-run")
     assert ask(vm, {"type": "register", **account})[0]["status"] == "ok"
     first = state(vm)["Id"]
-    assert "Stopping the container classcord that is replaced...\n" in make(vm, "docker-run").stdout
+    assert "Stopping the container classcord to replace it...\n" in make(vm, "docker-run").stdout
     assert containers(vm) == ["classcord"]
     assert state(vm)["Id"] != first
     assert ask(vm, {"type": "login", **account})[0]["status"] == "ok"
@@ -135,7 +135,7 @@ def test_a_new_container_that_cannot_start_leaves_the_old_one_running(vm: Machin
     wait_for_answer(vm, VM)
 
 
-def test_whoever_ends_it_half_way_has_the_old_container_back(vm: Machine) -> None:
+def test_the_old_container_is_back_after_a_run_that_is_ended_half_way(vm: Machine) -> None:
     make(vm, "docker-run")
     first = state(vm)["Id"]
     vm.run(
@@ -146,7 +146,7 @@ def test_whoever_ends_it_half_way_has_the_old_container_back(vm: Machine) -> Non
     assert BACK in vm.run("cat /tmp/run.log").stdout
     assert (state(vm)["Id"], containers(vm)) == (first, ["classcord"])
     wait_for_answer(vm, VM)
-    # one that was killed had no time for that
+    # a killed run had no time for that
     vm.run("docker stop classcord && docker rename classcord classcord.replaced && "
            "docker create --name classcord classcord-server")
     make(vm, "docker-run")
@@ -170,30 +170,30 @@ def test_a_container_started_by_hand_is_replaced_and_its_data_named(vm: Machine)
     wait_for_answer(vm, VM)
     saving = "docker exec classcord python3 server.py backup - >backup.db"
     assert refused(vm, "docker-run") == (
-        "docker.sh: the container classcord was started with --rm: its data goes when it stops."
-        f" Save it first: {saving}; or let it go: docker stop classcord\n"
+        "docker.sh: the container classcord was started with --rm: its data is lost when it stops."
+        f" Save it first: {saving}; or give it up: docker stop classcord\n"
     )
     assert refused(vm, "docker-run NAME=second") == (
-        "docker.sh: port 12345 is taken by the container classcord: docker stop classcord, which takes its data along"
+        "docker.sh: port 12345 is taken by the container classcord: docker stop classcord, which deletes its data"
         f" (to save it first: {saving}), or choose another port with PORT=...\n"
     )
     assert answers(vm, VM)
     vm.run(saving)
     assert make(vm, "docker-stop").stdout == "The container classcord is stopped and removed; it kept no data.\n"
     vm.run(f"{by_hand} --rm -v mine:/data classcord-server")
-    assert "kept its data in mine; this one" in make(vm, "docker-run").stderr
+    assert "kept its data in mine; the new one" in make(vm, "docker-run").stderr
     vm.run(f"docker rm -f classcord; {by_hand} --rm -v mine:/data classcord-server")
     assert make(vm, "docker-stop").stdout.endswith("; its data stays in mine.\n")
     vm.run("docker volume rm mine; mkdir -p /srv/chat && chown 10001 /srv/chat")
     vm.run(f"{by_hand} -v /srv/chat:/data classcord-server")
     assert make(vm, "docker-run").stderr == (
-        "docker.sh: the container that was replaced kept its data in /srv/chat;"
-        " this one has its own, in the volume classcord-data\n"
+        "docker.sh: the old container kept its data in /srv/chat;"
+        " the new one uses the volume classcord-data\n"
     )
 
 
-def test_one_of_rm_that_was_just_stopped_is_in_nobodys_way(vm: Machine) -> None:
-    """`docker stop` returns before the engine has removed it, which takes its time where there are many files."""
+def test_a_container_of_rm_that_was_just_stopped_is_not_in_the_way(vm: Machine) -> None:
+    """`docker stop` returns before the engine has removed it; with many files, that takes time."""
     make(vm, "docker-build")
     many = "cd /var && seq 50000 | xargs touch && echo made && exec sleep infinity"
     options = "-d --rm --name classcord -u 0 --stop-signal KILL --entrypoint sh"
@@ -209,14 +209,14 @@ def test_data_that_cannot_be_used_is_said_and_not_tried_for_ever(vm: Machine) ->
     try:
         done = vm.run("sh deploy/docker.sh run", cwd=PROJECT, check=False)
         assert done.returncode == 78
-        assert done.stderr.startswith("docker.sh: the container stopped: server.py: /data: user 10001 cannot write ")
+        assert done.stderr.startswith("docker.sh: the container stopped: server.py: /data: user 10001 cannot write")
         assert containers(vm) == []
     finally:
         vm.run(spoil.format(10001))
     make(vm, "docker-run")
 
 
-def test_a_taken_port_is_said_with_who_has_it(vm: Machine) -> None:
+def test_a_taken_port_is_reported_with_its_holder(vm: Machine) -> None:
     make(vm, "docker-build")
     vm.run("systemd-run --quiet --unit=other-program python3 -m http.server 12345")
     listening = "ss -Hltn 'sport = :12345'"
@@ -243,13 +243,13 @@ def test_container_and_unit_keep_out_of_each_others_way_even_at_boot(vm: Machine
     vm.run("systemctl daemon-reload && systemctl enable -q --now classcord")
     assert refused(vm, "docker-run") == (
         "docker.sh: port 12345 is taken by the systemd service classcord: sudo systemctl disable --now"
-        " classcord.service (sudo make migrate-to-docker carries its data along),"
+        " classcord.service (sudo make migrate-to-docker copies its data),"
         " or choose another port with PORT=...\n"
     )
     vm.run("systemctl stop classcord")
     warning = make(vm, "docker-run").stderr
     assert warning == (
-        "docker.sh: the systemd service is enabled too, and may be first on the port after a reboot:"
+        "docker.sh: the systemd service is enabled too, and may take the port first after a reboot:"
         " sudo systemctl disable classcord.service\n"
     )
     vm.reboot()
@@ -297,7 +297,7 @@ def test_stop_logs_shell_and_clean(vm: Machine) -> None:
 
 def test_a_container_of_another_program_is_left_alone(vm: Machine) -> None:
     vm.run(f"docker run -d --name web --stop-signal KILL {BASE} sleep infinity")
-    line = "docker.sh: a container web is here that is not ClassCord's: choose another name with NAME=...\n"
+    line = "docker.sh: the container web is not ClassCord's: choose another name with NAME=...\n"
     assert {refused(vm, f"{target} NAME=web") for target in ("docker-run", "docker-stop", "docker-clean")} == {line}
     assert state(vm, "web")["State"]["Running"]
 
@@ -338,7 +338,7 @@ def test_control_c_ends_the_tests_and_takes_their_container_away(vm: Machine, tm
     waits.write_text('#!/bin/sh\n[ "$1" = --version ] || { echo $CLASSCORD_TEST_ADDR; exec sleep 100; }\n')
     waits.chmod(0o755)
     command = docker_test(vm, tmp_path, str(waits))
-    # as at a terminal: whoever runs the tests in the background has it ignored, and a shell can't trap it then
+    # as at a terminal: tests that run in the background ignore SIGINT, and then a shell can't trap it
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed
@@ -351,13 +351,13 @@ def test_control_c_ends_the_tests_and_takes_their_container_away(vm: Machine, tm
     assert left_over(vm) == ""
 
 
-# --- without an engine; last, for it is stopped ---
+# --- without an engine; last, because the engine is stopped ---
 
 
 def test_without_an_engine_it_says_what_to_install_or_to_start(vm: Machine) -> None:
     vm.run(f"gpasswd --delete {USER} docker")
     assert refused(vm, "docker-run") == (
-        f"docker.sh: you may not use Docker: sudo usermod -aG docker {USER}, then log in anew (or begin with sudo)\n"
+        f"docker.sh: you may not use Docker: sudo usermod -aG docker {USER}, then log in again (or type sudo first)\n"
     )
     vm.run(f"usermod -aG docker {USER}")
     vm.run("systemctl stop docker.socket docker")

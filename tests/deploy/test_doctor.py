@@ -1,4 +1,4 @@
-"""deploy/doctor.sh as far as it needs no lab: its command line, and asking what listens on this machine."""
+"""deploy/doctor.sh without a lab: its command line, and its questions to servers on this machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def call(
 
 @pytest.fixture(params=TOOLS)
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A folder of commands as PATH, where one of the tools alone speaks TCP, and without timeout(1), as on a Mac."""
+    """A folder of commands for PATH: only one tool in it speaks TCP, and timeout(1) is missing, as on a Mac."""
     return only_tool(request.param, tmp_path)
 
 
@@ -53,7 +53,7 @@ def test_a_desk_needs_that_file_alone(tmp_path: Path) -> None:
 
 
 def test_on_a_mac_that_is_the_host(tmp_path: Path) -> None:
-    """As far as stand-ins for its commands tell: it asks at its own address, and knows no linux.sh."""
+    """With stand-ins for its commands: it asks at its own address, and does not name linux.sh."""
     folder = tmp_path / "bin"
     folder.mkdir()
     only_tool("python3", folder)
@@ -87,7 +87,7 @@ def test_a_full_server(path: str, tmp_path: Path) -> None:
 def test_something_else(path: str) -> None:
     with listener(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         said = ask(port, path)
-    said.only_broken("this is no ClassCord server: HTTP/1.1 400 Bad Request", f"is {port} the right port?")
+    said.only_broken("this is not a ClassCord server: HTTP/1.1 400 Bad Request", f"is {port} the right port?")
 
 
 def test_no_answer(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_closed_without_an_answer(tmp_path: Path) -> None:
 
 
 def test_refused(path: str) -> None:
-    with socket.socket() as nobody:  # has the port, lest another get it, and doesn't listen
+    with socket.socket() as nobody:  # it has the port, so that no other program gets it, and doesn't listen
         nobody.bind(("127.0.0.1", 0))
         port = nobody.getsockname()[1]
         said = ask(port, path)
@@ -118,7 +118,7 @@ def test_refused(path: str) -> None:
 @pytest.mark.parametrize("host", ["10.0.108.420", "10.0.108", "10.0.108.", "1.2.3.4.5", "no.such.name.invalid"])
 def test_no_address(host: str, tmp_path: Path) -> None:
     said = ask(12345, only_tool("python3", tmp_path), host)
-    said.only_broken(f"{host} is no address", "give the host's address, like 10.0.108.42")
+    said.only_broken(f"{host} is not an address", "give the host's address, like 10.0.108.42")
 
 
 def test_a_name(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_name(tmp_path: Path) -> None:
     ("--from-slam", "--from-slam needs the host's address: --from-slam 10.0.108.42"),
     ("--from-slam --port 12345", "--from-slam needs the host's address"),
     ("--from-slam 10.0.108.42:2000", "--from-slam 10.0.108.42 --port 2000"),
-    ("--from-slam http://10.0.108.42", "an address alone, like 10.0.108.42"),
+    ("--from-slam http://10.0.108.42", "only an address, like 10.0.108.42"),
     ("--port", "--port needs a value"),
     ("--port 0", "a number from 1 to 65535, not '0'"),
     ("--port 65536", "a number from 1 to 65535, not '65536'"),

@@ -26,7 +26,7 @@ def docker(docker_vm: Machine) -> Machine:
 
 @pytest.fixture
 def published(docker_vm: Machine) -> Machine:
-    """The VM with the server in a container that is published: the last test's, if it left it as it was."""
+    """The VM with the server in a published container; the last test's container, if it is unchanged."""
     if docker_vm.run("docker port classcord", check=False).stdout != "12345/tcp -> 0.0.0.0:12345\n":
         clear(docker_vm)
         run(docker_vm, PUBLISHED)
@@ -52,7 +52,7 @@ def test_what_a_user_can_see(published: Machine) -> None:
     published.run("cp -r deploy /srv", cwd=PROJECT)
     said = read(published.run("runuser -u nobody sh /srv/deploy/doctor.sh", check=False))
     assert said.code == 0
-    assert "whether a container, only root and the group docker can see" in said.marked("?")[0], said.text
+    assert "only root and the group docker can see whether it is a container" in said.marked("?")[0], said.text
 
 
 def test_a_container_by_another_name(docker: Machine) -> None:
@@ -127,7 +127,7 @@ def test_docker_user_drops(published: Machine) -> None:
     said = ask(published)
     said.only_broken("DOCKER-USER: a rule drops port 12345", "sudo iptables -D DOCKER-USER")
     advice = next(told for mark, _, told in said.lines if mark == "✘")[0]
-    published.run(advice)  # what it says to type mends it
+    published.run(advice)  # the printed command repairs it
     ask(published).well("DOCKER-USER: lets port 12345 through")
 
 

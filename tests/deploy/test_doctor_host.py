@@ -46,8 +46,8 @@ def school(lab: Lab) -> Lab:
 
 @pytest.fixture
 def nat(school: Lab) -> Iterator[Lab]:
-    """The network with the server and the host's NAT, as deploy/nat/linux.sh makes it; mended afterwards."""
-    # as deploy/nat/linux.sh does: what is hidden is the VM's neighbours, whom it would answer past the host
+    """The network with the server and the host's NAT, as deploy/nat/linux.sh makes it; repaired afterwards."""
+    # like deploy/nat/linux.sh: hide the VM's neighbours, because its answers to them would not pass the host
     load(school, NAT % (DNAT, DNAT, f"ct status dnat ip saddr 192.168.56.0/24 ip daddr {VM} masquerade"))
     school.host.run("sysctl -qw net.ipv4.ip_forward=1")
     yield school
@@ -61,7 +61,7 @@ def load(school: Lab, rules: str) -> None:
 
 @pytest.fixture(params=TOOLS)
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A folder of commands as PATH, where one of the tools alone speaks TCP."""
+    """A folder of commands for PATH: only one tool in it speaks TCP."""
     return only_tool(request.param, tmp_path)
 
 
@@ -72,7 +72,7 @@ def test_all_is_well_from_everywhere(nat: Lab) -> None:
         client.terminate()
     ask(nat.host, "--from-host").well(
         f"port 12345 leads to {VM} port 12345", f"at {VM} port 12345 (by vbox0)", "forwarding: on",
-        "lets port 12345 through", f"at {HOST} port 12345", "the true address of each",
+        "lets port 12345 through", f"at {HOST} port 12345", "each desk's true address",
     )
     said = ask_desk(nat.slam, f"--from-slam {HOST}")
     said.well(f"address: {HOST}", f"from its own address {SLAM}", f"ping: {HOST} answers", "takes connections on 12345",
@@ -142,7 +142,7 @@ def test_forward_drops(nat: Lab) -> None:
     nat.host.run(f"iptables -A FORWARD -p tcp -d {VM} --dport 12345 -j ACCEPT")
     mended = ask(nat.host, "--from-host")
     nat.host.run("iptables -P FORWARD ACCEPT; iptables -F")
-    said.only_broken("FORWARD drops what goes to the VM (policy DROP)", "sudo iptables -I FORWARD")
+    said.only_broken("FORWARD drops packets to the VM (policy DROP)", "sudo iptables -I FORWARD")
     some.warned("lets port 12345 through to the VM from 10.0.107.0/24 only", "-I FORWARD -s 10.0.108.0/24 -p")
     mended.well("firewall: lets port 12345 through")
 
@@ -171,7 +171,7 @@ def test_the_vm_is_off(nat: Lab) -> None:
     nat.vm.run("ip link set eth0 down")
     said = ask(nat.host, "--from-host")
     nat.vm.run(f"ip link set eth0 up; ip route add default via {HOST_INSIDE}")
-    wait_for_answer(nat.host, VM)  # until then the host's kernel holds the VM for unreachable
+    wait_for_answer(nat.host, VM)  # until then the host's kernel believes that the VM is unreachable
     said.only_broken(f"VM: {VM} does not answer, not even a ping", "is the VM on")
 
 
@@ -202,7 +202,7 @@ def test_the_server_is_down(nat: Lab) -> None:
 
 @pytest.fixture
 def virtualbox(school: Lab) -> Iterator[VirtualBox]:
-    """The host with a stand-in for VBoxManage that shows each user his own VMs, as VirtualBox does."""
+    """The host with a stand-in for VBoxManage. Like VirtualBox, it shows each user only their own VMs."""
     yield VirtualBox(school.host)
     school.host.run("rm -f /usr/local/bin/VBoxManage; systemctl stop forwarder.socket forwarder.service", check=False)
 
@@ -217,16 +217,16 @@ class VirtualBox:
                  input=f'#!/bin/sh\ntest -f $HOME/machines.json || exit 0\n{standin} "$@"\n')
 
     def has(self, state: str, *rules: str) -> None:
-        """Its VM is in this state and has these rules; if it runs, there is a copy of it that doesn't."""
+        """Give the VM this state and these rules. If it runs, add a copy of it that is off."""
         vm = {"name": "SISR Débian 12/b", "uuid": "vm-2", "state": state, "nics": [{"kind": "nat", "rules": rules}]}
         machines = [{**vm, "name": "copy", "uuid": "vm-1", "state": "poweroff"}, vm][0 if state == "running" else 1:]
         self.host.run("cat >machines.json", user=USER, input=json.dumps(machines))
 
     def forwards(self) -> None:
-        """What VirtualBox does for a running VM with the rule, but for clients that end their side first (nc -N)."""
+        """Forward like VirtualBox for a running VM with the rule, except to clients that end their side first."""
         self.host.run(f"systemd-run -q --unit forwarder --socket-property=ListenStream=12345 "
                       f"/lib/systemd/systemd-socket-proxyd {VM}:12345")
-        # without -N: where the client's end comes before the answer, this forwarder loses the answer
+        # without -N: if the client's end comes before the answer, this forwarder loses the answer
         line = f"printf '{{\"type\":\"ping\"}}\\n' | nc.openbsd -w 1 {HOST} 12345"
         until(lambda: "pong" in self.host.run(line, check=False).stdout, "it forwards")
 
@@ -275,10 +275,10 @@ def test_virtualbox_without_the_rule(school: Lab, virtualbox: VirtualBox) -> Non
 
 
 def test_another_program_forwards(school: Lab, virtualbox: VirtualBox) -> None:
-    virtualbox.forwards()  # and nobody has a VM: it is something else's
+    virtualbox.forwards()  # but no user has a VM: another program has the port
     other = virtualbox.ask()
     other.well(f"at {HOST} port 12345")
-    assert "a program of this host listens on port 12345" in other.marked("!")[0]
+    assert "a program of this host (a forwarder or a server) listens on port 12345" in other.marked("!")[0]
 
 
 def test_refused_with_each_tool(school: Lab, path: str) -> None:
@@ -309,6 +309,6 @@ def test_wrong_addresses(school: Lab) -> None:
         said = list(pool.map(lambda address: ask_desk(school.slam, f"--from-slam {address}"), (VM, "10.0.108.99")))
     school.slam.run("ip route del 192.168.56.0/24")
     assert said[0].code == 1
-    slip = f"{VM} looks like the VM's own address; from here the way is the host's (10.0.108.Y)"
+    slip = f"{VM} looks like the VM's own address; from here use the host's address (10.0.108.Y)"
     assert said[0].marked("!") == [slip]
     said[1].only_broken("10.0.108.99 can't be reached", "on the host")

@@ -1,4 +1,4 @@
-"""deploy/doctor.sh on what the project's own scripts make, from all three places: all well, then broken."""
+"""deploy/doctor.sh in networks that the project's scripts make, from all three places: all well, then broken."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STATUS = "in the VM:  sudo sh deploy/ufw.sh status"
 
 
 def ask_all(lab: Lab) -> tuple[Diagnosis, Diagnosis, Diagnosis]:
-    """What it says in the VM, on the host and at the desk."""
+    """Its output in the VM, on the host and at the desk."""
     with ThreadPoolExecutor() as pool:
         host = pool.submit(ask, lab.host, f"--from-host --vm {VM}")
         slam = pool.submit(ask_desk, lab.slam, f"--from-slam {HOST}")
@@ -28,10 +28,10 @@ def ask_all(lab: Lab) -> tuple[Diagnosis, Diagnosis, Diagnosis]:
 
 
 def all_is_well(lab: Lab) -> Diagnosis:
-    """All three say so. That the VM lets one network in is marked there. Gives what the VM's said."""
+    """All three say that nothing is broken. The VM marks that it lets in one network only. Returns the VM's output."""
     vm, host, slam = ask_all(lab)
-    vm.warned("from 10.0.108.0/24 only", f"addresses they come as {HOST_INSIDE}")
-    host.well(f"leads to {VM} port 12345", f"at {VM} port 12345", f"at {HOST} port 12345", "the true address of each")
+    vm.warned("from 10.0.108.0/24 only", f"addresses, they come as {HOST_INSIDE}")
+    host.well(f"leads to {VM} port 12345", f"at {VM} port 12345", f"at {HOST} port 12345", "each desk's true address")
     slam.well("a ClassCord server answers")
     assert host.marked("!") == slam.marked("!") == []
     return vm
@@ -87,7 +87,7 @@ def test_the_container_is_stopped(container: Lab) -> None:
 
 
 def test_a_container_with_a_name_of_dockers_choice(container: Lab) -> None:
-    """As `docker run` without --name makes it; what the doctor says to type is typed."""
+    """As `docker run` without --name makes it. The test types the commands that the doctor prints."""
     vm = container.vm
     vm.run("docker rm -f classcord; docker run -d -p 127.0.0.1:12345:12345 classcord-server")
     name = vm.run("docker ps --format '{{.Names}}'").stdout.strip()
@@ -155,7 +155,7 @@ def test_the_nat_hides_the_network_that_ufw_lets_in(unit: Lab) -> None:
     wait_for_answer(unit.slam, HOST)
     let_in(unit, UFW)
     unit.host.run(NAT + " --no-check", cwd=PROJECT)
-    vm.warned("from 10.0.108.0/24 only", f"addresses they come as {HOST_INSIDE}")
+    vm.warned("from 10.0.108.0/24 only", f"addresses, they come as {HOST_INSIDE}")
     host.only_broken("timed out", f"or its firewall doesn't let {HOST_INSIDE} in: {STATUS}")
     host.only_broken("timed out", f"sudo {NAT}  without --masquerade")
     slam.only_broken("no answer", "in the VM:  sudo make doctor")
@@ -166,7 +166,7 @@ def test_no_way_back(unit: Lab) -> None:
     vm, host, slam = ask_all(unit)
     unit.vm.run(f"ip route add default via {HOST_INSIDE}")
     vm.only_broken("default route: none", f"sudo ip route add default via {HOST_INSIDE}")
-    host.only_broken("timed out", "in the VM:  sudo make doctor")  # for ufw doesn't let the host's other address in
+    host.only_broken("timed out", "in the VM:  sudo make doctor")  # because ufw doesn't let the host's other address in
     slam.only_broken("no answer", "on the host:  sudo make doctor ARGS=--from-host")
 
 

@@ -50,13 +50,13 @@ def test_a_unit_that_is_well(unit: Machine) -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_the_machine_itself_is_no_desk(unit: Machine, form: str) -> None:
+def test_the_machine_itself_is_not_a_desk(unit: Machine, form: str) -> None:
     configure(unit, f"CLASSCORD_LOG_FORMAT={form}")
     for address in ("127.0.0.1", "::1", VM):
         wait_for_answer(unit, address)
         unit.run(f"nc.openbsd -N -w 5 {address} 12345", input='{"type":"users"}\n')
     until(lambda: unit.run("journalctl -u classcord | grep -c event.*guest").stdout >= "3", "all three are logged")
-    assert "desks: none has come yet" in ask(unit).marked("·")
+    assert "desks: none has connected yet" in ask(unit).marked("·")
 
 
 def test_what_only_root_can_see_is_not_broken(unit: Machine) -> None:
@@ -90,7 +90,7 @@ def test_a_unit_that_has_failed(unit: Machine) -> None:
     unit.run("systemctl kill -s KILL classcord; systemctl stop classcord")
     (unit.root / "etc/systemd/system/classcord.service").write_text(UNIT.replace("on-failure", "no"))
     (unit.root / "etc/classcord/classcord.env").write_text("CLASSCORD_PORT=many\n")
-    # the journal stands still until half a second after somebody wants to read it
+    # the journal stands still until half a second after a program wants to read it
     unit.run("pkill -STOP -x systemd-journal")
     unit.run("systemctl daemon-reload; systemctl start classcord")
     until(lambda: unit.run("systemctl is-active classcord", check=False).stdout == "failed\n", "it has failed")
@@ -137,7 +137,7 @@ def test_a_unit_on_another_port(unit: Machine) -> None:
 
 
 def test_a_socket_unit(unit: Machine) -> None:
-    """What it starts is a stand-in here, that hands on to a server on another port."""
+    """It starts a stand-in here, which passes connections on to a server on another port."""
     unit.run(f"systemctl stop classcord; systemd-run -q --unit behind {SERVER} --port 2000 --data /tmp/behind")
     wait_for_answer(unit, "127.0.0.1", 2000)
     units = unit.root / "etc/systemd/system"
@@ -157,14 +157,14 @@ def test_ufw(unit: Machine) -> None:
         ask(unit).well("ufw: lets port 12345 in")
         unit.run(f"ufw delete {rule}")
     unit.run("ufw allow proto tcp from 10.0.108.0/24 to any port 12345")
-    hidden = f"addresses they come as {HOST_INSIDE}; then:  sudo sh deploy/ufw.sh apply --from {HOST_INSIDE}"
+    hidden = f"addresses, they come as {HOST_INSIDE}; then:  sudo sh deploy/ufw.sh apply --from {HOST_INSIDE}"
     ask(unit).warned("ufw: lets port 12345 in from 10.0.108.0/24 only", "are the desks in it?", hidden)
     unit.run("ufw --force disable; ufw --force reset")
 
 
 def test_a_firewall_that_is_not_seen_is_not_called_well(unit: Machine) -> None:
     unit.run("iptables -t raw -I PREROUTING -p tcp --dport 12345 -j DROP")
-    ask(unit).only_broken("something is in the way even here", "sudo iptables-save")
+    ask(unit).only_broken("something blocks even local connections", "sudo iptables-save")
     unit.run("iptables -t raw -F; iptables -I INPUT -s 10.0.108.0/24 -j DROP")
     assert "firewall: lets port 12345 in, but not from 10.0.108.0/24" in ask(unit).marked("!")
     unit.run("iptables -F INPUT")
@@ -181,7 +181,7 @@ def test_an_ipv6_address_only(unit: Machine) -> None:
 
 def test_iptables_drops(unit: Machine) -> None:
     unit.run("iptables -I INPUT -p tcp --dport 12345 -j REJECT")
-    ask(unit, user=USER).only_broken("a firewall is in the way", "sudo make doctor")
+    ask(unit, user=USER).only_broken("a firewall blocks it", "sudo make doctor")
     ask(unit).only_broken("iptables drops port 12345", "sudo iptables -I INPUT -p tcp --dport 12345 -j ACCEPT")
     unit.run("iptables -I INPUT -p tcp --dport 12345 -j ACCEPT")
     ask(unit).well("lets port 12345 in")
@@ -211,7 +211,7 @@ def test_no_address(unit: Machine) -> None:
     unit.run("ip addr del 192.168.56.10/24 dev eth0")
     said = ask(unit)
     unit.run(f"ip addr add 192.168.56.10/24 dev eth0; ip route add default via {HOST_INSIDE}")
-    assert any(text == "address: this VM has none" for text in said.marked("✘")), said.text
+    assert any(text == "address: this VM has no address" for text in said.marked("✘")), said.text
 
 
 def test_plain_processes(vm: Machine) -> None:

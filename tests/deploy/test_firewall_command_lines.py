@@ -1,4 +1,4 @@
-"""What deploy/ufw.sh and deploy/nat/linux.sh say to a wrong command line. Changes nothing, needs no root."""
+"""How deploy/ufw.sh and deploy/nat/linux.sh answer a wrong command line. Changes nothing, needs no root."""
 
 from __future__ import annotations
 

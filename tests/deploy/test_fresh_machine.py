@@ -1,4 +1,4 @@
-"""README's first commands, typed on a fresh machine. What is cloned there is the project's last commit."""
+"""README's first commands, typed on a fresh machine. The machine clones the project's last commit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support import ROOT
 
 pytestmark = pytest.mark.lab
 
-# Typed at a terminal: Ctrl-C goes to all that runs there
+# Typed at a terminal: Ctrl-C goes to all programs there
 RUN = r"""
 import os, pty, re, socket, sys
 pid, terminal = pty.fork()
@@ -79,4 +79,4 @@ def test_the_first_commands_of_the_readme_are_all_it_takes(fresh: FreshMachine) 
     skipped = re.findall(r"^SKIPPED \[\d+\] (.*)$", tested.stdout, re.MULTILINE)
     unhelpful = [line for line in skipped if not re.search(r"apt install \w|as root$|sudo sysctl", line)]
     assert skipped, tested.stdout[-20000:]
-    assert unhelpful == [], "a test that is left out says how to run it"
+    assert unhelpful == [], "a skipped test says how to run it"

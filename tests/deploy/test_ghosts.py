@@ -1,4 +1,4 @@
-"""A client whose machine vanishes while something is being sent to it: it leaves the room, for everybody to see."""
+"""A client's machine vanishes while data is sent to it: the client leaves the room, and everybody sees that."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _ip(*arguments: str) -> None:
 
 
 def inside(netns: str, action: Callable[[], Result]) -> Result:
-    """What `action` returns when a thread of that network namespace calls it: a socket stays there."""
+    """Call `action` in a thread of that network namespace and return its result: a socket stays in that namespace."""
 
     def enter() -> Result:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -68,7 +68,7 @@ def two_hosts() -> Iterator[tuple[str, str]]:
 def test_a_client_whose_machine_vanishes_while_data_is_under_way_leaves(
     two_hosts: tuple[str, str], tmp_path: Path
 ) -> None:
-    """The keepalive doesn't work meanwhile: it is for idle connections alone. Two seconds stand for the two minutes."""
+    """The keepalive doesn't help here: it is only for idle connections. Two seconds stand for the two minutes."""
     here, desk = two_hosts
     soon = "import classcord.sockets\nclasscord.sockets._VANISHED = 2"
     command = ["nsenter", f"--net=/run/netns/{here}", *launcher(soon)]

@@ -1,4 +1,4 @@
-"""The image: what is in it, what it weighs, and how it runs when docker is typed by hand."""
+"""The image: its content, its size, and how it runs when docker is typed by hand."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ def test_the_label_has_the_version_of_the_code() -> None:
     assert f'image.version="{__version__}"' in DOCKERFILE
 
 
-# --- with one ---
+# --- with an engine ---
 
 
 @pytest.fixture(scope="module")
 def vm(docker_vm: Machine) -> Machine:
-    """The VM with the image, built by the classic builder as it was always typed."""
+    """The VM with the image, built by the classic builder."""
     in_project(docker_vm, f"docker build -t {IMAGE} .")
     return docker_vm
 
 
 @pytest.fixture
 def started(vm: Machine) -> Iterator[Callable[[str], str]]:
-    """Runs a container in the background with these options, whose name it returns, and removes it at the end."""
+    """Runs a container in the background with these options and returns its name. Removes it at the end."""
     with ExitStack() as stack:
         def start(options: str) -> str:
             name = vm.run(f"docker run -d {options}").stdout.strip()
@@ -65,7 +65,7 @@ def started(vm: Machine) -> Iterator[Callable[[str], str]]:
 
 
 def in_project(vm: Machine, command: str, **more: Any) -> str:
-    """What the command prints, typed by the user in the project's folder."""
+    """The output of the command, typed by the user in the project's folder."""
     return vm.run(command, user=USER, cwd=PROJECT, **more).stdout
 
 
@@ -76,7 +76,7 @@ def inspect(vm: Machine, what: str) -> dict[str, Any]:
 
 
 def rest(screen: int) -> str:
-    """All that is still to be read at a terminal whose other end is closed. One read may give a part of it."""
+    """The rest of the output at a terminal with its other end closed. One read may give only a part."""
     shown = b""
     try:
         while part := os.read(screen, 4096):
@@ -87,13 +87,13 @@ def rest(screen: int) -> str:
 
 
 def in_image(vm: Machine, command: str, options: str = "", image: str = IMAGE) -> str:
-    """What a line of shell prints in a container of its own."""
+    """The output of a line of shell in a new container."""
     return vm.run(f"docker run --rm {options} --entrypoint sh {image} -c '{command}'").stdout
 
 
 @pytest.mark.lab
 def test_both_builders_make_the_same_small_image(vm: Machine) -> None:
-    # a checkout under a strict umask, on top: the server's user must be able to read it all the same
+    # and a checkout under a strict umask: the server's user must still be able to read it
     vm.run(f"cp -a {PROJECT} /tmp/strict && chmod -R go= /tmp/strict")
     vm.run("cd /tmp/strict && mkdir classcord/__pycache__ && touch classcord/__pycache__/stray.cpython-313.pyc .env")
     vm.run("cd /tmp/strict && DOCKER_BUILDKIT=1 docker build -t buildkit .")
@@ -124,8 +124,8 @@ def test_the_image_says_what_it_is(vm: Machine) -> None:
 
 
 @pytest.mark.lab
-def test_the_server_runs_from_bytecode_that_nobody_rewrites(vm: Machine) -> None:
-    """Neither the server's user nor root, nor after a builder has set all files' times anew."""
+def test_the_server_runs_from_bytecode_that_is_never_rewritten(vm: Machine) -> None:
+    """The server's user and root don't rewrite it, not even after a builder has changed all files' times."""
     trace = "python3 -v /app/server.py --version 2>&1"
     for command in (trace, f"touch -d 2001-01-01 /app/*/*.py && {trace}"):
         loaded = re.findall(r"code object from '(/app/[^']*)'", in_image(vm, command, "--user 0"))
@@ -148,7 +148,7 @@ def test_it_needs_to_write_nowhere_but_to_its_data(vm: Machine, started: Callabl
 
 
 @pytest.mark.lab
-def test_the_health_check_follows_the_port_and_docker_stop_is_no_failure(
+def test_the_health_check_follows_the_port_and_docker_stop_is_not_a_failure(
     vm: Machine, started: Callable[[str], str]
 ) -> None:
     name = started(f"-e CLASSCORD_PORT=2000 {IMAGE}")

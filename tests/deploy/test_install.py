@@ -19,7 +19,7 @@ ANNOUNCED = f"""The service classcord runs and answers. The address to give to S
 In a virtual machine behind NAT, give the host's address instead: see CONTAINERS.md.
 To try it:
     printf '{{"type":"ping"}}\\n' | nc -N {VM} 12345
-To look after it: sudo systemctl status classcord; sudo journalctl -u classcord -f
+To watch it: sudo systemctl status classcord; sudo journalctl -u classcord -f
 """
 
 
@@ -42,7 +42,7 @@ def main_pid(vm: Machine) -> str:
 
 
 def files(vm: Machine) -> str:
-    """Every file of the system where an installation may leave something."""
+    """Every file in the folders where an installation may leave something."""
     listed = "find / -xdev " + " ".join(
         f"! -path '{folder}/*'" for folder in ("/home", "/root", "/tmp", "/var/tmp", "/var/log/journal", "/var/backups")
     )
@@ -54,7 +54,7 @@ def files(vm: Machine) -> str:
 
 @pytest.fixture(scope="module")
 def before(vm: Machine) -> str:
-    """The files there were at first."""
+    """The files before the first installation."""
     return files(vm)
 
 
@@ -121,7 +121,7 @@ def test_it_installs_once(vm: Machine) -> None:
 
 
 def test_a_start_compiles_nothing(vm: Machine) -> None:
-    """The service can't write bytecode, so what is installed must be used as it is."""
+    """The service can't write bytecode, so the installed bytecode must be valid."""
     shown = vm.run("env -C / PYTHONDONTWRITEBYTECODE=1 python3 -v /opt/classcord/server.py --version").stderr
     assert "matches /opt/classcord/classcord/config.py" in shown
     assert "code object from /opt/classcord/" not in shown, "from source"
@@ -149,10 +149,10 @@ def test_an_upgrade_replaces_files_and_restarts(vm: Machine, changed: str) -> No
     assert vm.run("ls -d /opt/classcord*").stdout == "/opt/classcord\n"
     assert "CLASSCORD_LANG=en" in vm.run("cat /etc/classcord/classcord.env").stdout
     make(vm, "upgrade")
-    assert vm.run("ls /opt/classcord/classcord/extra.py", check=False).returncode != 0, "what is gone is gone"
+    assert vm.run("ls /opt/classcord/classcord/extra.py", check=False).returncode != 0, "old files are removed"
 
 
-def test_settings_that_nobody_changed_are_replaced(vm: Machine, changed: str) -> None:
+def test_unchanged_settings_are_replaced(vm: Machine, changed: str) -> None:
     vm.run("cp /opt/classcord/deploy/classcord.env /etc/classcord/classcord.env")
     make(vm, "upgrade", cwd=changed)
     assert vm.run("tail -n 1 /etc/classcord/classcord.env").stdout == "# new\n"
@@ -190,7 +190,7 @@ def test_the_last_words_are_told_however_late_the_journal_gets_them(vm: Machine)
     assert "the service does not start: server.py: this version is broken\n" in done.stderr
 
 
-def test_a_server_that_answers_late_is_no_failure(vm: Machine) -> None:
+def test_a_server_that_answers_late_is_not_a_failure(vm: Machine) -> None:
     # the first three SYNs over IPv4, of which one check sends two, and the first over IPv6; not the server's own
     packets = "OUTPUT -p tcp --dport 12345 -m owner --uid-owner root -m quota --quota"
     vm.run(f"iptables -I {packets} 200 -j DROP; ip6tables -I {packets} 100 -j DROP")
@@ -199,7 +199,7 @@ def test_a_server_that_answers_late_is_no_failure(vm: Machine) -> None:
     assert done.stdout.endswith(ANNOUNCED)
     dropped = vm.run("iptables -vnL OUTPUT; iptables -F OUTPUT; ip6tables -F OUTPUT").stdout
     assert re.search(r"^ +3 +180 DROP ", dropped, re.MULTILINE), dropped
-    assert main_pid(vm) == pid, "and none to start it anew"
+    assert main_pid(vm) == pid, "and none for another start"
 
 
 def test_it_works_by_a_link_and_with_settings_of_others_around(vm: Machine) -> None:
@@ -230,4 +230,4 @@ def test_purge_leaves_nothing(vm: Machine, before: str) -> None:
     assert done.stdout == "The service classcord is gone, with its settings and data\n"
     assert set(files(vm).splitlines()) - set(before.splitlines()) == set()
     assert vm.run("systemctl list-units --all 'classcord*' --no-legend").stdout == ""
-    assert make(vm, "uninstall PURGE=yes").returncode == 0, "twice is as good as once"
+    assert make(vm, "uninstall PURGE=yes").returncode == 0, "a second time changes nothing"

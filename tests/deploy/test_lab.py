@@ -1,4 +1,4 @@
-"""The lab itself: what the other tests of deploy/ take for granted."""
+"""The lab itself: the facts that the other tests of deploy/ rely on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.deploy.machines import PROJECT, USER
 pytestmark = pytest.mark.lab
 
 
-def test_neighbours_reach_each_other_and_nobody_else(lab: Lab) -> None:
+def test_only_neighbours_reach_each_other(lab: Lab) -> None:
     ping = "ping -c 1 -W 1 "
     lab.slam.run(ping + HOST)
     lab.vm.run(ping + HOST_INSIDE)

@@ -45,7 +45,7 @@ def test_the_installer_refuses_beside_the_container(machine: Machine) -> None:
     assert done.returncode != 0
     assert done.stderr.splitlines()[0] == (
         "install.sh: the container classcord has port 12345: make docker-stop (or sudo docker rm -f classcord), or sudo"
-        " make migrate-to-systemd, which carries its accounts and messages along"
+        " make migrate-to-systemd, which copies its accounts and messages"
     )
     assert machine.run("ls /opt/classcord", check=False).returncode != 0
 
@@ -55,12 +55,12 @@ def test_what_it_says_of_a_container_of_another_name_can_be_done(machine: Machin
     dry_run = "sudo sh deploy/install.sh install --dry-run"
     start = "docker run -d -p 12345:12345 --name lucid_antonelli"
     for options, advice in (
-        ("--rm classcord-server", "sudo docker stop lucid_antonelli, which takes its data along (to save it first:"
+        ("--rm classcord-server", "sudo docker stop lucid_antonelli, which deletes its data (to save it first:"
          " sudo docker exec lucid_antonelli python3 server.py backup - >backup.db)"),
         ("--rm -v mine:/data classcord-server", "sudo docker stop lucid_antonelli (its data stays in mine)"),
         ("--entrypoint sleep --stop-signal KILL python:3.13-slim infinity", "sudo docker stop lucid_antonelli"),
         ("classcord-server", "make docker-stop NAME=lucid_antonelli (or sudo docker rm -f lucid_antonelli), or sudo"
-         " make migrate-to-systemd NAME=lucid_antonelli, which carries its accounts and messages along"),
+         " make migrate-to-systemd NAME=lucid_antonelli, which copies its accounts and messages"),
     ):
         machine.run(f"{start} {options}")
         refused = machine.run(dry_run, user=USER, cwd=PROJECT, check=False)
@@ -71,7 +71,7 @@ def test_what_it_says_of_a_container_of_another_name_can_be_done(machine: Machin
     machine.run("docker volume rm mine")
 
 
-def test_a_container_whose_data_goes_when_it_stops_is_left_running(machine: Machine) -> None:
+def test_a_container_that_loses_its_data_when_it_stops_is_left_running(machine: Machine) -> None:
     machine.run("docker run -d --rm -p 12345:12345 --name classcord classcord-server")
     wait_for_answer(machine, VM)
     assert ask(machine, "register", "zoe")
@@ -82,28 +82,28 @@ def test_a_container_whose_data_goes_when_it_stops_is_left_running(machine: Mach
         told[target] = done.stderr.splitlines()[0]
         assert ask(machine, "login", "zoe")
     begin = (
-        "migrate.sh: the container classcord was started with --rm: its data goes when it stops. Save it first: docker"
-        " exec classcord python3 server.py backup - >backup.db; then stop it: docker stop classcord"
+        "migrate.sh: the container classcord was started with --rm: its data is lost when it stops. Save it first:"
+        " docker exec classcord python3 server.py backup - >backup.db; then stop it: docker stop classcord"
     )
-    assert told["migrate-to-docker"] == f"{begin}, and then again: sudo make migrate-to-docker"
+    assert told["migrate-to-docker"] == f"{begin}, and then type again: sudo make migrate-to-docker"
     assert told["migrate-to-systemd"] == (
-        f"{begin}, put it in the volume that is carried: docker run --rm -i -v classcord-data:/data classcord-server"
-        " restore - <backup.db, and then again: sudo make migrate-to-systemd"
+        f"{begin}, put it in the volume: docker run --rm -i -v classcord-data:/data classcord-server"
+        " restore - <backup.db, and then type again: sudo make migrate-to-systemd"
     )
     for command in re.findall(r": (docker [^,;]*)", told["migrate-to-systemd"]):
         machine.run(command, user=USER)
     clear(machine)
-    # as with a volume of its own, which stays
+    # with a named volume, which stays
     machine.run("docker run -d --rm -p 12345:12345 -v classcord-data:/data --name classcord classcord-server")
     wait_for_answer(machine, VM)
     assert ask(machine, "login", "zoe")
     assert make(machine, "migrate-to-systemd", check=False).stderr.splitlines()[0] == (
         "migrate.sh: the container classcord was started with --rm: its data stays in classcord-data."
-        " First stop it: docker stop classcord, and then again: sudo make migrate-to-systemd"
+        " First stop it: docker stop classcord, and then type again: sudo make migrate-to-systemd"
     )
     machine.run("docker stop classcord; docker run -d --stop-signal KILL --name web python:3.13-slim sleep infinity")
     assert make(machine, "migrate-to-systemd NAME=web", check=False).stderr.splitlines()[0] == (
-        "migrate.sh: a container web is here that is not ClassCord's: choose another name with NAME=..."
+        "migrate.sh: the container web is not ClassCord's: choose another name with NAME=..."
     )
     machine.run("docker rm -fv web")
     machine.run("make docker-run", user=USER, cwd=PROJECT)
@@ -159,7 +159,7 @@ def test_a_carriage_that_fails_leaves_the_container_running(machine: Machine) ->
     done = make(machine, "migrate-to-systemd", check=False)
     machine.run(f"rm -r {folder}; systemctl daemon-reload; systemctl reset-failed classcord")
     assert done.returncode != 0
-    assert "migrate.sh: nothing was carried: the container classcord runs again" in done.stderr
+    assert "migrate.sh: nothing was copied: the container classcord runs again" in done.stderr
     assert machine.run("systemctl is-enabled classcord", check=False).stdout == "disabled\n"
     machine.run("until docker exec classcord python3 server.py health; do sleep 0.1; done")
     assert ask(machine, "login", "carol")
@@ -167,8 +167,8 @@ def test_a_carriage_that_fails_leaves_the_container_running(machine: Machine) ->
     assert policy == "unless-stopped\n"
 
 
-def test_the_data_of_a_removed_container_is_carried_too(machine: Machine) -> None:
-    """And of one that had no time to put its database in order."""
+def test_the_data_of_a_removed_container_is_copied_too(machine: Machine) -> None:
+    """Also if the container had no time to close its database properly."""
     machine.run("docker kill classcord; docker rm classcord")
     done = make(machine, "migrate-to-systemd")
     assert "The database that the service had before: /var/lib/classcord/classcord.db." in done.stdout
@@ -186,22 +186,23 @@ def test_a_carriage_back_that_fails_leaves_the_service_running(machine: Machine)
     done = make(machine, "migrate-to-docker", check=False)
     machine.run("cp /tmp/docker.sh deploy/docker.sh", cwd=PROJECT)
     assert done.returncode != 0
-    assert "migrate.sh: nothing was carried: the service classcord runs again" in done.stderr
+    assert "migrate.sh: nothing was copied: the service classcord runs again" in done.stderr
     assert machine.run("systemctl is-enabled classcord").stdout == "enabled\n"
     assert answers(machine, VM)
     assert ask(machine, "login", "dave")
     assert machine.run(look).stdout == before
 
 
-def test_where_there_is_nothing_to_carry(machine: Machine) -> None:
+def test_without_data_there_is_nothing_to_copy(machine: Machine) -> None:
     done = make(machine, "migrate-to-systemd NAME=other", check=False)
     assert done.stderr.splitlines()[0] == (
-        "migrate.sh: there is no container other and no volume other-data, so nothing to carry: sudo make install"
+        "migrate.sh: there is no container other and no volume other-data, so there is nothing to copy:"
+        " sudo make install"
     )
     make(machine, "uninstall PURGE=yes")
     done = make(machine, "migrate-to-docker", check=False)
     assert done.stderr.splitlines()[0] == (
-        "migrate.sh: the service has no database in /var/lib/classcord, so nothing to carry: make docker-run"
+        "migrate.sh: the service has no database in /var/lib/classcord, so there is nothing to copy: make docker-run"
     )
     done = machine.run("make migrate-to-docker", user=USER, cwd=PROJECT, check=False)
     assert done.stderr.splitlines()[0] == "migrate.sh: only root may do that: sudo make migrate-to-docker"
@@ -209,7 +210,7 @@ def test_where_there_is_nothing_to_carry(machine: Machine) -> None:
     done = make(machine, "migrate-to-systemd", check=False)
     machine.run("mv /usr/bin/docker.away /usr/bin/docker")
     assert done.stderr.splitlines()[0] == (
-        "migrate.sh: Docker is not installed: there is no container to carry anything to or from;"
+        "migrate.sh: Docker is not installed: there is no container to copy data to or from;"
         " install the service alone: sudo make install"
     )
     machine.run("systemctl stop docker.socket docker.service")

@@ -1,4 +1,4 @@
-"""deploy/nat/virtualbox.sh, against a stand-in for VBoxManage: what it asks of it, and what it says."""
+"""deploy/nat/virtualbox.sh, with a stand-in for VBoxManage: the commands that it gives, and its own output."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class VirtualBox:
         return done
 
     def fails(self, code: int, *words: str) -> str:
-        """The one line of a run that fails with this exit code and changes nothing."""
+        """Run it; it must fail with this exit code, change nothing, and print one line. Returns the line."""
         before = self.machines
         done = self.run(*words)
         assert (done.returncode, done.stdout) == (code, ""), done
@@ -147,7 +147,7 @@ def test_a_rule_that_says_otherwise_is_replaced(host: VirtualBox) -> None:
 
 
 def test_the_port_is_the_same_on_both_sides(host: VirtualBox) -> None:
-    """As with linux.sh. A rule that leads to another port was made otherwise: status shows it, apply replaces it."""
+    """As with linux.sh. A rule to another port was made by hand: status shows it, apply replaces it."""
     host.add("Debian", "running", nat("classcord,tcp,,2000,,12345"))
     assert "port 2000 of this host goes to port 12345 of the VM." in host.works("status")
     assert "port 2000 of this host goes to port 2000 of the VM." in host.works("apply", "--port", "2000")
@@ -209,7 +209,7 @@ def test_which_of_several_vms_must_be_said(host: VirtualBox, state: str) -> None
     assert said == 'virtualbox.sh: there are several VMs; say which one with --vm: "Windows", "Debian 12"\n'
     host.works("apply", "--vm", "Debian 12")
     assert (host.rules(1), host.rules(2)) == ([], [ADDED])
-    assert 'no VM is called "Debian"; there is "Windows", "Debian 12"' in host.fails(1, "apply", "--vm", "Debian")
+    assert 'no VM is called "Debian"; the VMs are: "Windows", "Debian 12"' in host.fails(1, "apply", "--vm", "Debian")
 
 
 @pytest.mark.parametrize("name", ["Serveur d'été", "a \"b\" {c}", "x; touch y", "$(id) `id`", "-v", "*", "50 % \\n"])

@@ -28,7 +28,7 @@ def _server(lab: Lab) -> None:
 
 @pytest.fixture(scope="module", params=["nft", "iptables"])
 def backend(lab: Lab, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The host with nftables, then as one that hasn't got it."""
+    """The host with nftables, then without it."""
     if request.param == "nft":
         yield "nft"
         return
@@ -39,7 +39,7 @@ def backend(lab: Lab, request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 def host(lab: Lab, backend: str) -> Iterator[Machine]:
-    """The host, where nothing of linux.sh must be left at the end."""
+    """The host. At the end, nothing of linux.sh must be left on it."""
     _flush(lab)
     before = state(lab.host)
     yield lab.host
@@ -49,13 +49,13 @@ def host(lab: Lab, backend: str) -> Iterator[Machine]:
 
 
 def _flush(lab: Lab) -> None:
-    """Take away what a test has put into the way."""
+    """Remove the obstacles that a test has made."""
     lab.host.run("iptables -P FORWARD ACCEPT")
     lab.vm.run(f"ip route replace default via {HOST_INSIDE}")
 
 
 def state(machine: Machine) -> str:
-    """All that linux.sh may change, without counters. iptables' own tables stay behind, empty, once it was used."""
+    """Everything that linux.sh may change, without counters. iptables' own tables stay, empty, after its first use."""
     rules = machine.run("$(ls /root/nft /usr/sbin/nft 2>/dev/null) list ruleset 2>/dev/null").stdout
     rules = re.sub(r"counter packets \d+ bytes \d+ ", "", rules)
     rules = re.sub(r"^\tchain [A-Z]+ {\n.*policy accept;\n\t}\n", "", rules, flags=re.MULTILINE)
@@ -69,7 +69,7 @@ def state(machine: Machine) -> str:
 
 
 def seen(lab: Lab, desk: Desk, address: str = HOST) -> str:
-    """The address that the server sees when that desk connects there and registers, for linux.sh connects too."""
+    """The desk's address as the server sees it. The desk registers a name, because linux.sh connects too."""
     name = unique("desk")
     request = json.dumps({"type": "register", "username": name, "password": "azerty"})
     assert '"ok"' in desk.run(f"nc.openbsd -N -w 3 {address} 12345", input=f"{request}\n").stdout
@@ -102,7 +102,7 @@ def test_clients_reach_the_server_under_their_own_address(lab: Lab, host: Machin
     assert seen(lab, lab.slam) == SLAM
     assert seen(lab, lab.other) == OTHER
     assert seen(lab, host) == HOST
-    # the VM itself, and whoever shares its network, would get the answer past the host
+    # the VM itself and its neighbours would get the answer past the host
     assert seen(lab, lab.vm) == HOST_INSIDE
     lab.vm.run("ip address replace 192.168.56.20/24 dev eth0")
     ask = f"printf '{{\"type\":\"ping\"}}\\n' | nc.openbsd -s 192.168.56.20 -N -w 2 {HOST} 12345"
@@ -120,7 +120,7 @@ def test_the_host_becomes_no_router(lab: Lab, host: Machine) -> None:
         return [desk.run(f"ping -c 1 -W 1 {address}", check=False).returncode == 0 for desk, address, _ in desks]
 
     host.run("sysctl -q -w net.ipv4.ip_forward=1")
-    assert forwarded() == [True, True, True], "or what is below proves nothing"
+    assert forwarded() == [True, True, True], "otherwise the lines below prove nothing"
     host.run("sysctl -q -w net.ipv4.ip_forward=0")
     assert "for this port only" in host.run(f"{NAT} apply --vm {VM}").stdout
     assert forwarded() == [False, False, False]
@@ -129,7 +129,7 @@ def test_the_host_becomes_no_router(lab: Lab, host: Machine) -> None:
     host.run(f"{NAT} apply --vm {VM}")
     assert forwarded() == [False, False, False], "the second time too"
     host.run(f"{NAT} undo && sysctl -q -w net.ipv4.ip_forward=1")
-    # where it was one, it stays one
+    # a host that was a router stays one
     assert "for this port only" not in host.run(f"{NAT} apply --vm {VM}").stdout
     assert forwarded() == [True, True, True]
     host.run(f"{NAT} undo && sysctl -q -w net.ipv4.ip_forward=0")
@@ -181,7 +181,7 @@ def test_what_drops_forwarded_packets_lets_these_through(lab: Lab, host: Machine
     host.run("sysctl -q -w net.ipv4.ip_forward=1")  # else it has rules of its own there
     for raise_it, lift in BARRIERS:
         if backend == "iptables" and raise_it.startswith("nft"):
-            continue  # nobody there has set such a rule
+            continue  # no program there has set such a rule
         host.run(f"{NAT} apply --vm {VM}")
         host.run(raise_it)
         found = host.run(f"{NAT} status", check=False)

@@ -1,7 +1,7 @@
-"""The PowerShell scripts of deploy/nat, which nothing can run here: they are parsed, and read for what goes wrong.
+"""The PowerShell scripts of deploy/nat. They can't run here, so these tests parse them and look for mistakes.
 
 PowerShell finds an unknown command, parameter or variable only when it comes to that line; these tests find it before.
-They can't tell whether Windows does what the scripts take it to do.
+They can't tell whether Windows behaves as the scripts expect.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def called(node: Node) -> set[str]:
 
 
 def assigned(node: Node) -> set[str]:
-    """The variables that this part sets: assigned, parameters, loops."""
+    """The variables that this part sets: by assignment, as parameters, in loops."""
     names = set()
     for each in walk(node, "left_assignment_expression", "script_parameter", "foreach_statement"):
         variable = next(walk(each, "variable"))
@@ -121,7 +121,7 @@ def test_every_command_is_there_and_has_these_parameters(script: str) -> None:
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_every_variable_is_set_before_it_is_read(script: str) -> None:
-    """In strict mode, reading one that isn't ends the script. A function sees its own and the script's."""
+    """In strict mode, reading an unset variable ends the script. A function sees its own variables and the script's."""
     root = tree(script)
     own = functions(root)
     inside = {node.id for function in own.values() for node in walk(function, "variable")}
@@ -142,7 +142,7 @@ def test_every_variable_is_set_before_it_is_read(script: str) -> None:
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_functions_that_return_something_print_nothing(script: str) -> None:
-    """What a function prints with Write-Output is part of what it returns."""
+    """The output of Write-Output in a function is part of the function's result."""
     own = functions(tree(script))
     returning = {each for each in own if re.match("(Find|Get|Read|Test)-", each)}
     printing = {each for each, node in own.items() if each not in returning and "Write-Output" in called(node)}
@@ -170,7 +170,7 @@ def test_what_both_scripts_share_is_the_same() -> None:
 
 
 def changes(script: str) -> list[str]:
-    """The command lines by which the script changes something, as they stand in it: variables by name."""
+    """The command lines with which the script changes something, as written there: variables by name."""
     lines = []
     for command in walk(tree(script), "command"):
         if text(command.child_by_field_name("command_name")) == "Invoke-Change":
@@ -209,17 +209,17 @@ def test_the_command_lines_of_virtualbox_are_those_of_the_shell_script() -> None
 
 
 def test_both_scripts_for_virtualbox_say_the_same() -> None:
-    """The sentences of the shell script are tested; the same ones, with variables as PowerShell writes them."""
+    """Other tests check the shell script's sentences. PowerShell's must be the same, except for its variables."""
     shell = (FOLDER / "virtualbox.sh").read_text()
     powershell = re.sub(r"[\"'] \+\n\s+[\"']", "", (FOLDER / "virtualbox.ps1").read_text())
     for sentence in (
         "run this on the host, where VirtualBox is installed", "there are several VMs; say which one with --vm: ",
-        "hangs on a NAT network, which has its own rules: VBoxManage natnetwork modify --netname ",
-        "is bridged: it has an address on the school's network, and needs no forwarding; give the address that "
-        "hostname -I prints in the VM to the clients",
+        "is connected to a NAT network, which has its own rules: VBoxManage natnetwork modify --netname ",
+        "is bridged: it has an address on the school's network, and needs no forwarding; give the clients the "
+        "address that hostname -I prints in the VM",
         "is NAT, so nothing can be forwarded to it; shut it down and type: ",
-        "has port $port already; remove it in VirtualBox (Settings, Network, Port Forwarding), or let the server "
-        "have another port, and give that with --port",
+        "has port $port already; remove it in VirtualBox (Settings, Network, Port Forwarding), or run the server "
+        "on another port, and give that port with --port",
         "The VM is not running: the port opens when it starts.", "is there already; ", "goes to port ",
         " for every client.", "The server will see ", "makes it.", "nothing to do.", " removed.",
         "is the VM starting or stopping? type the same again in a moment",

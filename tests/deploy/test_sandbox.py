@@ -1,4 +1,4 @@
-"""What the service may not do: each line of its sandbox by itself, and all of them together."""
+"""The limits of the service: each line of its sandbox by itself, and all of them together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OTHER_ARCHITECTURE = "make a call of another architecture"
 
 @pytest.fixture(scope="module")
 def installed(vm: Machine) -> Machine:
-    """The VM with the service installed and running, and what the probe looks for."""
+    """The VM with the service installed and running, and the files that the probe looks for."""
     vm.run("sudo make install", user=USER, cwd=PROJECT)
     vm.run(f"cat >{PROBE}", input=(Path(__file__).parent / "probe.py").read_text())
     vm.run("touch /tmp/probe-of-others; mkdir -p /root/.probe /usr/lib/modules; mknod -m 666 /dev/probe c 1 11")
@@ -29,13 +29,13 @@ def installed(vm: Machine) -> Machine:
 
 
 def alone(vm: Machine, command: str, *directives: str) -> str:
-    """What a command prints as a service that has these directives and nothing else."""
+    """The output of a command that runs as a service with only these directives."""
     given = "".join(f" -p '{directive}'" for directive in directives)
     return vm.run(f"systemd-run --quiet --wait --pipe --collect{given} {command}", check=False).stdout
 
 
 def tried(vm: Machine, attempt: str, *directives: str) -> str:
-    """What becomes of an attempt there."""
+    """The result of an attempt there."""
     results: dict[str, str] = json.loads(alone(vm, f'python3 {PROBE} "{attempt}"', *directives))
     return results[attempt]
 
@@ -62,7 +62,7 @@ def test_each_directive_prevents_something_by_itself(installed: Machine, directi
 
 
 def test_what_it_left_in_shared_memory_goes_with_it(installed: Machine) -> None:
-    """DynamicUser= implies RemoveIPC=; a user that stays shows what it does."""
+    """DynamicUser= implies RemoveIPC=; with a permanent user one sees its effect."""
     leave = "touch /dev/shm/probe"
     alone(installed, leave, f"User={USER}")
     assert installed.run("rm /dev/shm/probe", check=False).returncode == 0
@@ -71,7 +71,7 @@ def test_what_it_left_in_shared_memory_goes_with_it(installed: Machine) -> None:
 
 
 def test_it_has_a_keyring_of_its_own(installed: Machine) -> None:
-    """KeyringMode=private is also what systemd does where a unit says nothing, so the other choice is compared."""
+    """KeyringMode=private is also systemd's default, so the test compares it with the other choice."""
     number = {"x86_64": 250}.get(installed.run("uname -m").stdout.strip(), 219)
     keyring = f"python3 -c 'import ctypes; print(ctypes.CDLL(None).syscall({number}, 0, -3, 0))'"  # of the session
     shared = alone(installed, keyring, "KeyringMode=inherit")
@@ -99,7 +99,7 @@ def test_what_the_kernel_holds_it_to(installed: Machine) -> None:
     assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
     users = set(status["Uid"].split())
     assert users == set(status["Gid"].split())
-    assert 61184 <= int(users.pop()) <= 65519, "a user of its own, which systemd made up"
+    assert 61184 <= int(users.pop()) <= 65519, "its own user, made by systemd"
     assert status["Groups"].split() in ([], [status["Gid"].split()[0]])
     mounts = {
         line.split()[4]: line.split()[5].split(",")
@@ -117,7 +117,7 @@ def test_what_the_kernel_holds_it_to(installed: Machine) -> None:
 
 
 def test_systemd_has_taken_every_directive_as_it_stands(installed: Machine) -> None:
-    """The file that was installed has the lines of PREVENTS and OTHERS: test_unit_files.py."""
+    """test_unit_files.py checks that the unit has the lines of PREVENTS and OTHERS."""
     sandbox = UNIT[UNIT.index("CapabilityBoundingSet=") : UNIT.index("[Install]")]
     given = dict(re.findall(r"^(\w+)=(\S*)$", sandbox, re.MULTILINE))
     del given["SystemCallFilter"]

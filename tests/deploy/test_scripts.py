@@ -1,4 +1,4 @@
-"""What the scripts of deploy/ have in common, and the command lines of docker.sh, install.sh and migrate.sh."""
+"""The common part of the scripts in deploy/, and the command lines of docker.sh, install.sh and migrate.sh."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def test_a_wrong_command_line_gets_one_line_with_a_hint(script: str, arguments: 
 
 
 @pytest.mark.parametrize("port", ["0", "08", "65536", "12x", "123456", "-1", " "])
-def test_what_is_no_port_is_refused_in_the_words_of_the_other_scripts(port: str) -> None:
+def test_a_wrong_port_is_refused_in_the_words_of_the_other_scripts(port: str) -> None:
     done = run("docker.sh", "run", PORT=port)
-    words = f"'{port}' is no port; type a number from 1 to 65535; see sh deploy/"
+    words = f"'{port}' is not a port; type a number from 1 to 65535; see sh deploy/"
     assert (done.returncode, done.stderr) == (2, f"docker.sh: PORT: {words}docker.sh --help\n")
     assert f"--port: {words}ufw.sh --help\n" in subprocess.run(
         ["sh", "deploy/ufw.sh", "status", "--port", port], cwd=ROOT, capture_output=True, text=True, check=False
@@ -81,7 +81,7 @@ def test_all_leave_out_the_addresses_of_the_same_bridges() -> None:
 
 
 def test_a_machine_without_ip_is_told_how_to_get_it(tmp_path: Path) -> None:
-    """The server runs, and only its address can't be shown: in one line, and without a word of the shell's."""
+    """The server runs, but its address can't be shown: one line says so, and the shell prints no error."""
     line = '. deploy/common.sh; announce "It runs" 12345 $(addresses)'
     done = subprocess.run(
         ["/bin/sh", "-c", line], cwd=ROOT, capture_output=True, text=True, check=False, env={"PATH": str(tmp_path)}

@@ -1,4 +1,4 @@
-"""The service in a booted systemd: it starts, stops, comes back, stays in its sandbox, and says what it does."""
+"""The service in a booted systemd: it starts, stops, comes back, stays in its sandbox, and logs its actions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def installed(vm: Machine) -> Machine:
 
 @pytest.fixture
 def service(installed: Machine) -> Iterator[Machine]:
-    """The same, as after a fresh install, whatever the last test did to it."""
+    """The same, reset to the state after a fresh install."""
     yield installed
     installed.run(f"rm -rf {DROP_INS}; install -m 644 /opt/classcord/deploy/classcord.env /etc/classcord/classcord.env")
     installed.run("systemctl daemon-reload; systemctl reset-failed classcord; systemctl restart classcord")
@@ -42,12 +42,12 @@ def main_pid(vm: Machine) -> int:
 
 
 def wait_for_another(vm: Machine, pid: int) -> None:
-    """Wait until the service has another process than this one."""
+    """Wait until the service has a new process, not this one."""
     until(lambda: main_pid(vm) not in (0, pid), "systemd starts it again")
 
 
 def journal(vm: Machine, since: str, *options: str) -> str:
-    """The service's lines of the journal since then, its own and those about it."""
+    """The journal since then: the service's own lines and systemd's lines about it."""
     command = f"journalctl -u classcord -o cat --no-pager --since {since} {' '.join(options)}"
     return vm.run(f"journalctl --sync; {command}").stdout
 
@@ -66,7 +66,7 @@ def ask(vm: Machine, line: str) -> str:
     return vm.run("nc.openbsd -N -w 5 127.0.0.1 12345", input=line + "\n").stdout
 
 
-# --- its life ---
+# --- start, stop and restart ---
 
 
 def test_it_starts_stops_and_starts_again_with_its_data(service: Machine) -> None:
@@ -133,7 +133,7 @@ def test_the_watchdog_leaves_a_server_alone_that_listens_on_one_address(service:
 
     until(is_fed, "the server feeds its watchdog")
     assert main_pid(service) == pid
-    assert "event=connected" not in journal(service, since), "it does not speak of its own tests"
+    assert "event=connected" not in journal(service, since), "it does not log its own checks"
 
 
 def test_what_it_prints_is_a_line_an_event_with_its_priority(service: Machine) -> None:
@@ -178,7 +178,7 @@ def test_a_wrong_setting_is_said_in_one_line_and_not_tried_again(service: Machin
     assert says in service.run("systemctl status classcord", check=False).stdout
 
 
-def test_whoever_tries_settings_is_not_locked_out(service: Machine) -> None:
+def test_a_person_who_tries_settings_is_not_locked_out(service: Machine) -> None:
     service.run("echo CLASSCORD_PORT=12e4 >>/etc/classcord/classcord.env")
     service.run("for _ in $(seq 8); do systemctl restart classcord; done", check=False)
     assert show(service, "ActiveState") == "failed"
@@ -218,7 +218,7 @@ def test_a_server_started_by_hand_is_in_the_way(service: Machine) -> None:
 
 @pytest.fixture
 def containers(service: Machine, docker_vm: Machine) -> Iterator[None]:
-    """Two containers with the server instead of the service, on the ports 12345 and 2000; no Docker after that."""
+    """Two containers with the server instead of the service, on the ports 12345 and 2000. Docker stops afterwards."""
     service.run("systemctl stop classcord; systemctl start docker")
     start = "-v /opt/classcord:/app python:3.13-slim python3 /app/server.py --data /tmp"
     docker_vm.run(f"docker run -d --rm --name old -p 12345:12345 {start}")
@@ -243,7 +243,7 @@ def test_a_container_is_in_the_way_whatever_its_name(service: Machine) -> None:
 
 @pytest.mark.usefixtures("containers")
 def test_the_socket_unit_says_who_is_in_its_way(service: Machine) -> None:
-    """On the port that it has, changed or not."""
+    """Through its current port, the default one or another."""
     folder = "/run/systemd/system/classcord.socket.d"
 
     def start_on(listen: str) -> tuple[int, str]:
@@ -286,7 +286,7 @@ sys.stdin.readline()
 
 
 def crowd_of(vm: Machine, count: int) -> subprocess.Popen[str]:
-    """So many clients at once; prints how many were served and how many told that it is full, and stays for a line."""
+    """Open so many clients at once. Prints how many were served and how many were refused as full; ends at a line."""
     vm.run("cat >/tmp/crowd.py", input=CROWD)
     return vm.start(f"ulimit -n 4096; exec python3 /tmp/crowd.py {count}")
 
@@ -390,9 +390,9 @@ def test_with_the_socket_unit_a_restart_refuses_no_connection(service: Machine) 
             answered, ended, failures = visitors.communicate("over\n")[0].split(maxsplit=2)
         assert failures == "[]\n"
         assert int(answered) > 20
-        assert int(ended) <= 9, "at most those who were with a server that stopped"
+        assert int(ended) <= 9, "at most the clients of a server that stopped"
         assert "event=listening host=:: port=12345" in journal(service, since)
         service.run("systemctl stop classcord")
-        assert answers(service, VM), "whoever comes starts it"
+        assert answers(service, VM), "the next client starts it"
     finally:
         service.run("systemctl disable -q --now classcord.socket")

@@ -1,4 +1,4 @@
-"""deploy/ufw.sh with real ufw and a real engine, to a server that is a process and to one in a container.
+"""deploy/ufw.sh with real ufw and a real engine, for a server in a process and one in a container.
 
 The desks are routed to the VM here, so that it sees slam as 10.0.108.34 and other as 10.0.109.7.
 """
@@ -34,13 +34,13 @@ def _route(lab: Lab) -> None:
 
 @pytest.fixture(scope="module")
 def _enabled(lab: Lab) -> None:
-    # the reload, for what ufw writes when it is turned on isn't quite what it has loaded just before
+    # the reload, because ufw writes slightly different rules when it is turned on than it has loaded before
     lab.vm.run("ufw --force enable && ufw reload && systemctl enable -q ufw")
 
 
 @pytest.fixture
 def active(lab: Lab, _enabled: None) -> Iterator[Machine]:
-    """The VM with ufw on, closed to all. Tests of an inactive one come before."""
+    """The VM with ufw on, closed to all. Tests of an inactive ufw come before."""
     yield lab.vm
     lab.vm.run(f"{UFW} undo")
 
@@ -62,16 +62,16 @@ def _running(lab: Lab) -> None:
 
 @pytest.fixture
 def containers(active: Machine, _running: None) -> None:
-    """The server in a container, published as 12345, and in one on a network of its own, published as 8080."""
+    """The server in a container, published as 12345, and in another on its own network, published as 8080."""
 
 
 def silent(desk: Desk, address: str, port: int = 12345) -> bool:
-    """Whether that port can't be reached. A packet that is dropped costs a second."""
+    """Whether that port can't be reached. A dropped packet takes a second."""
     return desk.run(f"nc.openbsd -z -w 1 {address} {port}", check=False).returncode != 0
 
 
 def state(machine: Machine) -> str:
-    """All that ufw.sh may change, without counters. Tables that hold nothing are as good as none."""
+    """Everything that ufw.sh may change, without counters and without empty tables."""
     rules = machine.run("iptables-save; ip6tables-save").stdout
     rules = re.sub(r" \[\d+:\d+\]|^#.*\n", "", rules, flags=re.MULTILINE)
     rules = re.sub(r"^\*\w+\n(:[A-Z]+ ACCEPT\n)*COMMIT\n", "", rules, flags=re.MULTILINE)
@@ -178,7 +178,7 @@ def test_docker_goes_around_ufw_until_a_network_is_named(lab: Lab, containers: N
     assert f"container: open to {SCHOOL} only; every other port that Docker publishes is closed." in done
     assert reached(lab, 12345, 8080) == [True, False, False, False]
     assert silent(lab.host, inner), "a neighbour reaches the container by its own address"
-    # what must go on
+    # these must still work
     assert answers(vm, VM)
     assert answers(vm, "127.0.0.1", 8080)
     assert from_container(vm, inner, 12345)
@@ -206,7 +206,7 @@ def test_status_finds_what_is_missing_or_too_much(active: Machine) -> None:
         assert f"✘ {words}" in found.stdout
         shown = re.search(r"✘ .*\n    (?:sudo )?(.*)", found.stdout)
         assert shown is not None
-        # what it says to type is what mends it
+        # the printed command repairs it
         active.run(shown[1], cwd=PROJECT)
         assert repair in (shown[1], "APPLY")
         active.run(f"{UFW} status")
@@ -219,7 +219,7 @@ def test_a_port_that_wider_rules_open_is_not_called_closed(active: Machine) -> N
     assert "Port 12345 of a systemd service: closed.\n" in active.run(f"{UFW} status", check=False).stdout
     active.run("; ".join(f"ufw {rule}" for rule in wider))
     said = active.run(f"{UFW} status", check=False).stdout
-    assert f"Port 12345 of a systemd service: open to whom these let in: {';'.join(wider)}.\n" in said
+    assert f"Port 12345 of a systemd service: open to all that these rules let in: {';'.join(wider)}.\n" in said
     said = active.run(f"{UFW} apply --from {SCHOOL}").stdout
     active.run("; ".join(f"ufw delete {rule}" for rule in (*others, *wider)))
     assert re.findall("another rule lets more people in: (.*)", said) == [rule for rule in wider if "from" not in rule]
@@ -256,7 +256,7 @@ def test_all_outlasts_reload_restart_and_reboot(lab: Lab, containers: None) -> N
         event()
         _route(lab)
         wait_for_answer(lab.slam, VM)
-        wait_for_answer(vm, "127.0.0.1", 8080)  # or it would be no wonder that nobody reaches it
+        wait_for_answer(vm, "127.0.0.1", 8080)  # otherwise a closed port would prove nothing
         assert reached(lab, 12345, 8080) == [True, False, False, False]
         vm.run(f"{UFW} status")
     vm.run("docker rm -f chat")

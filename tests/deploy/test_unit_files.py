@@ -1,4 +1,4 @@
-"""The unit and its files, as far as they can be judged without a machine to install them on."""
+"""Checks of the unit and its files that need no machine to install them on."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def test_what_a_restart_cannot_mend_is_not_restarted() -> None:
 
 
 def test_the_sandbox_is_the_one_that_is_tried_out() -> None:
-    """test_sandbox.py shows in force what is listed; a line that goes, comes or changes must be seen there."""
+    """test_sandbox.py tries each listed line. A line that is added, removed or changed must also change there."""
     unit = UNIT.read_text()
     sandbox = unit[unit.index("DynamicUser=") : unit.index("[Install]")]
     assert set(re.findall(r"^\w+=.*$", sandbox, re.MULTILINE)) == {*PREVENTS, *OTHERS}
 
 
 def test_the_watchdog_leaves_time_for_a_self_test() -> None:
-    """One that fails at its end is followed by another before systemd acts."""
+    """A check that just fails is followed by another before systemd acts."""
     (seconds,) = directives(UNIT.read_text())["WatchdogSec"]
     assert int(seconds) >= 2 * (2 * listener.TEST_TIME + int(seconds) / 3)
 
@@ -73,7 +73,7 @@ def test_a_crash_loop_ends() -> None:
 
 @pytest.fixture
 def analyze() -> list[str]:
-    """systemd-analyze, of a version that can judge files."""
+    """systemd-analyze, in a version that can check files."""
     path = shutil.which("systemd-analyze")
     version = 0
     if path is not None:

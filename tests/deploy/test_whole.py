@@ -1,6 +1,6 @@
 """The whole picture: from a desk of the pupils' network through the host's NAT to the VM, with Docker, then systemd.
 
-One story in one test, for each step builds on the one before.
+One story in one test, because each step builds on the one before.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def two_who_chat(desk: Desk) -> Iterator[tuple[Client, Client]]:
 
 
 def two_peers(vm: Machine, log: str) -> set[str]:
-    """From which addresses the two have logged in, as the log says that this command prints: a little later."""
+    """The addresses from which the two have logged in, from the log that this command prints. It waits for them."""
     found: list[str] = []
 
     def logged() -> bool:
@@ -49,7 +49,7 @@ def two_peers(vm: Machine, log: str) -> set[str]:
 
 
 def state(machine: Machine) -> dict[str, str]:
-    """What the project's scripts may change on a machine. Counters and moments are left out."""
+    """The state that the project's scripts may change on a machine, without counters and times."""
     rules = r"iptables-save | sed '/^#/d; s/\[[0-9:]*\]//'; nft list ruleset | sed 's/packets [0-9]* bytes [0-9]*//'"
     return {
         "firewall": machine.run(rules).stdout,

@@ -1,4 +1,4 @@
-"""What the tests of hostile inputs share: asking for what must be refused, and what the bystanders heard."""
+"""Shared by the tests of hostile inputs: send requests that must be refused, and see what the bystanders heard."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def say(text: str, **more: object) -> Message:
 
 
 def answers(client: Client) -> list[Message]:
-    """What the server has answered up to now, without what other people did meanwhile."""
+    """The server's answers up to now, without the lines about other people."""
     return [
         line for line in client.pending()
         if line["type"] != "status" and (line["type"] != "message" or line["from"] == "Serveur")
@@ -45,18 +45,18 @@ def refused(client: Client, line: Message | bytes | str, *codes: str) -> Message
 
 
 def works(client: Client) -> None:
-    """The connection is open and nothing else was sent on it."""
+    """The connection is open, and the server sent nothing else on it."""
     assert answers(client) == []
 
 
 def heard(bystanders: Bystanders, sender: str) -> list[Message]:
-    """The messages of this person that the bystanders got, whoever sent them before this was called."""
+    """The messages under this name that the bystanders got, if they were sent before this call."""
     bystanders.check(1)
     return [line for line in bystanders.seen if line["type"] == "message" and line["from"] == sender]
 
 
 def hijack(name: str) -> bytes:
-    """Lines that a web page might have a browser post: an account, and a word to everybody as a guest."""
+    """Lines that a web page might make a browser post: a registration, and a guest's message to everybody."""
     lines = (
         {"type": "register", "username": name, "password": "stolen"},
         {"type": "message", "subtype": "global", "to": "global", "from": name, "content": "from a web page"},
@@ -65,6 +65,6 @@ def hijack(name: str) -> bytes:
 
 
 def not_run(connect: Connect, bystanders: Bystanders, name: str) -> None:
-    """The name is free, and nobody heard of it."""
+    """The name is free, and nobody got a line with it."""
     assert heard(bystanders, name) == []
     assert connect().register(name) == {"type": "register", "status": "ok"}

@@ -29,7 +29,7 @@ def waits(record_property: Callable[[str, object], None]) -> Iterator[None]:
 
 @pytest.fixture
 def logged(shared_server: Server | None) -> Callable[[Client, str], None]:
-    """logged(client, "event=x") waits for a line about this connection; no-op where the log is out of reach."""
+    """logged(client, "event=x") waits for a line about this connection. It does nothing if the log can't be read."""
     since = len(shared_server.log_so_far()) if shared_server is not None else 0
 
     def wait(client: Client, pattern: str) -> None:

@@ -1,6 +1,6 @@
-"""For the tests of data folders: servers of another user, and an operator who types what a server tells them to.
+"""For the tests of data folders: servers of another user, and an operator who types the commands that a server prints.
 
-Where the tests run as root, the server and the operator are a user of their own; `sudo` makes that operator root.
+If the tests run as root, the server and the operator are a separate user; `sudo` makes that operator root.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ code = server.main(sys.argv[1:])
 sys.stdout.flush()
 os._exit(code)
 """
-"""Becomes another user when all modules are loaded: that user may not be able to read them, under /root."""
+"""Becomes another user after all modules are loaded: that user may be unable to read them under /root."""
 
 
 def as_user(user: int, *more: str) -> list[str]:
@@ -60,7 +60,7 @@ def as_user(user: int, *more: str) -> list[str]:
 
 
 class Place:
-    """A folder that everybody can enter, with the operator's home in it; `data` is where the data goes."""
+    """A folder that everybody can enter, with the operator's home in it; `data` is the data folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -89,7 +89,7 @@ class Place:
 
 @contextmanager
 def in_place() -> Iterator[Place]:
-    """A place of its own, taken away with all that is mounted in it."""
+    """A new place. At the end it is removed with everything that is mounted in it."""
     folder = Path(tempfile.mkdtemp(prefix="classcord-test-", dir="/var/tmp")).resolve()
     folder.chmod(0o755)
     try:
@@ -117,12 +117,12 @@ def mounted(point: Path, options: str, kind: str = "tmpfs") -> None:
 
 
 def _typed(place: Place, user: int, option: str) -> list[str]:
-    """The command of a start, with what an operator adds behind it in a shell."""
+    """The command of a start, with the words that an operator adds behind it in a shell."""
     return ["sh", "-c", f'exec "$@" {option}', "sh", *place.wrap, *as_user(user)]
 
 
 def failure(place: Place, *arguments: str, user: int = OPERATOR, code: int = 78, option: str = "") -> str:
-    """The one line of a server (or of a subcommand, where arguments name one) that can't start."""
+    """Start a server (or the subcommand in the arguments) that can't start; return its one line."""
     given = arguments or ("--host", "127.0.0.1", "--port", "0", "--data", str(place.data))
     done = subprocess.run(
         [*_typed(place, user, option), *given], stdin=subprocess.DEVNULL, capture_output=True,
@@ -155,15 +155,15 @@ def attempt(place: Place) -> str:
 
 
 def remedies(line: str) -> list[str]:
-    """The commands that a line tells to type, and the flags that it tells to start with."""
+    """The commands that a line says to type, and the flags that it says to start with."""
     return re.findall(r"(?<=type: ).+?(?=, or | \(| on the host|$)|--data [~/].+?(?=, or | \(|$)", line)
 
 
 def type_in(place: Place, command: str) -> None:
-    """The operator types a command in a shell, where they are."""
+    """The operator types a command in a shell, in the current folder."""
 
     def become() -> None:
-        if IS_ROOT:  # the real user stays root, for sudo; a command's rights are those of the effective one
+        if IS_ROOT:  # the real user stays root, because sudo needs it; a command has the effective user's rights
             os.setgroups([])
             os.setresgid(0, OPERATOR, 0)
             os.setresuid(0, OPERATOR, 0)
@@ -176,9 +176,9 @@ def type_in(place: Place, command: str) -> None:
 
 
 def serves(place: Place, option: str = "", *, user: int = OPERATOR, knows: bool | None = None) -> None:
-    """Start, with what the operator adds, and see that it serves; `knows` whether the account made first is there."""
+    """Start with the operator's words, and see that it serves; `knows`: whether the first account must exist."""
     command = _typed(place, user, option)
-    # the flags of Server come first: what is typed behind them wins
+    # the flags of Server come first: later flags win
     with Server(place.data, command=command, env=place.environment) as server:
         address = server.host, server.port
         with Client(address) as client:
@@ -201,7 +201,7 @@ def _used() -> dict[str, bytes]:
 
 
 def used(place: Place) -> None:
-    """Make a data folder as a server leaves it that was killed: lock, database, and both of its companions."""
+    """Make a data folder as a killed server leaves it: the lock, the database, and its two companion files."""
     place.data.mkdir(mode=0o700)
     for name, content in _used().items():
         (place.data / name).write_bytes(content)
@@ -211,7 +211,7 @@ def used(place: Place) -> None:
 
 
 def check(make: Callable[[Place], None], cause: str, count: int, *, knows: bool | None = None) -> None:
-    """There are so many remedies, each is typed in a place of its own, and the server serves; `knows` as for serves."""
+    """There are `count` remedies. Each is typed in a new place, and then the server serves; `knows` as for serves."""
     for number in range(count):
         with in_place() as place:
             make(place)

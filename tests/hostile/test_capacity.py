@@ -1,4 +1,4 @@
-"""More connections than there is room for, or files, or threads; and very many one after the other."""
+"""More connections than the limit allows, or than files or threads allow; and very many, one after the other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PING, PONG = {"type": "ping"}, {"type": "pong"}
 
 
 def _served(address: tuple[str, int]) -> bool:
-    """Whether somebody new is let in."""
+    """Whether a new client is let in."""
     with Client(address) as client:
         return client.ask(PING) == PONG
 
@@ -40,7 +40,7 @@ def test_more_connections_than_allowed(own_server: Callable[..., Server]) -> Non
         for client in refused:
             _assert_refused(client)  # though none of them closes
             assert server.status("Threads") == threads
-        # one that is already talking, and one that resets, are told the same or nothing
+        # a client that is already talking, and one that resets, get the same line or nothing
         with Client(address) as talker:
             talker.send(PING, PING)
             _assert_refused(talker)
@@ -53,7 +53,7 @@ def test_more_connections_than_allowed(own_server: Callable[..., Server]) -> Non
             assert client.ask(PING) == PONG
         # room for one again
         inside[0].close()
-        eventually(bystanders, lambda: server.status("Threads") == threads - 1, "who left has left")
+        eventually(bystanders, lambda: server.status("Threads") == threads - 1, "the client that left is gone")
         with Client(address) as client:
             assert client.ask(PING) == PONG
             with Client(address) as other:
@@ -66,7 +66,7 @@ def test_more_connections_than_allowed(own_server: Callable[..., Server]) -> Non
 
 
 def test_a_full_server_with_few_open_files_refuses_and_needs_no_more(own_server: Callable[..., Server]) -> None:
-    """The files that the server asked the system for are enough for its clients and for all whom it refuses."""
+    """The files that the server asked the system for are enough for its clients and for all refused connections."""
     few = """
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
@@ -123,13 +123,13 @@ def test_no_file_left_for_a_new_connection(own_server: Callable[..., Server]) ->
         line = fields(server.wait_log("event=accept_failed"))
         assert "files" in line["hint"]
         bystanders.check()
-        # it tries now and then, but does not spin; a select that finds nothing is the stretch of time to measure
+        # it tries now and then, but does not spin; measure while a select finds nothing
         last = waiting[-1].socket
         used = _processor_time(server.pid)
         assert select.select([last], [], [], 1.0)[0] == []
         assert _processor_time(server.pid) - used < 0.3
         bystanders.check()
-        # those who waited are served as soon as there are files again
+        # waiting clients are served as soon as there are files again
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
         for client in waiting:
             assert client.receive() == PONG

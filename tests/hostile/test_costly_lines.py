@@ -1,4 +1,4 @@
-"""Lines that are made to cost the server much time: everybody else goes on, and it can be stopped."""
+"""Lines that take the server much time: all other clients go on, and the server can be stopped."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ TIMES = 20
 
 
 @pytest.mark.parametrize("line", COSTLY.values(), ids=COSTLY)
-def test_a_costly_line_delays_nobody(own_server: Callable[..., Server], line: str) -> None:
+def test_a_costly_line_delays_no_other_client(own_server: Callable[..., Server], line: str) -> None:
     assert len(line.encode()) <= LINE
     server = own_server()
     address = server.host, server.port
@@ -67,4 +67,4 @@ def test_a_costly_line_delays_nobody(own_server: Callable[..., Server], line: st
             bystanders.check()
             client.pending()
         client.send(*[line] * TIMES)
-        assert server.stop() == 0, "what it has begun must not keep it from ending"
+        assert server.stop() == 0, "a task that has begun must not stop it from ending"

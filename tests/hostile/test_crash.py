@@ -1,4 +1,4 @@
-"""The server is killed in the middle of everything: what it has answered and delivered is stored."""
+"""The server is killed while it works: all that it has answered or delivered is stored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REGISTRARS = 3
 
 
 class Killer:
-    """Kills the server once all clients together have received so many messages, and somebody was registered."""
+    """Kills the server when all clients together have received so many messages, and an account was registered."""
 
     def __init__(self, server: Server, after: int) -> None:
         self._server = server
@@ -46,7 +46,7 @@ class Killer:
 
 
 def _talk(client: Client, previous: str, killer: Killer) -> list[Message]:
-    """Say something whenever `previous` has; all messages received until the end. The ring keeps turning."""
+    """Answer every message of `previous`, so that the talk goes round and round; return all messages received."""
     got: list[Message] = []
     count = 0
     try:
@@ -63,7 +63,7 @@ def _talk(client: Client, previous: str, killer: Killer) -> list[Message]:
 
 
 def _register(client: Client, killer: Killer) -> list[str]:
-    """Register name after name; those that were answered ok."""
+    """Register name after name; return the names that were answered ok."""
     names: list[str] = []
     try:
         while True:
@@ -76,7 +76,7 @@ def _register(client: Client, killer: Killer) -> list[str]:
 
 
 def _run_until_killed(server: Server, chance: random.Random) -> tuple[list[list[Message]], list[str]]:
-    """What each talker received, and which names were registered."""
+    """The messages that each talker received, and the registered names."""
     address = server.host, server.port
     killer = Killer(server, chance.randrange(100, 1200))
     heard: list[list[Message]] = []
@@ -87,7 +87,7 @@ def _run_until_killed(server: Server, chance: random.Random) -> tuple[list[list[
         registrars = [stack.enter_context(Client(address)) for _ in range(REGISTRARS)]
         work: list[Callable[[], None]] = []
         for place, talker in enumerate(talkers):
-            # here, where nobody counts yet: a thread might come to its first word after the kill
+            # here, before the count begins: a thread might say its first word after the kill
             words = [f"{talker.name} says {number}" for number in range(chance.randrange(1, 4))]
             talker.send(*({"type": "message", "content": text} for text in words))
             talk = functools.partial(_talk, talker, talkers[place - 1].name, killer)
@@ -116,7 +116,7 @@ def test_what_was_answered_and_delivered_survives_a_kill(tmp_path: Path, seed: i
     chance = random.Random(seed)
     password = {}
     last = 0
-    for _ in range(2):  # the second time on what the first has left
+    for _ in range(2):  # the second time with the data that the first time has left
         with Server(tmp_path / "data") as server:
             heard, names = _run_until_killed(server, chance)
         for name in names:
@@ -124,17 +124,17 @@ def test_what_was_answered_and_delivered_survives_a_kill(tmp_path: Path, seed: i
         with Server(tmp_path / "data") as server, Bystanders((server.host, server.port)) as bystanders:
             stored = _stored(tmp_path / "data")
             for got in heard:
-                assert got, "everybody had heard something"
+                assert got, "each talker received something"
                 ids = [line["id"] for line in got]
                 assert ids == sorted(set(ids)), "received in the order of the ids, each once"
                 for line in got:
                     assert stored.get(line["id"]) == (line["timestamp"], line["from"], line["content"])
                     assert line["id"] > last
-            # ids go on after the last that was stored, which somebody may have seen
+            # ids go on after the last stored one, because a client may have seen it
             bystanders.check(1)
             last = max(stored)
             with Client((server.host, server.port)) as client:
-                assert len(names) > TALKERS, "somebody was registered meanwhile"
+                assert len(names) > TALKERS, "an account was registered meanwhile"
                 for name, word in password.items():
                     assert client.login(name, word) == {"type": "login", "status": "ok", "username": name}
                 client.send({"type": "message", "content": "after the crash"})

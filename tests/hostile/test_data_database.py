@@ -145,7 +145,8 @@ def test_a_mounted_folder_of_root(place: Place, inside: bool) -> None:
         place.more, place.wrap = {"container": "podman"}, ["unshare", "--pid", "--fork", "--kill-child"]
     line = failure(place)
     if inside:
-        assert f"type: sudo chown -R {OPERATOR}:{GROUP} FOLDER on the host (FOLDER is what is mounted at" in line
+        where = "FOLDER on the host (FOLDER is the folder that is mounted at"
+        assert f"type: sudo chown -R {OPERATOR}:{GROUP} {where}" in line
         assert "--data" not in line
         type_in(place, remedies(line)[0].replace("FOLDER", str(place.data)))
         place.wrap = []  # unshare does not pass on the signal that stops the server

@@ -1,4 +1,4 @@
-"""Faults in the server's own code: one client is told a number to ask about, and nobody else notices."""
+"""Faults in the server's own code: one client gets a number to report, and no other client notices."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ ConnectionHandler.setup = broken
 
 
 def _incident(server: Server, answer: Message, error: str) -> dict[str, str]:
-    """The line of the log about the fault that a client was told of."""
+    """The log line of the fault with the number that a client got."""
     assert (answer["type"], answer["code"], answer["error"]) == ("error", "internal", answer["message"])
     found = re.search(r"incident ([0-9a-f]{8})\b", answer["message"])
     assert found, answer
-    assert error not in answer["message"], "what broke is for the log alone"
+    assert error not in answer["message"], "the details belong in the log only"
     line = fields(server.wait_log(f"event=internal_error .*incident={found[1]}"))
     assert line["detail"].startswith("Traceback")
     assert f"{error}: " in line["detail"]
@@ -74,7 +74,7 @@ def _check_going_on(own_server: Callable[..., Server], changes: str, request: Me
             assert line["port"] == str(client.socket.getsockname()[1])
             incidents.add(line["incident"])
         assert len(incidents) == 3
-        # in the middle of other requests, in its place, and these are carried out
+        # in the middle of other requests: its answer is in the right place, and the others are executed
         client.send({"type": "ping"}, {"type": "message", "content": "before"}, request)
         client.send({"type": "message", "content": "after"}, {"type": "ping"})
         answers = [client.receive() for _ in range(3)]
@@ -96,7 +96,7 @@ def test_a_room_operation_raises(own_server: Callable[..., Server]) -> None:
 
 
 def test_a_fault_among_the_requests_of_many(own_server: Callable[..., Server]) -> None:
-    """Items of several clients share a batch; only the one whose item is broken is told."""
+    """Items of several clients share a batch; only the client with the broken item gets an error."""
     server = own_server(command=launcher(ROOM))
     address = server.host, server.port
     with Bystanders(address) as bystanders, member(address, unique("a")) as one, member(address, unique("b")) as two:
@@ -105,7 +105,7 @@ def test_a_fault_among_the_requests_of_many(own_server: Callable[..., Server]) -
             one.send({"type": "status", "state": "away"}, {"type": "message", "content": f"one {number}"})
             two.send({"type": "message", "content": f"two {number}"}, {"type": "status", "state": "away"})
         lines_of_one, lines_of_two = one.pending(), two.pending()
-        lines_of_one += one.pending()  # by now the server has read all that two sent
+        lines_of_one += one.pending()  # by now the server has read everything from the second client
         for lines, other in ((lines_of_one, two), (lines_of_two, one)):
             assert sum(line.get("code") == "internal" for line in lines) == 40
             said = [line["content"] for line in lines if line.get("from") == other.name]
@@ -122,7 +122,7 @@ def test_a_fault_in_the_handling_of_a_line_costs_that_line(own_server: Callable[
         threads, files = server.status("Threads"), open_files(server)
         with Client(address) as cursed:
             _incident(server, cursed.ask({"type": "cursed"}), "ZeroDivisionError")
-            # this far from any request the connection itself may end, but not without a word
+            # outside a request the connection itself may end, but not without an error line
             cursed.half_close()
             assert cursed.at_end() == b""
         eventually(bystanders, lambda: server.status("Threads") == threads, "its thread has ended")
@@ -154,7 +154,7 @@ def test_a_fault_when_a_client_comes(own_server: Callable[..., Server]) -> None:
                 try:
                     served += client.ask({"type": "ping"}) == {"type": "pong"}
                 except (Closed, OSError):
-                    pass  # one of the unlucky
+                    pass  # one of the clients with the fault
         assert 10 <= served < 20
         assert "ZeroDivisionError" in fields(server.wait_log("event=internal_error"))["detail"]
         eventually(bystanders, lambda: server.status("Threads") == threads, "their threads have ended")

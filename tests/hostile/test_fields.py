@@ -71,7 +71,7 @@ def test_controls_in_a_name_are_nowhere(address: tuple[str, int], bystanders: By
 
 @pytest.mark.parametrize("control", ["\0", "\x07", "\x1b[31m", "\n", "\r", "\x7f", "\x9b", "\x85"])
 def test_controls_in_an_addressee_are_never_sent_back(join: Join, control: str) -> None:
-    """The notice that nobody is there names the addressee; a terminal would obey what stands in it."""
+    """The notice that the addressee is not connected has the name in it; a terminal would obey its controls."""
     client = join("typist")
     answers(client)
     client.send({"type": "message", "subtype": "private", "to": f"a{control}b", "content": "hello"})
@@ -87,7 +87,7 @@ def test_controls_in_an_addressee_are_never_sent_back(join: Join, control: str) 
 
 
 def request(kind: str, changed: str, value: str) -> Message:
-    """A right request of this type, but for one field."""
+    """A request of this type that is right except for one field."""
     message = {**ALL[kind].example, changed: VALUES[value]}
     if value == MISSING:
         del message[changed]
@@ -113,7 +113,7 @@ def test_a_field_that_is_missing_or_no_fitting_string_is_refused(
     client.pending()
     message = request(kind, field, value)
     if "username" in message and field != "username":
-        # an account that exists where one logs in, so that nothing but the field is wrong
+        # for a login the account exists, so that only the field is wrong
         message["username"] = unique("wrong")
         if kind == "login":
             assert connect().register(message["username"], "azerty")["status"] == "ok"
@@ -132,8 +132,8 @@ def test_there_are_fields_to_test() -> None:
 
 
 @pytest.mark.parametrize("value", [value for value in VALUES if value != MISSING])
-def test_nobody_logs_in_with_a_password_that_is_no_string(connect: Connect, value: str) -> None:
-    """Neither to an account nor to a name that has none, which once worked."""
+def test_a_password_that_is_not_a_string_is_refused(connect: Connect, value: str) -> None:
+    """For a name with an account and for a name without one."""
     client, name = connect(), unique("victim")
     assert client.register(name)["status"] == "ok"
     for username in (name, unique("nobody")):
@@ -176,7 +176,7 @@ SELF = [
 
 
 def nameless(connect: Connect) -> Client:
-    """A guest that has asked who is here without saying who it is."""
+    """A guest that has asked for the list of users, but has not given a name."""
     client = connect()
     assert client.ask({"type": "users"})["type"] == "users"
     client.pending()
@@ -186,7 +186,7 @@ def nameless(connect: Connect) -> Client:
 @pytest.mark.parametrize("stranger", [True, False], ids=["stranger", "guest"])
 @pytest.mark.parametrize("value", ["number", "true", "list", "object"])
 @pytest.mark.parametrize(("field", "message"), SELF)
-def test_a_guests_own_name_that_is_no_name_is_refused(
+def test_a_guests_own_name_that_is_not_a_name_is_refused(
     connect: Connect, field: str, message: Message, value: str, stranger: bool
 ) -> None:
     client = connect() if stranger else nameless(connect)
@@ -212,7 +212,7 @@ def test_a_guests_own_name_of_10_kb_costs_it_nothing_and_is_never_sent(
 
 
 def test_a_guest_with_a_chosen_name_may_send_anything_as_its_name(connect: Connect, bystanders: Bystanders) -> None:
-    """It is not believed any more, so it is not judged either."""
+    """The server ignores the field now, so it does not check it either."""
     client, name = connect(), unique("guest")
     client.send(say("first", **{"from": name}), *(say("again", **{"from": value}) for value in VALUES.values()))
     works(client)
@@ -262,7 +262,7 @@ def test_a_guests_own_name_that_is_null_or_empty_counts_as_not_given(
     assert bystanders.one.until(type="message", content="now I have a name")["from"] == name
 
 
-# --- what only the server may set ---
+# --- fields that only the server may set ---
 
 CLAIMS: Message = {
     "from": "admin", "user": "admin", "timestamp": "1970-01-01T00:00:00", "id": -1, "role": "admin", "guest": False,
@@ -273,7 +273,7 @@ RELAYED = {"type", "subtype", "from", "to", "content", "timestamp", "id", "guest
 
 
 def check_relayed(line: Message, sender: str) -> None:
-    """The line has what the server set, and nothing that the client added."""
+    """The line has the server's values, and nothing that the client added."""
     assert set(line) <= RELAYED
     assert line["from"] == sender
     assert line["timestamp"] > "2020"

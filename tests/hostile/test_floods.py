@@ -1,4 +1,4 @@
-"""Clients that send as fast as they can: what waits of theirs is bounded, and the others go on."""
+"""Clients that send as fast as they can: their waiting lines are limited, and the other clients go on."""
 
 from __future__ import annotations
 
@@ -30,4 +30,4 @@ def test_many_clients_that_flood_cost_little_memory(own_server: Callable[..., Se
         before = server.status("VmRSS")
         assert at_once([lambda client=client: flood(client) for client in clients]) == [count] * len(clients)  # type: ignore[misc]
         bystanders.check(1)
-        assert server.status("VmHWM") - before < 20 * 1024, "kB of memory for what they sent"
+        assert server.status("VmHWM") - before < 20 * 1024, "kB of memory for their lines"

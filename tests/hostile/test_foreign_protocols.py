@@ -1,4 +1,4 @@
-"""Peers that speak TLS, SSH, SOCKS, PROXY, telnet or Java's formats: told so or closed, and nothing of it is run."""
+"""Peers that speak TLS, SSH, SOCKS, PROXY, telnet or Java's formats get an error or are closed; nothing is executed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("bystanders")
 
 
 def one_by_one(client: Client, data: bytes) -> None:
-    """Send each byte in a segment of its own, read by itself as far as that can be had."""
+    """Send each byte in its own segment, so that the server reads it alone if possible."""
     client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for byte in data:
         client.send_raw(bytes([byte]))
@@ -76,7 +76,7 @@ def test_what_only_begins_like_another_protocol_waits_for_nothing_at_the_end(con
 def test_ctrl_v_alone_keeps_the_connection(connect: Connect, bystanders: Bystanders) -> None:
     client = connect()
     client.send_raw(b"\x16")
-    bystanders.check()  # time enough to close, where that were done
+    bystanders.check()  # enough time for a close, if the server wrongly closed
     client.send_raw(b"\n")
     error = client.receive()
     assert (error["code"], error["cause"], error["column"]) == ("invalid_json", "control", 1)
@@ -85,7 +85,7 @@ def test_ctrl_v_alone_keeps_the_connection(connect: Connect, bystanders: Bystand
 
 
 def test_tls_hellos_leave_no_thread_behind(own_server: Callable[..., Server]) -> None:
-    server = own_server()  # where no thread of an earlier test is about to end
+    server = own_server()  # on a server where no thread of an earlier test is ending
     address = server.host, server.port
     with Bystanders(address) as bystanders, ExitStack() as stack:
         before = server.status("Threads")
@@ -124,7 +124,7 @@ JAVA = b"\xac\xed\0\x05"
     (PUTTY, "telnet"), (b"\xff\xf4\xff\xfd\x06", "telnet"),
 ])
 def test_what_never_ends_in_a_newline_is_answered_at_once(connect: Connect, data: bytes, cause: str) -> None:
-    """Its sender waits for an answer, and would wait for ever."""
+    """Its sender waits for an answer; without one it would wait for ever."""
     client = connect()
     client.send_raw(data)
     error = client.receive()

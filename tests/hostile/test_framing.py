@@ -20,11 +20,11 @@ pytestmark = pytest.mark.usefixtures("bystanders")
 
 MIB = 1024 * 1024
 QUIET = 3.0
-"""Seconds for which a connection must not be closed: more than an endless line is given."""
+"""Seconds for which a connection must stay open: more than the time for an endless line."""
 
 
 def line_of(length: int, text: str) -> bytes:
-    """A message whose line has exactly so many bytes, its newline not counted."""
+    """A message with a line of exactly so many bytes, without the newline."""
     line = json.dumps(say(text, padding="")).encode()
     return line.replace(b'"padding": ""', b'"padding": "' + b"p" * (length - len(line)) + b'"')
 
@@ -36,7 +36,7 @@ def contents(bystanders: Bystanders, sender: Client) -> list[str]:
 
 @pytest.fixture
 def patient(own_server: Callable[..., Server]) -> Server:
-    """A server that waits for the end of any line: megabytes may take a busy machine longer than they may take."""
+    """A server without a time limit for lines: on a busy machine, megabytes may take longer than the limit."""
     return own_server(command=launcher("from handlers import connection\nconnection._OVERRUN_TIME = 3600"))
 
 
@@ -73,7 +73,7 @@ def test_a_line_cut_anywhere_even_inside_a_character(join: Join, bystanders: Bys
     line = json.dumps({"type": "message", "content": "é😀漢"}, ensure_ascii=False).encode()
     cuts = [1, 2, 8, 20, *range(line.index("é".encode()), len(line))]
     for cut in cuts:
-        # once the answer is here, the server has read the first half by itself
+        # when the answer is here, the server has read the first half alone
         client.send_raw(b'{"type":"ping"}\n' + line[:cut])
         assert client.receive() == PONG
         client.send_raw(line[cut:] + b"\n")
@@ -214,7 +214,7 @@ def test_long_lines_that_end_keep_memory_flat(patient: Server, witnesses: Bystan
 
 
 def refuse_small(server: Server) -> None:
-    """The same as a long line costs, without the line: what threads and buffers need anyway."""
+    """The same clients with short lines: the memory that threads and buffers need anyway."""
     with Client((server.host, server.port)) as client:
         refused(client, b"x" * (2 * MAX_LINE), "line_too_long")
 
@@ -223,7 +223,7 @@ def refuse_small(server: Server) -> None:
 
 
 def flood(client: Client, most: int) -> int:
-    """Send bytes without newline until the server closes, or so many; how many the socket took."""
+    """Send at most so many bytes without a newline, until the server closes; return how many the socket took."""
     sent, chunk = 0, b"y" * MAX_LINE
     try:
         while sent < most:
@@ -245,7 +245,7 @@ def test_endless_bytes_are_closed_and_memory_stays_flat(own_server: Callable[...
         at_once([functools.partial(refuse_small, server) for _ in range(4)])
         before = server.status("VmRSS")
         for sent in at_once([endless] * 4):
-            assert MAX_OVERRUN < sent < 5 * MAX_DISCARD  # beyond the bound there is what the two kernels hold
+            assert MAX_OVERRUN < sent < 5 * MAX_DISCARD  # beyond the limit there are the buffers of the two kernels
         bystanders.check()
         assert server.status("VmHWM") - before < 10 * 1024
     assert server.stop() == 0
@@ -278,7 +278,7 @@ def test_a_long_line_that_trickles_on_is_closed(connect: Connect, logged: Logged
 
 
 def test_only_a_line_far_over_the_limit_has_a_deadline(connect: Connect, bystanders: Bystanders) -> None:
-    """Neither a long line that has ended, nor one that is merely over the limit, nor silence closes a connection."""
+    """These close no connection: a long line that has ended, a line just over the limit, silence."""
     ended, over, begun, silent = connect(), connect(), connect(), connect()
     refused(ended, b"x" * (2 * MAX_OVERRUN), "line_too_long")
     over.send_raw(b"x" * (4 * MAX_LINE))

@@ -1,4 +1,4 @@
-"""A class that registers and logs in at once, and sockets that guess passwords: memory, turns, and the chat."""
+"""A class that registers and logs in at once, and sockets that guess passwords: memory, fairness, and the chat."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def held(password, *more):
     return scrypt(password, *more)
 hashing._Turns.add, accounts._scrypt = announced, held
 """
-"""Changes to a server: one hash at a time, which logs its password, and none is finished while the file exists."""
+"""Changes to a server: it hashes one password at a time, logs it, and finishes no hash while the file exists."""
 
 class Held:
     """A server that hashes nothing between `hold` and `let_go`, and clients whose passwords wait there."""
@@ -91,7 +91,7 @@ def failed(client: Client) -> None:
 
 
 class Chat:
-    """Two people who write now and then while something happens, and how long each message took."""
+    """Two people write now and then during the `with` block; it measures how long each message took."""
 
     def __init__(self, people: Bystanders) -> None:
         self._people = people
@@ -130,7 +130,7 @@ def _assert_in(client: Client, name: str) -> None:
 
 
 def test_a_whole_class_at_the_default_cost(own_server: Callable[..., Server]) -> None:
-    """Each of them hashes twice, on 400 open connections; half have an address of their own, half share one."""
+    """Each pupil causes two hashes, on 400 open connections. Half have their own address, half share one."""
     server = own_server("--password-cost", "14")
     address = server.host, server.port
     people = Bystanders(address)
@@ -175,7 +175,7 @@ def test_while_a_client_waits_it_gets_what_others_say_and_what_it_asked_before(h
         held.let_go()
         failed(client)
         eventually(
-            held.bystanders, lambda: "behind" in said(held.bystanders, client), "what it asked behind is carried out"
+            held.bystanders, lambda: "behind" in said(held.bystanders, client), "its later request is executed"
         )
     held.end()
 
@@ -191,12 +191,12 @@ def test_an_honest_login_from_another_address_waits_for_one_hash(held: Held) -> 
     for client in (honest, *guessing):
         failed(client)
     hashed = held.end()
-    # the first guess was being hashed, and the second is before it in the round
+    # the first guess was being hashed, and the second comes first in the round
     assert hashed.index("honest") == 2
     assert hashed.count("guess") == 100
 
 
-def test_nothing_is_hashed_for_who_guesses_and_leaves(held: Held) -> None:
+def test_nothing_is_hashed_for_a_guesser_that_has_left(held: Held) -> None:
     files = open_files(held.server)
     held.hold()
     first = held.ask("first")
@@ -206,7 +206,7 @@ def test_nothing_is_hashed_for_who_guesses_and_leaves(held: Held) -> None:
         client = held.connect()
         client.send({"type": "ping"})
         client.socket.recv(1, socket.MSG_PEEK)
-        held.ask("unread", client=client).close()  # Linux resets where something was not read
+        held.ask("unread", client=client).close()  # Linux sends a reset if data was not read
     for _ in range(40):
         held.ask("closed").close()
     honest = [held.ask("same address"), held.ask("another address", "127.0.0.2")]
@@ -214,9 +214,9 @@ def test_nothing_is_hashed_for_who_guesses_and_leaves(held: Held) -> None:
     for client in (first, *honest):
         failed(client)
         client.close()
-    eventually(held.bystanders, lambda: open_files(held.server) == files, "nobody waits any more")
+    eventually(held.bystanders, lambda: open_files(held.server) == files, "no client waits any more")
     hashed = held.end()
-    # those that only closed look like `nc -N`, which reads on
+    # a client that only closed looks like `nc -N`, which still reads
     assert hashed == ["first", "same address", "another address"] + ["closed"] * 40
 
 

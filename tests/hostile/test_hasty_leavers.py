@@ -1,4 +1,4 @@
-"""Clients that send a lot and close without reading: what they sent stays theirs, and they do not linger."""
+"""Clients that send a lot and close without reading: their messages are delivered, and the clients do not stay."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_client_that_closed_does_not_linger_to_hear_long_answers(address: Addr
 
 
 def _last_words(client: Client) -> bytes:
-    """What comes after the client has all but caught up, asks, and half-closes at once."""
+    """The client has read nearly everything, sends a request, and half-closes at once."""
     for _ in range(6):
         client.until(content=LARGE)
     client.send({"type": "users"}, {"type": "help"}, {"type": "ping"})

@@ -1,4 +1,4 @@
-"""HTTP gets a real HTTP answer that says what listens here, and nothing of what follows the request line is run."""
+"""HTTP gets a real HTTP answer that names this server, and nothing after the request line is executed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def request(method: str, target: str, body: bytes) -> bytes:
 
 
 def answered(client: Client, method: str = "GET", host: str = "127.0.0.1") -> None:
-    """One HTTP answer, nothing else, end of the stream. A member may hear meanwhile that somebody leaves."""
+    """One HTTP answer, nothing else, end of the stream. Before it, a member may hear that a person leaves."""
     before, status, rest = client.at_end().partition(b"HTTP/1.1 400 ")
     assert status
     assert [line for line in before.splitlines() if not client.name or json.loads(line)["type"] != "status"] == []
@@ -78,7 +78,7 @@ def test_an_http_body_that_comes_after_the_answer_is_not_run(connect: Connect, b
 
 
 def test_the_answer_comes_while_a_large_body_is_on_its_way(connect: Connect) -> None:
-    """A reset makes some systems throw away the answer, which the browser has not shown yet."""
+    """After a reset, some systems throw away the answer before the browser has shown it."""
     client = connect()
     client.send_raw(request("POST", "/", b"x" * 100_000))
     assert b"HTTP/1.1 400" in client.read_line()
@@ -97,7 +97,7 @@ def test_http_after_some_junk_lines_is_closed_too(connect: Connect, bystanders: 
     not_run(connect, bystanders, name)
 
 
-def test_http_from_somebody_who_is_logged_in_ends_the_session(
+def test_http_from_a_logged_in_client_ends_the_session(
     connect: Connect, join: Join, bystanders: Bystanders
 ) -> None:
     client, name = join("http"), unique("http")
@@ -224,7 +224,7 @@ def test_javas_library_shows_the_answer(address: tuple[str, int], tmp_path: Path
     assert SENTENCE in shown
 
 
-def test_talk_about_http_is_no_http(join: Join, bystanders: Bystanders) -> None:
+def test_talk_about_http_is_not_http(join: Join, bystanders: Bystanders) -> None:
     client = join("webmaster")
     client.send({"type": "message", "content": "GET / HTTP/1.1"})
     works(client)

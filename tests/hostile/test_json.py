@@ -1,4 +1,4 @@
-"""Lines that are no request: nesting bombs, odd numbers, broken text, other encodings, other JSON values."""
+"""Lines that are not a request: nesting bombs, odd numbers, broken text, other encodings, other JSON values."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_nesting_bomb_is_refused(connect: Connect, bomb: bytes) -> None:
 
 
 def test_nesting_bombs_do_not_kill_a_process_whose_threads_have_the_servers_stack() -> None:
-    """A crash of the C decoder ends the process, which no handler of exceptions notices."""
+    """A crash of the C decoder ends the process; no exception handler can catch that."""
     deepest = b'{"a":' * MAX_DEPTH + b"1" + b"}" * MAX_DEPTH
     done = subprocess.run(
         [sys.executable, "-c", _IN_A_THREAD], cwd=ROOT, input=b"\n".join([*BOMBS.values(), deepest]),
@@ -129,7 +129,7 @@ def test_brackets_inside_a_string_are_text(join: Join, bystanders: Bystanders, t
     b"1" * 4301, b"-" + b"1" * 4301, b"1" * 60000, b"1e400", b"-1e400", b"1" * 400 + b".0", b"NaN", b"Infinity",
     b"-Infinity", b"01", b"+1", b".5", b"1.", b"0x10", b"1_000", b"'a'", b"undefined", b"True", b"None", b"\xd9\xa3",
 ])
-def test_what_is_no_json_number_is_refused(connect: Connect, value: bytes) -> None:
+def test_a_number_that_is_not_json_is_refused(connect: Connect, value: bytes) -> None:
     client = connect()
     refused(client, b'{"type":"ping","a":' + value + b"}", "invalid_json")
     refused(client, value, "invalid_json")
@@ -206,7 +206,7 @@ def test_bytes_that_are_no_text_are_refused(connect: Connect, bad: bytes) -> Non
     b"\xc0\xaf", b"\xc1\xbf", b"\xe0\x80\xaf", b"\xf0\x80\x80\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80",
     b"\xf8\x88\x80\x80\x80", b"\xff", b"\xfe\xff", b"\xc3", b"\xe2\x82", b"\x80", b"\xbf\xbf",
 ])
-def test_invalid_utf8_is_read_as_cp1252_or_refused_and_nobody_is_dropped(
+def test_invalid_utf8_is_read_as_cp1252_or_refused_and_no_client_is_dropped(
     join: Join, bystanders: Bystanders, odd: bytes
 ) -> None:
     client = join("odd")
@@ -246,7 +246,7 @@ def test_a_line_separator_in_content_is_one_message_on_one_line(
     assert [line["content"] for line in heard(bystanders, client.name)] == [text]
 
 
-# --- values that are no request ---
+# --- values that are not a request ---
 
 
 @pytest.mark.parametrize("value", ["[]", '"x"', "1", "null", "true", "false", "-1.5", '[{"type":"ping"}]', '""'])

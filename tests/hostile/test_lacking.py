@@ -1,4 +1,4 @@
-"""What the server lacks at its start: an interpreter, a module, threads, files, memory. One line, and what to type."""
+"""Starts that lack an interpreter, a module, threads, files or memory: one line says what to type."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.support import DEADLINE, ROOT, Server
 FAILED = 1
 PROGRAM = [sys.executable, str(ROOT / "server.py")]
 NOBODY = 64321
-"""A user that no process belongs to."""
+"""A user without processes."""
 
 
 def line_of(
     command: list[str], code: int = FAILED, *, stdout: int = subprocess.PIPE, env: dict[str, str] | None = None,
     cwd: str | Path | None = None,
 ) -> str:
-    """The one line on standard error of a program that ends with this exit code."""
+    """Run a program; it must end with this exit code. Returns its one line on standard error."""
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=DEADLINE,
         check=False, env=env, cwd=cwd,
@@ -82,7 +82,7 @@ def test_an_old_python(python: Path, arguments: list[str], tmp_path: Path) -> No
     line = line_of([str(python), str(ROOT / "server.py"), *arguments])
     assert f"Python 3.10 or later is needed, this is {python.parent.parent.name}; " in line
     other = re.search(r"this machine has one: (\S+) (\S+)$", line)
-    if other is not None:  # what it names is one that works
+    if other is not None:  # the interpreter that it names works
         with Server(tmp_path / "data", command=[*other.groups()]) as server:
             assert server.stop() == 0
 
@@ -97,7 +97,7 @@ def test_make_with_an_old_python(python: Path, target: str) -> None:
 
 
 def test_the_door_reads_on_every_python() -> None:
-    """No annotation, and nothing else that came after Python 2.7: checked here where no old interpreter is."""
+    """No annotation, and nothing else that is newer than Python 2.7. This test needs no old interpreter."""
     door = (ROOT / "server.py").read_text()
     assert door.isascii()
     compile(door, "server.py", "exec", dont_inherit=True)
@@ -136,7 +136,7 @@ def test_a_module_that_is_missing(tmp_path: Path, module: str, cure: str) -> Non
     ],
 )
 def test_a_function_that_is_missing(tmp_path: Path, change: str, name: str, cure: str) -> None:
-    """Windows and macOS lack the first ones, an OpenSSL that was cut down the last one."""
+    """Windows and macOS lack the first ones; a reduced OpenSSL lacks the last one."""
     line = line_of([*launcher(change), *at(tmp_path / "data")])
     assert name in line
     assert cure in line
@@ -167,7 +167,7 @@ serving._Signals.wait = lambda self: 15
 
 
 def test_a_thread_that_cannot_be_started(tmp_path: Path) -> None:
-    """Whichever it is, of those that the server starts for itself."""
+    """It does not matter which of its own threads can't start."""
     failed = 0
     watched = {"NOTIFY_SOCKET": "@nobody", "WATCHDOG_USEC": "9000000"}
     for number in range(100):
@@ -271,7 +271,7 @@ def test_little_memory(tmp_path: Path, limit: int) -> None:
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_standard_files_that_are_closed(tmp_path: Path, closed: str) -> None:
-    """No file of the server gets their numbers: what somebody prints would go into the database, or to a client."""
+    """No file of the server gets their numbers: printed text would go into the database or to a client."""
     script = launcher(f"""
 from classcord import logs
 event = logs.event
@@ -339,7 +339,7 @@ def test_an_empty_environment_and_a_name_that_is_not_ascii(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("place", ["classcord.serving.Texts", "classcord.serving.ChatServer.serve_forever"])
 def test_a_fault_of_ours(tmp_path: Path, place: str) -> None:
-    """It is told in one line, its traceback is in the log, and no process stays."""
+    """One line reports it, the traceback is in the log, and no process stays."""
     if place.endswith("serve_forever"):
         change = "from classcord import service\ndef fail(*a): raise KeyError('oops')\nservice.Manager.tell = fail"
     else:

@@ -1,4 +1,4 @@
-"""What people choose can't forge a line of the log, and what is secret is never in it."""
+"""Text that people choose can't forge a line of the log, and secrets are never in the log."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class JsonServer(Server):
     """A server that logs JSON."""
 
     def wait_log(self, pattern: str, since: int = 0) -> str:
-        """The line as logfmt, as far as numbers go; `pattern` is event=word."""
+        """The line as logfmt, for fields with numbers; `pattern` is event=word."""
         line = json.loads(super().wait_log(pattern.replace("event=", '"event": "'), since))
         return " ".join(f"{name}={value}" for name, value in line.items() if isinstance(value, int))
 
@@ -46,7 +46,7 @@ SERVERS: dict[str, Callable[[Path], Server]] = {
 
 
 def _plain(server: Server) -> list[dict[str, str]]:
-    """The fields of each line, once each is seen to be one, of ASCII that a terminal shows as it is."""
+    """The fields of each line. Each must be one line of printable ASCII."""
     for line in server.log:
         assert line.isascii(), line
         assert line.isprintable(), line
@@ -89,7 +89,7 @@ def test_nothing_that_people_choose_forges_a_line(tmp_path: Path, style: str) ->
         _be_nasty((server.host, server.port))
         assert server.stop() == 0
     lines = _json(server) if style == "json" else _plain(server)
-    # a line an event: as many as there were, each with its text as it was
+    # one line per event, each with its text unchanged
     failed = [line["user"] for line in lines if line["event"] == "login_failed"]
     assert failed == [text[:40] for text in NASTY]
     assert sum(line["event"] == "connected" for line in lines) == 3 + len(NASTY)

@@ -1,4 +1,4 @@
-"""Somebody deletes, renames or replaces the files of a running server: it says so, and saves what can be saved."""
+"""A person deletes, renames or replaces the files of a running server: it says so, and saves all it can."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def delete_all(data: Path) -> None:
 
 
 def other_database(data: Path) -> None:
-    """An empty one of ours."""
+    """An empty database of ClassCord."""
     with closing(sqlite3.connect(data / "other.db")) as db, closing(sqlite3.connect(data / "classcord.db")) as old:
         for (statement,) in old.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"):
             db.execute(statement)
@@ -95,7 +95,7 @@ def test_the_database_is_not_there_any_more(own_server: OwnServer, change: Chang
         waited = len(heard(bystanders))
     assert [line["event"] for line in map(fields, server.log) if line["event"].startswith(("storage", "checkp"))] == [
         "storage_failed"
-    ], "said once, and never called good again"
+    ], "reported once, and never called recovered"
     (lost,) = lines(server, "messages_lost")
     assert int(lost["count"]) >= waited
     if server.data.is_dir():
@@ -162,7 +162,7 @@ def copy_of_other(data: Path) -> None:
 
 
 def copy_of_backup(data: Path) -> None:
-    """One that was made before the server was started."""
+    """A copy that was made before the server started."""
     shutil.copyfile(data / "backup", data / "classcord.db")
 
 
@@ -176,7 +176,7 @@ def garbage(data: Path) -> None:
 
 @pytest.mark.parametrize("change", [copy_of_other, copy_of_backup, emptied, garbage])
 def test_a_database_that_is_written_over_in_place(own_server: OwnServer, change: Change) -> None:
-    """Neither the server's log nor its pages get into what was put there."""
+    """The server writes neither its log nor its pages into the new file."""
     first = own_server()
     with people(first):
         subprocess.run(
@@ -243,7 +243,7 @@ def test_a_file_that_goes_twice_is_complete_each_time(own_server: OwnServer) -> 
         for number in range(3):
             rename(server.data)
             refused(server)
-            assert stored_in(server.data / "elsewhere.db") >= 6 * number, "what came between is in it too"
+            assert stored_in(server.data / "elsewhere.db") >= 6 * number, "the messages from between are in it too"
             if number < 2:
                 (server.data / "elsewhere.db").rename(server.data / "classcord.db")
                 assert register(server)["status"] == "ok"
@@ -251,7 +251,7 @@ def test_a_file_that_goes_twice_is_complete_each_time(own_server: OwnServer) -> 
 
 
 def stored_in(path: Path) -> int:
-    """Messages in a database file alone, without what is beside it."""
+    """Messages in a database file alone, without its companion files."""
     with closing(sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)) as db:
         (count,) = db.execute("SELECT count(*) FROM messages").fetchone()
         return int(count)
@@ -295,7 +295,7 @@ def test_a_deleted_log_is_saved(own_server: OwnServer, deleted: list[str], other
 
 
 def test_a_log_that_another_program_has_replaced(own_server: OwnServer) -> None:
-    """It wrote to the same database without what was in the deleted log. To merge both would tear the database."""
+    """It wrote to the same database without the content of the deleted log. Merging both would damage the database."""
     first = own_server()
     with people(first) as (bystanders, _):
         bystanders.check()

@@ -1,4 +1,4 @@
-"""Names that nobody may have, and names that look like somebody else's."""
+"""Names that are refused, and names that look like another person's."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ INVALID = {
 
 
 def numbered(client: Client, bystanders: Bystanders, name: str) -> None:
-    """A guest that calls itself so is heard, but by a number and not by this name."""
+    """A guest with this name is heard, but under a number and not under this name."""
     texts = [unique("trust me"), unique("trust me")]
     client.send(say("", **{"from": name}), *(say(text, **{"from": name}) for text in texts))
     client.send({"type": "status", "state": "away", "user": name})
@@ -77,21 +77,21 @@ def numbered(client: Client, bystanders: Bystanders, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", INVALID.values(), ids=INVALID.keys())
-def test_nobody_registers_or_is_a_guest_under_a_name_that_can_deceive(
+def test_a_name_that_can_deceive_is_refused_to_accounts_and_guests(
     connect: Connect, bystanders: Bystanders, name: str
 ) -> None:
     client = connect()
     refused(client, {"type": "register", "username": name, "password": "azerty"}, "invalid_name")
     numbered(client, bystanders, name)
     refused(client, {"type": "login", "username": name, "password": "azerty"}, "login_failed", "invalid_name")
-    # a better name is taken from the same connection
+    # the same connection may then give a better name
     better = unique("better")
     client.send(say("hello", **{"from": better}))
     works(client)
     assert [line["content"] for line in heard(bystanders, better)] == ["hello"]
 
 
-def test_an_empty_name_is_no_account(connect: Connect) -> None:
+def test_an_empty_name_is_not_an_account(connect: Connect) -> None:
     client = connect()
     refused(client, {"type": "register", "username": "", "password": "azerty"}, "invalid_name")
     refused(client, {"type": "login", "username": "", "password": "azerty"}, "login_failed", "invalid_name")
@@ -149,7 +149,7 @@ def test_another_spelling_of_an_account_is_taken(connect: Connect, spelling: Cha
     client = connect()
     assert client.register(name)["status"] == "ok"
     error = refused(client, {"type": "register", "username": other, "password": "mine"}, "name_exists")
-    assert error["message"] == "Username already exists.", "clients compare it to the letter"
+    assert error["message"] == "Username already exists.", "clients compare it letter by letter"
     refused(client, {"type": "login", "username": other, "password": "mine"}, "login_failed")
 
 
@@ -183,7 +183,7 @@ def test_a_guest_never_holds_another_guests_name(connect: Connect, bystanders: B
     assert seen == [name, f"{name.upper()} (invité)", f"{name.upper()} (invité 2)"]
 
 
-def test_a_private_message_finds_its_addressee_under_any_spelling_and_nobody_else(join: Join) -> None:
+def test_a_private_message_finds_only_its_addressee_under_any_spelling(join: Join) -> None:
     alice, bob = join("alice"), join("bob")
     bob.pending()
     for spelling in (bob.name, bob.name.upper(), wide(bob.name)):
@@ -205,7 +205,7 @@ LOOK_RESERVED = [
 
 
 @pytest.mark.parametrize("name", LOOK_RESERVED)
-def test_nobody_registers_what_looks_like_the_server_or_its_guests(connect: Connect, name: str) -> None:
+def test_names_that_look_like_the_server_or_its_guests_are_refused(connect: Connect, name: str) -> None:
     client = connect()
     refused(client, {"type": "register", "username": name, "password": "azerty"}, "invalid_name")
     works(client)
@@ -243,7 +243,7 @@ def test_a_name_that_looks_like_an_account_is_taken(
     other = resembling(owner.name)
     assert other != owner.name
     error = refused(client, {"type": "register", "username": other, "password": "mine"}, "name_exists")
-    assert error["message"] == "Username already exists.", "clients compare it to the letter"
+    assert error["message"] == "Username already exists.", "clients compare it letter by letter"
     refused(client, {"type": "login", "username": other, "password": "azerty"}, "login_failed")
     text = unique("I am not bob")
     client.send(say(text, **{"from": other}))

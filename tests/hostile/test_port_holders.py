@@ -1,4 +1,4 @@
-"""The port is taken: the line says by which process, and the command that it prints makes the port free."""
+"""The port is taken: the line names the process, and the printed command frees the port."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def refused(tmp_path: Path, port: int, *options: str, program: list[str] = PROGR
 
 
 def type_in(commands: str) -> None:
-    """Type what was printed, as root."""
+    """Type the printed command, as root."""
     subprocess.run(["sh", "-c", commands.replace("sudo ", "")], check=True)
 
 
@@ -53,7 +53,7 @@ def test_a_server_that_ctrl_z_suspended(own_server: OwnServer, tmp_path: Path) -
 
 
 def test_fg_and_ctrl_c_free_the_port(own_server: OwnServer) -> None:
-    """What the shell sends for fg and for Ctrl-C."""
+    """The signals that the shell sends for fg and for Ctrl-C."""
     server = own_server()
     server.process.send_signal(signal.SIGTSTP)
     server.process.send_signal(signal.SIGCONT)
@@ -103,7 +103,7 @@ with socket.create_server(("127.0.0.1", 0)) as listening:
 
 @pytest.fixture
 def other_program(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str], int]]]:
-    """Starts a program that listens; it gets these words in front."""
+    """Starts a program that listens, with these words in front of its command."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*before: str, python: str = sys.executable) -> tuple[subprocess.Popen[str], int]:
@@ -153,7 +153,7 @@ def test_what_another_user_can_see(own_server: OwnServer, tmp_path: Path, public
     """The open files of other people's processes are hidden; their command line is not."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    # which of the servers of root's it is shows its command line alone
+    # only the command line shows which of root's servers it is
     server = own_server("--port", str(port), command=[sys.executable, str(public / "server.py")])
     become = ["setpriv", f"--reuid={NOBODY}", "--clear-groups"]
     program = [*become, public_python(), str(public / "server.py")]
@@ -170,7 +170,7 @@ def test_what_another_user_can_see(own_server: OwnServer, tmp_path: Path, public
     assert found is not None
     type_in(found[1])
     assert server.wait() == 0
-    with socket.create_server(("127.0.0.1", server.port)):  # a program of root's whose files are hidden
+    with socket.create_server(("127.0.0.1", server.port)):  # a program of root's with hidden files
         line = told()
     assert "another program has it" in line
     shown = re.search(r"(sudo ss -ltnp 'sport = :\d+')", line)
@@ -190,7 +190,7 @@ def test_localhost_where_one_of_its_addresses_is_taken(tmp_path: Path, taken: st
     assert f"({taken}): Address already in use" in line
 
 
-# --- which addresses a host stands for ---
+# --- the addresses of a host name ---
 
 
 def _has_ipv6() -> bool:
@@ -202,7 +202,7 @@ def _has_ipv6() -> bool:
 
 
 def hosts_file(text: str) -> list[str]:
-    """Words in front of a command that let it see this /etc/hosts, in a mount namespace of its own."""
+    """Words in front of a command that show it this /etc/hosts, in its own mount namespace."""
     return ["unshare", "--mount", "sh", "-c",
             f"printf %s {shlex.quote(text)} >/dev/shm/hosts-$$ && mount --bind /dev/shm/hosts-$$ /etc/hosts"
             ' && rm /dev/shm/hosts-$$ && exec "$@"', "sh"]
@@ -216,7 +216,7 @@ NAMES = {
 @needs_root
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_that_leads_to_this_machine_alone(own_server: OwnServer, name: str) -> None:
-    """Debian gives a machine's own name the address 127.0.1.1; a bare root has no file of names at all."""
+    """Debian gives a machine's own name the address 127.0.1.1; a bare root has no /etc/hosts."""
     server = own_server("--host", name, command=[*hosts_file(NAMES[name]), *PROGRAM])
     addresses = ["127.0.0.1"] + ["127.0.1.1"] * (name == "desk") + ["::1"] * _has_ipv6()
     for address in addresses:

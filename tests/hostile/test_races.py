@@ -22,7 +22,7 @@ def _register(client: Client, name: str, password: str) -> Message:
 
 
 def _spellings(name: str) -> list[str]:
-    """One name, written in ways that are the same name."""
+    """Spellings that are all the same name."""
     fullwidth = "".join(chr(ord(char) + 0xFEE0) if "!" <= char <= "~" else char for char in name)
     return [name, name.upper(), name.title(), fullwidth]
 
@@ -38,7 +38,7 @@ def test_a_hundred_registrations_of_one_name(address: tuple[str, int]) -> None:
         winners = [number for number, answer in enumerate(answers) if answer == OK]
         assert len(winners) == 1, answers
         assert [answer for answer in answers if answer != OK] == [EXISTS] * 99
-        # the account is the winner's: its spelling, its password, and nobody else's
+        # the account is the winner's alone: its spelling and its password
         winner = winners[0]
         for number in random.sample([n for n in range(100) if n != winner], 4):
             assert clients[winner].login(name, f"password {number}")["code"] == "login_failed"
@@ -48,7 +48,7 @@ def test_a_hundred_registrations_of_one_name(address: tuple[str, int]) -> None:
 
 
 def test_two_registrations_of_each_name_a_hundred_times(address: tuple[str, int]) -> None:
-    """While one name is being stored, both registrations of another wait, and are carried out together."""
+    """While one name is being stored, two registrations of another name wait; then both are handled together."""
     with Bystanders(address) as bystanders, ExitStack() as stack:
         clients = [stack.enter_context(Client(address)) for _ in range(10)]
         for number in range(20):
@@ -61,7 +61,7 @@ def test_two_registrations_of_each_name_a_hundred_times(address: tuple[str, int]
 
 
 def test_registering_and_logging_in_in_one_segment_from_many_connections(address: tuple[str, int]) -> None:
-    """Whoever lost the registration logs in with a wrong password; the winner's is right by then."""
+    """The clients that lost the registration log in with a wrong password; the winner's password is valid by then."""
     name = unique("both")
 
     def both(client: Client, password: str) -> tuple[Message, Message]:
@@ -94,7 +94,7 @@ def test_simultaneous_logins_of_one_account(address: tuple[str, int]) -> None:
             assert listed.get("user") != name or listed["state"] == "online"
             listed = observer.receive()
         assert listed["users"].count(name) == 1
-        # a private message reaches every session once, and the last to leave is the one who is announced
+        # a private message reaches every session once, and only the last session's end is announced
         observer.pending()
         observer.send({"type": "message", "subtype": "private", "to": name, "content": "hello"})
         for client in clients:
@@ -115,7 +115,7 @@ def test_logins_logouts_and_switches_in_a_muddle_leave_a_true_list(address: tupl
     names = [unique("muddle") for _ in range(4)]
 
     def muddle(client: Client, number: int) -> str | None:
-        """Log in and out as one or the other; who it is in the end."""
+        """Log in and out as one or the other; return the last name."""
         chance = random.Random(f"{seed} {number}")
         now: str | None = None
         for _ in range(15):
@@ -139,7 +139,7 @@ def test_logins_logouts_and_switches_in_a_muddle_leave_a_true_list(address: tupl
         listed = next(line for line in lines if line["type"] == "users")["users"]
         assert len(listed) == len(set(listed))
         assert {name for name in listed if name in names} == {name for name in remain if name}
-        # online and offline came in turns for each, and the last one told how it is
+        # for each, online and offline took turns, and the last one was true
         for name in names:
             states = [line["state"] for line in lines if line["type"] == "status" and line["user"] == name]
             assert states == [("online", "offline")[number % 2] for number in range(len(states))]
@@ -172,7 +172,7 @@ def test_a_crowd_that_comes_and_goes_during_broadcasts_leaves_no_ghost(address: 
             return sum(line.get("content") == "here I am" for line in bystanders.seen)
 
         at_once([functools.partial(come_and_go, number) for number in range(8)])
-        # the last may have gone before the server had heard of them
+        # the last clients may be gone before the server has accepted them
         eventually(bystanders, lambda: said() >= 8 * 15, "everybody was here")
         eventually(bystanders, lambda: not ghosts(), "all ghosts are gone")
         bystanders.check()

@@ -1,4 +1,4 @@
-"""Clients that don't read, or hardly: each is dropped alone, and costs nobody else anything."""
+"""Clients that don't read, or hardly read: each is dropped alone, and no other client notices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.hostile.tools import eventually, fill, launcher, open_files, said, st
 from tests.support import Bystanders, Server, fields, member, unique
 
 NO_HURRY = ("--stall-timeout", "3600")
-"""For clients that are not to be dropped for stalling, however long a busy machine takes over the test."""
+"""For clients that must not be dropped for stalling, even if a busy machine needs long for the test."""
 
 
 def _dropped(lines: list[str]) -> list[dict[str, str]]:
@@ -61,7 +61,7 @@ def test_the_bound_of_the_outbox_is_the_one_that_is_set(own_server: Callable[...
         fill(bystanders, sender, 40)
         before = said(bystanders, sender)
         got = [stuck.until(type="message", **{"from": sender.name})["content"] for _ in range(40)]
-        assert got == before, "who reads late gets everything, in order"
+        assert got == before, "a late reader gets everything, in order"
         stuck.pending()
         fill(bystanders, sender, 40)
         assert [stuck.until(type="message", **{"from": sender.name})["content"] for _ in range(40)] == got
@@ -96,8 +96,8 @@ def test_a_client_that_hardly_reads_is_dropped_for_stalling(own_server: Callable
 def test_a_stuck_client_that_half_closes_does_not_stay(
     own_server: Callable[..., Server], tmp_path: Path
 ) -> None:
-    """It has asked for the end, but doesn't take what is left for it."""
-    flag = tmp_path / "it has half-closed"  # else it might be dropped before that
+    """It has ended its side, but does not read the lines that are left for it."""
+    flag = tmp_path / "it has half-closed"  # otherwise it might be dropped before that
     changes = f"""
 from classcord.registry import Registry
 drop = Registry._drop_stalled

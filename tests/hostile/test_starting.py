@@ -1,4 +1,4 @@
-"""A server that can't start says why in one line, and the exit code tells what kind of reason it is."""
+"""A server that can't start says why in one line, and the exit code tells the kind of reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CANT_LISTEN, DATABASE = 1, 78
 
 
 def _fails(code: int, data: Path, *options: str, command: list[str] | None = None) -> str:
-    """The one line that a server prints which can't start."""
+    """Start a server that can't start; return the one line that it prints."""
     start = command or [sys.executable, str(ROOT / "server.py")]
     done = subprocess.run(
         [*start, "--host", "127.0.0.1", "--port", "0", "--data", str(data), "--password-cost", "1", *options],
@@ -67,7 +67,7 @@ ChatServer.server_activate = late
 
 
 def test_an_address_that_is_not_ours(tmp_path: Path) -> None:
-    assert "192.0.2.1" in _fails(CANT_LISTEN, tmp_path / "data", "--host", "192.0.2.1")  # of documentation alone
+    assert "192.0.2.1" in _fails(CANT_LISTEN, tmp_path / "data", "--host", "192.0.2.1")  # for documentation only
 
 
 def test_a_free_port_is_found_and_told(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def _folder_for_a_file(data: Path) -> None:
 
 
 def _link_to_nowhere(data: Path) -> None:
-    """To a disk that isn't mounted, say."""
+    """For example to a disk that isn't mounted."""
     data.mkdir()
     (data / "classcord.db").symlink_to(data / "unmounted" / "classcord.db")
 
@@ -177,7 +177,7 @@ UNUSABLE: dict[str, tuple[Callable[[Path], None], str]] = {
 
 
 def _contents(data: Path) -> object:
-    """What is in a database; of a file that is none, its bytes."""
+    """The content of a database; the bytes of another file."""
     path = data / "classcord.db"
     if not path.is_file():
         return None
@@ -198,7 +198,7 @@ def test_a_database_that_cannot_be_used(tmp_path: Path, kind: str) -> None:
     line = _fails(DATABASE, data)
     assert str(data) in line
     assert text in line
-    assert _contents(data) == before, "what can't be used is left as it was"
+    assert _contents(data) == before, "an unusable file is not changed"
 
 
 def test_two_servers_on_one_folder(own_server: Callable[..., Server], tmp_path: Path) -> None:

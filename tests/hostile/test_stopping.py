@@ -1,4 +1,4 @@
-"""The server is told to stop: everybody is told, nobody is waited for long, and it says that all went well."""
+"""The server is told to stop: it tells every client, does not wait long, and reports success."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from classcord.registry import Registry
 close = Registry.close
 Registry.close = lambda self: close(self, drain=3600)
 """
-"""Changes to a server that waits for ever until everybody has taken what is theirs, so that no test must be quick."""
+"""Changes to a server: at a stop it waits without limit until all clients have read everything, for slow machines."""
 
 
 def _lines(data: bytes) -> list[Message]:
@@ -32,7 +32,7 @@ def _lines(data: bytes) -> list[Message]:
 
 
 def _notices(client: Client) -> list[Message]:
-    """What `Serveur` said to everybody until the connection ended."""
+    """The messages of `Serveur` to everybody until the connection ended."""
     return [line for line in _lines(client.at_end()) if line.get("from") == "Serveur" and line["subtype"] == "global"]
 
 
@@ -62,8 +62,8 @@ def test_a_crowd_and_a_stuck_client(own_server: Callable[..., Server], number: i
             (notice,) = _notices(client)
             assert (notice["type"], notice["to"]) == ("message", "global")
             assert "s'arrête" in notice["content"]
-            assert "fermez et relancez votre client" in notice["content"], "none reconnects by itself"
-        # who has not said that it is there hears nothing, to the end; who doesn't read keeps nobody
+            assert "fermez et relancez votre client" in notice["content"], "no client reconnects by itself"
+        # a client that has sent nothing hears nothing to the end; a client that doesn't read delays no other
         assert silent.at_end() == b""
         assert stuck.at_end() != b""
     assert "event=stopped" in server.log[-1]
@@ -71,7 +71,7 @@ def test_a_crowd_and_a_stuck_client(own_server: Callable[..., Server], number: i
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_asked_twice_it_waits_for_nobody(own_server: Callable[..., Server], number: int) -> None:
+def test_asked_twice_it_stops_waiting(own_server: Callable[..., Server], number: int) -> None:
     server = own_server("--outbox-limit", str(64 << 20), "--stall-timeout", "3600", command=launcher(PATIENT))
     address = server.host, server.port
     bystanders = Bystanders(address)
@@ -93,7 +93,7 @@ def test_a_server_that_has_just_started_stops(own_server: Callable[..., Server],
 
 
 def test_a_signal_at_the_worst_moment(own_server: Callable[..., Server]) -> None:
-    """The signal comes while the main thread holds the lock of whatever it begins to wait on for signals."""
+    """The signal comes while the main thread holds the lock of the object on which it waits for signals."""
     changes = """
 import signal, threading
 from classcord import logs
@@ -119,7 +119,7 @@ threading.Condition.wait = interrupted
 def test_what_was_said_before_the_stop_is_delivered_and_the_next_start_knows_it(
     own_server: Callable[..., Server]
 ) -> None:
-    """A client that is behind, but reads, gets all of it, though the server has been told to stop."""
+    """A slow client that reads gets everything, although the server has been told to stop."""
     server = own_server("--outbox-limit", str(64 << 20), "--stall-timeout", "3600", command=launcher(PATIENT))
     address = server.host, server.port
     bystanders = Bystanders(address)
@@ -159,7 +159,7 @@ sys.setprofile(count)
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
 @pytest.mark.parametrize("number", [1, 10, 100, 1000, 2000, 4000, 8000, 16000])
 def test_a_signal_while_it_starts(tmp_path: Path, name: str, number: int) -> None:
-    """The door blocks it before the first import, and a thread of its own obeys it as soon as there is one."""
+    """server.py blocks the signal before the first import. Later a separate thread obeys it, as soon as that runs."""
     begin = launcher("")[2].replace("import server\n", f"import server\nserver.see_to_signals()\n{START}", 1)
     begin = begin.format(number=number, name=name)
     done = subprocess.run(
@@ -172,7 +172,7 @@ def test_a_signal_while_it_starts(tmp_path: Path, name: str, number: int) -> Non
 
 
 def test_a_signal_while_it_checks_the_database(tmp_path: Path) -> None:
-    """The check takes minutes for gigabytes on a slow disk, in one call; a stopped start leaves nothing behind."""
+    """Checking gigabytes on a slow disk takes minutes, in one call. A stopped start leaves nothing behind."""
     slow = """
 import sqlite3, threading
 from classcord import serving
@@ -216,7 +216,7 @@ runpy.run_path({path!r}, run_name="__main__")
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_which_signals_are_blocked_at_the_first_import(arguments: list[str], serves: bool) -> None:
-    """Whatever was inherited; what doesn't serve ends by Ctrl-C at once, without a traceback."""
+    """With any inherited signal settings. Commands other than serving end at Ctrl-C at once, without a traceback."""
     script = LOOK.format(module="classcord.command_line", path=str(ROOT / "server.py"))
     for inherited in ([], [signal.SIGTERM, signal.SIGINT]):
         done = subprocess.run(
@@ -232,7 +232,7 @@ def test_which_signals_are_blocked_at_the_first_import(arguments: list[str], ser
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make a process 1")
 @pytest.mark.parametrize("moment", ["server.py", "classcord.registry", "classcord.store", "sqlite3"])
 def test_process_1_of_a_container_obeys_while_it_imports(tmp_path: Path, moment: str) -> None:
-    """The kernel drops what process 1 neither blocks nor handles: the engine would kill it ten seconds later."""
+    """The kernel drops signals that process 1 neither blocks nor handles; the engine would kill it after 10 s."""
     hold = f"""
 import os, sys
 def look(name, arguments):

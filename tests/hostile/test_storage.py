@@ -1,4 +1,4 @@
-"""The disk is full or broken, or another program locks it: the chat goes on, nothing waits twice, the log is true."""
+"""The disk is full or broken, or another program locks it: the chat goes on, no batch waits twice, the log is true."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def locked(server: Server) -> Iterator[None]:
 
 @contextmanager
 def people(server: Server) -> Iterator[tuple[Bystanders, Client]]:
-    """Bystanders, and alice; for servers that don't outlive the test."""
+    """The bystanders and alice, for servers that end with the test."""
     address = server.host, server.port
     bystanders = Bystanders(address)
     with closing(bystanders.one), closing(bystanders.two), member(address, unique("alice")) as alice:
@@ -113,7 +113,7 @@ def test_past_the_bound_the_newest_are_not_stored_and_are_counted(own_server: Ow
         with locked(server):
             for number in range(300):
                 alice.send({"type": "message", "content": f"word {number}"})
-            eventually(bystanders, lambda: len(said(bystanders, alice)) == 300, "everybody hears all of it")
+            eventually(bystanders, lambda: len(said(bystanders, alice)) == 300, "every client gets all of it")
             assert server.wait_log("event=backlog_full")
         lost = int(fields(server.wait_log("event=storage_recovered"))["lost"])
         bystanders.check(1)
@@ -133,7 +133,7 @@ def test_a_large_backlog_is_stored_in_order_while_people_talk(own_server: OwnSer
         with locked(server):
             for number in range(3000):
                 alice.send({"type": "message", "content": f"word {number}"})
-            eventually(bystanders, lambda: len(said(bystanders, alice)) == 3000, "everybody hears all of it")
+            eventually(bystanders, lambda: len(said(bystanders, alice)) == 3000, "every client gets all of it")
         bystanders.check(10)
         assert fields(server.wait_log("event=storage_recovered"))["lost"] == "0"
     assert server.stop() == 0
@@ -144,11 +144,11 @@ def test_a_large_backlog_is_stored_in_order_while_people_talk(own_server: OwnSer
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_end_while_nothing_can_be_stored(own_server: OwnServer, number: int) -> None:
-    """A stop says how many are lost; after either, no id comes again that anybody has seen."""
+    """A stop says how many messages are lost. After a stop or a kill, no id that a client has seen comes again."""
     server = own_server()
     with people(server) as (bystanders, alice), locked(server):
         alice.send(*({"type": "message", "content": f"word {n}"} for n in range(200)))
-        eventually(bystanders, lambda: len(said(bystanders, alice)) == 200, "everybody hears all of it")
+        eventually(bystanders, lambda: len(said(bystanders, alice)) == 200, "every client gets all of it")
         seen = max(line["id"] for line in heard(bystanders))
         assert server.stop(number) == (0 if number == signal.SIGTERM else -number)
     if number == signal.SIGTERM:
@@ -180,13 +180,13 @@ def test_what_waits_at_a_stop_is_stored_if_the_lock_goes_within_a_second(own_ser
 
 
 def test_a_disk_that_fails_every_write(own_server: OwnServer) -> None:
-    """Not even the mark of the ids can be written: then messages go without an id once the reserve is used up."""
+    """The ids' mark can't be written either: when the reserved ids are used up, messages have no id."""
     server = own_server()
     with people(server) as (bystanders, alice):
         bystanders.check(1)
         with failing_disk(server):
             alice.send(*({"type": "message", "content": f"word {n}"} for n in range(100)))
-            eventually(bystanders, lambda: len(said(bystanders, alice)) == 100, "everybody hears all of it")
+            eventually(bystanders, lambda: len(said(bystanders, alice)) == 100, "every client gets all of it")
             refused(server)
             server.wait_log("event=storage_failed .*hint=")
         server.wait_log("event=storage_recovered .*lost=0")
@@ -197,7 +197,7 @@ def test_a_disk_that_fails_every_write(own_server: OwnServer) -> None:
         assert 0 < len(marked) < len(got)
         with failing_disk(server):  # once more, and the end
             alice.send(*({"type": "message", "content": f"more {n}"} for n in range(100)))
-            eventually(bystanders, lambda: len(said(bystanders, alice)) == 200, "everybody hears all of it")
+            eventually(bystanders, lambda: len(said(bystanders, alice)) == 200, "every client gets all of it")
             seen = max(line["id"] for line in heard(bystanders) if "id" in line)
             assert server.stop(signal.SIGKILL) == -signal.SIGKILL
     again = own_server()
@@ -220,7 +220,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
                     pass
             for number in range(200):
                 alice.send({"type": "message", "content": f"word {number} " + "x" * 1000})
-            eventually(bystanders, lambda: len(said(bystanders, alice)) == 200, "everybody hears all of it")
+            eventually(bystanders, lambda: len(said(bystanders, alice)) == 200, "every client gets all of it")
             assert all("id" in line for line in heard(bystanders)), "the mark has its place on the disk"
             assert "full" in server.wait_log("event=storage_failed")
             refused(server)
@@ -236,7 +236,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_kill_while_the_storage_comes_and_goes(tmp_path: Path, seed: int) -> None:
-    """What was answered ok is there; what was heard is stored, unless the log said that storing fails; no id twice."""
+    """All answered ok is stored, and all delivered too, unless the log reports a failure; no id comes twice."""
     chance = random.Random(seed)
     seen: set[int] = set()
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""What the tests of races, stuck clients and faults share: waiting without sleeping, stuck clients, launchers."""
+"""Shared by the tests of races, stuck clients and faults: waiting for a condition, stuck clients, launchers."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["LARGE", "abort", "at_once", "eventually", "fill", "launcher", "open_
 Result = TypeVar("Result")
 
 LARGE = "\U0001f600" * 4000
-"""The longest content there may be; as a line it has 48 kB."""
+"""The longest content that is allowed; as a line it has 48 kB."""
 
 
 def eventually(bystanders: Bystanders, reached: Callable[[], bool], what: str) -> None:
-    """Look again and again whether something is so, which nobody announces; it must be so before the deadline.
+    """Check a condition again and again; it must be true before the deadline. For conditions that no line announces.
 
     The bystanders go on chatting, at the pace of people.
     """
@@ -35,13 +35,13 @@ def eventually(bystanders: Bystanders, reached: Callable[[], bool], what: str) -
             bystanders.check(1)
         if reached():
             break
-        assert time.monotonic() < deadline, f"it never came to this: {what}"
+        assert time.monotonic() < deadline, f"this never became true: {what}"
         threading.Event().wait(0.02)
     bystanders.check(1)
 
 
 def open_files(server: Server) -> int:
-    """How many files and sockets the server has open, but for the database, whose log opens when it is needed."""
+    """How many files and sockets the server has open, without the database: its log opens only when needed."""
     count = 0
     for entry in Path(f"/proc/{server.pid}/fd").iterdir():
         try:
@@ -52,9 +52,9 @@ def open_files(server: Server) -> int:
 
 
 def at_once(actions: Sequence[Callable[[], Result]]) -> list[Result]:
-    """Call each in a thread of its own, all at the same moment; what they returned, in order.
+    """Call each in its own thread, all at the same moment; return their results, in order.
 
-    They have deadlines of their own, for each line that they wait for: how long it all takes is the machine's affair.
+    They have their own deadlines, for each line that they wait for. The total time depends on the machine.
     """
     barrier = threading.Barrier(len(actions))
 
@@ -73,7 +73,7 @@ def abort(client: Client) -> None:
 
 
 def stuck_member(address: tuple[str, int]) -> Client:
-    """Somebody logged in with a small receive buffer, who is not going to read."""
+    """A logged-in client with a small receive buffer that does not read."""
     name = unique("stuck")
     with member(address, name):
         pass
@@ -83,7 +83,7 @@ def stuck_member(address: tuple[str, int]) -> Client:
 
 
 def fill(bystanders: Bystanders, sender: Client, count: int) -> None:
-    """Have `sender` say `count` large things, which the bystanders read meanwhile, and must all get."""
+    """Let `sender` send `count` large messages. The bystanders read meanwhile, and must get all of them."""
     before = len(said(bystanders, sender))
     for number in range(count):
         sender.send({"type": "message", "content": LARGE[:-6] + f"{number:6}"})
