@@ -44,7 +44,7 @@ def _forms(password: str) -> list[str]:
     Keyboards write é as one character or as two, and full-width letters instead of plain ones: NFKC makes them the
     same. Older versions hashed the password as typed. NFKC makes a text up to 18 times as long.
     """
-    normal = unicodedata.normalize("NFKC", password)
+    normal = password if names.piled(password) else unicodedata.normalize("NFKC", password)
     return [normal] if normal == password else [normal, password]
 
 

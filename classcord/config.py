@@ -7,7 +7,6 @@ The health check loads this module several times a minute, so it imports nothing
 from __future__ import annotations
 
 import os
-import unicodedata
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,12 +75,11 @@ class Setting:
             right = value is not None and (self.low or 0) <= value <= (self.high or 0)
         elif self.choices:
             right = text in self.choices
-        elif self.name == "data":  # any name that a folder may have, UTF-8 or not
-            right = text != "" and not any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in text)
-            value = os.path.expanduser(text)  # shells, systemd and compose do not expand --data=~/x
         else:
             # bytes of a file name that aren't UTF-8 come as surrogates; they are allowed
-            right = text != "" and not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in text)
+            right = text != "" and not any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u2028\u2029" for c in text)
+            if self.name == "data":
+                value = os.path.expanduser(text)  # shells, systemd and compose do not expand --data=~/x
         if not right:
             raise SettingError(f"{where}: {text!r} is not allowed; give {self.allowed}")
         return value

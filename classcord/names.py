@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import NamedTuple
 
-__all__ = ["GUEST", "MAX_NAME", "Likeness", "NameRefused", "alike", "check", "find", "key", "likeness", "skeleton"]
+__all__ = ["GUEST", "MAX_NAME", "Likeness", "NameRefused", "alike", "check", "find", "key", "likeness", "piled", "skeleton"]
 
 MAX_NAME = 40
 """Characters in a name."""
@@ -50,12 +50,12 @@ def find(name: str) -> str | None:
 
     `name` may have any length and any characters.
     """
-    if len(name) > _FINDABLE or _piled(name):
+    if len(name) > _FINDABLE or piled(name):
         return None
     return key(name.strip())
 
 
-def _piled(name: str) -> bool:
+def piled(name: str) -> bool:
     """Whether it has more combining marks in a row than any form of a name: sorting them takes too much time."""
     run = 0
     for char in "" if name.isascii() else name:

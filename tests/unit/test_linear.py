@@ -20,7 +20,7 @@ from typing import Any, cast
 import pytest
 
 from classcord import diagnosis, foreign, logs, names, protocol
-from classcord.accounts import Accounts
+from classcord.accounts import MAX_PASSWORD, Accounts, _forms
 from classcord.batch import Batch
 from classcord.protocol import MAX_CONTENT, MAX_LINE, ProtocolError
 from classcord.room import Room
@@ -110,6 +110,7 @@ PATTERNS = {
     "classcord.names:_MARK": ("search", 2 * names._WRITTEN),
     "classcord.names:_NUMBERED": ("fullmatch", 2 * names._WRITTEN),
     "classcord.protocol:_CONTROL": ("search", MAX_CONTENT),
+    "classcord.accounts:_CONTROL": ("search", MAX_PASSWORD),
     "classcord.diagnosis:_ODD_NULS": ("match", foreign.HEAD),
     "classcord.diagnosis:_PYTHON": ("match", diagnosis._REACH),
     "classcord.diagnosis:_NO_VALUE": ("match", diagnosis._REACH),
@@ -128,6 +129,8 @@ PATTERNS = {
     "handlers.messages:_UNSEEN": ("sub", MAX_CONTENT),
 }
 """Every regular expression of the server: how it is used, and how many characters it can meet."""
+NO_CLIENTS = {"classcord.folder", "classcord.ids", "classcord.mounts", "classcord.store"}
+"""Modules whose regular expressions never meet a client's text: they read files of the system, and error messages."""
 MADE = {"classcord.diagnosis:_text_starts", "classcord.diagnosis:_quotes"}
 """Functions that make some. Whole lines that are not JSON meet them, further below."""
 
@@ -142,6 +145,8 @@ ENDS = ["", "\0", " ", '"', "x", ";", "("]
 def patterns() -> Iterable[str]:
     """Every regular expression, as module:NAME, or as module:function if a function makes it; other uses by line."""
     for path in SOURCES:
+        if module(path) in NO_CLIENTS:
+            continue
         tree = ast.parse(path.read_text())
         named = {
             id(node.value): node.targets[0].id
@@ -227,10 +232,16 @@ def test_a_name_of_the_right_length_is_compared_in_linear_time(make: Make) -> No
     assert_linear(names.likeness.__wrapped__, make, 2 * names.MAX_NAME)
 
 
-def test_only_names_normalizes() -> None:
+@pytest.mark.parametrize("make", DENSE.values(), ids=DENSE)
+def test_a_password_is_normalized_in_linear_time(make: Make) -> None:
+    """Its length is looked at before."""
+    assert_linear(_forms, make, MAX_PASSWORD)
+
+
+def test_only_names_and_passwords_are_normalized() -> None:
     """Other places would not limit the length of the text first."""
     for path in SOURCES:
-        if module(path) != "classcord.names":
+        if module(path) not in ("classcord.names", "classcord.accounts"):
             text = path.read_text()
             assert "casefold" not in text, path
             assert "normalize(" not in text, path
