@@ -58,7 +58,8 @@ def look(path: Path) -> Files:
 
 def connect(path: Path, timeout: float, **more: Any) -> sqlite3.Connection:
     """A connection to a database that must exist: SQLite on its own would make an empty one. Raises sqlite3.Error."""
-    made: sqlite3.Connection = sqlite3.connect(path.absolute().as_uri() + "?mode=rw", timeout, uri=True, **more)
+    name = path.absolute().as_uri() + "?mode=rw"
+    made: sqlite3.Connection = sqlite3.connect(name, timeout=timeout, uri=True, **more)
     return made
 
 

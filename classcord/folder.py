@@ -11,7 +11,7 @@ import stat
 import time
 from pathlib import Path
 
-from classcord.remedies import FILES, StoreError, explain, shown, without_database
+from classcord.remedies import FILES, StoreError, explain, second_name, shown, without_database
 
 __all__ = ["FILE", "LOCK", "StoreError", "lock_folder", "make_database"]
 
@@ -29,6 +29,8 @@ def lock_folder(folder: Path) -> int:
     try:
         folder = Path(os.path.abspath(folder))
         _make(folder)
+        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):  # SQLite makes files beside the database
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         # no link: root would make the file where it leads to; no wait for the other end of a pipe
         flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         lock = os.open(folder / LOCK, flags, 0o600)
@@ -47,6 +49,11 @@ def lock_folder(folder: Path) -> int:
 
 def _make(folder: Path) -> None:
     """Make the folder, for its user alone, and what is missing above it."""
+    try:
+        os.stat(folder / FILES[-1])
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # before a part of it is made
+            raise
     missing = []
     above = folder
     while not os.path.isdir(above):
@@ -65,13 +72,15 @@ def make_database(folder: Path) -> Path:
     path, log = folder / FILE, folder / _WAL
     if os.path.exists(path) and not os.path.isfile(path):
         raise OSError(errno.EINVAL, "not a file")
-    if os.path.exists(log) and os.path.getsize(log) > 0 and not (os.path.exists(path) and os.path.getsize(path) > 0):
+    if os.path.isfile(log) and os.path.getsize(log) > 0 and not (os.path.exists(path) and os.path.getsize(path) > 0):
         # SQLite would delete the log, with the last messages in it
         raise without_database(str(folder))
     with contextlib.suppress(FileExistsError):  # exclusive: no link is followed
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     if not os.path.exists(path):
         raise OSError(errno.ENOENT, "a link to nowhere")
+    if any(map(second_name, (str(folder / name) for name in FILES))):
+        raise OSError(errno.EMLINK, "a second name")
     for name in FILES:
         _give(folder, name)
     return path
@@ -125,7 +134,7 @@ def _holder(locked: os.stat_result) -> tuple[str, str]:
         for row in locks:
             cells = row.split()  # 1: FLOCK ADVISORY WRITE 708 08:01:2883 0 EOF
             if cells[1] == "FLOCK" and cells[5] == file and int(cells[4]) > 0:
-                return f" (process {cells[4]})", f": {_stop(int(cells[4]))}"
+                return f" (process {cells[4]})", f", type: {_stop(int(cells[4]))}"
     return "", ""
 
 

@@ -19,6 +19,8 @@ __all__ = [
     "room",
 ]
 
+_FIRST_PROCESSES = 0xEFFFFFFC
+"""The number of the kernel's first PID namespace: PROC_PID_INIT_INO of Linux's include/linux/proc_ns.h."""
 _CONTAINER_FILES = ("/.dockerenv", "/run/.containerenv")
 """Docker makes the first in each container, Podman the second."""
 _CONTAINER_ENGINES = ("docker", "podman", "oci", "containerd", "kube")
@@ -115,7 +117,13 @@ def can_carry_wal(folder: str) -> bool:
 
 
 def in_container() -> bool:
-    """Is this a container of Docker, Podman or Kubernetes? Then folders are given to it from outside."""
+    """Is this a container of Docker, Podman or Kubernetes? Then folders are given to it from outside.
+
+    A machine whose disk was made from an image may keep the image's files, but it has the kernel's first processes.
+    """
+    with contextlib.suppress(OSError):
+        if os.stat("/proc/self/ns/pid").st_ino == _FIRST_PROCESSES:
+            return False
     if os.getpid() == 1 or any(map(os.path.exists, _CONTAINER_FILES)):
         return True
     if os.environ.get("container", "").startswith(_CONTAINER_ENGINES):  # noqa: SIM112 - its name is so

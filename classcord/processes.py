@@ -6,7 +6,13 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from classcord.config import SETTINGS
+
 __all__ = ["Process", "listening"]
+
+_DEFAULT_PORT = next(setting.default for setting in SETTINGS if setting.name == "port")
+_CONTAINERS = ("docker", "containerd", "libpod", "kubepods")
+"""Words in the control group of a container's process."""
 
 
 class Process(NamedTuple):
@@ -21,6 +27,8 @@ class Process(NamedTuple):
     """Whether it runs this program."""
     port: str
     """The value of --port on its command line; empty where there is none."""
+    container: bool
+    """Whether it runs in a container, whose ports are not this machine's."""
     unit: bool
     """Whether it belongs to the service classcord."""
     certain: bool
@@ -42,7 +50,7 @@ def listening(port: int) -> tuple[Process | None, int | None]:
                 return _process(int(entry), certain=True), owner
         except PermissionError:  # another user's: only its command line and its state can be read
             suspect = _process(int(entry), certain=False)
-            if suspect is not None and suspect.classcord and suspect.owner == owner and suspect.port in ("", str(port)):
+            if suspect is not None and _may_listen(suspect, port, owner):
                 suspects.append(suspect)
         except OSError:
             pass  # it has ended meanwhile
@@ -88,7 +96,14 @@ def _process(number: int, *, certain: bool) -> Process | None:
     stopped, classcord = rest.split()[0] in ("T", "t"), _is_classcord(number, arguments)
     _, _, port = " ".join(arguments).replace("--port=", "--port ").rpartition("--port ")
     port = port.partition(" ")[0]
-    return Process(number, name, owner, stopped, classcord, port, "/classcord.service" in group, certain)
+    container, unit = any(word in group for word in _CONTAINERS), "/classcord.service" in group
+    return Process(number, name, owner, stopped, classcord, port, container, unit, certain)
+
+
+def _may_listen(suspect: Process, port: int, owner: int) -> bool:
+    """Whether this process, whose open files are hidden, can be the one that has the socket of this owner."""
+    chosen = suspect.port == str(port) or (not suspect.port and port == _DEFAULT_PORT)
+    return suspect.classcord and not suspect.container and suspect.owner == owner and chosen
 
 
 def _is_classcord(number: int, arguments: list[str]) -> bool:

@@ -17,7 +17,10 @@ from typing import NamedTuple
 
 from classcord import mounts
 
-__all__ = ["FILES", "StoreError", "explain", "newer", "no_access", "quoted", "shown", "space", "without_database"]
+__all__ = [
+    "FILES", "StoreError", "explain", "newer", "no_access", "quoted", "second_name", "shown", "space",
+    "without_database",
+]
 
 FILES = ("classcord.lock", "classcord.db", "classcord.db-wal", "classcord.db-shm", "classcord.db-journal")
 """All files that the server makes in its folder."""
@@ -81,6 +84,9 @@ def explain(folder: str, error: OSError | sqlite3.Error, *, other: bool = True) 
     damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
     if damaged or any(part in text for part in _ANOTHER_PROGRAMS):
         reason = f"it is damaged ({text})" if damaged else f"another program made it ({text})"
+        with contextlib.suppress(OSError):
+            if os.path.getsize(os.path.join(path, FILES[1])) == 0:
+                reason = "it is empty"
         remedies = ["put a backup in its place (server.py restore FILE)", _begin_anew(path) if other else ""]
         return _error(os.path.join(path, FILES[1]), reason, remedies, content=True)
     return _error(path, *_reason(path, error, other))
@@ -145,8 +151,10 @@ def _text(error: OSError | sqlite3.Error) -> str:
 
 
 def _has_data(path: str) -> bool:
-    with contextlib.suppress(OSError):
-        return os.path.getsize(os.path.join(path, FILES[1])) > 4096  # more than the first page
+    for name, empty in ((FILES[1], 4096), (FILES[2], 0)):  # the first page of a database is there before anything else
+        with contextlib.suppress(OSError):
+            if os.path.getsize(os.path.join(path, name)) > empty:
+                return True
     return False
 
 
@@ -162,11 +170,11 @@ def _wrong_kind(path: str) -> tuple[str, list[str]] | None:
     parts = path.split("/")
     for count in range(2, len(parts) + 1):
         part = "/".join(parts[:count])
+        rest = "it " if part == path else f"{shown(part)} "
         if os.path.islink(part) and not os.path.exists(part) and _enterable(os.path.realpath(part)):
-            rest = "" if part == path else f"{shown(part)} "
             return f"{rest}{_leads_nowhere(part)}", _removal(part)
         if os.path.exists(part) and not os.path.isdir(part):
-            return f"{shown(part)} is a file, and must be a folder", _removal(part, "mv")
+            return f"{rest}is a file, and must be a folder", _removal(part, "mv")
     for name in FILES:
         part = os.path.join(path, name)
         if os.path.islink(part) and (name == FILES[0] or not os.path.exists(part)):
@@ -175,7 +183,19 @@ def _wrong_kind(path: str) -> tuple[str, list[str]] | None:
         if os.path.exists(part) and not os.path.isfile(part):
             kind = "a folder" if os.path.isdir(part) else "a device or a pipe"
             return f"{name} is {kind}, and must be a file", _removal(part, "mv")
+        if second_name(part):
+            return f"{name} has a second name (a hard link), and root would give both away", _removal(part)
     return None
+
+
+def second_name(path: str) -> bool:
+    """Are we root, in a folder of somebody else, and the file has another name too? It may be a file of any folder.
+
+    SQLite, too, gives its files to the owner of the database.
+    """
+    with contextlib.suppress(OSError):
+        return os.geteuid() == 0 and os.stat(os.path.dirname(path)).st_uid != 0 and os.stat(path).st_nlink > 1
+    return False
 
 
 def _enterable(path: str) -> bool:
@@ -275,7 +295,7 @@ def _denied(folder: str, blocked: list[str]) -> Denied:
     foreign = [path for path in blocked if states[path].st_uid != user]
     closed = any(~state.st_mode & (0o700 if stat.S_ISDIR(state.st_mode) else 0o600) for state in states.values())
     what = "there" if blocked[0] == folder else " and ".join(os.path.basename(path) for path in blocked)
-    whose = f", for {_whose(states[foreign[0]].st_uid)} owns it" if foreign else ""
+    whose = f" ({_whose(states[foreign[0]].st_uid)} owns it)" if foreign else ""
     reason = f"user {user} cannot write {what}{whose}"
     if not (foreign or closed) or (foreign and not _obeys_root(folder)):
         return Denied(reason, "", True)  # immutable, a rule of another kind, a root that may not

@@ -19,7 +19,8 @@ from classcord.service import Manager
 
 __all__ = ["in_the_way", "rival"]
 
-_UNITS = ("classcord.socket", "classcord.service")
+_UNITS = {"classcord.socket": "classcord.socket", "classcord.service": "classcord"}
+"""Our units, with the name to type."""
 _UNIT_RUNS = "/run/systemd/units/invocation:"
 """What the name of a link begins with that systemd keeps while a unit is active; everybody may see it."""
 
@@ -35,7 +36,7 @@ def rival(host: str, port: int, manager: Manager) -> str:
 def _rival(host: str, port: int, other: str, *, managed: bool) -> str:
     process, owner = processes.listening(port)  # first: netcat ends after one connection
     classcord, _ = health.check(host, port, seconds=1)
-    units = [name for name in _UNITS if os.path.lexists(_UNIT_RUNS + name)]
+    units = [typed for name, typed in _UNITS.items() if os.path.lexists(_UNIT_RUNS + name)]
     if not managed and units and (process.unit if process else classcord):
         return f"the service classcord has it: sudo systemctl stop {' '.join(units)}, {other}"
     if process is not None and process.classcord:
@@ -48,8 +49,10 @@ def _rival(host: str, port: int, other: str, *, managed: bool) -> str:
         return f"{'' if process else 'most likely '}a container has it: {stop}{carry}, {other}"
     if process is not None:
         return f"the program {process.name} has it, process {process.number}: {_kill(process)}, {other}"
-    what = "another ClassCord server" if classcord else "another program"
-    return f"{what} has it: sudo ss -ltnp 'sport = :{port}' shows which; stop that one, {other}"
+    show = f"sudo ss -ltnp 'sport = :{port}' shows"
+    if classcord:
+        return f"another ClassCord server has it: stop that one ({show} it), {other}"
+    return f"another program has it: {show} which; stop that one, {other}"
 
 
 def _server(process: Process, *, answers: bool) -> str:

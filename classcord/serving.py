@@ -9,6 +9,7 @@ import queue
 import signal
 import socket
 import socketserver
+import sys
 import threading
 
 from classcord import __version__, config, logs, needs, service, sockets
@@ -25,6 +26,11 @@ __all__ = ["THREAD_STACK", "serve"]
 
 THREAD_STACK = 512 * 1024
 """Bytes of stack a thread: the C JSON decoder recurses on it, protocol.MAX_DEPTH times at the most."""
+
+SWITCH_INTERVAL = 0.2
+"""Seconds after which a thread that waits for the interpreter's lock asks for it again. With Python's 5 ms, 2000
+threads that wait do little else than wake up, and requests wait for half a minute (`make bench`, bursts). Nothing needs
+it shorter: a thread lets go of the lock by itself whenever it reads, writes or stores something."""
 
 
 class _Signals:
@@ -79,6 +85,7 @@ def serve(settings: config.Config, handler: type[socketserver.BaseRequestHandler
     manager = service.Manager()
     needs.allow_files(settings.max_connections + SPARE_FILES)
     threading.stack_size(THREAD_STACK)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     inherited = manager.listening_socket()
     try:
         bound = [inherited] if inherited is not None else sockets.bind(settings.host, settings.port)
@@ -101,15 +108,16 @@ def serve(settings: config.Config, handler: type[socketserver.BaseRequestHandler
         raise Failure(EXIT_CANT_LISTEN, _listen_failure(error, settings, manager)) from None
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
     host, port = sockets.names(bound), bound[0].getsockname()[1]
-    data = os.path.abspath(settings.data)
-    logs.event("listening", host=host, port=port, version=__version__, data=data, accounts=len(accounts))
-    if inherited is not None:
-        if (settings.sources["host"], settings.sources["port"]) != ("default", "default"):
-            logs.event("setting_without_effect", logging.WARNING, name="host, port",
-                       hint="classcord.socket says where to listen: sudo systemctl edit --full classcord.socket")
-    elif sockets.only_this_machine(bound):
-        logs.event("only_this_machine", logging.WARNING, host=settings.host,
-                   hint="no other machine can connect; --host '*' listens on every address")
+    level, hint = logging.INFO, None
+    if inherited is None and sockets.only_this_machine(bound):
+        hint = "no other machine can connect; --host '*' listens on every address"
+        if host != settings.host:  # a name; an address was meant as it stands
+            level = logging.WARNING
+    logs.event("listening", level, host=host, port=port, version=__version__, data=os.path.abspath(settings.data),
+               accounts=len(accounts), hint=hint)
+    if inherited is not None and (settings.sources["host"], settings.sources["port"]) != ("default", "default"):
+        logs.event("setting_without_effect", logging.WARNING, name="host, port",
+                   hint="classcord.socket says where to listen: sudo systemctl edit --full classcord.socket")
     manager.tell("READY=1", f"STATUS=Listening on {host} port {port}")
     manager.watch(server.self_test)
     number = signals.wait()

@@ -104,8 +104,12 @@ class Store:
             try:
                 make_database(self._folder)
                 self._db = self._connect(10)
+                try:
+                    self._prepare()
+                except BaseException:
+                    self._db.close()  # first: it takes files away that the text would name
+                    raise
                 undo.callback(self._db.close)
-                self._prepare()
                 self.ids = Ids(self.last_id(), self._lock_file)
                 self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
                 undo.callback(os.close, self._file)
@@ -137,6 +141,9 @@ class Store:
             raise newer(str(self._folder), version, SCHEMA_VERSION)
         if version == 0 and self._db.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
             raise sqlite3.OperationalError("no such table: accounts")  # but others
+        if version > 0:  # another program's database may have our version number by chance
+            self.accounts()
+            self.last_id()
         (mode,) = self._db.execute("PRAGMA journal_mode=WAL").fetchone()
         if mode != "wal":
             raise OSError(errno.EOPNOTSUPP, f"no write-ahead log ({mode})")
@@ -149,8 +156,6 @@ class Store:
                 for statement in _MIGRATIONS[number]:
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version={number + 1}")
-        self.accounts()  # another program's database may have our version number by chance
-        self.last_id()
         with self._transaction():  # a shared folder may fail at the first write, a full disk too
             self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 

@@ -38,7 +38,7 @@ def login(context: Context, message: dict[str, Any]) -> None:
     context.settle()  # the account may be the one that this client has just asked for
     name = context.hashed(context.accounts.verify, typed, message["password"])
     if name is None:
-        context.session.log("login_failed", logging.WARNING, user=typed.strip()[: names.MAX_NAME])
+        context.session.log("login_failed", logging.WARNING, user=typed[: names.MAX_NAME])
         raise ProtocolError("login_failed", "Login failed.")
     context.session.log("login", user=name)
     context.post(context.room.login, name, typed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,6 +15,31 @@ from tests.support import Client, Server, member, unique
 # a test's speed says more about the machine than about the code
 settings.register_profile("classcord", deadline=None, print_blob=True)
 settings.load_profile("classcord")
+
+
+WAITS = "bystanders' waits, ms"
+"""The property under which a test's report has them."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how long the bystanders of the hostile tests waited. A figure to look at: no test depends on it."""
+    ended = [report for reports in terminalreporter.stats.values() for report in reports]
+    tests = {
+        report.nodeid: sorted(waits)
+        for report in ended if getattr(report, "when", "") == "teardown"
+        for name, waits in report.user_properties if name == WAITS
+    }
+    every = sorted(wait for waits in tests.values() for wait in waits)
+    if every:
+        slowest = max(tests, key=lambda test: _p99(tests[test]))
+        terminalreporter.write_line(
+            f"bystanders: p99 {_p99(every):.1f} ms of {len(every)} messages in {len(tests)} hostile tests;"
+            f" slowest test {_p99(tests[slowest]):.1f} ms ({slowest})"
+        )
+
+
+def _p99(ordered: Sequence[float]) -> float:
+    return ordered[len(ordered) * 99 // 100]
 
 
 @pytest.fixture(scope="session")

@@ -305,6 +305,10 @@ def member(address: tuple[str, int], name: str) -> Client:
     return client
 
 
+bystander_waits: list[float] = []
+"""Seconds that each message of a bystander took to the other one, in the running test."""
+
+
 class Bystanders:
     """Two people who chat while something is done to the server, and must miss nothing.
 
@@ -324,6 +328,7 @@ class Bystanders:
             for sender, receiver in ((self.one, self.two), (self.two, self.one)):
                 self._count += 1
                 text = f"still here {self._count}"
+                began = time.perf_counter()
                 sender.send({"type": "message", "content": text})
                 while True:
                     got = receiver.receive()
@@ -332,6 +337,7 @@ class Bystanders:
                     assert got["type"] in ("message", "status"), got
                     if receiver is self.one:
                         self.seen.append(got)
+                bystander_waits.append(time.perf_counter() - began)
                 assert got["content"] == text, f"a bystander missed something: {got} instead of {text!r}"
 
     def __enter__(self) -> Bystanders:

@@ -209,7 +209,7 @@ def test_data_that_cannot_be_used_is_said_and_not_tried_for_ever(vm: Machine) ->
     try:
         done = vm.run("sh deploy/docker.sh run", cwd=PROJECT, check=False)
         assert done.returncode == 78
-        assert done.stderr.startswith("docker.sh: the container stopped: server.py: /data: Permission denied; user 10")
+        assert done.stderr.startswith("docker.sh: the container stopped: server.py: /data: user 10001 cannot write ")
         assert containers(vm) == []
     finally:
         vm.run(spoil.format(10001))

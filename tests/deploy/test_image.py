@@ -199,10 +199,11 @@ def test_a_folder_of_root_is_refused_with_the_chown_to_type(vm: Machine, started
     refused = vm.run(f"docker run --rm -v /srv/chat:/data {IMAGE}", check=False)
     assert refused.returncode == 78
     assert refused.stderr == (
-        "server.py: /data: Permission denied; user 10001 must be able to write there: sudo chown 10001 FOLDER on the"
-        " host (FOLDER is what is mounted at /data), or name another folder with --data\n"
+        "server.py: /data: user 10001 cannot write there (root owns it); type: sudo chown -R 10001:10001 FOLDER on the"
+        " host (FOLDER is what is mounted at /data), or mount a folder of the host's own disk there"
+        " (docker run -v FOLDER:/data)\n"
     )
-    hint = re.search(r"sudo (chown 10001 FOLDER)", refused.stderr)
+    hint = re.search(r"sudo (chown -R 10001:10001 FOLDER)", refused.stderr)
     assert hint is not None
     vm.run(hint[1].replace("FOLDER", "/srv/chat"))
     started(f"-v /srv/chat:/data -p 12345:12345 {IMAGE}")

@@ -5,13 +5,14 @@ Where the tests run as root, the server and the operator are a user of their own
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,20 +21,23 @@ import pytest
 from tests.support import DEADLINE, ROOT, Client, Server, member
 
 __all__ = [
-    "OPERATOR", "ROOT_ONLY", "Place", "as_user", "failure", "in_place", "mounted", "remedies", "serves", "type_in",
-    "used",
+    "FILES", "GROUP", "OPERATOR", "ROOT_ONLY", "Place", "as_user", "attempt", "check", "failure", "in_place",
+    "mounted", "remedies", "serves", "type_in", "used",
 ]
 
 IS_ROOT = os.geteuid() == 0
 ROOT_ONLY = pytest.mark.skipif(not IS_ROOT, reason="only root can give files away and mount: run the tests as root")
 OPERATOR = 15_001 if IS_ROOT else os.geteuid()
 """A user that has no entry in /etc/passwd."""
+GROUP = OPERATOR if IS_ROOT else os.getegid()
 NAME = "lea"
+FILES = ("classcord.lock", "classcord.db", "classcord.db-wal", "classcord.db-shm")
 
 _DROP = f"""
 import ctypes, importlib, os, pkgutil, sys
 sys.path.insert(0, {str(ROOT)!r})
-import server, classcord, handlers, encodings.ascii, encodings.idna, sqlite3, stringprep, tempfile
+import argparse, encodings.ascii, encodings.idna, gettext, locale, shutil, sqlite3, stringprep, tempfile
+import server, classcord, handlers
 for package in (classcord, handlers):
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
@@ -63,7 +67,7 @@ class Place:
         self.home = folder / "home"
         self.clone = self.home / "clone"
         self.data = self.clone / "data"
-        self.preload = ""
+        self.wrap: list[str] = []
         self.more: dict[str, str] = {}
         (folder / "bin").mkdir()
         for path in (self.home, self.clone):
@@ -114,7 +118,7 @@ def mounted(point: Path, options: str, kind: str = "tmpfs") -> None:
 
 def _typed(place: Place, user: int, option: str) -> list[str]:
     """The command of a start, with what an operator adds behind it in a shell."""
-    return ["sh", "-c", f'exec "$@" {option}', "sh", *as_user(user)]
+    return ["sh", "-c", f'exec "$@" {option}', "sh", *place.wrap, *as_user(user)]
 
 
 def failure(place: Place, *arguments: str, user: int = OPERATOR, code: int = 78, option: str = "") -> str:
@@ -131,6 +135,23 @@ def failure(place: Place, *arguments: str, user: int = OPERATOR, code: int = 78,
     assert lines[0].isprintable()
     assert "Traceback" not in lines[0]
     return lines[0].removeprefix("server.py: ")
+
+
+def attempt(place: Place) -> str:
+    """Start where it may succeed or fail: the one line of the failure, or nothing."""
+    arguments = ["--host", "127.0.0.1", "--port", "0", "--data", str(place.data)]
+    with subprocess.Popen(
+        [*as_user(OPERATOR), *arguments], stderr=subprocess.PIPE, env=place.environment, text=True
+    ) as server:
+        assert server.stderr is not None
+        first = server.stderr.readline()
+        if "event=listening" in first:
+            server.terminate()
+            assert server.wait(DEADLINE) == 0
+            return ""
+        assert server.stderr.read() == ""
+        assert server.wait(DEADLINE) == 78
+    return first.rstrip("\n")
 
 
 def remedies(line: str) -> list[str]:
@@ -169,9 +190,37 @@ def serves(place: Place, option: str = "", *, user: int = OPERATOR, knows: bool 
         assert not [line for line in server.log if " ERROR " in line]
 
 
+@functools.cache
+def _used() -> dict[str, bytes]:
+    with in_place() as place:
+        with Server(place.data, command=as_user(OPERATOR), env=place.environment) as server:
+            member((server.host, server.port), NAME).close()
+            server.process.kill()
+            server.wait()
+        return {path.name: path.read_bytes() for path in place.data.iterdir()}
+
+
 def used(place: Place) -> None:
     """Make a data folder as a server leaves it that was killed: lock, database, and both of its companions."""
-    with Server(place.data, command=as_user(OPERATOR), env=place.environment) as server:
-        member((server.host, server.port), NAME).close()
-        server.process.kill()
-        server.wait()
+    place.data.mkdir(mode=0o700)
+    for name, content in _used().items():
+        (place.data / name).write_bytes(content)
+        (place.data / name).chmod(0o600)
+    for path in (place.data, *place.data.iterdir()):
+        os.chown(path, OPERATOR, OPERATOR if IS_ROOT else -1)
+
+
+def check(make: Callable[[Place], None], cause: str, count: int, *, knows: bool | None = None) -> None:
+    """There are so many remedies, each is typed in a place of its own, and the server serves; `knows` as for serves."""
+    for number in range(count):
+        with in_place() as place:
+            make(place)
+            line = failure(place)
+            assert cause.format(place=place, user=f"user {OPERATOR}") in line
+            commands = remedies(line)
+            assert len(commands) == count, line
+            if commands[number].startswith("--data"):
+                serves(place, commands[number])
+            else:
+                type_in(place, commands[number])
+                serves(place, knows=knows)

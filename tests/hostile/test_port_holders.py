@@ -226,14 +226,23 @@ def test_a_name_that_leads_to_this_machine_alone(own_server: OwnServer, name: st
             assert subprocess.run(asked, capture_output=True, check=False).returncode == 0
     line = server.wait_log("event=listening")
     assert all(address in line for address in addresses)
-    warning = server.wait_log("event=only_this_machine")
-    assert "no other machine can connect" in warning
-    remedy = re.search(r"(--host '\*') listens on every address", warning)
+    assert " WARNING " in line
+    remedy = re.search(r"no other machine can connect; (--host '\*') listens on every address", line)
     assert remedy is not None
     assert server.stop() == 0
     again = own_server("--host", name, *shlex.split(remedy[1]))
     assert again.stop() == 0
-    assert [line for line in again.log if "only_this_machine" in line] == []
+    assert "no other machine" not in "".join(again.log)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1"])
+def test_an_address_that_only_this_machine_reaches(own_server: OwnServer, host: str) -> None:
+    """It was given as a number, so it is meant: no warning, but the line says so."""
+    if host == "::1" and not _has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    line = own_server("--host", host).wait_log("event=listening")
+    assert " INFO " in line
+    assert "no other machine can connect" in line
 
 
 def test_many_clients_on_both_loopbacks(own_server: OwnServer) -> None:

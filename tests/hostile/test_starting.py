@@ -172,7 +172,7 @@ UNUSABLE: dict[str, tuple[Callable[[Path], None], str]] = {
     "a folder in its place": (_folder_for_a_file, ""),
     "a link to nowhere": (_link_to_nowhere, ""),
     "the folder is a file": (_file_for_a_folder, "folder"),
-    "the folder is a link to nowhere": (_folder_that_is_a_link_to_nowhere, "folder"),
+    "the folder is a link to nowhere": (_folder_that_is_a_link_to_nowhere, "it is a link to "),
 }
 
 

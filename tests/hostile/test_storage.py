@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hostile.test_crash import TALKERS
 from tests.hostile.test_crash import _run_until_killed as run_until_killed
 from tests.hostile.tools import eventually, said
 from tests.support import Bystanders, Client, Message, Server, fields, member, unique
@@ -243,6 +244,9 @@ def test_a_kill_while_the_storage_comes_and_goes(tmp_path: Path, seed: int) -> N
             over = threading.Event()
 
             def disturb(server: Server = server, over: threading.Event = over) -> None:
+                # the talkers register first, and may not be refused
+                while sum("event=login " in line for line in server.log_so_far()) < TALKERS and not over.wait(0.01):
+                    pass
                 while not over.is_set():
                     with locked(server):
                         over.wait(chance.random() / 5)
