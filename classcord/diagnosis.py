@@ -206,8 +206,13 @@ def _missing_comma(failure: Failure) -> int | None:
 
 def _quote_inside(failure: Failure) -> int | None:
     at, char = failure.at, failure.char
-    ended = failure.says(_COMMA) and failure.text[at - 1 : at] == '"' and bool(char)
-    return at - 1 if ended and char not in '"{[:=;' else None
+    if failure.text[at - 1 : at] != '"' or not char:
+        return None
+    if failure.says(EXTRA):  # "{"type":"users"}"
+        return at - 1 if failure.text[:2] in ('"{', '"[') else None
+    if failure.says(_COLON):  # {"type:"users"}
+        return at - 1 if char.isalnum() else None
+    return at - 1 if failure.says(_COMMA) and char not in '"{[:=;}])' else None
 
 
 def _unclosed_string(failure: Failure) -> int | None:
@@ -220,7 +225,9 @@ def _unclosed_object(failure: Failure) -> int | None:
 
 def _separator(failure: Failure) -> bool:
     char = failure.char
-    return bool(char) and ((failure.says(_COLON) and char in "=;,-") or (failure.says(_COMMA) and char in "=;:|&."))
+    if failure.says(_COLON):
+        return bool(char) and char in "=;,-\uff1a\uff1d"
+    return bool(char) and failure.says(_COMMA) and char in "=;:|&.\uff0c\u3001\uff1b"
 
 
 _PYTHON = re.compile(r"(?:True|False|None)\b")
@@ -286,7 +293,8 @@ CAUSES: tuple[Cause, ...] = (
           "column {column}: a key needs double quotes (a shell drops them without '...' around the line)"),
     Cause("unquoted_value", _when(lambda f: f.says(_VALUE) and f.word(_WORD)),
           "column {column}: a text needs double quotes"),
-    Cause("quote_inside", _quote_inside, 'column {column}: this " ends the text; inside a text write \\"'),
+    Cause("quote_inside", _quote_inside,
+          'column {column}: this " ends the text; was one forgotten before it? Inside a text write \\"'),
     Cause("missing_comma", _missing_comma, "column {column}: a comma is missing before this"),
     Cause("unclosed_string", _unclosed_string,
           'column {column}: the text that begins here has no closing "; a line break in it is written \\n'),
@@ -299,7 +307,7 @@ CAUSES: tuple[Cause, ...] = (
 
 # --- the sentence ---------------------------------------------------------------------------------------------------
 
-_EXPECTED = {_KEY: "a key in double quotes", _COLON: "a colon", _COMMA: "a comma or the closing brace"}
+_EXPECTED = {_KEY: "a key in double quotes", _COLON: "a colon", _COMMA: "a comma or the closing brace or bracket"}
 _NAMES = {
     "\0": "NUL", "\b": "BACKSPACE", "\x0b": "VERTICAL TAB", "\x0c": "FORM FEED", "\x1b": "ESCAPE", "\x7f": "DELETE",
     "\ufeff": "BYTE ORDER MARK",
@@ -310,7 +318,7 @@ def _shown(char: str) -> str:
     """A printable ASCII character as it is, any other by its number and name."""
     if char.isascii() and char.isprintable():
         return "a space" if char == " " else f"'{char}'" if char != "'" else "the apostrophe '"
-    name = _NAMES.get(char, unicodedata.name(char, "a control character" if char < "\xa0" else ""))
+    name = _NAMES.get(char, unicodedata.name(char, ""))
     return f"U+{ord(char):04X} {name[:50]}".rstrip()
 
 

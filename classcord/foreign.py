@@ -73,6 +73,8 @@ def undecided(data: bytes) -> bool:
 # --- lines ----------------------------------------------------------------------------------------------------------
 
 _HTTP_START = re.compile(rb"(?:GET|POST|PUT|HEAD|OPTIONS|PATCH|DELETE|TRACE|CONNECT|PRI) \S")
+_HTTP_METHOD = re.compile(rb"[A-Z][A-Z-]{1,30} \S")
+"""Any other method: WebDAV has twenty, and `curl -X` sends what it is given."""
 _HTTP_END = re.compile(rb" HTTP/\d(?:\.\d)?\s*\Z")
 
 
@@ -82,7 +84,7 @@ def foreign_line(head: bytes, whole: bool = True) -> ForeignProtocol | None:
     A line over the limit (not `whole`) is judged by its start. A web page may make a browser post JSON lines: the
     server must not run them, even if the address in the request line is very long.
     """
-    if _HTTP_START.match(head) and (not whole or _HTTP_END.search(head[-HEAD:])):
+    if (_HTTP_METHOD if whole else _HTTP_START).match(head) and (not whole or _HTTP_END.search(head[-HEAD:])):
         return ForeignProtocol("http", _HINTS["http"], head[:HEAD])
     if head.startswith(b"PROXY "):
         return ForeignProtocol("proxy", _HINTS["proxy"], head[:HEAD])

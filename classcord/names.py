@@ -12,7 +12,9 @@ import unicodedata
 from collections.abc import Mapping
 from typing import NamedTuple
 
-__all__ = ["GUEST", "MAX_NAME", "Likeness", "NameRefused", "alike", "check", "find", "key", "likeness", "piled", "skeleton"]
+__all__ = [
+    "GUEST", "MAX_NAME", "Likeness", "NameRefused", "alike", "check", "find", "key", "likeness", "piled", "skeleton",
+]
 
 MAX_NAME = 40
 """Characters in a name."""

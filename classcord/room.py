@@ -232,6 +232,8 @@ class Room:
 
     def _announce(self, batch: Batch, presence: Presence) -> None:
         self._version += 1
+        if presence.state == "invisible":  # and stays so under another name
+            return
         batch.broadcast(status_line(presence.name_json, "online"), presence.sessions)
         if presence.state != "online":
             batch.broadcast(status_line(presence.name_json, presence.state), presence.sessions)

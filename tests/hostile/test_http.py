@@ -19,7 +19,7 @@ from tests.support import DEADLINE, Bystanders, Client, Server, unique
 
 pytestmark = pytest.mark.usefixtures("bystanders")
 
-METHODS = ["GET", "POST", "PUT", "HEAD", "OPTIONS", "PATCH", "DELETE", "TRACE", "CONNECT"]
+METHODS = ["GET", "POST", "PUT", "HEAD", "OPTIONS", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "FOO"]
 SENTENCE = LANGUAGES["fr"]["http"].splitlines()[0]
 MIB = 1024 * 1024
 

@@ -109,13 +109,16 @@ CASES: dict[str, list[tuple[str | bytes, int | None]]] = {
     "separator": [
         ('{"type"="users"}', 8), ('{"type";"users"}', 8), ('{"type","users"}', 8), ('{"a":1;"b":2}', 7),
         ('{"a"=>1}', 5),
-        ('{"a":"b":"c"}', 9),
+        ('{"a":"b":"c"}', 9), ('{"a"：1}', 5), ('{"a":"b"，"c":1}', 9),
     ],
     "unquoted_key": [
         ('{type:"users"}', 2), ("{type:users}", 2), ('{"a":1,b:2}', 8), ('{1:"x"}', 2), ("{_a:1}", 2), ("{é:1}", 2),
     ],
     "unquoted_value": [('{"type":users}', 9), ('{"a":[x]}', 7), ('{"a":tru}', 6), ('{"a":été}', 6)],
-    "quote_inside": [('{"a":"il dit "oui" et"}', 14), ('{"a":"x"y}', 8), ('{"a":"le "s" final"}', 10)],
+    "quote_inside": [
+        ('{"a":"il dit "oui" et"}', 14), ('{"a":"x"y}', 8), ('{"a":"le "s" final"}', 10),
+        ('{"type:"users"}', 8), ('"{"type":"users"}"', 3),
+    ],
     "missing_comma": [
         ('{"type":"ping" "a":1}', 16), ('{"a":1 "b":2}', 8), ('{"a":"x""b":1}', 9), ('{"a":1"b":2}', 7),
         ('{"a":{} "b":1}', 9),
@@ -124,7 +127,10 @@ CASES: dict[str, list[tuple[str | bytes, int | None]]] = {
     "unclosed_string": [('{"type":"users}', 9), ('{"type', 2), ('{"a":"b\\"}', 6), ('{"a":"bonjour', 6), ('"', 1)],
     "unclosed_object": [('{"type":"users"', 15), ('{"type"', 7), ('{"a":[1]', 8), ("[1", 2), ('{"a":{"b":1}', 12)],
     "after_object": [(USERS + "}", 17), (USERS + " x", 18), (USERS + ";", 17), (USERS + "//", 17), (USERS + ",", 17)],
-    "other": [('{"type":}', 9), ("{,", 2), ('{"a" 1}', 6), ('{"a"：1}', 5), ('{"a":1,,"b":2}', 8), ('{"a":€}', 6)],
+    "other": [
+        ('{"type":}', 9), ("{,", 2), ('{"a" 1}', 6), ('{"a":["b"}', 10), ('{"a":"b"]', 9), ('{"a":"b")}', 9),
+        ('{"a":1,,"b":2}', 8), ('{"a":€}', 6),
+    ],
 }
 
 
@@ -154,7 +160,7 @@ def test_a_cause_is_named_with_its_column(cause: str, line: str | bytes, column:
     (NBSP, "U+00A0 NO-BREAK SPACE"), (NARROW, "U+202F NARROW NO-BREAK SPACE"), (ZERO, "U+200B ZERO WIDTH SPACE"),
     (JOINER, "U+2060 WORD JOINER"), (BOM, "U+FEFF BYTE ORDER MARK"), (SOFT, "U+00AD SOFT HYPHEN"),
     ("“", "U+201C LEFT DOUBLE QUOTATION MARK"), ("’", "U+2019 RIGHT SINGLE QUOTATION MARK"), ("\x1b", "U+001B ESCAPE"),
-    ("；", "U+FF1B FULLWIDTH SEMICOLON"), ("\x01", "U+0001 a control character"), ("\ue000", "U+E000"), ("'",
+    ("；", "U+FF1B FULLWIDTH SEMICOLON"), ("\x01", "U+0001 is a control character"), ("\ue000", "U+E000"), ("'",
     "apostrophe"),
 ])
 def test_a_character_that_people_mistake_is_named(char: str, name: str) -> None:

@@ -65,7 +65,10 @@ def test_while_the_first_bytes_are_undecided_no_line_waits_for_an_answer(data: b
 
 
 def test_a_request_line_of_another_protocol_is_known_by_its_form() -> None:
-    for method in ("GET", "POST", "PUT", "HEAD", "OPTIONS", "PATCH", "DELETE", "TRACE", "CONNECT"):
+    for method in (
+        "GET", "POST", "PUT", "HEAD", "OPTIONS", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "M-SEARCH",
+        "VERSION-CONTROL", "FOO",
+    ):
         for end in ("HTTP/1.1\r", "HTTP/1.0", "HTTP/2"):
             foreign = foreign_line(f"{method} /a?b {end}".encode())
             assert foreign is not None

@@ -117,6 +117,7 @@ PATTERNS = {
     "classcord.diagnosis:_WORD": ("match", diagnosis._REACH),
     "classcord.diagnosis:_NAME": ("match", diagnosis._REACH),
     "classcord.foreign:_HTTP_START": ("match", MAX_LINE),
+    "classcord.foreign:_HTTP_METHOD": ("match", MAX_LINE),
     "classcord.foreign:_HTTP_END": ("search", foreign.HEAD),
     "classcord.foreign:_HOST": ("search", 4096),
     "classcord.foreign:_NEGOTIATION": ("match", MAX_LINE),

@@ -178,3 +178,18 @@ def test_accounts_of_earlier_days_go_on_whatever_they_look_like() -> None:
     crowd.do("announce_guest", second, "x")
     assert second.presence is not None
     assert second.presence.name == "x (invité 2)", "an account has the first variant"
+
+
+def test_an_invisible_guest_that_gets_another_name_does_not_appear() -> None:
+    crowd = Crowd()
+    wire = Wire()
+    other, guest = session(wire), session()
+    crowd.do("list_users", other)
+    crowd.do("set_state", guest, None, "invisible")
+    seen = len(wire.messages())
+    crowd.do("announce_guest", guest, "zoe")
+    assert guest.presence is not None
+    assert guest.presence.name == "zoe"
+    assert wire.messages()[seen:] == []
+    crowd.do("set_state", guest, None, "online")
+    assert wire.messages()[-1] == {"type": "status", "user": "zoe", "state": "online"}
