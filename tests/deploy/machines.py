@@ -86,7 +86,7 @@ def until(condition: Callable[[], object], what: str, seconds: float = DEADLINE)
     """Wait until the condition holds. For events without a line to wait for, like another machine's processes."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain: {what}"
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s: {what}"
         time.sleep(0.05)
 
 
