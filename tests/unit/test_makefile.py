@@ -67,8 +67,8 @@ def test_run_obeys_its_variables(tmp_path: Path) -> None:
     ],
 )
 def test_a_variable_that_a_target_cannot_use_is_refused(words: str, useless: str) -> None:
-    ends = {**os.environ, "CLASSCORD_PORT": "none"}  # a server that starts all the same ends at once
-    done = subprocess.run(["make", *words.split()], cwd=ROOT, env=ends, capture_output=True, text=True, check=False)
+    command = ["make", "--dry-run", *words.split()]  # it is refused all the same
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     (line,) = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (2, "")
     assert f" does not use {useless}=; it takes " in line
