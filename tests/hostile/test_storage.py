@@ -263,7 +263,7 @@ def test_a_kill_while_the_storage_comes_and_goes(tmp_path: Path, seed: int) -> N
         said = {line["id"]: line["content"] for lines in received for line in lines}
         missing = [id for id, content in said.items() if found.get(id) != content]
         # the log's last line may be lost with the server
-        assert not missing or min(missing) > max(found), "only what waited at the end is lost: the rest is stored in order"
+        assert not missing or min(missing) > max(found), "lost is only what waited at the end"
         assert not seen & said.keys()
         seen |= said.keys()
         with Server(tmp_path / "data") as server:
