@@ -36,7 +36,7 @@ FILES = ("classcord.lock", "classcord.db", "classcord.db-wal", "classcord.db-shm
 _DROP = f"""
 import ctypes, importlib, os, pkgutil, sys
 sys.path.insert(0, {str(ROOT)!r})
-import argparse, encodings.ascii, encodings.idna, gettext, locale, shutil, sqlite3, stringprep, tempfile
+import argparse, encodings.ascii, encodings.idna, gettext, locale, shutil, sqlite3, stringprep, tempfile, urllib.parse
 import server, classcord, handlers
 for package in (classcord, handlers):
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
