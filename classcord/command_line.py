@@ -35,8 +35,10 @@ def main(arguments: list[str], serve: Callable[[config.Config], int]) -> int:
     try:
         try:
             code = _run(arguments, serve)
-        except SystemExit:  # argparse, after --help and --version
-            code = EXIT_DONE
+        except SystemExit as end:
+            if end.code:
+                raise
+            code = EXIT_DONE  # argparse, after --help and --version
         if sys.stdout is not None:
             sys.stdout.flush()
     except KeyboardInterrupt:
