@@ -200,6 +200,8 @@ def test_a_database_that_is_written_over_in_place(own_server: OwnServer, change:
     assert len(lines(server, "storage_failed")) == 1
     assert lines(server, "messages_lost")
     assert (server.data / "classcord.db").read_bytes() == put
+    log = server.data / "classcord.db-wal"
+    assert not log.exists() or log.stat().st_size == 0, "at the next start SQLite would apply it to what was put there"
     with closing(sqlite3.connect(server.data / "classcord.db")) as db:
         if change is garbage:
             with pytest.raises(sqlite3.DatabaseError):
