@@ -104,6 +104,7 @@ class FreshMachine:
         environment = {
             "HOME": "/home/eleve", "USER": "eleve", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "PIP_CERT": CERTIFICATES, **proxies, **pip_settings(),
+            "PYTEST_ADDOPTS": "--numprocesses 2 --dist loadfile",  # most tests wait more than they compute
         }
         inside = [
             "chroot", f"--userspec={USER}:{USER}", str(self.root), "env", "PATH=/usr/local/bin:/usr/bin:/bin",

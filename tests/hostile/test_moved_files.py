@@ -200,6 +200,8 @@ def test_a_database_that_is_written_over_in_place(own_server: OwnServer, change:
     assert len(lines(server, "storage_failed")) == 1
     assert lines(server, "messages_lost")
     assert (server.data / "classcord.db").read_bytes() == put
+    log = server.data / "classcord.db-wal"
+    assert not log.exists() or log.stat().st_size == 0, "at the next start SQLite would apply it to what was put there"
     with closing(sqlite3.connect(server.data / "classcord.db")) as db:
         if change is garbage:
             with pytest.raises(sqlite3.DatabaseError):
@@ -294,7 +296,8 @@ def test_a_deleted_log_is_saved(own_server: OwnServer, deleted: list[str], other
     assert sum("storage_failed" in line for line in server.log) <= 1
 
 
-def test_a_log_that_another_program_has_replaced(own_server: OwnServer) -> None:
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_log_that_another_program_has_replaced(own_server: OwnServer, stays: bool) -> None:
     """It wrote to the same database without the content of the deleted log. Merging both would damage the database."""
     first = own_server()
     with people(first) as (bystanders, _):
@@ -313,6 +316,8 @@ def test_a_log_that_another_program_has_replaced(own_server: OwnServer) -> None:
             assert "another program" in line["detail"]
             assert "restart" in line["hint"]
             bystanders.check()
+            if not stays:
+                db.close()
             assert server.stop() == 0
         assert lines(server, "messages_lost")
     with closing(sqlite3.connect(server.data / "classcord.db")) as db:
@@ -320,3 +325,22 @@ def test_a_log_that_another_program_has_replaced(own_server: OwnServer) -> None:
         assert db.execute("SELECT count(*) FROM theirs").fetchone() == (50,)
     again = own_server()
     assert again.stop() == 0
+
+
+def test_a_database_with_a_log_is_put_in_the_place(own_server: OwnServer, tmp_path: Path) -> None:
+    """SQLite deletes the log under its name when the server ends, also if it is another's: this one is left alone."""
+    server = own_server()
+    with people(server) as (bystanders, _), closing(sqlite3.connect(tmp_path / "other.db")) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("CREATE TABLE theirs (x)")
+        db.execute("INSERT INTO theirs VALUES (1)")
+        db.commit()
+        rename_folder(server.data)
+        server.data.mkdir()
+        for suffix in ("", "-wal"):
+            shutil.copyfile(tmp_path / f"other.db{suffix}", server.data / f"classcord.db{suffix}")
+        refused(server)
+        bystanders.check()
+        assert server.stop() == 0
+    with closing(sqlite3.connect(server.data / "classcord.db")) as db:
+        assert db.execute("SELECT x FROM theirs").fetchall() == [(1,)]
