@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from tests.hostile.folders import (
     type_in,
     used,
 )
-from tests.support import Server
+from tests.support import ROOT, Server
 
 # --- a full disk ---
 
@@ -258,20 +259,21 @@ def test_a_name_that_is_too_long(place: Place, name: str) -> None:
 
 
 def test_the_folder_in_which_the_server_starts_is_gone(place: Place) -> None:
+    """As it is after the clone was deleted and made again, in a shell that is still in the old one."""
     gone = place.clone / "gone"
     gone.mkdir()
     start = f'cd {gone}; rmdir {gone}; exec "$@" '
-    command = [*as_user(OPERATOR), "--host", "127.0.0.1", "--port", "0", "--data", "data"]
+    program = [sys.executable, str(ROOT / "server.py")]
     done = subprocess.run(
-        ["sh", "-c", start, "sh", *command], capture_output=True, text=True, env=place.environment, check=False
+        ["sh", "-c", start, "sh", *program, "--host", "127.0.0.1", "--port", "0", "--data", "data"],
+        capture_output=True, text=True, env=place.environment, check=False,
     )
     assert done.returncode == 78
     (line,) = done.stderr.splitlines()
-    assert "data: the folder in which you are is deleted; go to one that is there (cd), or start it with" in line
+    assert "data: the current folder was deleted; go to another folder (cd), or start it with" in line
     gone.mkdir()
-    with Server(
-        Path("data"), command=["sh", "-c", start + remedies(line)[0], "sh", *as_user(OPERATOR)], env=place.environment
-    ) as server:
+    command = ["sh", "-c", start + remedies(line)[0], "sh", *program]
+    with Server(Path("data"), command=command, env=place.environment) as server:
         assert server.stop() == 0
 
 
