@@ -12,9 +12,10 @@ WORKDIR /app
 COPY server.py ./
 COPY handlers handlers
 COPY classcord classcord
-# Files keep the modes of the checkout, and a umask of 077 makes those unreadable. Builders and registries change the
+# Files keep the modes of the checkout, and a umask of 077 makes those unreadable. A chmod of a file stores it a second
+# time in the image, so it is only for these. Builders and registries change the
 # times of files, so the bytecode is not checked against them. A syntax error ends the build.
-RUN chmod -R go=u-w . && python3 -m compileall -q --invalidation-mode unchecked-hash .
+RUN find . ! -perm -444 -exec chmod go=u-w {} + && python3 -m compileall -q --invalidation-mode unchecked-hash .
 
 ENV CLASSCORD_DATA=/data
 VOLUME /data

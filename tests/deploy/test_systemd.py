@@ -204,7 +204,7 @@ def test_a_server_started_by_hand_is_in_the_way(service: Machine) -> None:
         assert service.run("systemctl start classcord", check=False).returncode == 1
         assert (show(service, "ActiveState"), show(service, "NRestarts")) == ("failed", "0")
         (line,) = journal(service, since, "-t classcord").splitlines()
-        assert "another ClassCord server has it: stop that one (sudo ss -ltnp 'sport = :12345' shows it)" in line
+        assert "another ClassCord server has it: sudo ss -ltnp 'sport = :12345' shows the program; stop it" in line
         assert "CLASSCORD_PORT in /etc/classcord/classcord.env" in line
     finally:
         service.run(f"kill {pid}")

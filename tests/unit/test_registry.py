@@ -49,6 +49,10 @@ class Ranked:
             self.taken += 1
         return taken
 
+    def locked(self) -> bool:
+        taken: bool = self._lock.locked()
+        return taken
+
     def release(self) -> None:
         HELD.ranks.remove(self._rank)
         self._lock.release()
