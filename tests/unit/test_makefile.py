@@ -68,7 +68,8 @@ def test_run_obeys_its_variables(tmp_path: Path) -> None:
 )
 def test_a_variable_that_a_target_cannot_use_is_refused(words: str, useless: str) -> None:
     command = ["make", "--dry-run", *words.split()]  # it is refused all the same
-    ours = {name: value for name, value in os.environ.items() if "MAKE" not in name}  # of the make that runs the tests
+    # without the variables of the make that runs the tests
+    ours = {name: value for name, value in os.environ.items() if "MAKE" not in name}
     done = subprocess.run(command, cwd=ROOT, env=ours, capture_output=True, text=True, check=False)
     (line,) = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (2, "")
