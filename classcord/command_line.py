@@ -86,6 +86,9 @@ def _explain(error: Exception) -> tuple[int, str]:
         few = needs.few_resources(error)
         if few is not None:
             return few.code, str(few)
+    except MemoryError:
+        text = "there is not even enough memory to find the cause; type ulimit -v unlimited, or end other programs"
+        return EXIT_FAILED, text
     except ImportError as lacking:
         if not isinstance(error, ImportError):
             error = lacking

@@ -164,7 +164,8 @@ def test_every_option_of_the_help_is_read(script: str) -> None:
 
 
 def test_what_both_scripts_share_is_the_same() -> None:
-    shared = [re.findall(r"^# --- the same code in .*^# --- end of", (FOLDER / s).read_text(), re.M | re.S) for s in SCRIPTS]
+    code = re.compile(r"^# --- the same code in .*^# --- end of", re.MULTILINE | re.DOTALL)
+    shared = [code.findall((FOLDER / script).read_text()) for script in SCRIPTS]
     assert len(shared[0]) == 1
     assert shared[0] == shared[1]
 

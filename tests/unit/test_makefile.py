@@ -14,12 +14,19 @@ from tests.support import ROOT
 TEXT = (ROOT / "Makefile").read_text()
 
 
-def make(*arguments: str, **variables: str) -> str:
-    done = subprocess.run(
-        ["make", "--no-print-directory", *arguments], cwd=ROOT, env={**os.environ, **variables}, capture_output=True,
-        text=True, check=True,
+def run(
+    *arguments: str, check: bool = True, variables: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    # without the variables of the make that runs the tests
+    environment = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env={**environment, **(variables or {})}, capture_output=True, text=True, check=check
     )
-    return done.stdout
+
+
+def make(*arguments: str, **variables: str) -> str:
+    return run(*arguments, variables=variables).stdout
 
 
 def test_every_target_is_listed_with_what_it_does() -> None:
@@ -67,10 +74,7 @@ def test_run_obeys_its_variables(tmp_path: Path) -> None:
     ],
 )
 def test_a_variable_that_a_target_cannot_use_is_refused(words: str, useless: str) -> None:
-    command = ["make", "--dry-run", *words.split()]  # it is refused all the same
-    # without the variables of the make that runs the tests
-    ours = {name: value for name, value in os.environ.items() if "MAKE" not in name}
-    done = subprocess.run(command, cwd=ROOT, env=ours, capture_output=True, text=True, check=False)
+    done = run("--dry-run", *words.split(), check=False)  # it is refused all the same
     (line,) = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (2, "")
     assert f" does not use {useless}=; it takes " in line
