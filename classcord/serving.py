@@ -9,7 +9,6 @@ import queue
 import signal
 import socket
 import socketserver
-import sys
 import threading
 
 from classcord import __version__, config, logs, needs, service, sockets
@@ -26,11 +25,6 @@ __all__ = ["THREAD_STACK", "serve"]
 
 THREAD_STACK = 512 * 1024
 """Bytes of stack for each thread: the C JSON decoder recurses on it, at most protocol.MAX_DEPTH times."""
-
-SWITCH_INTERVAL = 0.2
-"""Seconds after which a thread that waits for the interpreter's lock asks for it again. With Python's 5 ms, 2000
-threads that wait do little else than wake up, and requests wait for half a minute (`make bench`, bursts). Nothing needs
-it shorter: a thread lets go of the lock by itself whenever it reads, writes or stores something."""
 
 
 class _Signals:
@@ -85,7 +79,6 @@ def serve(settings: config.Config, handler: type[socketserver.BaseRequestHandler
     manager = service.Manager()
     needs.allow_files(settings.max_connections + SPARE_FILES)
     threading.stack_size(THREAD_STACK)
-    sys.setswitchinterval(SWITCH_INTERVAL)
     inherited = manager.listening_socket()
     try:
         bound = [inherited] if inherited is not None else sockets.bind(settings.host, settings.port)
