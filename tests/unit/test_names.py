@@ -90,7 +90,7 @@ def test_reserved_is_the_whole_name_only(name: str) -> None:
     "gl0bal",
     "m0i", "mo1", "a11", "aIl", "AlI", "a|l", "1nvité", "S٣rveur", "❺erveur",
     # other letters
-    "ꓢꓰꓣꓦꓰꓴꓣ", "МОІ", "ΜΟΙ", "ЅҮЅТЕМ", "аӏӏ", "ᎪᏞᏞ", "ađmin", "gløbal", "sysŧem", "Sɛrveur",
+    "ꓢꓰꓣꓦꓰꓴꓣ", "ᔕᗴᖇᐯᗴᑌᖇ", "МОІ", "ΜΟΙ", "ЅҮЅТЕМ", "аӏӏ", "ᎪᏞᏞ", "ađmin", "gløbal", "sysŧem", "Sɛrveur",
     # framed letters
     "🅂🄴🅁🅅🄴🅄🅁", "🆂🅴🆁🆅🅴🆄🆁", "🅢🅔🅡🅥🅔🅤🅡", "Ⓢⓔⓡⓥⓔⓤⓡ", "⒮⒠⒭⒱⒠⒰⒭", "🇸🇪🇷🇻🇪🇺🇷", "🇦dmin",
 ])
