@@ -1,5 +1,16 @@
-# The ClassCord server. The classic builder and BuildKit both build this image, without a network.
+# The ClassCord server: the base and the program. The classic builder and BuildKit build it alike, without a network.
 ARG BASE=python:3.13-slim
+
+# Files keep the modes of the checkout, and a umask of 077 makes those unreadable. A change of mode stores a file a second
+# time, so it happens in a stage of its own. Builders and registries change the times of files, so the bytecode is not
+# checked against them. A syntax error ends the build.
+FROM ${BASE} AS build
+WORKDIR /app
+COPY server.py ./
+COPY handlers handlers
+COPY classcord classcord
+RUN chmod -R go=u-w . && python3 -m compileall -q --invalidation-mode unchecked-hash .
+
 FROM ${BASE}
 
 LABEL org.opencontainers.image.title="classcord-server" \
@@ -9,13 +20,7 @@ LABEL org.opencontainers.image.title="classcord-server" \
 # The user is a number: that works with any base, and a folder that is mounted at /data can be given to that number
 RUN mkdir -m 700 /data && chown 10001:10001 /data
 WORKDIR /app
-COPY server.py ./
-COPY handlers handlers
-COPY classcord classcord
-# Files keep the modes of the checkout, and a umask of 077 makes those unreadable. A chmod of a file stores it a second
-# time in the image, so it is only for these. Builders and registries change the
-# times of files, so the bytecode is not checked against them. A syntax error ends the build.
-RUN find . ! -perm -444 -exec chmod go=u-w {} + && python3 -m compileall -q --invalidation-mode unchecked-hash .
+COPY --from=build /app ./
 
 ENV CLASSCORD_DATA=/data
 VOLUME /data
