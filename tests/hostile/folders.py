@@ -128,7 +128,8 @@ def failure(place: Place, *arguments: str, user: int = OPERATOR, code: int = 78,
     given = arguments or ("--host", "127.0.0.1", "--port", "0", "--data", str(place.data))
     done = subprocess.run(
         [*_typed(place, user, option), *given], stdin=subprocess.DEVNULL, capture_output=True,
-        timeout=DEADLINE, check=False, env=place.environment, cwd=place.clone,
+        timeout=DEADLINE, check=False, env=place.environment,
+        cwd=place.clone if os.access(place.clone, os.X_OK) else place.home,
     )
     lines = done.stderr.decode().splitlines()
     assert len(lines) == 1, done.stderr.decode()

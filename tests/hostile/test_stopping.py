@@ -229,7 +229,7 @@ def test_which_signals_are_blocked_at_the_first_import(arguments: list[str], ser
         assert serves or "default_int_handler" not in action
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a process 1")
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a process 1: run the tests as root")
 @pytest.mark.parametrize("moment", ["server.py", "classcord.registry", "classcord.store", "sqlite3"])
 def test_process_1_of_a_container_obeys_while_it_imports(tmp_path: Path, moment: str) -> None:
     """The kernel drops signals that process 1 neither blocks nor handles; the engine would kill it after 10 s."""

@@ -208,7 +208,7 @@ def test_a_disk_that_fails_every_write(own_server: OwnServer) -> None:
         assert all(line["id"] > seen for line in heard(bystanders))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="run as root: it mounts a small file system")
+@pytest.mark.skipif(os.geteuid() != 0, reason="it mounts a small file system: run the tests as root")
 def test_a_full_disk(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
