@@ -137,8 +137,9 @@ class Room:
             guest = Presence(entered, names.key(entered), account=False, given=name is not None)
             return self._enter(batch, session, guest, alias or entered)
         if name is not None:
-            # its names in the lists of the others and of its own client
-            ended = dict.fromkeys((presence.name, session.alias))
+            # its names in the lists of the others and of its own client; a number that it chose was never its own
+            chosen = [] if names.key(session.alias).startswith(f"{_GUEST}-") else [session.alias]
+            ended = dict.fromkeys((presence.name, *chosen))
             self._rename(batch, presence, name)
             presence.given = True
             for old in ended:

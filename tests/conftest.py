@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +12,12 @@ import pytest
 from hypothesis import settings
 
 from tests.support import Client, Server, member, unique
+
+# Tests run make, which would take over the variables of the make that runs the tests
+for inherited in [name for name in os.environ if name.startswith(("MAKE", "MFLAGS"))]:
+    del os.environ[inherited]
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and their programs would inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # a test's speed says more about the machine than about the code
 settings.register_profile("classcord", deadline=None, print_blob=True)

@@ -61,6 +61,18 @@ def test_a_guest_is_numbered_where_all_variants_of_its_name_are_held() -> None:
     assert [guest.alias for guest in guests] == ["bob"] * 102
 
 
+def test_a_number_that_a_guest_chose_is_not_told_as_its_end() -> None:
+    """It was the number of another guest, and its end was told when that guest chose a name."""
+    crowd, wire = Crowd(), Wire()
+    first, second = session(), session(wire)
+    crowd.do("list_users", first)
+    crowd.do("say", second, "invité-1", "hello")
+    crowd.do("say", first, "zoe", "hello")
+    crowd.do("say", second, "bob", "hello")
+    ended = [line["user"] for line in wire.messages() if line.get("state") == "invisible"]
+    assert ended == ["invité-1", "invité-2"]
+
+
 def test_a_refused_name_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     judged: list[str] = []
     check = names.check
