@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.lines import Address
+from tests.functional.lines import Address, say
 from tests.functional.programs import Program, Terminal, Words
 from tests.support import DEADLINE, Client, member, unique
 
@@ -57,10 +57,6 @@ def peer(address: Address, stack: ExitStack) -> Client:
 
 def hears(peer: Client, speaker: str) -> str:
     return str(peer.until(**{"type": "message", "from": speaker})["content"])
-
-
-def say(text: str) -> dict[str, str]:
-    return {"type": "message", "content": text}
 
 
 def test_what_the_console_cannot_show_ends_nothing(
