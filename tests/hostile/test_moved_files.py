@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.hostile.test_storage import OwnServer, heard, lines, people, refused, register, stored
+from tests.hostile.test_storage import OwnServer, heard, ids_go_on_above, lines, people, refused, register, stored
 from tests.support import ROOT, Client, fields
 
 Change = Callable[[Path], Any]
@@ -211,12 +211,7 @@ def test_a_database_that_is_written_over_in_place(own_server: OwnServer, change:
             wanted = {"copy_of_other": {"theirs"}, "copy_of_backup": {"accounts", "messages"}, "emptied": set()}
             assert tables == wanted[change.__name__]
     if change in (copy_of_backup, emptied):
-        again = own_server()
-        with people(again) as (bystanders, alice):
-            alice.send({"type": "message", "content": "after"})
-            alice.pending()
-            bystanders.check(1)
-            assert all(line["id"] > seen for line in heard(bystanders))
+        ids_go_on_above(seen, own_server())
 
 
 def test_checkpoints_and_other_programs_that_behave_are_not_taken_for_faults(own_server: OwnServer) -> None:

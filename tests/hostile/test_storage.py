@@ -76,6 +76,15 @@ def heard(bystanders: Bystanders) -> list[Message]:
     return [line for line in bystanders.seen if line["type"] == "message"]
 
 
+def ids_go_on_above(seen: int, server: Server) -> None:
+    """This server, started anew, gives no id again that people have seen."""
+    with people(server) as (bystanders, alice):
+        alice.send({"type": "message", "content": "after"})
+        alice.pending()
+        bystanders.check(1)
+        assert all(line["id"] > seen for line in heard(bystanders))
+
+
 def test_a_lock_delays_one_batch_and_what_it_kept_out_is_stored_later(own_server: OwnServer) -> None:
     server = own_server()
     with people(server) as (bystanders, alice):
@@ -200,12 +209,7 @@ def test_a_disk_that_fails_every_write(own_server: OwnServer) -> None:
             eventually(bystanders, lambda: len(said(bystanders, alice)) == 200, "every client gets all of it")
             seen = max(line["id"] for line in heard(bystanders) if "id" in line)
             assert server.stop(signal.SIGKILL) == -signal.SIGKILL
-    again = own_server()
-    with people(again) as (bystanders, alice):
-        alice.send({"type": "message", "content": "after"})
-        alice.pending()
-        bystanders.check(1)
-        assert all(line["id"] > seen for line in heard(bystanders))
+    ids_go_on_above(seen, own_server())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="it mounts a small file system: run the tests as root")
