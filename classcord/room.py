@@ -214,7 +214,8 @@ class Room:
         if not presence.sessions:
             del self._present[presence.key]
             self._version += 1
-            batch.broadcast(status_line(presence.name_json, "offline"), (session,))
+            if presence.known:
+                batch.broadcast(status_line(presence.name_json, "offline"), (session,))
 
     def _rename(self, batch: Batch, presence: Presence, name: str) -> None:
         """Give another name to a person who stays.
@@ -233,7 +234,8 @@ class Room:
 
     def _announce(self, batch: Batch, presence: Presence) -> None:
         self._version += 1
-        if presence.state == "invisible":  # and stays so under another name
+        presence.known = presence.state != "invisible"
+        if not presence.known:  # an invisible person with another name
             return
         batch.broadcast(status_line(presence.name_json, "online"), presence.sessions)
         if presence.state != "online":
@@ -305,6 +307,7 @@ class Room:
         presence = self.identify(batch, session, wanted)
         if presence.state != state:
             presence.state = state
+            presence.known = True
             self._version += 1
             batch.broadcast(status_line(presence.name_json, state), presence.sessions)
 

@@ -17,14 +17,16 @@ __all__ = ["Presence", "Session"]
 class Presence:
     """A person who is here: an account with all its sessions, or a guest with its one session.
 
-    `given` is false for a guest whose name is only a number from the server.
+    `given` is false for a guest whose name is only a number from the server. `known` is false while the others have not
+    heard of the name: an invisible person has got it.
     """
 
-    __slots__ = ("account", "given", "key", "likeness", "name", "name_json", "sessions", "state")
+    __slots__ = ("account", "given", "key", "known", "likeness", "name", "name_json", "sessions", "state")
 
     def __init__(self, name: str, key: str, *, account: bool, given: bool = True) -> None:
         self.account = account
         self.given = given
+        self.known = False
         self.state = "online"
         self.sessions: list[Session] = []
         self.rename(name, key)

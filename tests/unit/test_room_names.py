@@ -73,6 +73,23 @@ def test_a_number_that_a_guest_chose_is_not_told_as_its_end() -> None:
     assert ended == ["invité-1", "invité-2"]
 
 
+def test_the_leaving_of_an_invisible_guest_is_not_told_under_a_name_that_nobody_heard() -> None:
+    crowd, wire = Crowd(), Wire()
+    hears, guest, other = session(wire), session(), session()
+    crowd.do("list_users", hears)
+    crowd.do("list_users", guest)
+    crowd.do("set_state", guest, None, "invisible")
+    crowd.do("say", guest, "bob", "hello")
+    crowd.do("leave", guest)
+    assert [line for line in wire.messages() if line.get("user") == "bob"] == []
+    crowd.do("list_users", other)
+    crowd.do("set_state", other, None, "invisible")
+    crowd.do("say", other, "zoe", "hello")
+    crowd.do("set_state", other, None, "away")
+    crowd.do("leave", other)
+    assert [line["state"] for line in wire.messages() if line.get("user") == "zoe"] == ["away", "offline"]
+
+
 def test_a_refused_name_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     judged: list[str] = []
     check = names.check
