@@ -79,6 +79,11 @@ class World:
         for person, data in batch.deliveries():
             assert person.outbox.send(data, 0.0) is None
 
+    def own_names(self, who: int) -> set[str]:
+        """The names of a person, for the others and for its own client."""
+        person = self.people[who]
+        return set() if person.presence is None else {person.presence.name, person.alias}
+
     def received(self, who: int) -> list[dict[str, Any]]:
         return self.wires[who].messages()
 
@@ -102,13 +107,19 @@ def test_batches_cannot_be_told_from_one_step_at_a_time(steps: list[Step], data:
 @given(st.lists(STEPS, max_size=40))
 def test_what_must_hold_in_every_history(steps: list[Step]) -> None:
     world = World()
+    known: list[dict[str, str]] = [{} for _ in range(PEOPLE)]
     for step in steps:
         before = [len(world.received(who)) for who in range(PEOPLE)]
+        own = world.own_names(step[1])
         world.run([step])
         check_identities(world)
-        check_new_lines(world, step, [world.received(who)[before[who]:] for who in range(PEOPLE)])
+        new = [world.received(who)[before[who]:] for who in range(PEOPLE)]
+        check_new_lines(world, step, new)
+        for ended in own - world.own_names(step[1]):  # its end is told to its own client, also if it was invisible
+            known[step[1]].pop(ended, None)
+        for who in range(PEOPLE):
+            check_presence_changes(new[who], known[who])
     for who in range(PEOPLE):
-        check_presence_changes(world.received(who))
         ids = [line["id"] for line in world.received(who) if "id" in line]
         assert ids == sorted(set(ids))
     assert [row.id for row in world.stored] == list(range(1, len(world.stored) + 1))
@@ -168,9 +179,11 @@ def test_a_guests_own_state_is_not_shown_as_that_of_its_namesake() -> None:
         assert [(line["user"], line["state"]) for line in states] == [("alice", state) for state in expected]
 
 
-def check_presence_changes(lines: list[dict[str, Any]]) -> None:
-    """As an observer sees it: no state is told twice in a row, unless a list of users was asked for meanwhile."""
-    known: dict[str, str] = {}
+def check_presence_changes(lines: list[dict[str, Any]], known: dict[str, str]) -> None:
+    """As an observer sees it: no state is told twice in a row, unless a list of users was asked for meanwhile.
+
+    `known` is what it was told before.
+    """
     for line in lines:
         if line["type"] in ("users", "login", "logout"):
             known.clear()  # lists come with states; membership may have ended meanwhile
