@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import logging
+import mmap
 import os
 import resource
 import select
@@ -17,6 +18,8 @@ __all__ = ["allow_files", "check", "few_resources"]
 
 _FEWEST_FILES = 32
 """Open files that the server needs to start."""
+_MEMORY = 40 << 20
+"""Bytes that the server needs after its imports: its start takes 20 MiB (threads, SQLite), and one password 16 MiB."""
 _THREADS, _FILES = 4096, 4096
 """The limits to propose: enough for the connections that are allowed by default."""
 _ELSEWHERE = "ClassCord's server needs Linux; run it in Docker: docker compose up -d"
@@ -24,7 +27,7 @@ _OTHER_PYTHON = "use the system's: sudo apt install python3, then /usr/bin/pytho
 
 
 def check() -> None:
-    """Raise Failure if this system or this Python can't run the server."""
+    """Raise Failure if this system or this Python can't run the server, OSError if there is too little memory."""
     for module, name in ((select, "epoll"), (os, "eventfd"), (signal, "pthread_sigmask"), (signal, "sigwait")):
         if not hasattr(module, name):
             raise Failure(EXIT_FAILED, f"this system has no {module.__name__}.{name}: {_ELSEWHERE}")
@@ -32,6 +35,8 @@ def check() -> None:
         hashlib.scrypt(b"", salt=b"", n=2, r=1, p=1)
     except (AttributeError, ValueError) as error:  # OpenSSL was built or set up without it
         raise Failure(EXIT_FAILED, f"this Python's OpenSSL has no scrypt ({error}): {_OTHER_PYTHON}") from None
+    # With a little less, SQLite speaks of a disk error, and Python waits for ever for a thread that could not begin.
+    mmap.mmap(-1, _MEMORY).close()
 
 
 def allow_files(wanted: int) -> None:

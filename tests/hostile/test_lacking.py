@@ -248,7 +248,7 @@ def test_the_fewest_open_files_with_which_it_starts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("limit", range(24_000, 80_000, 8_000))
 def test_little_memory(tmp_path: Path, limit: int) -> None:
-    """With so many KiB, it either starts or says in one line that this is not enough."""
+    """With so many KiB, it either starts or says in one line that this is not enough, before it makes anything."""
     command = in_shell(f"ulimit -Sv {limit}", [*PROGRAM, *at(tmp_path / "data")])
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -263,6 +263,7 @@ def test_little_memory(tmp_path: Path, limit: int) -> None:
     assert "Traceback" not in "".join(lines), lines
     if code != 0:
         assert code == FAILED
+        assert not (tmp_path / "data").exists()
         if "not even enough memory" in lines[-1]:
             return
         assert f"{limit} KiB of memory are not enough" in lines[-1]
