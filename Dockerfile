@@ -1,9 +1,9 @@
 # The ClassCord server: the base and the program. The classic builder and BuildKit build it alike, without a network.
 ARG BASE=python:3.13-slim
 
-# Files keep the modes of the checkout, and a umask of 077 makes those unreadable. A change of mode stores a file a second
-# time, so it happens in a stage of its own. Builders and registries change the times of files, so the bytecode is not
-# checked against them. A syntax error ends the build.
+# Files keep the modes of the checkout, and a umask of 077 makes those unreadable. A change of mode stores a file a
+# second time, so it happens in a stage of its own. Builders and registries change the times of files, so the bytecode
+# is not checked against them. A syntax error ends the build, and so does a base whose `env` can't block signals.
 FROM ${BASE} AS build
 # By this label deploy/docker.sh finds the unused images that the classic builder leaves, this stage among them
 LABEL org.opencontainers.image.title="classcord-server"
@@ -11,7 +11,7 @@ WORKDIR /app
 COPY server.py ./
 COPY handlers handlers
 COPY classcord classcord
-RUN chmod -R go=u-w . && python3 -m compileall -q --invalidation-mode unchecked-hash .
+RUN chmod -R go=u-w . && env --block-signal=TERM python3 -m compileall -q --invalidation-mode unchecked-hash .
 
 FROM ${BASE}
 
@@ -31,4 +31,6 @@ USER 10001:10001
 STOPSIGNAL SIGTERM
 # The base has no bytecode, so each check compiles its modules of the standard library again: not too often
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["python3", "/app/server.py", "health"]
-ENTRYPOINT ["python3", "/app/server.py"]
+# The kernel drops a signal that process 1 neither blocks nor handles, and Python takes a while to reach its first line.
+# So the signals that stop the server are blocked before: a stop just after the start waits until the server looks.
+ENTRYPOINT ["env", "--block-signal=HUP,INT,TERM", "python3", "/app/server.py"]

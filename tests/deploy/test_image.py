@@ -116,7 +116,7 @@ def test_the_image_says_what_it_is(vm: Machine) -> None:
     assert config["User"] == "10001:10001"
     assert list(config["ExposedPorts"]) == ["12345/tcp"]
     assert config["StopSignal"] == "SIGTERM"
-    assert config["Entrypoint"] == ["python3", "/app/server.py"]
+    assert config["Entrypoint"] == ["env", "--block-signal=HUP,INT,TERM", "python3", "/app/server.py"]
     assert config["Cmd"] is None
     assert list(config["Volumes"]) == ["/data"]
     assert config["Labels"]["org.opencontainers.image.title"] == IMAGE
@@ -165,8 +165,9 @@ def test_the_health_check_follows_the_port_and_docker_stop_is_not_a_failure(
 @pytest.mark.lab
 def test_a_container_that_is_stopped_as_soon_as_it_runs_ends_well(vm: Machine) -> None:
     """The kernel drops the signals that process 1 neither blocks nor handles: then the engine kills it after 10 s."""
-    for _ in range(30):
-        vm.run(f"docker run -d --name brief {IMAGE} && docker stop --time 60 brief")
+    vm.run("mkdir -p slow && echo 'import time; time.sleep(2)' > slow/sitecustomize.py")
+    for options in ["-v ~/slow:/slow:ro -e PYTHONPATH=/slow"] + [""] * 5:
+        vm.run(f"docker run -d --name brief {options} {IMAGE} && docker stop --time 60 brief")
         assert inspect(vm, "brief")["State"]["ExitCode"] == 0, vm.run("docker logs brief 2>&1").stdout
         vm.run("docker rm -v brief")
 

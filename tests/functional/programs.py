@@ -145,6 +145,11 @@ class Terminal:
         while text not in self.shown:
             assert self._read(), f"{text!r} is not in {self.shown!r}"
 
+    def handles(self, number: int) -> bool:
+        """It has a handler for this signal."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> (number - 1) & 1)
+
     def ends(self) -> tuple[int, bytes]:
         """Wait for its end: its exit code (or the number of a signal, negative), and all that it has shown."""
         while self._read():
