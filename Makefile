@@ -61,7 +61,7 @@ test-functional: $(VENV)/ready ## run the functional tests, against CLASSCORD_TE
 # without pytest's cache: root would own its files
 test-deploy: TESTS = tests/deploy
 test-deploy: $(VENV)/ready ## as root: run the tests of deploy/ in a lab with real Docker, systemd, ufw (TESTS=...)
-	$(BIN)/python -m pytest -m lab -p no:cacheprovider --numprocesses 3 --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest -m lab -p no:cacheprovider --numprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 docker-build: ## build the image classcord-server
 	@$(DOCKER) build

@@ -11,6 +11,11 @@ from tests.deploy import machines
 from tests.deploy.lab import Lab, base_image
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest test, so that the end does not wait for it alone."""
+    items.sort(key=lambda item: item.path.name != "test_fresh_machine.py")
+
+
 def _lab(folder: Path, *, host: bool) -> Iterator[Lab]:
     lacking = machines.missing()
     if lacking:
