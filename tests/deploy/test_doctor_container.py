@@ -176,6 +176,9 @@ def test_a_server_that_cannot_write(docker: Machine) -> None:
 
 def test_an_engine_that_hangs_or_is_down(published: Machine) -> None:
     published.run("systemctl kill --kill-who=main -s STOP docker")
+    # its threads stop one after the other
+    engine = "/proc/$(systemctl show -p MainPID --value docker)"
+    published.run(f"while grep -L '^State:.T' {engine}/task/*/status | grep -q .; do :; done")
     hangs = ask(published)
     published.run("systemctl kill --kill-who=main -s CONT docker; systemctl stop docker.service docker.socket")
     down = ask(published)
