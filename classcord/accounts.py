@@ -65,7 +65,7 @@ class Accounts:
 
     def __init__(self, rows: Iterable[AccountRow], cost: int) -> None:
         self._by_key: dict[str, AccountRow] = {}
-        self._by_skeleton: dict[str, list[names.Likeness]] = {}
+        self._looks = names.Looks()
         for row in rows:
             self.publish(row)
         self._cost = cost
@@ -77,10 +77,7 @@ class Accounts:
 
     def resembles(self, name: str) -> bool:
         """Whether an account has this name, or a name that looks the same. `name` has passed `names.check`."""
-        likeness = names.likeness(name)
-        return names.key(name) in self._by_key or any(
-            names.alike(likeness, other) for other in self._by_skeleton.get(likeness.skeleton, ())
-        )
+        return names.key(name) in self._by_key or self._looks.has(names.likeness(name))
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -88,8 +85,7 @@ class Accounts:
     def publish(self, row: AccountRow) -> None:
         """From now on this account can log in."""
         self._by_key[row.key] = row
-        likeness = names.likeness(row.name)
-        self._by_skeleton.setdefault(likeness.skeleton, []).append(likeness)
+        self._looks.add(row.name)
 
     def hash_password(self, password: str) -> str:
         """The text to store for a password that `check_password` lets through."""

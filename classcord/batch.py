@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterator
 
+from classcord.names import Looks
 from classcord.protocol import ProtocolError
 from classcord.session import Session
 from classcord.store import AccountRow, MessageRow
@@ -46,6 +47,7 @@ class Batch:
         self.now = now
         self.messages: list[MessageRow] = []
         self.accounts: dict[str, AccountRow] = {}
+        self.looks = Looks()  # of the accounts
         self.registered: list[tuple[Session, AccountRow]] = []
         self.leaving: list[Session] = []
         self.waiting: list[threading.Event] = []
@@ -101,6 +103,7 @@ class Batch:
     def register(self, session: Session, row: AccountRow, line: bytes) -> None:
         """Store an account and answer with `line`, unless it can't be stored: see `failed`."""
         self.accounts[row.key] = row
+        self.looks.add(row.name)
         self.registered.append((session, row))
         self.to(session, line)
         plan = self._plans[session]

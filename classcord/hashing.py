@@ -72,7 +72,8 @@ class _Job:
     def __init__(self, session: Session, work: Callable[[], Any]) -> None:
         self.session = session
         self.work = work
-        self.done = threading.Event()
+        self.done = threading.Lock()  # released once the job is done: cheaper than an Event
+        self.done.acquire()
         self.result: Any = None
         self.fault: BaseException | None = None
 
@@ -142,7 +143,7 @@ class Hashing:
         with self._lock:
             self._here.add(job)
             self._lock.notify()
-        job.done.wait()
+        job.done.acquire()
         if job.fault is not None:
             raise job.fault
         result: Result = job.result
@@ -163,7 +164,7 @@ class Hashing:
         except BaseException as fault:
             job.fault = fault
         finally:
-            job.done.set()
+            job.done.release()
 
     def _next(self) -> _Job:
         """Wait for the next job."""
@@ -184,14 +185,14 @@ class Hashing:
             ended = _ended(job.session)
             if ended == select.POLLHUP:
                 job.fault = Gone()
-                job.done.set()
+                job.done.release()
                 return None
             if ended and turns is self._here:
                 self._leaving.add(job)
                 return None
         except BaseException as fault:
             job.fault = fault
-            job.done.set()
+            job.done.release()
             raise
         turns.served(job.session.peer)
         self._count += 1

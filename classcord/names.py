@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 __all__ = [
-    "GUEST", "MAX_NAME", "Likeness", "NameRefused", "alike", "check", "find", "key", "likeness", "piled", "skeleton",
+    "GUEST", "MAX_NAME", "Likeness", "Looks", "NameRefused", "alike", "check", "find", "key", "likeness", "piled",
+    "skeleton",
 ]
 
 MAX_NAME = 40
@@ -151,6 +152,26 @@ def alike(one: Likeness, other: Likeness) -> bool:
     )
 
 
+class Looks:
+    """The looks of many names. It finds a name that looks like another in a time that does not depend on their number.
+
+    Not for two threads at once, unless one of them only calls `has`.
+    """
+
+    __slots__ = ("_by_skeleton",)
+
+    def __init__(self) -> None:
+        self._by_skeleton: dict[str, list[Likeness]] = {}
+
+    def add(self, name: str) -> None:
+        look = likeness(name)
+        self._by_skeleton.setdefault(look.skeleton, []).append(look)
+
+    def has(self, look: Likeness) -> bool:
+        """Whether one of the names is alike."""
+        return any(alike(look, other) for other in self._by_skeleton.get(look.skeleton, ()))
+
+
 # --- the names that people may not choose ---------------------------------------------------------------------------
 
 _FOLDED = str.maketrans("Ii1|0", "llllo")
@@ -203,10 +224,11 @@ def _bare(name: str, signs: Mapping[int, int]) -> str:
     """The letters and digits of the name, without accents, and a ( for each bracket."""
     letters = []
     for char in _plain(name.translate(_TRADEMARKS)).translate(signs):
-        category = unicodedata.category(char)
         if char == "|" or (char.isascii() and char.isalnum()):
             letters.append(char)
-        elif category[0] in "LN" and not (category == "Lm" and _script(char) in _COMMON):
+            continue
+        category = unicodedata.category(char)
+        if category[0] in "LN" and not (category == "Lm" and _script(char) in _COMMON):
             letters.append(_base(_SHAPES.get(ord(char), str(unicodedata.digit(char, char)))))
         elif category in ("Ps", "Pe", "Pi", "Pf") and char not in _QUOTES:
             letters.append("(")

@@ -70,10 +70,12 @@ class Room:
             holder.account = True  # a guest that registers its own name keeps it
             if holder.name != row.name:
                 self._rename(batch, holder, row.name)
-        likeness = names.likeness(row.name)
-        for guest in [p for p in self._present.values() if p.key == row.key or names.alike(p.likeness, likeness)]:
-            if guest.account or session in guest.sessions:
-                continue
+        look = names.likeness(row.name)
+        for guest in [
+            p for p in self._present.values()  # the cheapest tests first, because many people may be here
+            if not p.account and (p.likeness.skeleton == look.skeleton or p.key == row.key)
+            and (p.key == row.key or names.alike(p.likeness, look)) and session not in p.sessions
+        ]:
             # the account comes first, even where a hundred guests hold its variants
             self._rename(batch, guest, self._variant(batch, guest.name) or self._numbered(batch))
 
@@ -160,10 +162,9 @@ class Room:
 
     def _registered(self, batch: Batch, name: str) -> bool:
         """Whether an account has this name, or a name that looks the same."""
-        likeness = names.likeness(name)
         return (
             self._accounts.resembles(name) or names.key(name) in batch.accounts
-            or any(names.alike(likeness, names.likeness(row.name)) for row in batch.accounts.values())
+            or batch.looks.has(names.likeness(name))
         )
 
     def _numbered(self, batch: Batch) -> str:
