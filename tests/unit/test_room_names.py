@@ -178,10 +178,12 @@ def test_of_two_names_that_look_alike_one_is_registered_even_in_one_batch() -> N
 
 def test_a_guest_never_looks_like_an_account() -> None:
     crowd = Crowd()
-    early, late, own = session(), session(), session()
+    early, late, own, gaia = session(), session(), session(), session()
     crowd.do("announce_guest", early, "aIice")
+    crowd.do("announce_guest", gaia, "Gaia")
     crowd.do("announce_guest", own, "a-lice")
     crowd.do("register", own, AccountRow("alice", "alice", "x", ""))
+    crowd.do("register", own, AccountRow("gala", "Gala", "x", ""))
     crowd.do("announce_guest", late, "a.lice")
     assert early.presence is not None
     assert late.presence is not None
@@ -189,6 +191,8 @@ def test_a_guest_never_looks_like_an_account() -> None:
     assert late.presence.name == "a.lice (invité)"
     assert own.presence is not None
     assert own.presence.name == "a-lice", "it is the account's own client"
+    assert gaia.presence is not None
+    assert gaia.presence.name == "Gaia", "an i does not look like an l"
 
 
 def test_accounts_of_earlier_days_go_on_whatever_they_look_like() -> None:
