@@ -41,16 +41,35 @@ def blocks() -> list[Block]:
     return found
 
 
-def test_it_keeps_the_plan_of_the_document_of_old() -> None:
-    assert re.findall(r"^## (.*)$", TEXT, re.MULTILINE)[:5] == [
-        "Pourquoi Docker ?", "Comment : construire et lancer", "Ports à exposer", "Spécificités réseau avec VM + NAT",
-        "Schéma réseau",
+def test_the_short_path_comes_first_then_the_plan_of_the_document_of_old() -> None:
+    assert re.findall(r"^## (.*)$", TEXT, re.MULTILINE)[:7] == [
+        "En 5 minutes", "Sommaire", "Pourquoi Docker ?", "Comment : construire et lancer", "Ports à exposer",
+        "Spécificités réseau avec VM + NAT", "Schéma réseau",
     ]
+
+
+def test_the_short_path_is_whole_and_the_commonest_hypervisor_is_its_first() -> None:
+    path = [block for block in blocks() if block.line < 1 + TEXT[: TEXT.index("## Sommaire")].count("\n")]
+    assert path[0].line < 20, "it begins on the first screen"
+    assert path[-1].line < 80, "and it is short"
+    first_lines = [block.commands.splitlines()[-1] for block in path if block.language != "text"]
+    assert first_lines[1:4] == [
+        "make docker-run",
+        r"powershell -ExecutionPolicy Bypass -File deploy\nat\virtualbox.ps1 apply",
+        "sh deploy/nat/virtualbox.sh apply",
+    ]
+    assert [block.place for block in path if block.place] == ["vm", "vm", "hôte", "hôte", "slam", "sortie", "vm"]
+
+
+def test_the_table_of_contents_has_every_section() -> None:
+    sections = re.findall(r"^## (.*)$", TEXT, re.MULTILINE)
+    contents = TEXT[TEXT.index("## Sommaire"):].split("\n## ")[0]
+    assert re.findall(r"^- \[(.*?)\]\(#", contents, re.MULTILINE) == sections[2:]
 
 
 def test_no_block_escapes_the_tests() -> None:
     assert TEXT.count("```") == 2 * len(blocks())
-    assert sum(block.place == "ailleurs" for block in blocks()) == 3, "those that no machine here can run"
+    assert sum(block.place == "ailleurs" for block in blocks()) == 4, "those that no machine here can run"
 
 
 def test_every_block_says_where_it_is_typed() -> None:
