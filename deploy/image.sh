@@ -35,7 +35,10 @@ revision() {
 }
 
 # The address of the repository, without a name and password in it; nothing if it is a folder or not known
-origin() { in_git config --get remote.origin.url | sed -n 's|^\([a-z+]*://\)\([^/@]*@\)\{0,1\}|\1|p'; }
+origin() {
+    in_git config --get remote.origin.url |
+        sed -n -e '/^file:/d' -e 's|^\([a-z+]*://\)\([^/]*@\)\{0,1\}|\1|p' -e 's|^[^/:]*@\([^/:]*\):/*|ssh://\1/|p'
+}
 
 version() { sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$ROOT/classcord/__init__.py"; }
 

@@ -204,7 +204,7 @@ def test_the_labels_say_which_code_it_is_and_never_a_password(vm: Machine) -> No
     # not a repository: neither is one around it
     assert (labels(vm)["version"], "revision" in labels(vm), "source" in labels(vm)) == (version, False, False)
     head = commit(vm)
-    in_project("git remote add origin https://alice:secret@git.example.org/classcord.git")
+    in_project("git remote add origin https://alice:sec@ret@git.example.org/classcord.git")
     vm.run("sh deploy/docker.sh build", cwd=PROJECT)  # root, in a folder of another user
     assert labels(vm)["revision"] == head
     assert labels(vm)["source"] == "https://git.example.org/classcord.git"

@@ -76,7 +76,9 @@ def test_all_that_a_conversation_loads_is_compiled(tmp_path: Path) -> None:
     own = str(ROOT).lstrip("/")
     outside = {path for path in loaded if not path.startswith(own)}
     assert len(outside) > 50
-    assert outside - compiled == set()
+    # flags load these, and the name of a host; the image's server has neither
+    flags = {"argparse", "gettext", "idna", "stringprep"}
+    assert [path for path in outside - compiled if Path(path).name.partition(".")[0] not in flags] == []
     assert [path for path in compiled if path.startswith(own)] == []
 
 
