@@ -168,7 +168,8 @@ def test_the_old_container_runs_again_is_only_said_when_it_answers(vm: Machine) 
     vm.run("docker exec classcord sh -c 'rm /data/classcord.db* && mkdir /data/classcord.db'")
     done = make(vm, "docker-run CLASSCORD_LANG=xx", check=False)
     assert "the old container runs again" not in done.stderr
-    assert "nothing was replaced, but the old container does not answer again: make docker-logs shows why" in done.stderr
+    line = "nothing was replaced, but the old container does not answer again: make docker-logs shows why\n"
+    assert line in done.stderr
     vm.run("docker rm -f classcord; docker volume rm classcord-data")
 
 

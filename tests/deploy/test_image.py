@@ -162,7 +162,8 @@ def test_the_dockerfile_of_deploy_builds_from_a_zip_of_the_project(vm: Machine, 
         f" && cd /tmp && rm -rf unzipped zipped && python3 -c \"{unzip}\""
     )
     vm.run(f"cd /tmp/unzipped && {builder} docker build -t zipped -f deploy/Dockerfile .")
-    assert vm.run("docker run --rm zipped --version && docker rmi zipped").stdout.startswith(f"ClassCord {__version__}\n")
+    assert vm.run("docker run --rm zipped --version").stdout == f"ClassCord {__version__}\n"
+    vm.run("docker rmi zipped")
 
 
 @pytest.mark.lab
@@ -176,14 +177,14 @@ def test_nothing_that_the_server_and_its_check_load_is_compiled_again(vm: Machin
     vm.run(f"docker rm -v {name}")
     for program, text in said.items():
         # bytecode stands in quotes there, a file that was compiled does not
-        assert len(re.findall(r"^# code object from '.*\.pyc'$", text, re.MULTILINE)) > 25, program
+        assert len(re.findall(r"^# code object from '.*\.pyc'$", text, re.MULTILINE)) > 15, program
         assert re.findall(r"^# code object from (?!').*$", text, re.MULTILINE) == [], program
 
 
 @pytest.mark.lab
 def test_the_folders_of_the_base_keep_their_owner_and_mode(vm: Machine) -> None:
-    listing = 'find /usr /app -xdev -type d ! -path "/app*" ! -name __pycache__ -printf "%p %m %u:%g\\n" | sort'
-    assert in_image(vm, listing) == in_image(vm, listing, image=BASE).replace("/app", "")
+    listing = 'find /usr -type d ! -name __pycache__ -printf "%p %m %u:%g\\n" | sort'
+    assert in_image(vm, listing) == in_image(vm, listing, image=BASE)
 
 
 @pytest.mark.lab
