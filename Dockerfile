@@ -1,5 +1,6 @@
 # The ClassCord server: the base and the program. The classic builder and BuildKit build it alike, without a network.
-ARG BASE=python:3.13-slim
+# deploy/Dockerfile is the same file: some look for it there, and Windows has no symbolic links.
+ARG BASE=python:3.13-slim-trixie
 
 # Files keep the modes of the checkout, and a umask of 077 makes those unreadable. A change of mode stores a file a
 # second time, so it happens in a stage of its own. Builders and registries change the times of files, so the bytecode
@@ -11,26 +12,30 @@ WORKDIR /app
 COPY server.py ./
 COPY handlers handlers
 COPY classcord classcord
-RUN chmod -R go=u-w . && env --block-signal=TERM python3 -m compileall -q --invalidation-mode unchecked-hash .
+COPY deploy/bytecode.py /
+RUN chmod -R go=u-w . && env --block-signal=TERM python3 -m compileall -q --invalidation-mode unchecked-hash . && \
+    python3 /bytecode.py server.py /bytecode
 
 FROM ${BASE}
 
+# deploy/docker.sh adds version, revision and source, which are known only when it builds
 LABEL org.opencontainers.image.title="classcord-server" \
-      org.opencontainers.image.description="The chat server of a class: one JSON object a line over TCP, port 12345" \
-      org.opencontainers.image.version="0.1.0"
+      org.opencontainers.image.description="The chat server of a class: one JSON object a line over TCP, port 12345"
 
 # The user is a number: that works with any base, and a folder that is mounted at /data can be given to that number
 RUN mkdir -m 700 /data && chown 10001:10001 /data
 WORKDIR /app
 COPY --from=build /app ./
+# Official Python images have no bytecode. This is for the modules that the server and its health check load
+COPY --from=build /bytecode /
 
 ENV CLASSCORD_DATA=/data
 VOLUME /data
 EXPOSE 12345
 USER 10001:10001
 STOPSIGNAL SIGTERM
-# The base has no bytecode, so each check compiles its modules of the standard library again: not too often
-HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["python3", "/app/server.py", "health"]
+# The first check comes after one interval
+HEALTHCHECK --interval=5s --timeout=5s --start-period=10s --retries=3 CMD ["python3", "/app/server.py", "health"]
 # The kernel drops a signal that process 1 neither blocks nor handles, and Python takes a while to reach its first line.
 # So the signals that stop the server are blocked before: a stop just after the start waits until the server looks.
 ENTRYPOINT ["env", "--block-signal=HUP,INT,TERM", "python3", "/app/server.py"]

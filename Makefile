@@ -15,16 +15,16 @@ DOCKER := CONTAINER='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' FILE='$(FILE)' sh 
 
 # The targets that use each variable of the command line. Other targets refuse the variable.
 venv := test test-functional test-deploy docker-test lint fmt bench
-docker := docker-build docker-run docker-stop docker-logs docker-shell docker-check docker-test \
+docker := docker-build docker-run docker-rollback docker-stop docker-logs docker-shell docker-check docker-test \
     docker-save docker-load docker-clean
 used-PYTHON := run $(venv)
-used-PORT := run docker-run migrate-to-docker doctor
+used-PORT := run docker-run docker-rollback migrate-to-docker doctor
 used-ARGS := run doctor
-used-CLASSCORD_% := run docker-run
+used-CLASSCORD_% := run docker-run docker-rollback
 used-CLASSCORD_TEST_ADDR := test test-functional
 used-TESTS := test test-deploy
 used-PYTEST_ADDOPTS := test test-functional test-deploy docker-test
-used-NAME := docker-run docker-stop docker-logs docker-shell docker-test docker-clean \
+used-NAME := docker-run docker-rollback docker-stop docker-logs docker-shell docker-test docker-clean \
     migrate-to-systemd migrate-to-docker doctor
 used-IMAGE := $(docker) migrate-to-systemd migrate-to-docker
 used-FILE := docker-save docker-load
@@ -42,7 +42,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help check-python run test test-functional test-deploy lint fmt bench clean
-.PHONY: docker-build docker-run docker-stop docker-logs docker-shell docker-check docker-test
+.PHONY: docker-build docker-run docker-rollback docker-stop docker-logs docker-shell docker-check docker-test
 .PHONY: docker-save docker-load docker-clean
 .PHONY: install upgrade uninstall migrate-to-systemd migrate-to-docker doctor
 
@@ -69,6 +69,9 @@ docker-build: ## build the image classcord-server
 docker-run: ## build if needed, start the container classcord, wait until it is healthy, print the addresses
 	@$(DOCKER) run
 
+docker-rollback: ## start the image before again, which docker-run kept; a second time: go forward again
+	@$(DOCKER) rollback
+
 docker-stop: ## stop the container and remove it; the data stays
 	@$(DOCKER) stop
 
@@ -90,7 +93,7 @@ docker-save: ## write the image to FILE=build/classcord-server.tar.gz, to carry 
 docker-load: ## read the image from FILE
 	@$(DOCKER) load
 
-docker-clean: ## remove the container and the image; VOLUME=yes removes the data too
+docker-clean: ## remove the container and its images; VOLUME=yes removes the data too
 	@VOLUME='$(VOLUME)' $(DOCKER) clean
 
 install: ## as root: install to /opt/classcord, enable and start the systemd service

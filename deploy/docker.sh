@@ -13,25 +13,29 @@ PYTEST=${PYTEST:-python3 -m pytest}
 DATA=$NAME-data # the volume
 ASIDE=$NAME.replaced # the name of a container that is being replaced
 PATIENCE=60 # seconds until the server must answer
+# shellcheck source=deploy/image.sh
+. "$ROOT/deploy/image.sh"
 
 usage() {
     cat <<'END'
 Usage: sh deploy/docker.sh COMMAND
 
-  build   build the image
-  run     build if needed, start the container, wait until it is healthy, print its addresses; replaces a running one
-  stop    stop the container and remove it; the data stays
-  logs    show and follow the container's log
-  shell   open a shell in the running container
-  test    run the functional tests against a new container
-  save    write the image and its base image to FILE
-  load    read the image from FILE
-  clean   remove container and image; VOLUME=yes removes the data too
-  check   check that Docker can be used; if not, say what to type
+  build     build the image
+  run       build if needed, start the container, wait until it is healthy, print its addresses; replaces a running one
+  rollback  do the same with the image before, IMAGE:previous; a second rollback goes forward again
+  stop      stop the container and remove it; the data stays
+  logs      show and follow the container's log
+  shell     open a shell in the running container
+  test      run the functional tests against a new container
+  save      write the image and its base image to FILE
+  load      read the image from FILE
+  clean     remove container and images; VOLUME=yes removes the data too, with the backups in it
+  check     check that Docker can be used; if not, say what to type
 
 Variables (defaults): CONTAINER (classcord; make calls it NAME), with its data in the volume CONTAINER-data; PORT, the
 port to publish (12345); IMAGE (classcord-server); FILE (build/classcord-server.tar.gz); PYTEST (python3 -m pytest).
-run passes the server's own variables on (CLASSCORD_LANG=en, CLASSCORD_LOG_LEVEL=debug; see server.py --help).
+run and rollback pass the server's own variables on (CLASSCORD_LANG=en, CLASSCORD_LOG_LEVEL=debug; see server.py
+--help). Before another image starts, both copy the database into the folder backups of the volume. The last three copies stay.
 
 Exit code: 0 done, 1 failed, 2 wrong command line. If the server ends at once, run gives the server's exit code.
 END
@@ -52,10 +56,12 @@ check_settings() {
     case $NAME in
     [!a-zA-Z0-9]* | *[!a-zA-Z0-9_.-]* | '' | ?) misused "NAME=$NAME: give two or more of a-z A-Z 0-9 _ . -" ;;
     esac
+    [ "$IMAGE" != "$PREVIOUS" ] || misused "IMAGE=$IMAGE: make docker-rollback starts the image of that name"
     case $FILE in -*) FILE=./$FILE ;; esac
     [ ! -d "$FILE" ] || misused "FILE=$FILE is a folder: give a file in it, like $FILE/classcord-server.tar.gz"
     case $1:$(settings) in
-    run:*CLASSCORD_HOST* | run:*CLASSCORD_PORT* | run:*CLASSCORD_DATA*)
+    build:* | stop:* | logs:* | shell:* | test:* | save:* | load:* | clean:* | check:*) ;;
+    *CLASSCORD_HOST* | *CLASSCORD_PORT* | *CLASSCORD_DATA*)
         misused "CLASSCORD_HOST, _PORT and _DATA are fixed in the container: unset them;" \
             "PORT=2000 publishes another port"
         ;;
@@ -87,43 +93,8 @@ halt() {
     while [ -n "$passing" ] && exists "$1"; do sleep 0.1; done
 }
 
-has_image() { docker image inspect "$1" >/dev/null 2>&1; }
-
 # The reason in docker's output of several lines, as one line
 reason() { printf '%s\n' "$1" | grep -v -e "See 'docker run --help'" -e '^$' -e '^[0-9a-f]*$' | tail -n 1; }
-
-base() { sed -n 's/^ARG BASE=//p' "$ROOT/Dockerfile"; }
-
-# Download the base image if it is missing; false if that fails
-get_base() {
-    has_image "$(base)" && return
-    say "Fetching the base image $(base)..."
-    docker pull --quiet "$(base)" >/dev/null
-}
-
-build() {
-    get_base ||
-        fail "the base image $(base) can't be downloaded: go online," \
-            "or copy the image from another machine: make docker-save, docker-load"
-    # quiet: a person needs only the reason of a failure
-    say "Building the image $IMAGE..."
-    output=$(docker build --quiet --tag "$IMAGE" "$ROOT" 2>&1) || {
-        printf '%s\n' "$output" >&2
-        fail "the image could not be built; see above"
-    }
-}
-
-# Remove our images that lost their name to a newer image and that no container uses
-prune() { docker image prune --force --filter "label=org.opencontainers.image.title=$TITLE" >/dev/null; }
-
-# Build, so that the container runs the code of this folder. Without the base image, use the image that is there
-build_or_take() {
-    if has_image "$IMAGE" && ! get_base; then
-        warn "the base image $(base) can't be downloaded, so nothing was built: the old image $IMAGE is used"
-    else
-        build
-    fi
-}
 
 # start NAME VOLUME ADDRESS [OPTION...]: the container as docker-compose.yml describes it, but without restarts: a
 # container that can't start must not try for ever
@@ -136,6 +107,40 @@ start() {
         --log-driver json-file --log-opt max-size=10m --log-opt max-file=3 "$@" "$IMAGE" 2>&1
 }
 
+# The name of the project that compose gives to this folder
+project() {
+    printf %s "${COMPOSE_PROJECT_NAME:-${ROOT##*/}}" | tr '[:upper:]' '[:lower:]' | tr -cd 'a-z0-9_-' | sed 's/^[_-]*//'
+}
+
+# Labels with which compose takes the volume and the container for its own: it replaces the container without a
+# conflict, and does not warn of the volume. Only for the names in docker-compose.yml.
+compose_labels() {
+    [ "$NAME" = classcord ] || return 0
+    say "--label com.docker.compose.project=$(project)"
+    for label; do say "--label com.docker.compose.$label"; done
+}
+
+# Remove the networks that compose made for a container that is gone; one that is still in use stays
+remove_networks() {
+    for network in $1; do
+        if [ -n "$(docker network inspect --format '{{index .Labels "com.docker.compose.project"}}' "$network")" ]; then
+            docker network rm "$network" >/dev/null 2>&1 || :
+        fi
+    done
+}
+
+# shellcheck disable=SC2016 # not the shell's variables
+networks_of() { container "$1" '{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}'; }
+
+# Say what helps if the text is the failure of an old engine: it forbids clone3, by which newer systems start a thread
+check_age() {
+    case $1 in *"no thread can be started"* | *"can't start new thread"*) ;; *) return 0 ;; esac
+    engine=$(docker version --format '{{.Server.Version}}')
+    [ "$(printf '%s\n' 20.10.10 "$engine" | sort -V | head -n 1)" != 20.10.10 ] || return 0
+    fail "Docker $engine is too old for the image: it forbids threads there." \
+        "Install Docker 20.10.10 or later (https://docs.docker.com/engine/install/); or do without: sudo make install"
+}
+
 # Wait until the server in the container answers. If it stops or takes too long: false, a line on stderr, and the exit
 # code for it in `code`.
 wait_healthy() {
@@ -145,7 +150,9 @@ wait_healthy() {
         if [ "$(container "$1" '{{.State.Running}}')" != true ]; then
             code=$(container "$1" '{{.State.ExitCode}}')
             [ "${code:-0}" != 0 ] || code=1
-            warn "the container stopped: $(docker logs --tail 1 "$1" 2>&1)"
+            last=$(docker logs --tail 1 "$1" 2>&1)
+            check_age "$last"
+            warn "the container stopped: $last"
             return 1
         fi
         if [ "$(date +%s)" -ge "$end" ]; then
@@ -186,15 +193,32 @@ check_port() {
     [ -z "$holder" ] || fail "port $PORT is taken by $holder, or choose another port with PORT=..."
 }
 
-# Put back the container that `run` set aside
+# Put back the container and the image that `replace` set aside
 put_back() {
     trap - EXIT INT TERM HUP
     if [ -z "$was_running" ] || exists "$ASIDE"; then docker rm --force "$NAME" >/dev/null 2>&1 || :; fi
     if exists "$ASIDE"; then docker rename "$ASIDE" "$NAME"; fi
-    # restart, not start: the engine may still be stopping it
-    if [ "$was_running" = true ] && docker restart "$NAME" >/dev/null; then
-        warn "nothing was replaced: the old container runs again"
+    if [ "$action" = rollback ] && [ -n "$present" ]; then name_images "$present" "$new"; fi
+    if [ "$was_running" = true ]; then
+        # restart, not start: the engine may still be stopping it
+        if docker restart "$NAME" >/dev/null && wait_healthy "$NAME"; then
+            warn "nothing was replaced: the old container runs again"
+        else
+            warn "nothing was replaced, but the old container does not answer again: make docker-logs shows why"
+        fi
+    elif [ -z "$was_running" ] && [ "$action" = run ] && [ -n "$before" ] && [ "$before" != "$new" ]; then
+        warn "to start the image before: $(again rollback)"
     fi
+}
+
+# The line to type for `run` or `rollback`, with what was given this time
+again() {
+    line="make docker-$1"
+    [ "$NAME" = classcord ] || line="$line NAME=$NAME"
+    [ "$PORT" = 12345 ] || line="$line PORT=$PORT"
+    [ "$IMAGE" = classcord-server ] || line="$line IMAGE=$IMAGE"
+    for variable in $(settings); do line="$line $variable=$(printenv "$variable")"; done
+    say "$line"
 }
 
 # A killed `run` may have left a container aside
@@ -203,7 +227,9 @@ tidy_aside() {
     if exists "$NAME"; then docker rm --force "$ASIDE" >/dev/null; else docker rename "$ASIDE" "$NAME"; fi
 }
 
-run_container() {
+# replace run|rollback: start the container with a new image, or with the image before; replace the one that is there
+replace() {
+    action=$1
     exec 9<"$ROOT" # two runs at once would replace each other's container; the lock ends with this process
     if command -v flock >/dev/null && ! flock -n 9; then say "Waiting for another docker-run..." && flock 9; fi
     check_ours "$NAME"
@@ -213,23 +239,40 @@ run_container() {
             "Save it first: $(saving "$NAME"); or give it up: docker stop $NAME"
     fi
     check_port
-    build_or_take
+    present=$(image "$IMAGE" '{{.Id}}')
+    before=$(container "$NAME" '{{.Image}}')
+    before=${before:-$present}
+    if [ "$action" = run ]; then
+        build_or_take
+        new=$(image "$IMAGE" '{{.Id}}')
+        keep_previous "$before"
+    else
+        new=$(image "$PREVIOUS" '{{.Id}}')
+        [ -n "$new" ] || fail "there is no image $PREVIOUS: make docker-run keeps the old image when it builds a new one"
+    fi
+    [ "$before" = "$new" ] || back_up "${before:-$new}"
     was_running=$(container "$NAME" '{{.State.Running}}')
     there=$(data_of "$NAME")
+    networks=$(networks_of "$NAME")
     trap 'put_back; exit 130' INT TERM HUP
     trap put_back EXIT
+    if [ "$action" = rollback ]; then name_images "$new" "$present"; fi
     if [ -n "$was_running" ]; then
         say "Stopping the container $NAME to replace it..."
         halt "$NAME"
         if exists "$NAME"; then docker rename "$NAME" "$ASIDE"; else was_running=''; fi
     fi
     # the server's settings: --env NAME passes on the value that is set here
-    set --
-    variables=$(settings)
-    for variable in $variables; do set -- "$@" --env "$variable"; done
+    # shellcheck disable=SC2046 # words without spaces
+    {
+        docker volume create $(compose_labels volume=data) "$DATA" >/dev/null
+        set -- $(compose_labels service=classcord container-number=1 oneoff=False config-hash=docker.sh)
+    }
+    for variable in $(settings); do set -- "$@" --env "$variable"; done
     output=$(start "$NAME" "$DATA" "$PORT:12345" "$@") || {
         case $output in
         *"already allocated"* | *"address already in use"*) check_port ;;
+        *"is already in use by container"*) fail "another program just made a container $NAME: $(again "$action")" ;;
         esac
         fail "the container can't start: $(reason "$output")"
     }
@@ -237,7 +280,12 @@ run_container() {
     docker update --restart unless-stopped "$NAME" >/dev/null
     trap - EXIT INT TERM HUP
     if exists "$ASIDE"; then docker rm "$ASIDE" >/dev/null; fi
+    remove_networks "$networks"
     prune
+    if [ -n "$before" ] && [ "$before" != "$new" ]; then
+        say "Now it is $(about "$new"), before it was $(about "$before")."
+        say "To return to the image before, $PREVIOUS: $(again rollback)"
+    fi
     if [ -n "$there" ] && [ "$there" != "$DATA" ]; then
         warn "the old container kept its data in $there; the new one uses the volume $DATA"
     fi
@@ -259,8 +307,10 @@ stop() {
     fi
     there=$(data_of "$NAME")
     if loses_data "$NAME"; then there=''; fi
+    networks=$(networks_of "$NAME")
     halt "$NAME"
     if exists "$NAME"; then docker rm "$NAME" >/dev/null; fi
+    remove_networks "$networks"
     if [ -n "$there" ]; then there="its data stays in $there"; else there="it kept no data"; fi
     say "The container $NAME is stopped and removed; $there."
 }
@@ -301,44 +351,11 @@ run_tests() {
     $PYTEST tests/functional
 }
 
-# The type of processor that an image is for, or nothing if there is no such image
-processor() { docker image inspect --format '{{.Architecture}}' "$1" 2>/dev/null || :; }
-
-save() {
-    has_image "$IMAGE" || fail "there is no image $IMAGE: make docker-build makes it"
-    mkdir -p "$(dirname "$FILE")" || fail "the folder of $FILE can't be made"
-    draft=$FILE.$$
-    trap 'rm -f "$draft" "$draft.gz"' EXIT
-    trap 'exit 130' INT TERM HUP
-    # with its base, so that it can be built again without a registry; but not with a base for another processor
-    set -- "$IMAGE"
-    if [ "$(processor "$IMAGE")" = "$(processor "$(base)")" ]; then set -- "$@" "$(base)"; fi
-    docker save --output "$draft" "$@" || fail "the image could not be written to $FILE"
-    gzip -1 <"$draft" >"$draft.gz" || fail "the image could not be written to $FILE"
-    mv "$draft.gz" "$FILE"
-    say "The image is in $FILE ($(du -h "$FILE" | cut -f 1)). Carry it to the other machine, into the same place,"
-    say "and type there: make docker-load docker-run (or, without this folder: docker load -i $(basename "$FILE"))"
-}
-
-load() {
-    [ -r "$FILE" ] ||
-        fail "there is no file $FILE: make docker-save writes it, on a machine that has the image; or FILE=..."
-    output=$(docker load --input "$FILE" 2>&1) || fail "$FILE is not an image: $(reason "$output")"
-    has_image "$IMAGE" || fail "$FILE does not contain the image $IMAGE: $(reason "$output")"
-    say "The image $IMAGE is here. Start it: make docker-run"
-}
-
 clean() {
     check_ours "$NAME"
     tidy_aside
     if exists "$NAME"; then stop; fi
-    users=$(docker ps --all --filter "ancestor=$IMAGE" --format '{{.Names}}')
-    if [ -n "$users" ]; then
-        say "The image $IMAGE stays: the container $(say "$users" | head -n 1) uses it."
-    elif has_image "$IMAGE"; then
-        output=$(docker image rm "$IMAGE" 2>&1) || fail "the image stays: $(reason "$output")"
-        say "The image $IMAGE is removed."
-    fi
+    remove_images
     if docker volume inspect "$DATA" >/dev/null 2>&1; then
         if [ "${VOLUME:-}" = yes ]; then
             output=$(docker volume rm "$DATA" 2>&1) || fail "the data stays: $(reason "$output")"
@@ -351,7 +368,7 @@ clean() {
 
 [ $# -eq 1 ] || misused "say one command, like run or stop"
 case $1 in
-build | run | stop | logs | shell | test | save | load | clean | check) ;;
+build | run | rollback | stop | logs | shell | test | save | load | clean | check) ;;
 -h | --help | help) usage && exit 0 ;;
 *) misused "there is no command $1" ;;
 esac
@@ -364,7 +381,7 @@ build)
     say "The image $IMAGE is built. Start it: make docker-run"
     ;;
 logs) need_container && exec docker logs --follow "$NAME" ;;
-run) run_container ;;
+run | rollback) replace "$1" ;;
 test) run_tests ;;
 check) ;;
 *) "$1" ;;

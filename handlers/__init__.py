@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from classcord.protocol import EXAMPLE, ProtocolError, encode
 from handlers import accounts, messages, presence
@@ -18,8 +17,7 @@ _MAX_CHANNEL = 100
 """Characters in the name of a channel; only the client that sent it gets it back."""
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """A field that must be a string. `most` is its greatest length in characters.
 
     `null` means not given, because some clients always send all their fields.
@@ -32,8 +30,7 @@ class Field:
     """The function checks the value itself, also null; only the presence of the field is checked before."""
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """A type of request: its function, its help, an example line, and its fields."""
 
     handle: Callable[[Context, dict[str, Any]], None]

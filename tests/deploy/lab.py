@@ -21,7 +21,7 @@ from tests.support import DEADLINE
 __all__ = ["HOST", "HOST_INSIDE", "OTHER", "SLAM", "VM", "Lab", "base_image"]
 
 SLAM, OTHER, HOST, HOST_INSIDE, VM = "10.0.108.34", "10.0.109.7", "10.0.108.42", "192.168.56.1", "192.168.56.10"
-BASE = "python:3.13-slim"
+BASE = "python:3.13-slim-trixie"
 """The base image of the Dockerfile. It needs no registry: it is made from Debian's packages."""
 
 _numbers = count()
@@ -85,9 +85,13 @@ def _ip(*arguments: str) -> None:
 
 
 def base_image() -> Path:
-    """The file system of the base image as a tar file, made once: Debian's, with Debian's Python 3.13."""
+    """The file system of the base image as a tar file, made once: Debian's, with Debian's Python 3.13.
+
+    Like the official image, it has no bytecode.
+    """
     link = 'ln -s /usr/bin/python3 "$1/usr/local/bin/python3"; ln -s python3 "$1/usr/local/bin/python"'
-    arguments = ["--include=python3", f"--customize-hook={link}", "trixie"]
+    bare = 'find "$1/usr" -name __pycache__ -prune -exec rm -r {} +'
+    arguments = ["--include=python3", f"--customize-hook={link}", f"--customize-hook={bare}", "trixie"]
     with made_once("base-{}.tar", "\0".join(arguments)) as (made, draft):
         if draft is not None:
             bootstrap(*arguments, str(draft))

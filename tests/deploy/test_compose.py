@@ -124,6 +124,48 @@ def test_both_composes_and_make_start_the_same_container_with_the_same_data(vm: 
     wait_for_answer(vm, VM)
     assert "# changed" in vm.run("docker exec classcord cat /app/classcord/__init__.py").stdout
     assert say(vm, {"type": "login", **account})["status"] == "ok"
+    assert "com.docker.compose" not in networks(vm)
+
+
+def networks(vm: Machine) -> str:
+    return vm.run("docker network ls -q | xargs docker network inspect").stdout
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("compose", [V5, V1])
+def test_compose_replaces_the_container_of_make_without_a_conflict_or_a_warning(vm: Machine, compose: str) -> None:
+    account = {"username": unique("alice"), "password": "azerty"}
+    type_in(vm, "make docker-run")
+    first = facts(vm)["Id"]
+    assert say(vm, {"type": "register", **account})["status"] == "ok"
+    # it is compose's container as well
+    assert "event=listening" in type_in(vm, f"{compose} logs").stdout
+    said = type_in(vm, f"{compose} up -d")
+    wait_for_answer(vm, VM)
+    for word in ("already exists", "Conflict", "orphan", "WARN", "in use"):
+        assert word not in said.stdout + said.stderr
+    assert facts(vm)["Id"] != first
+    assert vm.run("docker ps -aq | wc -l").stdout == "1\n"
+    assert say(vm, {"type": "login", **account})["status"] == "ok"
+    # a second server of make's is not, and compose must leave it alone
+    type_in(vm, "make docker-run NAME=second PORT=2000")
+    type_in(vm, f"{compose} down")
+    assert vm.run("docker ps -a --format '{{.Names}}'").stdout == "second\n"
+    type_in(vm, "make docker-stop NAME=second")
+    type_in(vm, "make docker-run")
+    type_in(vm, f"{compose} down")
+    assert vm.run("docker ps -aq").stdout == ""
+    assert "com.docker.compose" not in networks(vm)
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("target", ["docker-run", "docker-stop"])
+def test_the_network_of_an_older_compose_file_goes_with_its_container(vm: Machine, target: str) -> None:
+    type_in(vm, "grep -v network_mode docker-compose.yml >older.yml")
+    type_in(vm, f"{V5} -f older.yml up -d && rm older.yml")
+    assert "com.docker.compose" in networks(vm)
+    assert type_in(vm, f"make {target}").stderr == ""
+    assert "com.docker.compose" not in networks(vm)
 
 
 @pytest.mark.lab

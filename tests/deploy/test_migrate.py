@@ -8,7 +8,7 @@ import re
 import pytest
 
 from tests.deploy.docker import clear
-from tests.deploy.lab import VM, Lab, answers, wait_for_answer
+from tests.deploy.lab import BASE, VM, Lab, answers, wait_for_answer
 from tests.deploy.machines import PROJECT, USER, Done, Machine
 
 pytestmark = pytest.mark.lab
@@ -58,7 +58,7 @@ def test_what_it_says_of_a_container_of_another_name_can_be_done(machine: Machin
         ("--rm classcord-server", "sudo docker stop lucid_antonelli, which deletes its data (to save it first:"
          " sudo docker exec lucid_antonelli python3 server.py backup - >backup.db)"),
         ("--rm -v mine:/data classcord-server", "sudo docker stop lucid_antonelli (its data stays in mine)"),
-        ("--entrypoint sleep --stop-signal KILL python:3.13-slim infinity", "sudo docker stop lucid_antonelli"),
+        (f"--entrypoint sleep --stop-signal KILL {BASE} infinity", "sudo docker stop lucid_antonelli"),
         ("classcord-server", "make docker-stop NAME=lucid_antonelli (or sudo docker rm -f lucid_antonelli), or sudo"
          " make migrate-to-systemd NAME=lucid_antonelli, which copies its accounts and messages"),
     ):
@@ -101,7 +101,7 @@ def test_a_container_that_loses_its_data_when_it_stops_is_left_running(machine: 
         "migrate.sh: the container classcord was started with --rm: its data stays in classcord-data."
         " First stop it: docker stop classcord, and then type again: sudo make migrate-to-systemd"
     )
-    machine.run("docker stop classcord; docker run -d --stop-signal KILL --name web python:3.13-slim sleep infinity")
+    machine.run(f"docker stop classcord; docker run -d --stop-signal KILL --name web {BASE} sleep infinity")
     assert make(machine, "migrate-to-systemd NAME=web", check=False).stderr.splitlines()[0] == (
         "migrate.sh: the container web is not ClassCord's: choose another name with NAME=..."
     )

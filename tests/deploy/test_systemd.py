@@ -220,7 +220,7 @@ def test_a_server_started_by_hand_is_in_the_way(service: Machine) -> None:
 def containers(service: Machine, docker_vm: Machine) -> Iterator[None]:
     """Two containers with the server instead of the service, on the ports 12345 and 2000. Docker stops afterwards."""
     service.run("systemctl stop classcord; systemctl start docker")
-    start = "-v /opt/classcord:/app python:3.13-slim python3 /app/server.py --data /tmp"
+    start = "-v /opt/classcord:/app python:3.13-slim-trixie python3 /app/server.py --data /tmp"
     docker_vm.run(f"docker run -d --rm --name old -p 12345:12345 {start}")
     docker_vm.run(f"docker run -d --rm --name bystander -p 2000:12345 {start}")
     for port in (12345, 2000):
