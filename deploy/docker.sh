@@ -250,7 +250,7 @@ replace() {
         new=$(image "$PREVIOUS" '{{.Id}}')
         [ -n "$new" ] || fail "there is no image $PREVIOUS: make docker-run keeps the old image when it builds a new one"
     fi
-    [ "$before" = "$new" ] || back_up "${before:-$new}"
+    [ "$before" = "$new" ] || back_up "${before:-$new}" "$new"
     was_running=$(container "$NAME" '{{.State.Running}}')
     there=$(data_of "$NAME")
     networks=$(networks_of "$NAME")
@@ -266,7 +266,7 @@ replace() {
     # shellcheck disable=SC2046 # words without spaces
     {
         docker volume create $(compose_labels volume=data) "$DATA" >/dev/null
-        set -- $(compose_labels service=classcord container-number=1 oneoff=False config-hash=docker.sh)
+        set -- $(compose_labels service=classcord container-number=1 oneoff=False config-hash=docker.sh version=2)
     }
     for variable in $(settings); do set -- "$@" --env "$variable"; done
     output=$(start "$NAME" "$DATA" "$PORT:12345" "$@") || {
