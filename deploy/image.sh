@@ -101,7 +101,8 @@ back_up() {
                 while [ $# -gt $(($1 + 1)) ]; do rm "$2"; kept=$1; shift 2; set -- "$kept" "$@"; done
                 echo "$copy"' sh "$KEPT" 2>&1); then
             copy=$(reason "$output")
-            [ -z "$copy" ] || say "The data of before the upgrade is in the volume $DATA: $copy (the last $KEPT are kept)."
+            [ -z "$copy" ] ||
+                say "The data of before the upgrade is in the volume $DATA: $copy (the last $KEPT are kept)."
             return
         fi
     done

@@ -177,7 +177,7 @@ def test_without_an_image_before_a_rollback_says_so(vm: Machine) -> None:
     make(vm, "docker-run")
     first = state(vm)["Id"]
     assert refused(vm, "docker-rollback") == (
-        "docker.sh: there is no image classcord-server:previous: make docker-run keeps the old image when it builds a"
+        "docker.sh: there is no image classcord-server:previous: make docker-run keeps the old image when it makes a"
         " new one\n"
     )
     assert "make docker-rollback starts the image of that name" in refused(
