@@ -86,7 +86,8 @@ def compile_below(source: str, target: str) -> None:
 
 
 def main(server: str, target: str) -> None:
-    """Compile what `loaded` names, below `target`."""
+    """Compile what `loaded` names, below `target`, which exists afterwards in any case."""
+    os.makedirs(target, exist_ok=True)
     for source in loaded(server):
         compile_below(source, target)
 

@@ -35,7 +35,8 @@ Usage: sh deploy/docker.sh COMMAND
 Variables (defaults): CONTAINER (classcord; make calls it NAME), with its data in the volume CONTAINER-data; PORT, the
 port to publish (12345); IMAGE (classcord-server); FILE (build/classcord-server.tar.gz); PYTEST (python3 -m pytest).
 run and rollback pass the server's own variables on (CLASSCORD_LANG=en, CLASSCORD_LOG_LEVEL=debug; see server.py
---help). Before another image starts, both copy the database into the folder backups of the volume. The last three copies stay.
+--help). Before another image starts, they copy the database into the folder backups of the volume. The last three
+copies stay.
 
 Exit code: 0 done, 1 failed, 2 wrong command line. If the server ends at once, run gives the server's exit code.
 END
@@ -248,9 +249,9 @@ replace() {
         keep_previous "$before"
     else
         new=$(image "$PREVIOUS" '{{.Id}}')
-        [ -n "$new" ] || fail "there is no image $PREVIOUS: make docker-run keeps the old image when it builds a new one"
+        [ -n "$new" ] || fail "there is no image $PREVIOUS: make docker-run keeps the old image when it makes a new one"
     fi
-    [ "$before" = "$new" ] || back_up "${before:-$new}"
+    [ "$before" = "$new" ] || back_up "${before:-$new}" "$new"
     was_running=$(container "$NAME" '{{.State.Running}}')
     there=$(data_of "$NAME")
     networks=$(networks_of "$NAME")
@@ -266,7 +267,7 @@ replace() {
     # shellcheck disable=SC2046 # words without spaces
     {
         docker volume create $(compose_labels volume=data) "$DATA" >/dev/null
-        set -- $(compose_labels service=classcord container-number=1 oneoff=False config-hash=docker.sh)
+        set -- $(compose_labels service=classcord container-number=1 oneoff=False config-hash=docker.sh version=2)
     }
     for variable in $(settings); do set -- "$@" --env "$variable"; done
     output=$(start "$NAME" "$DATA" "$PORT:12345" "$@") || {

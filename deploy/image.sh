@@ -85,23 +85,29 @@ name_images() {
     if [ -n "$2" ]; then docker tag "$2" "$PREVIOUS"; fi
 }
 
-# back_up IMAGE: copy the database in the volume with the image that wrote it, before another image opens it
+# back_up IMAGE...: copy the database in the volume before another image opens it. The first image that can do it does.
 back_up() {
     docker volume inspect "$DATA" >/dev/null 2>&1 || return 0
-    # the newest copies stay: their names are times, so the shell lists the oldest first
-    output=$(docker run --rm --network none --read-only --tmpfs /tmp --cap-drop ALL --volume "$DATA:/data" \
-        --entrypoint sh "$1" -euc '
-            [ -e /data/classcord.db ] || exit 0
-            mkdir -p -m 700 /data/backups
-            copy=/data/backups/classcord-$(date -u +%Y%m%dT%H%M%SZ).db
-            python3 /app/server.py backup "$copy"
-            set -- "$1" /data/backups/classcord-*.db
-            while [ $# -gt $(($1 + 1)) ]; do rm "$2"; kept=$1; shift 2; set -- "$kept" "$@"; done
-            echo "$copy"' sh "$KEPT" 2>&1) ||
-        fail "the data can't be saved before the upgrade, so nothing was replaced: $(reason "$output");" \
-            "to go on without that: make docker-stop, then $(again run)"
-    [ -z "$output" ] ||
-        say "The data of before the upgrade is in the volume $DATA: $(reason "$output") (the last $KEPT are kept)."
+    for writer; do
+        # the newest copies stay: their names are times, so the shell lists the oldest first
+        # shellcheck disable=SC2016 # for the shell in the container
+        if output=$(docker run --rm --network none --read-only --tmpfs /tmp --cap-drop ALL --volume "$DATA:/data" \
+            --entrypoint sh "$writer" -euc '
+                [ -e /data/classcord.db ] || exit 0
+                mkdir -p -m 700 /data/backups
+                copy=/data/backups/classcord-$(date -u +%Y%m%dT%H%M%SZ).db
+                python3 /app/server.py backup "$copy"
+                set -- "$1" /data/backups/classcord-*.db
+                while [ $# -gt $(($1 + 1)) ]; do rm "$2"; kept=$1; shift 2; set -- "$kept" "$@"; done
+                echo "$copy"' sh "$KEPT" 2>&1); then
+            copy=$(reason "$output")
+            [ -z "$copy" ] ||
+                say "The data of before the upgrade is in the volume $DATA: $copy (the last $KEPT are kept)."
+            return
+        fi
+    done
+    fail "the data can't be saved before the upgrade, so nothing was replaced: $(reason "$output");" \
+        "to go on without that: make docker-stop, then $(again run)"
 }
 
 # Remove our images that lost their name to a newer image and that no container uses

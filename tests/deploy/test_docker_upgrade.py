@@ -145,7 +145,7 @@ def test_a_stopped_container_and_a_removed_one_are_upgraded_with_a_backup_too(vm
 
 def test_an_image_that_does_not_start_names_the_way_back(vm: Machine) -> None:
     make(vm, "docker-run docker-stop")
-    change(vm, "raise SystemExit('broken')")
+    change(vm, 'raise SystemExit("broken")')
     done = make(vm, "docker-run", check=False)
     assert done.stderr.startswith(
         "docker.sh: the container stopped: broken\ndocker.sh: to start the image before: make docker-rollback\n"
@@ -177,7 +177,7 @@ def test_without_an_image_before_a_rollback_says_so(vm: Machine) -> None:
     make(vm, "docker-run")
     first = state(vm)["Id"]
     assert refused(vm, "docker-rollback") == (
-        "docker.sh: there is no image classcord-server:previous: make docker-run keeps the old image when it builds a"
+        "docker.sh: there is no image classcord-server:previous: make docker-run keeps the old image when it makes a"
         " new one\n"
     )
     assert "make docker-rollback starts the image of that name" in refused(
@@ -234,13 +234,13 @@ exec /usr/bin/docker "$@"
 
 def test_an_engine_that_is_too_old_for_the_base_is_named(vm: Machine) -> None:
     """Such an engine refuses clone3, by which the C library of the base starts a thread."""
-    make(vm, "docker-build")
     profile = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["clone3"], "action": "SCMP_ACT_ERRNO"}]}
     vm.run("cat >/etc/docker/old.json", input=json.dumps(profile))
     vm.run("cat >/etc/docker/daemon.json", input='{"seccomp-profile": "/etc/docker/old.json"}')
     vm.run("mkdir -p /tmp/old && cat >/tmp/old/docker && chmod 755 /tmp/old/docker", input=OLD_ENGINE)
     vm.run("systemctl restart docker")
     try:
+        make(vm, "docker-build")
         old = vm.run("PATH=/tmp/old:$PATH sh deploy/docker.sh run", user=USER, cwd=PROJECT, check=False)
         new = make(vm, "docker-run", check=False)
     finally:

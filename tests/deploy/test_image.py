@@ -82,6 +82,14 @@ def test_all_that_a_conversation_loads_is_compiled(tmp_path: Path) -> None:
     assert [path for path in compiled if path.startswith(own)] == []
 
 
+def test_a_server_that_cannot_run_while_the_image_is_built_does_not_end_the_build(tmp_path: Path) -> None:
+    (tmp_path / "server.py").write_text("import json; raise SystemExit('no threads here')")
+    script = [sys.executable, str(ROOT / "deploy" / "bytecode.py"), str(tmp_path / "server.py"), str(tmp_path / "made")]
+    done = subprocess.run(script, check=True, capture_output=True, text=True)
+    assert done.stderr == "bytecode.py: not everything is compiled: no threads here\n"
+    assert list((tmp_path / "made").rglob("json/__pycache__/decoder.*.pyc"))
+
+
 # --- with an engine ---
 
 
