@@ -8,6 +8,8 @@ previous=$home.previous # the version before the installed one
 backups=/var/backups/classcord
 etc=/etc/classcord
 units=/usr/local/lib/systemd/system
+# systemd reads its units before it mounts anything
+! mountpoint -q /usr/local || units=/usr/lib/systemd/system
 copies=/etc/systemd/system # where `systemctl edit --full` writes; older versions put our units there
 python=/usr/bin/python3 # the unit starts this one
 here=$(dirname "$(readlink -f "$0")")
@@ -275,9 +277,10 @@ named() {
 do_install() {
     need_root_and_systemd
     need_python
-    # of a run that was stopped in the middle
-    [ -d $home ] || [ ! -d $old ] || [ -n "$dry" ] || mv -T $old $home
-    before=$(version_in $home)
+    # a run that was stopped in the middle has left the version that ran in $old
+    last=$home
+    [ ! -d $old ] || last=$old
+    before=$(version_in $last)
     case $action in
     install) after=$(version_in "$project") ;;
     upgrade)
@@ -300,6 +303,7 @@ do_install() {
         else
             say "+ copy server.py, handlers/ and classcord/ to $home, compiled"
         fi
+        say "+ copy the database to $backups, if there is one"
         say "+ copy classcord.service and classcord.socket to $units"
         [ -e $etc/classcord.env ] || say "+ copy classcord.env to $etc"
         say "+ systemctl daemon-reload"
@@ -309,7 +313,7 @@ do_install() {
     trap tidy EXIT
     trap 'exit 130' INT TERM HUP PIPE
     if [ "$action" = rollback ]; then stage=$previous; else make_stage; fi
-    was=$(named "$before" $home)
+    was=$(named "$before" $last)
     new=$(named "$after" "$stage")
     replace_files
     if [ -n "$changed" ]; then

@@ -118,6 +118,17 @@ def test_they_lie_where_editing_does_not_write(installed: Machine) -> None:
     installed.run("systemctl mask -q --runtime classcord.socket; systemctl unmask -q --runtime classcord.socket")
 
 
+def test_where_usr_local_is_mounted_late_they_lie_in_usr_lib(vm: Machine) -> None:
+    vm.run("mount --bind /usr/local /usr/local")
+    try:
+        make(vm, "install")
+        assert in_force(vm, "classcord.service").endswith("/lib/systemd/system/classcord.service")
+        make(vm, "uninstall PURGE=yes")
+        assert vm.run("systemctl cat classcord.service", check=False).returncode != 0
+    finally:
+        vm.run("umount /usr/local")
+
+
 def test_units_of_an_older_installation_move_and_stay_enabled(installed: Machine, newer: str) -> None:
     as_older_versions_did(installed)
     installed.run("systemctl enable -q classcord.socket")
@@ -237,13 +248,14 @@ def test_uninstall_keeps_what_a_person_changed_and_purge_does_not(installed: Mac
     as_older_versions_did(installed)
     installed.run(f"sed -i s/=12345/=2000/ {COPIES}/classcord.socket")
     edit(installed, "classcord.service", "[Service]\nEnvironment=CLASSCORD_LANG=en\n")
-    theirs = f"{COPIES}/classcord.socket {COPIES}/classcord.service.d"
+    theirs = [f"{COPIES}/classcord.socket", f"{COPIES}/classcord.service.d"]
     if masked:
         installed.run(f"systemctl stop classcord; rm {COPIES}/classcord.service; systemctl mask -q classcord.service")
+        theirs.insert(1, f"{COPIES}/classcord.service")
     said = make(installed, "uninstall").stdout.splitlines()
-    assert said[1:] == [f"What you changed in its units stays too: {theirs}"]
+    assert said[1:] == [f"What you changed in its units stays too: {' '.join(theirs)}"]
     left = installed.run(f"ls -d {COPIES}/classcord.* {OURS}", check=False).stdout.split()
-    assert left == sorted([*theirs.split(), *([f"{COPIES}/classcord.service"] if masked else [])])
+    assert left == sorted(theirs)
     assert make(installed, "uninstall PURGE=yes").stderr == ""
     assert installed.run(f"ls -d {COPIES}/classcord.* {OURS}", check=False).stdout == ""
     assert installed.run(f"find {COPIES} -name 'classcord*'").stdout == ""
