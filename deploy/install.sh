@@ -179,7 +179,7 @@ place_units() {
 
 # tell_local_copy UNIT: say so if the unit in force is not ours
 tell_local_copy() {
-    used=$(unit_says FragmentPath "$1")
+    used=$(readlink -f -- "$(unit_says FragmentPath "$1")" 2>/dev/null) || : # systemd doesn't know it
     [ "$used" != "$units/$1" ] && [ -f "$used" ] || return 0
     warn "a local copy hides ours: $used stays as you wrote it, and no upgrade changes it. What differs:" \
         "diff $units/$1 $used. To use ours with some lines of yours: sudo systemctl revert $1 (it removes the copy and" \

@@ -115,14 +115,14 @@ def test_they_lie_where_editing_does_not_write(installed: Machine) -> None:
     for unit in UNITS:
         assert in_force(installed, unit) == f"{OURS}/{unit}"
     assert installed.run(f"stat -c '%U:%G %a' {OURS}/classcord.*").stdout == "root:root 644\n" * 2
-    installed.run("systemctl mask -q --runtime classcord.socket; systemctl unmask -q --runtime classcord.socket")
 
 
 def test_where_usr_local_is_mounted_late_they_lie_in_usr_lib(vm: Machine) -> None:
     vm.run("mount --bind /usr/local /usr/local")
     try:
-        make(vm, "install")
-        assert in_force(vm, "classcord.service").endswith("/lib/systemd/system/classcord.service")
+        assert make(vm, "install").stderr == ""
+        places = ("/lib/systemd/system", "/usr/lib/systemd/system")
+        assert in_force(vm, "classcord.service") in [f"{place}/classcord.service" for place in places]
         make(vm, "uninstall PURGE=yes")
         assert vm.run("systemctl cat classcord.service", check=False).returncode != 0
     finally:

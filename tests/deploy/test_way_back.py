@@ -44,7 +44,7 @@ def told(done: Done, thing: str) -> str:
 def change(vm: Machine, number: str, more: str = "true") -> str:
     """Make a copy of the project into another version. Returns its folder."""
     folder = vm.lay_project(CHANGED)
-    vm.run(f"sed -i 's/^__version__.*/__version__ = \"{number}\"/' classcord/__init__.py; {more}", cwd=folder)
+    vm.run(f"sed -i 's/^__version__.*/__version__ = \"{number}\"/' classcord/__init__.py; {more}", user=USER, cwd=folder)
     return folder
 
 
@@ -103,7 +103,7 @@ def test_a_version_that_does_not_start_costs_neither_the_version_before_nor_a_ba
 
 def test_back_from_a_version_that_changed_the_database(installed: Machine) -> None:
     before = version(installed)
-    newer = change(installed, "9.8.7", 'sed -i \'s/^_MIGRATIONS.* = (/&\\n    (),/\' classcord/store.py')
+    newer = change(installed, "9.8.7", "sed -i 's/^SCHEMA_VERSION/_MIGRATIONS += ((),)\\n&/' classcord/store.py")
     make(installed, "upgrade", cwd=newer)
     assert ask(installed, "register", "bob")
     done = make(installed, "rollback", check=False)
