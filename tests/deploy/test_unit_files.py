@@ -126,7 +126,7 @@ SHOWN = {
     ({"Environment": "CLASSCORD_LANG=en CLASSCORD_PORT=2000"}, "", False, "2000"),
     ({"Environment": "CLASSCORD_PORT=2000"}, "CLASSCORD_PORT=3000\n", False, "3000"),
     ({"EnvironmentFiles": ""}, "CLASSCORD_PORT=3000\n", False, "12345"),
-    ({"ExecStart": "{ path=/x ; argv[]=/x /s.py --port 4000 ; ignore_errors=no }"}, "CLASSCORD_PORT=3\n", False, "4000"),
+    ({"ExecStart": "{ path=/x ; argv[]=/x /s.py --port 4000 ; pid=0 }"}, "CLASSCORD_PORT=3\n", False, "4000"),
     ({"ExecStart": "{ path=/x ; argv[]=/x /s.py --port=4000 ; ignore_errors=no }"}, "", False, "4000"),
     ({"Listen": "[::]:2000 (Stream)"}, "CLASSCORD_PORT=3000\n", True, "2000"),
     ({"Listen": "192.168.56.10:2000 (Stream)"}, "", True, "2000"),
@@ -140,7 +140,8 @@ def test_the_port_is_that_of_the_unit_in_force(
         answer = differs.get(words.split()[1], answer)
         (tmp_path / words).write_text(answer.replace("FILE", str(tmp_path / "settings")) + "\n")
     standin = tmp_path / "systemctl"
-    standin.write_text(f'#!/bin/sh\ncase $* in show*) shift; cat "{tmp_path}/$*";; *is-*) {str(socket).lower()};; esac\n')
+    is_active = str(socket).lower()
+    standin.write_text(f'#!/bin/sh\ncase $* in show*) shift; cat "{tmp_path}/$*";; *is-*) {is_active};; esac\n')
     standin.chmod(0o755)
     done = subprocess.run(
         ["sh", "-euc", ". deploy/unit.sh; unit_port"], cwd=ROOT, capture_output=True, text=True, check=False,

@@ -185,7 +185,8 @@ def test_an_upgrade_under_load_keeps_the_port_and_the_messages(
     if way == "drop-in":
         edit(installed, unit, lines)
     else:
-        edit_full(installed, unit, "s/=12345/=2000/" if socket else "s/^.Service.$/&\\nEnvironment=CLASSCORD_PORT=2000/")
+        setting = "s/^.Service.$/&\\nEnvironment=CLASSCORD_PORT=2000/"
+        edit_full(installed, unit, "s/=12345/=2000/" if socket else setting)
     if socket:
         installed.run("systemctl stop classcord; systemctl enable -q --now classcord.socket; systemctl start classcord")
     else:

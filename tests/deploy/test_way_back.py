@@ -44,7 +44,8 @@ def told(done: Done, thing: str) -> str:
 def change(vm: Machine, number: str, more: str = "true") -> str:
     """Make a copy of the project into another version. Returns its folder."""
     folder = vm.lay_project(CHANGED)
-    vm.run(f"sed -i 's/^__version__.*/__version__ = \"{number}\"/' classcord/__init__.py; {more}", user=USER, cwd=folder)
+    script = f's/^__version__.*/__version__ = "{number}"/'
+    vm.run(f"sed -i '{script}' classcord/__init__.py; {more}", user=USER, cwd=folder)
     return folder
 
 
