@@ -206,12 +206,6 @@ last_words() {
         grep -v -e '^classcord.service: ' -e '^Start' -e '^Stop' -e '^Failed' -e 'event=' | tail -n 1
 }
 
-# With Type=notify, a start returns when the server listens or has failed
-start_service() {
-    systemctl reset-failed classcord.service 2>/dev/null || :
-    systemctl restart classcord.service 2>/dev/null && healthy
-}
-
 # The new version runs: keep the old one as the version before, and of the backups the newest three
 keep_previous() {
     set -- $backups/*Z.db # in the order of their times
@@ -256,8 +250,9 @@ show_addresses() {
     announce "The service classcord runs" "$port" $reached
     say "To watch it: sudo systemctl status classcord; sudo journalctl -u classcord -f"
     next=$(unit_port)
+    active=$(units_that is-active)
     [ "$next" = "$port" ] || [ "$next" = 0 ] ||
-        warn "its port is $next after the next start: sudo systemctl restart $(units_that is-active)"
+        warn "its port is $next after the next start: sudo systemctl stop $active; sudo systemctl start $active"
 }
 
 # Say how to go back, if a version was replaced

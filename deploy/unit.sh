@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# The service as systemd has it: the unit in force with its drop-ins, never one file. Sourced by install.sh, migrate.sh
-# and doctor/vm.sh.
+# The service as systemd has it: the unit in force with its drop-ins, never one file; and its start. For install.sh,
+# migrate.sh and doctor/vm.sh.
 ENV_FILE=/etc/classcord/classcord.env
 
 # unit_says PROPERTY [UNIT]: what systemd knows about a unit, for at most 3 seconds; nothing without systemd
@@ -32,12 +32,17 @@ environment_files() {
     fi
 }
 
+# Where classcord.socket listens from its next start on, in the words of the server: "Listening on HOST port PORT"
+socket_address() {
+    unit_says Listen classcord.socket | sed -n 's/^\[*\([^]]*\)\]*:\([0-9]*\) (Stream)$/Listening on \1 port \2/p'
+}
+
 # The port that clients connect to from the next start on. With classcord.socket, that unit says it.
 unit_port() {
     found=''
     if timeout 3 systemctl --quiet is-active classcord.socket 2>/dev/null ||
         timeout 3 systemctl --quiet is-enabled classcord.socket 2>/dev/null; then
-        found=$(unit_says Listen classcord.socket | sed -n 's/^\(.*:\)*\([0-9]*\) (Stream)$/\2/p' | head -n 1)
+        found=$(socket_address | sed -n '1s/.* port //p')
     fi
     found=${found:-$(unit_setting port)}
     printf '%s\n' "${found:-12345}"
@@ -58,4 +63,15 @@ healthy() {
         sleep 1
     done
     return 1
+}
+
+# With Type=notify, a start returns when the server listens or has failed
+start_service() {
+    systemctl reset-failed classcord.service 2>/dev/null || :
+    # systemd has closed a socket whose address was edited: the server would now listen on the port of its own settings
+    if systemctl --quiet is-active classcord.socket && [ "$(unit_says StatusText)" != "$(socket_address)" ]; then
+        systemctl stop classcord.socket classcord.service 2>/dev/null
+        systemctl start classcord.socket 2>/dev/null || return 1
+    fi
+    systemctl restart classcord.service 2>/dev/null && healthy
 }

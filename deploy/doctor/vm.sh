@@ -43,7 +43,7 @@ look_for_container() { # sets ENGINE (none, forbidden, down, hangs, up) and the 
     fi
 }
 
-# sets UNIT and SOCKET to the units' states (or nothing), SET_PORT to how to set the port, UNITS to what then restarts
+# sets UNIT and SOCKET to the units' states (or nothing), SET_PORT to how to set the port, RESTART to what comes then
 look_for_unit() {
     UNIT='' SOCKET=''
     has systemctl || return 0
@@ -51,9 +51,9 @@ look_for_unit() {
         UNIT=$(limit "$WAIT" systemctl is-active classcord.service 2>/dev/null) || :
         SOCKET=$(limit "$WAIT" systemctl is-active classcord.socket 2>/dev/null) || :
     fi
-    UNITS=classcord SET_PORT="set CLASSCORD_PORT=$PORT in /etc/classcord/classcord.env"
+    RESTART="sudo systemctl restart classcord" SET_PORT="set CLASSCORD_PORT=$PORT in /etc/classcord/classcord.env"
     if [ "$SOCKET" = active ]; then
-        UNITS="classcord.socket classcord"
+        RESTART="sudo systemctl stop classcord.socket classcord; sudo systemctl start classcord.socket classcord"
         SET_PORT="sudo systemctl edit classcord.socket, with the lines  [Socket]  ListenStream=  ListenStream=$PORT"
     fi
 }
@@ -191,7 +191,7 @@ hop_healthy() { # the server alone, without the way to it; sets HEALTHY
             port=${port:-$(unit_port)}
             if [ "$port" != "$PORT" ]; then
                 bad "health: the server listens on port $port, not on $PORT" "$SET_PORT" \
-                    "then:  sudo systemctl restart $UNITS" "or check the other port:  sudo make doctor PORT=$port"
+                    "then:  $RESTART" "or check the other port:  sudo make doctor PORT=$port"
             else
                 bad "health: it is started, but nothing listens on port $PORT" "sudo journalctl -u classcord -n 20"
             fi
@@ -229,8 +229,8 @@ hop_settings() { # the port of the unit in force, if no other hop has named it
     none) warn "settings: the unit's port is $port, not $PORT; to change it: $SET_PORT" "sudo make doctor PORT=$port" ;;
     unit)
         if [ -n "$LISTENERS" ]; then
-            warn "settings: from its next start the unit's port is $port, not $PORT; where that is set:  systemctl cat $UNITS" \
-                "sudo systemctl restart $UNITS; sudo make doctor PORT=$port"
+            warn "settings: from its next start the unit's port is $port, not $PORT; where that is set:  systemctl cat 'classcord.*'" \
+                "$RESTART; sudo make doctor PORT=$port"
         fi
         ;;
     esac

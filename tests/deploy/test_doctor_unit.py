@@ -151,7 +151,7 @@ def test_a_socket_unit(unit: Machine) -> None:
     unit.run("systemctl stop classcord.socket behind; rm /etc/systemd/system/classcord.socket")
     said.well("the unit classcord.socket listens", f"at {VM} port 12345")
     edited.warned("from its next start the unit's port is 2000, not 12345",
-                  "sudo systemctl restart classcord.socket classcord; sudo make doctor PORT=2000")
+                  "sudo systemctl start classcord.socket classcord; sudo make doctor PORT=2000")
 
 
 def test_a_port_in_a_drop_in_is_seen(unit: Machine) -> None:

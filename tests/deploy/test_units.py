@@ -210,15 +210,27 @@ def test_an_upgrade_under_load_keeps_the_port_and_the_messages(
     assert not answers(installed, VM, seconds=2)
 
 
-def test_a_socket_that_listens_on_the_port_of_before_is_told(installed: Machine, newer: str) -> None:
+def test_an_edited_port_of_the_socket_is_in_force_after_the_upgrade(installed: Machine, newer: str) -> None:
+    """systemd closes the socket of before when it reads the edited unit, and the server keeps it until it ends."""
     installed.run("systemctl stop classcord; systemctl enable -q --now classcord.socket; systemctl start classcord")
     edit(installed, "classcord.socket", "[Socket]\nListenStream=\nListenStream=2000\n")
     done = make(installed, "upgrade", cwd=newer)
-    assert f"    {VM} port 12345\n" in done.stdout
+    assert f"    {VM} port 2000\n" in done.stdout
+    assert done.stderr == ""
+    assert "systemd" in installed.run("ss -Hltnp sport = :2000").stdout
+    assert not answers(installed, VM)
+
+
+def test_a_port_that_the_next_start_changes_is_told(installed: Machine) -> None:
+    installed.run("systemctl stop classcord; systemctl enable -q --now classcord.socket; systemctl start classcord")
+    edit(installed, "classcord.socket", "[Socket]\nListenStream=\nListenStream=2000\n")
+    done = make(installed, "upgrade")
+    assert f"    {VM} port 12345\n" in done.stdout, "nothing was replaced, so nothing was restarted"
     (line,) = done.stderr.splitlines()
-    told = re.fullmatch(r"install\.sh: its port is 2000 after the next start: (sudo systemctl restart .*)", line)
+    told = re.fullmatch(r"install\.sh: its port is 2000 after the next start: (sudo systemctl stop .*)", line)
     assert told is not None, line
     installed.run(told[1], user=USER)
+    assert "systemd" in installed.run("ss -Hltnp sport = :2000").stdout
     assert answers(installed, VM, 2000)
 
 
