@@ -156,24 +156,24 @@ is_unedited() {
 
 # Never overwrite a unit that a person has changed: it becomes, or stays, a local copy, which hides ours
 place_units() {
-    moved=''
     for unit in classcord.socket classcord.service; do
         if [ ! -L $copies/$unit ] && is_unedited $copies/$unit $unit; then
-            case " $(units_that is-enabled) " in *" $unit "*) moved="$moved $unit" ;; esac
             rm $copies/$unit
             changed=yes
         fi
-        cmp -s $home/deploy/$unit $units/$unit && continue
-        changed=yes
-        if [ -e $units/$unit ] && ! is_unedited $units/$unit $unit && [ ! -e $copies/$unit ]; then
-            mv $units/$unit $copies/$unit
+        if ! cmp -s $home/deploy/$unit $units/$unit; then
+            changed=yes
+            if [ -e $units/$unit ] && ! is_unedited $units/$unit $unit && [ ! -e $copies/$unit ]; then
+                mv $units/$unit $copies/$unit
+            fi
+            install -D -m 644 $home/deploy/$unit $units/$unit
         fi
-        install -D -m 644 $home/deploy/$unit $units/$unit
+        # the links that start it at boot: systemd ignores one that leads to a unit that was removed
+        for link in "$copies"/*.wants/$unit; do
+            [ ! -L "$link" ] || ln -sfT $units/$unit "$link"
+        done
     done
     systemctl daemon-reload
-    # the links in /etc that start a unit at boot name its file
-    # shellcheck disable=SC2086 # a list of units
-    [ -z "$moved" ] || systemctl reenable --quiet $moved
     for unit in classcord.socket classcord.service; do tell_local_copy $unit; done
 }
 
@@ -323,7 +323,8 @@ do_install() {
         tell_way_back
         return
     fi
-    systemctl enable --quiet classcord.service
+    # systemd 249 doesn't enable a unit once more if a local copy hides it
+    systemctl --quiet is-enabled classcord.service || systemctl enable --quiet classcord.service
     if [ -z "$changed" ] && systemctl is-active --quiet classcord.service && healthy; then
         show_addresses
     elif start_service; then
@@ -345,6 +346,8 @@ do_uninstall() {
     theirs=''
     for unit in classcord.socket classcord.service; do
         [ -z "$(unit_says FragmentPath $unit)" ] || run systemctl disable --quiet --now $unit
+    done
+    for unit in classcord.socket classcord.service; do
         if [ -n "$purge" ] || is_unedited $copies/$unit $unit; then
             run rm -rf $copies/$unit
         elif [ -e $copies/$unit ]; then
@@ -355,7 +358,7 @@ do_uninstall() {
         elif [ -d $copies/$unit.d ]; then
             theirs="$theirs $copies/$unit.d"
         fi
-        run rm -f $units/$unit
+        run rm -f $units/$unit $copies/*.wants/$unit # systemctl doesn't disable a masked unit
     done
     run rmdir --ignore-fail-on-non-empty $units ${units%/*} 2>/dev/null || :
     run rm -rf $home $old $previous

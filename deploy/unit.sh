@@ -32,17 +32,12 @@ environment_files() {
     fi
 }
 
-# Where classcord.socket listens from its next start on, in the words of the server: "Listening on HOST port PORT"
-socket_address() {
-    unit_says Listen classcord.socket | sed -n 's/^\[*\([^]]*\)\]*:\([0-9]*\) (Stream)$/Listening on \1 port \2/p'
-}
-
 # The port that clients connect to from the next start on. With classcord.socket, that unit says it.
 unit_port() {
     found=''
     if timeout 3 systemctl --quiet is-active classcord.socket 2>/dev/null ||
         timeout 3 systemctl --quiet is-enabled classcord.socket 2>/dev/null; then
-        found=$(socket_address | sed -n '1s/.* port //p')
+        found=$(unit_says Listen classcord.socket | sed -n 's/^.*:\([0-9]*\) (Stream)$/\1/p' | head -n 1)
     fi
     found=${found:-$(unit_setting port)}
     printf '%s\n' "${found:-12345}"
@@ -69,7 +64,8 @@ healthy() {
 start_service() {
     systemctl reset-failed classcord.service 2>/dev/null || :
     # systemd has closed a socket whose address was edited: the server would now listen on the port of its own settings
-    if systemctl --quiet is-active classcord.socket && [ "$(unit_says StatusText)" != "$(socket_address)" ]; then
+    if systemctl --quiet is-active classcord.socket &&
+        ! ss -Hltnp "sport = :$(unit_port)" 2>/dev/null | grep -q '"systemd",pid=1,'; then
         systemctl stop classcord.socket classcord.service 2>/dev/null
         systemctl start classcord.socket 2>/dev/null || return 1
     fi
