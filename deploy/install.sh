@@ -169,7 +169,7 @@ place_units() {
             install -D -m 644 $home/deploy/$unit $units/$unit
         fi
         # the links that start it at boot: systemd ignores one that leads to a unit that was removed
-        for link in "$copies"/*.wants/$unit; do
+        for link in "$copies"/*.wants/"$unit"; do
             [ ! -L "$link" ] || ln -sfT $units/$unit "$link"
         done
     done
