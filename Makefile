@@ -40,11 +40,14 @@ ifneq ($(useless),)
 $(error make $(goals) does not use $(firstword $(useless))=; it takes $(or $(subst %,...,$(addsuffix =,$(sort $(takes)))),no variables))
 endif
 
+# make prints "*** [...] Error N" after a command that failed. It looks like one more fault, so a line comes before it
+explained = || { code=$$?; echo "make: the reason is above; the next line is not another fault" >&2; exit $$code; }
+
 .DEFAULT_GOAL := help
 .PHONY: help check-python run test test-functional test-deploy lint fmt bench clean
 .PHONY: docker-build docker-run docker-rollback docker-stop docker-logs docker-shell docker-check docker-test
 .PHONY: docker-save docker-load docker-clean
-.PHONY: install upgrade uninstall migrate-to-systemd migrate-to-docker doctor
+.PHONY: install upgrade rollback uninstall migrate-to-systemd migrate-to-docker doctor
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,22 +100,25 @@ docker-clean: ## remove the container and its images; VOLUME=yes removes the dat
 	@VOLUME='$(VOLUME)' $(DOCKER) clean
 
 install: ## as root: install to /opt/classcord, enable and start the systemd service
-	@sh deploy/install.sh install
+	@sh deploy/install.sh install $(explained)
 
 upgrade: ## as root: replace the installed files with these, and restart the service
-	@sh deploy/install.sh upgrade
+	@sh deploy/install.sh upgrade $(explained)
+
+rollback: ## as root: go back to the version before the last upgrade (a second time: forward again)
+	@sh deploy/install.sh rollback $(explained)
 
 uninstall: ## as root: remove the service, keep the data (PURGE=yes: remove it too)
-	@sh deploy/install.sh uninstall $(if $(PURGE),--purge)
+	@sh deploy/install.sh uninstall $(if $(PURGE),--purge) $(explained)
 
 migrate-to-systemd: ## as root: stop the container, carry its data to the systemd service, start that
-	@CONTAINER='$(NAME)' IMAGE='$(IMAGE)' sh deploy/migrate.sh to-systemd
+	@CONTAINER='$(NAME)' IMAGE='$(IMAGE)' sh deploy/migrate.sh to-systemd $(explained)
 
 migrate-to-docker: ## as root: stop the systemd service, carry its data to the container, start that
-	@CONTAINER='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' sh deploy/migrate.sh to-docker
+	@CONTAINER='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' sh deploy/migrate.sh to-docker $(explained)
 
 doctor: ## walk the way to the server hop by hop, and say what is broken (ARGS="--from-slam HOST")
-	@sh deploy/doctor.sh --port '$(PORT)' --name '$(NAME)' $(ARGS)
+	@sh deploy/doctor.sh --port '$(PORT)' --name '$(NAME)' $(ARGS) $(explained)
 
 # These linters are programs; their packages don't have them for every processor.
 lint-with = if [ -x $(BIN)/$(1) ]; then set -x; $(BIN)/$(1) $(2); else echo "left out: no $(1) for this machine"; fi

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from classcord.files import connect
-from classcord.folder import FILE, StoreError, lock_folder, make_database
+from classcord.folder import FILE, StoreError, give, lock_folder, make_database
 from classcord.remedies import explain, no_access, quoted, shown, space
 from classcord.store import Store
 
@@ -33,7 +33,8 @@ class BackupError(Exception):
 def backup(folder: Path, target: str) -> str:
     """Copy the database in `folder` to the file `target`, which must not exist, and return a line that says so.
 
-    A server may run meanwhile: the copy shows one moment, and the server does not wait for it. Raises StoreError when
+    A server may run meanwhile: the copy shows one moment, and the server does not wait for it. The file belongs to the
+    user who typed sudo; without sudo, root's file belongs to the owner of the folder around it. Raises StoreError when
     the database can't be read, BackupError when the target can't be written.
     """
     source = folder / FILE
@@ -59,7 +60,9 @@ def backup(folder: Path, target: str) -> str:
                     shutil.copyfileobj(made, sys.stdout.buffer)
                 sys.stdout.buffer.flush()
             else:
+                _give_to_user_of_sudo(copy)
                 copy.rename(target)
+                give(beside, Path(target).name)
     except OSError as error:
         raise BackupError(_unwritable(folder, target, error)) from None
     return f"{'standard output' if target == STANDARD else shown(target)}: accounts: {accounts}, messages: {messages}"
@@ -97,6 +100,13 @@ def _scratch(beside: Path) -> Iterator[Path]:
     """A folder on the same file system, so that its files can be moved without being copied again."""
     with tempfile.TemporaryDirectory(prefix=".classcord-", dir=beside) as made:
         yield Path(made)
+
+
+def _give_to_user_of_sudo(file: Path) -> None:
+    """Give root's file to the user who typed sudo, if one did. See sudo(8), "ENVIRONMENT"."""
+    if os.geteuid() == 0:
+        with contextlib.suppress(OSError, OverflowError, ValueError):  # no sudo, or root has no power here
+            os.chown(file, int(os.environ.get("SUDO_UID", "")), int(os.environ.get("SUDO_GID", "")))
 
 
 @contextlib.contextmanager

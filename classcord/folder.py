@@ -13,7 +13,7 @@ from pathlib import Path
 
 from classcord.remedies import FILES, StoreError, explain, second_name, shown, without_database
 
-__all__ = ["FILE", "LOCK", "StoreError", "lock_folder", "make_database"]
+__all__ = ["FILE", "LOCK", "StoreError", "give", "lock_folder", "make_database"]
 
 LOCK, FILE, _WAL = FILES[:3]
 """The lock and the database, in their folder."""
@@ -39,7 +39,7 @@ def lock_folder(folder: Path) -> int:
     try:
         if not stat.S_ISREG(os.fstat(lock).st_mode):
             raise explain(str(folder), OSError(errno.EINVAL, "not a file"))
-        _give(folder, LOCK)
+        give(folder, LOCK)
         _lock(folder, lock)
     except BaseException:
         os.close(lock)
@@ -61,7 +61,7 @@ def _make(folder: Path) -> None:
         above = above.parent
     for path in reversed(missing):
         path.mkdir(mode=0o700 if path == folder else 0o777)
-        _give(path.parent, path.name)
+        give(path.parent, path.name)
 
 
 def make_database(folder: Path) -> Path:
@@ -82,11 +82,11 @@ def make_database(folder: Path) -> Path:
     if any(map(second_name, (str(folder / name) for name in FILES))):
         raise OSError(errno.EMLINK, "a second name")
     for name in FILES:
-        _give(folder, name)
+        give(folder, name)
     return path
 
 
-def _give(folder: Path, name: str) -> None:
+def give(folder: Path, name: str) -> None:
     """If root has made a file or a folder in another user's folder, give it to that user.
 
     Not the target of a link, and not a file that has a second name.

@@ -52,7 +52,7 @@ def allow_files(wanted: int) -> None:
                                    + _raised("nofile", wanted, f"--ulimit nofile={wanted}", f"LimitNOFILE={wanted}"))
     if allowed < wanted:
         logs.event("few_open_files", logging.WARNING, allowed=allowed, wanted=wanted,
-                   hint="raise the hard limit (ulimit -Hn; LimitNOFILE= of a systemd unit), or lower"
+                   hint=f"raise the hard limit (ulimit -Hn; the service: {_drop_in(f'LimitNOFILE={wanted}')}), or lower"
                         " --max-connections")
 
 
@@ -82,4 +82,8 @@ def few_resources(error: BaseException) -> Failure | None:
 
 def _raised(limit: str, number: int, container: str, unit: str) -> str:
     return (f"type sudo prlimit --pid $$ --{limit}={number}:{number} and start it again"
-            f" (a container takes {container}, a systemd unit {unit})")
+            f" (a container takes {container}; the service: {_drop_in(unit)})")
+
+
+def _drop_in(line: str) -> str:
+    return f"sudo systemctl edit classcord, with the lines [Service] and {line}"

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from classcord import health, logs, processes
 from classcord.processes import Process
-from classcord.service import Manager
+from classcord.service import OTHER_PORT, Manager
 
 __all__ = ["in_the_way", "rival"]
 
@@ -81,8 +81,7 @@ def in_the_way(listen: str) -> Iterator[str]:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 continue  # systemd's own line gives the reason
-            other = "or choose another port: ListenStream= in sudo systemctl edit --full classcord.socket"
-            hint = _rival(host, int(port), other, managed=True)
+            hint = _rival(host, int(port), f"or choose another port: {OTHER_PORT}", managed=True)
             yield f"can't listen on {host} port {port}: {error.strerror}; {hint}"
 
 

@@ -15,7 +15,16 @@ from collections.abc import Callable, MutableMapping
 from classcord import logs
 from classcord.config import UsageError
 
-__all__ = ["Manager"]
+__all__ = ["OTHER_PORT", "Manager"]
+
+OTHER_PORT = (
+    "sudo systemctl edit classcord.socket, with three lines: [Socket], ListenStream= and ListenStream=2000;"
+    " then: sudo systemctl stop classcord.socket classcord; sudo systemctl start classcord.socket classcord"
+)
+"""What to type for another port of classcord.socket. The empty ListenStream= takes the unit's own port away.
+
+`systemctl restart` can't do it: systemd refuses to start a socket whose service runs.
+"""
 
 _FIRST_SOCKET = 3
 """The file descriptor of the first socket from systemd."""

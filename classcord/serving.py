@@ -110,7 +110,7 @@ def serve(settings: config.Config, handler: type[socketserver.BaseRequestHandler
                accounts=len(accounts), hint=hint)
     if inherited is not None and (settings.sources["host"], settings.sources["port"]) != ("default", "default"):
         logs.event("setting_without_effect", logging.WARNING, name="host, port",
-                   hint="classcord.socket says where to listen: sudo systemctl edit --full classcord.socket")
+                   hint=f"classcord.socket says where to listen; for another port: {service.OTHER_PORT}")
     manager.tell("READY=1", f"STATUS=Listening on {host} port {port}")
     manager.watch(server.self_test)
     number = signals.wait()

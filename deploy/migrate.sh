@@ -9,6 +9,8 @@ volume=$NAME-data
 here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=deploy/common.sh
 . "$here/common.sh"
+# shellcheck source=deploy/unit.sh
+. "$here/unit.sh"
 server=/opt/classcord/server.py
 stage='' kept='' carried='' finished='' dry=''
 
@@ -145,6 +147,7 @@ to_docker() {
     [ -e "$state/classcord.db" ] ||
         fail "the service has no database in /var/lib/classcord, so there is nothing to copy: make docker-run"
     need_image
+    served=$(unit_port)
     if [ -n "$dry" ]; then
         say "+ systemctl disable --now classcord.socket classcord.service"
         say "+ copy $state/classcord.db to the volume $volume"
@@ -168,6 +171,17 @@ to_docker() {
         "its own copy stays in /var/lib/classcord (sudo make uninstall PURGE=yes removes it)"
     [ -z "$kept" ] || say "The database that the container had before: $kept in the volume $volume"
     say "Settings were not copied: make docker-run takes them as CLASSCORD_... variables"
+    [ "$served" = "${PORT:-12345}" ] || say "The service had port $served: make docker-run PORT=$served publishes that one"
+}
+
+# Wait until the server in the container answers; false if it ends, or takes longer than a minute
+container_answers() {
+    for _ in $(seq 60); do
+        if docker exec "$NAME" python3 /app/server.py health >/dev/null 2>&1; then return; fi
+        [ "$(container "$NAME" '{{.State.Running}}')" = true ] || return 1
+        sleep 1
+    done
+    return 1
 }
 
 # At every end: clean up. After a failure, start the side that ran before
@@ -190,12 +204,18 @@ put_back() {
         [ -z "$was_enabled" ] || systemctl enable --quiet $was_enabled || :
     fi
     [ -z "$policy" ] || docker update --restart "$policy" "$NAME" >/dev/null || :
-    if [ "$was_running" = true ] && docker start "$NAME" >/dev/null; then
-        fail "nothing was copied: the container $NAME runs again"
+    if [ "$was_running" = true ]; then
+        if docker start "$NAME" >/dev/null && container_answers; then
+            fail "nothing was copied: the container $NAME runs again"
+        fi
+        fail "nothing was copied, and the container $NAME does not run well: docker logs $NAME"
     fi
-    # shellcheck disable=SC2086 # a list of units
-    if [ -n "$was_active" ] && systemctl start $was_active; then
-        fail "nothing was copied: the service classcord runs again"
+    if [ -n "$was_active" ]; then
+        # shellcheck disable=SC2086 # a list of units
+        if systemctl start $was_active && systemctl start classcord.service && healthy; then
+            fail "nothing was copied: the service classcord runs again"
+        fi
+        fail "nothing was copied, and the service classcord does not run well: sudo journalctl -u classcord"
     fi
     fail "nothing was copied: all is as it was"
 }

@@ -1,6 +1,8 @@
 # shellcheck shell=sh
 # The hops of the VM: from the process to the network card. Sourced by doctor.sh.
 # shellcheck disable=SC2034,SC2153,SC2154  # the parts share their variables
+# shellcheck source=deploy/unit.sh
+. "${folder%/doctor}/unit.sh"
 
 # --- what runs here ---
 
@@ -41,14 +43,18 @@ look_for_container() { # sets ENGINE (none, forbidden, down, hangs, up) and the 
     fi
 }
 
-unit_says() { limit "$WAIT" systemctl show -p "$1" --value classcord.service 2>/dev/null; } # PROPERTY
-
-look_for_unit() { # sets UNIT and SOCKET to the units' states: active, inactive, failed, activating..., or nothing
+# sets UNIT and SOCKET to the units' states (or nothing), SET_PORT to how to set the port, RESTART to what comes then
+look_for_unit() {
     UNIT='' SOCKET=''
     has systemctl || return 0
     if [ "$(unit_says LoadState)" = loaded ]; then
         UNIT=$(limit "$WAIT" systemctl is-active classcord.service 2>/dev/null) || :
         SOCKET=$(limit "$WAIT" systemctl is-active classcord.socket 2>/dev/null) || :
+    fi
+    RESTART="sudo systemctl restart classcord" SET_PORT="set CLASSCORD_PORT=$PORT in /etc/classcord/classcord.env"
+    if [ "$SOCKET" = active ]; then
+        RESTART="sudo systemctl stop classcord.socket classcord; sudo systemctl start classcord.socket classcord"
+        SET_PORT="sudo systemctl edit classcord.socket, with the lines  [Socket]  ListenStream=  ListenStream=$PORT"
     fi
 }
 
@@ -182,10 +188,10 @@ hop_healthy() { # the server alone, without the way to it; sets HEALTHY
         if [ -z "$LISTENERS" ]; then
             HEALTHY=''
             port=$(logged port listening)
-            port=${port:-$(set_port)}
-            if [ -n "$port" ] && [ "$port" != "$PORT" ]; then
-                bad "health: the server listens on port $port, not on $PORT" "set CLASSCORD_PORT=$PORT in /etc/classcord/classcord.env" \
-                    "then:  sudo systemctl restart classcord" "or check the other port:  sudo make doctor PORT=$port"
+            port=${port:-$(unit_port)}
+            if [ "$port" != "$PORT" ]; then
+                bad "health: the server listens on port $port, not on $PORT" "$SET_PORT" \
+                    "then:  $RESTART" "or check the other port:  sudo make doctor PORT=$port"
             else
                 bad "health: it is started, but nothing listens on port $PORT" "sudo journalctl -u classcord -n 20"
             fi
@@ -216,20 +222,15 @@ hop_healthy() { # the server alone, without the way to it; sets HEALTHY
     esac
 }
 
-set_port() { # prints the port that the unit's settings name
-    sed -n "s/^[ \t]*CLASSCORD_PORT=[\"']*\([1-9][0-9]*\).*/\1/p" /etc/classcord/classcord.env 2>/dev/null | tail -n 1
-}
-
-hop_settings() { # the port in the unit's settings, if no other hop has named it
-    port=$(set_port)
-    if [ -z "$UNIT" ] || [ "$SOCKET" = active ] || [ "${port:-$PORT}" = "$PORT" ]; then return 0; fi
+hop_settings() { # the port of the unit in force, if no other hop has named it
+    port=$(unit_port)
+    if [ -z "$UNIT" ] || [ "$port" = "$PORT" ] || [ "$port" = 0 ]; then return 0; fi
     case $RUNNER in
-    none) warn "settings: the unit's port is $port, not $PORT: CLASSCORD_PORT in /etc/classcord/classcord.env" \
-        "sudo make doctor PORT=$port" ;;
+    none) warn "settings: the unit's port is $port, not $PORT; to change it: $SET_PORT" "sudo make doctor PORT=$port" ;;
     unit)
         if [ -n "$LISTENERS" ]; then
-            warn "settings: from its next start the unit's port is $port, not $PORT: CLASSCORD_PORT in /etc/classcord/classcord.env" \
-                "sudo systemctl restart classcord; sudo make doctor PORT=$port"
+            warn "settings: from its next start the unit's port is $port, not $PORT; where that is set:  systemctl cat 'classcord.*'" \
+                "$RESTART; sudo make doctor PORT=$port"
         fi
         ;;
     esac

@@ -145,8 +145,23 @@ def test_a_socket_unit(unit: Machine) -> None:
     (units / "classcord.socket").write_text("[Socket]\nListenStream=12345\n")
     unit.run("systemctl daemon-reload; systemctl start classcord.socket")
     said = ask(unit)
+    (units / "classcord.socket").write_text("[Socket]\nListenStream=2000\n")
+    unit.run("systemctl daemon-reload")
+    edited = ask(unit)
     unit.run("systemctl stop classcord.socket behind; rm /etc/systemd/system/classcord.socket")
     said.well("the unit classcord.socket listens", f"at {VM} port 12345")
+    edited.warned("from its next start the unit's port is 2000, not 12345",
+                  "sudo systemctl start classcord.socket classcord; sudo make doctor PORT=2000")
+
+
+def test_a_port_in_a_drop_in_is_seen(unit: Machine) -> None:
+    folder = "/run/systemd/system/classcord.service.d"
+    unit.run(f"mkdir -p {folder}; cat >{folder}/x.conf", input="[Service]\nEnvironment=CLASSCORD_PORT=2000\n")
+    unit.run("systemctl daemon-reload")
+    said = ask(unit)
+    unit.run(f"rm -r {folder}; systemctl daemon-reload")
+    said.warned("from its next start the unit's port is 2000, not 12345",
+                "sudo systemctl restart classcord; sudo make doctor PORT=2000")
 
 
 def test_ufw(unit: Machine) -> None:

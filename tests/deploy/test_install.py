@@ -110,7 +110,8 @@ def test_it_installs_once(vm: Machine) -> None:
     assert answers(vm, VM)
     enabled = vm.run("systemctl is-enabled classcord.service classcord.socket", check=False)
     assert enabled.stdout == "enabled\ndisabled\n"
-    owned = vm.run("find /opt/classcord /etc/classcord /etc/systemd/system/classcord.* -printf '%u:%g %m\\n' | sort -u")
+    places = "/opt/classcord /etc/classcord /usr/local/lib/systemd"
+    owned = vm.run(f"find {places} -printf '%u:%g %m\\n' | sort -u")
     assert owned.stdout == "root:root 644\nroot:root 755\n"
     assert vm.run("ls /opt/classcord").stdout.split() == ["__pycache__", "classcord", "deploy", "handlers", "server.py"]
     pid, kept = main_pid(vm), files(vm)
@@ -146,7 +147,7 @@ def test_an_upgrade_replaces_files_and_restarts(vm: Machine, changed: str) -> No
     assert done.stdout.endswith(ANNOUNCED)
     assert main_pid(vm) != pid
     assert version(vm) == "9.8.7"
-    assert vm.run("ls -d /opt/classcord*").stdout == "/opt/classcord\n"
+    assert vm.run("ls -d /opt/classcord*").stdout == "/opt/classcord\n/opt/classcord.previous\n"
     assert "CLASSCORD_LANG=en" in vm.run("cat /etc/classcord/classcord.env").stdout
     make(vm, "upgrade")
     assert vm.run("ls /opt/classcord/classcord/extra.py", check=False).returncode != 0, "old files are removed"
@@ -215,7 +216,7 @@ def test_uninstall_keeps_data_and_settings(vm: Machine) -> None:
     done = make(vm, "uninstall")
     assert done.stdout == (
         "The service classcord is gone; its settings are in /etc/classcord, its data in /var/lib/classcord"
-        " (sudo make uninstall PURGE=yes removes them too)\n"
+        " and /var/backups/classcord (sudo make uninstall PURGE=yes removes them too)\n"
     )
     assert not answers(vm, VM)
     assert vm.run("systemctl cat classcord", check=False).returncode != 0

@@ -122,7 +122,12 @@ def test_the_data_goes_to_the_service(machine: Machine) -> None:
 
 def test_and_back_and_what_was_there_is_set_aside(machine: Machine) -> None:
     assert ask(machine, "register", "bob")
+    folder = "/run/systemd/system/classcord.service.d"
+    machine.run(f"mkdir -p {folder}; cat >{folder}/x.conf", input="[Service]\nEnvironment=CLASSCORD_PORT=2000\n")
+    machine.run("systemctl daemon-reload; systemctl restart classcord")
     done = make(machine, "migrate-to-docker")
+    machine.run(f"rm -r {folder}; systemctl daemon-reload")
+    assert "The service had port 2000: make docker-run PORT=2000 publishes that one\n" in done.stdout
     kept = re.search(r"^The database that the container had before: (classcord\.db\.\S+) in", done.stdout, re.MULTILINE)
     assert kept is not None
     assert containers(machine).startswith("classcord Up")
@@ -161,7 +166,7 @@ def test_a_carriage_that_fails_leaves_the_container_running(machine: Machine) ->
     assert done.returncode != 0
     assert "migrate.sh: nothing was copied: the container classcord runs again" in done.stderr
     assert machine.run("systemctl is-enabled classcord", check=False).stdout == "disabled\n"
-    machine.run("until docker exec classcord python3 server.py health; do sleep 0.1; done")
+    machine.run("docker exec classcord python3 server.py health")
     assert ask(machine, "login", "carol")
     policy = machine.run("docker inspect -f '{{.HostConfig.RestartPolicy.Name}}' classcord").stdout
     assert policy == "unless-stopped\n"

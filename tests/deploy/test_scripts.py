@@ -14,20 +14,20 @@ from tests.support import ROOT
 DEPLOY = ROOT / "deploy"
 WORDS = {
     "docker.sh": "build run rollback stop logs shell test save load clean check",
-    "install.sh": "install upgrade --no-start uninstall --purge --dry-run",
+    "install.sh": "install upgrade rollback --no-start uninstall --purge --dry-run",
     "migrate.sh": "to-systemd to-docker --dry-run",
 }
 WRONG = [
     ("docker.sh", "", "say one command"),
     ("docker.sh", "run now", "say one command"),
     ("docker.sh", "fly", "there is no command fly"),
-    ("install.sh", "", "say install, upgrade or uninstall"),
-    ("install.sh", "install upgrade", "say install, upgrade or uninstall"),
+    ("install.sh", "", "say install, upgrade, rollback or uninstall"),
+    ("install.sh", "install upgrade", "say install, upgrade, rollback or uninstall"),
     ("install.sh", "instal", "unknown word: 'instal'"),
-    ("install.sh", "--dry-run", "say install, upgrade or uninstall"),
+    ("install.sh", "--dry-run", "say install, upgrade, rollback or uninstall"),
     ("install.sh", "install --purge", "--purge goes with uninstall"),
     ("install.sh", "uninstall --purge now", "unknown word: 'now'"),
-    ("install.sh", "uninstall --purge --no-start", "--no-start goes with install and upgrade"),
+    ("install.sh", "uninstall --purge --no-start", "--no-start goes with install, upgrade and rollback"),
     ("migrate.sh", "", "say to-systemd or to-docker"),
     ("migrate.sh", "to-systemd to-docker", "say to-systemd or to-docker"),
     ("migrate.sh", "to-systemd --dry", "unknown word: '--dry'"),
@@ -109,3 +109,18 @@ def test_a_part_of_the_deployment_tests_can_be_chosen() -> None:
 
     assert runs().endswith(" tests/deploy\n")
     assert runs("TESTS=tests/deploy/test_ufw.py").endswith(" tests/deploy/test_ufw.py\n")
+
+
+def test_the_error_of_make_is_not_taken_for_another_fault() -> None:
+    def make(*words: str) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+        command = ["make", "--no-print-directory", *words]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+
+    line = "make: the reason is above; the next line is not another fault"
+    done = make("doctor", "ARGS=--fly")
+    reason, explained, last = done.stderr.splitlines()
+    assert reason.startswith("doctor.sh: unknown argument '--fly'")
+    assert (explained, last[:10]) == (line, "make: *** ")
+    for target in ("doctor", "install", "upgrade", "rollback", "uninstall", "migrate-to-systemd", "migrate-to-docker"):
+        assert line in make("--dry-run", target).stdout, target

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from classcord.service import OTHER_PORT
 from tests.deploy.lab import VM, answers, wait_for_answer
 from tests.deploy.machines import PROJECT, USER, Machine, until
 from tests.support import ROOT
@@ -265,7 +266,7 @@ def test_the_socket_unit_says_who_is_in_its_way(service: Machine) -> None:
             assert code == 1
             assert said.startswith(f"classcord.socket: can't listen on {host} port {port}: Address already in use; ")
             assert f"a container has it: sudo docker stop $(sudo docker ps -q --filter publish={port}) (" in said
-            assert said.endswith(": ListenStream= in sudo systemctl edit --full classcord.socket\n")
+            assert said.endswith(f"or choose another port: {OTHER_PORT}\n")
         assert start_on("3000") == (0, "")
     finally:
         service.run(f"systemctl stop classcord.socket classcord; rm -rf {folder}; systemctl daemon-reload")

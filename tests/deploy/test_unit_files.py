@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -104,3 +105,46 @@ def test_little_is_exposed(analyze: list[str]) -> None:
     exposure = re.search(r"Overall exposure level for classcord.service: ([\d.]+)", done.stdout)
     assert exposure is not None
     assert float(exposure[1]) <= 1.5
+
+
+SHOWN = {
+    "--property LoadState --value classcord.service": "loaded",
+    "--property ExecStart --value classcord.service": (
+        "{ path=/usr/bin/python3 ; argv[]=/usr/bin/python3 /opt/classcord/server.py ; ignore_errors=no ; pid=0 }"
+    ),
+    "--property Environment --value classcord.service": "",
+    "--property EnvironmentFiles --value classcord.service": "FILE (ignore_errors=yes)",
+    "--property Listen --value classcord.socket": "[::]:12345 (Stream)",
+}
+"""The words of `systemctl show` for an installed service, and systemd 252's answers to them."""
+
+
+@pytest.mark.parametrize(("differs", "file", "socket", "port"), [
+    ({}, "", False, "12345"),
+    ({}, "#CLASSCORD_PORT=1\nCLASSCORD_PORT=2000", False, "2000"),
+    ({}, "CLASSCORD_PORT='3000'\n", False, "3000"),
+    ({"Environment": "CLASSCORD_LANG=en CLASSCORD_PORT=2000"}, "", False, "2000"),
+    ({"Environment": "CLASSCORD_PORT=2000"}, "CLASSCORD_PORT=3000\n", False, "3000"),
+    ({"EnvironmentFiles": ""}, "CLASSCORD_PORT=3000\n", False, "12345"),
+    ({"ExecStart": "{ path=/x ; argv[]=/x /s.py --port 4000 ; pid=0 }"}, "CLASSCORD_PORT=3\n", False, "4000"),
+    ({"ExecStart": "{ path=/x ; argv[]=/x /s.py --port=4000 ; ignore_errors=no }"}, "", False, "4000"),
+    ({"Listen": "[::]:2000 (Stream)"}, "CLASSCORD_PORT=3000\n", True, "2000"),
+    ({"Listen": "192.168.56.10:2000 (Stream)"}, "", True, "2000"),
+    ({"Listen": "[::]:2000 (Stream)"}, "CLASSCORD_PORT=3000\n", False, "3000"),
+], ids=range(11))
+def test_the_port_is_that_of_the_unit_in_force(
+    tmp_path: Path, differs: dict[str, str], file: str, socket: bool, port: str
+) -> None:
+    (tmp_path / "settings").write_text(file)
+    for words, answer in SHOWN.items():
+        answer = differs.get(words.split()[1], answer)
+        (tmp_path / words).write_text(answer.replace("FILE", str(tmp_path / "settings")) + "\n")
+    standin = tmp_path / "systemctl"
+    is_active = str(socket).lower()
+    standin.write_text(f'#!/bin/sh\ncase $* in show*) shift; cat "{tmp_path}/$*";; *is-*) {is_active};; esac\n')
+    standin.chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-euc", ". deploy/unit.sh; unit_port"], cwd=ROOT, capture_output=True, text=True, check=False,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, port + "\n", "")

@@ -176,6 +176,29 @@ def test_root_gives_the_database_to_whose_folder_it_is_and_nothing_else(alice: s
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away: run the tests as root")
+@pytest.mark.parametrize(("variables", "folder", "owner"), [
+    ({"SUDO_UID": "1000", "SUDO_GID": "1001"}, 0, (1000, 1001)),
+    ({"SUDO_UID": "1000", "SUDO_GID": "1001"}, 12345, (1000, 1001)),
+    ({}, 12345, (12345, 12345)),
+    ({"SUDO_UID": "x" * 9, "SUDO_GID": "9" * 30}, 0, (0, 0)),
+    ({}, 0, (0, 0)),
+], ids=["sudo", "sudo-in-a-home", "root-in-a-home", "not-a-number", "root"])
+def test_a_backup_belongs_to_the_user_who_asked_for_it(
+    alice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], folder: int,
+    owner: tuple[int, int],
+) -> None:
+    for name in ("SUDO_UID", "SUDO_GID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "there").mkdir()
+    os.chown(tmp_path / "there", folder, folder)
+    assert run("backup", tmp_path / "data", tmp_path / "there" / "copy.db").returncode == 0
+    made = (tmp_path / "there" / "copy.db").stat()
+    assert ((made.st_uid, made.st_gid), stat.S_IMODE(made.st_mode)) == (owner, 0o600)
+
+
 def test_a_backup_of_a_newer_version_is_refused(alice: str, tmp_path: Path) -> None:
     run("backup", tmp_path / "data", tmp_path / "copy.db")
     database = sqlite3.connect(tmp_path / "copy.db")
