@@ -12,6 +12,7 @@ import importlib
 import inspect
 import itertools
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -70,15 +71,19 @@ def assert_linear(run: Callable[[Any], object], make: Make, limit: int) -> None:
         length //= 2
     while length < limit and quick(run, make(length)) < _LONG_RUN:
         length = min(2 * length, limit)
-    for _ in range(4):  # another program may have disturbed it
-        half, whole = cpu(run, make(length // 2)), cpu(run, make(length))
-        if whole < 3 * half:
-            break
-    else:
-        raise AssertionError(f"{length} characters take {whole:.6f} s, half of them {half:.6f} s")
+    compare(lambda size: cpu(run, make(size)), length)
     if length < limit:
-        half, whole = quick(run, make(limit // 2)), quick(run, make(limit))
-        assert whole < 3 * half, f"{limit} characters take {whole:.6f} s, half of them {half:.6f} s"
+        compare(lambda size: quick(run, make(size)), limit)
+
+
+def compare(seconds: Callable[[int], float], length: int) -> None:
+    """Fail if the length takes three times as long as half of it. Other programs disturb, so the best of many tries."""
+    half = whole = math.inf
+    for _ in range(12):
+        half, whole = min(half, seconds(length // 2)), min(whole, seconds(length))
+        if whole < 3 * half:
+            return
+    raise AssertionError(f"{length} characters take {whole:.6f} s, half of them {half:.6f} s")
 
 
 def assert_linear_at_worst(run: Callable[[Any], object], makes: Iterable[Make], limit: int) -> None:
