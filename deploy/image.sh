@@ -151,16 +151,16 @@ load() {
     say "The image $IMAGE is here. Start it: make docker-run"
 }
 
-# Remove the image and the one before, if no container uses them
+# Remove the image and the one before. If a container uses the image, it needs its way back too: both stay
 remove_images() {
-    for each in "$PREVIOUS" "$IMAGE"; do
+    for each in "$IMAGE" "$PREVIOUS"; do
         has_image "$each" || continue
         users=$(docker ps --all --filter "ancestor=$each" --format '{{.Names}}')
         if [ -n "$users" ]; then
             say "The image $each stays: the container $(say "$users" | head -n 1) uses it."
-        else
-            output=$(docker image rm "$each" 2>&1) || fail "the image stays: $(reason "$output")"
-            say "The image $each is removed."
+            return
         fi
+        output=$(docker image rm "$each" 2>&1) || fail "the image stays: $(reason "$output")"
+        say "The image $each is removed."
     done
 }

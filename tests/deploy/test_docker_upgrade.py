@@ -191,7 +191,7 @@ def test_clean_removes_the_image_before_too(vm: Machine) -> None:
     change(vm)
     make(vm, "docker-build")
     said = make(vm, "docker-clean VOLUME=yes").stdout
-    assert said == "The image classcord-server:previous is removed.\nThe image classcord-server is removed.\n"
+    assert said == "The image classcord-server is removed.\nThe image classcord-server:previous is removed.\n"
 
 
 def test_the_labels_say_which_code_it_is_and_never_a_password(vm: Machine) -> None:
