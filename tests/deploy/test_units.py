@@ -20,7 +20,7 @@ COPIES = "/etc/systemd/system"
 UNITS = ("classcord.service", "classcord.socket")
 
 LOAD = f"""
-import json, socket, sys, threading
+import json, socket, sys, threading, time
 over, confirmed, refused = threading.Event(), [], []
 def chat(who):
     number = 0
@@ -45,17 +45,20 @@ def chat(who):
 threads = [threading.Thread(target=chat, args=(f"desk-{{n}}",)) for n in range(5)]
 for thread in threads:
     thread.start()
-while len(confirmed) < 50:
-    over.wait(0.01)
+def wait_for(count):
+    end = time.monotonic() + 60
+    while len(confirmed) < count and time.monotonic() < end:
+        over.wait(0.01)
+wait_for(50)
 print("go", flush=True)
 sys.stdin.readline()
-enough = len(confirmed) + 50
-while len(confirmed) < enough:
-    over.wait(0.01)
+before = len(confirmed)
+wait_for(before + 50)
+after = len(confirmed) - before
 over.set()
 for thread in threads:
     thread.join()
-print(json.dumps([confirmed, len(refused)]))
+print(json.dumps([confirmed, after, len(refused)]))
 """
 """Desks that write, and write again after the connection ended. A message counts once a ping after it was answered."""
 
@@ -196,10 +199,11 @@ def test_an_upgrade_under_load_keeps_the_port_and_the_messages(
         assert load.stdout is not None
         assert load.stdout.readline() == "go\n"
         done = make(installed, "upgrade", cwd=newer)
-        confirmed, refused = json.loads(load.communicate("over\n")[0])
+        confirmed, after, refused = json.loads(load.communicate("over\n")[0])
     assert "Version 9.8.7 is now in /opt/classcord" in done.stdout
     assert f"    {VM} port 2000\n" in done.stdout
     assert ("a local copy hides ours" in done.stderr) == (way == "local-copy")
+    assert after >= 50, "they write on after the upgrade"
     query = "import sqlite3; print(*(row[0] for row in sqlite3.connect('/var/lib/classcord/classcord.db').execute("
     query += "'SELECT content FROM messages')), sep='\\n')"
     stored = installed.run(f'python3 -c "{query}"').stdout.splitlines()
