@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 __all__ = [
@@ -110,8 +110,21 @@ def _plain(name: str) -> str:
     return name if name.isascii() else unicodedata.normalize("NFKD", name).translate(_SHAPES)
 
 
+class _Translation(dict[int, str]):
+    """A table for str.translate. ASCII is looked up: names in ASCII must cost little, and nearly all names are."""
+
+    def __init__(self, character: Callable[[str], str]) -> None:
+        super().__init__((code, character(chr(code))) for code in range(128))
+        self._character = character
+
+    def __missing__(self, code: int) -> str:
+        return self._character(chr(code))
+
+
 def _drawn(char: str) -> str:
     """The form of a character in a skeleton: empty for separators and punctuation, the value for a digit."""
+    if char.isascii() and char.isalpha():
+        return char
     category = unicodedata.category(char)
     if category[0] in "ZP" or category in ("Sc", "Sk", "Sm"):
         return ""
@@ -122,8 +135,7 @@ def _drawn(char: str) -> str:
 
 def _outline(name: str) -> str:
     """The name in small letters without separators and punctuation; o stands for 0 too, 1 for I, l and |."""
-    text = _plain(name).replace("|", "1")
-    text = "".join(char if char.isascii() and char.isalpha() else _drawn(char) for char in text)
+    text = _plain(name).replace("|", "1").translate(_DRAWN)
     if text.replace("l", "").isupper():  # among capitals it is meant to be an I
         text = text.replace("l", "1")
     text = key(text.translate(_EITHER))
@@ -220,19 +232,24 @@ def _base(char: str) -> str:
     return found[2] if found[1] == "CAPITAL" else found[2].lower()
 
 
-def _bare(name: str, signs: Mapping[int, int]) -> str:
-    """The letters and digits of the name, without accents, and a ( for each bracket."""
-    letters = []
-    for char in _plain(name.translate(_TRADEMARKS)).translate(signs):
-        if char == "|" or (char.isascii() and char.isalnum()):
-            letters.append(char)
-            continue
-        category = unicodedata.category(char)
-        if category[0] in "LN" and not (category == "Lm" and _script(char) in _COMMON):
-            letters.append(_base(_SHAPES.get(ord(char), str(unicodedata.digit(char, char)))))
-        elif category in ("Ps", "Pe", "Pi", "Pf") and char not in _QUOTES:
-            letters.append("(")
-    return "".join(letters)
+def _letter(char: str) -> str:
+    """A letter or digit without its strokes and hooks, a ( for a bracket, nothing for another character."""
+    if char == "|" or (char.isascii() and char.isalnum()):
+        return char
+    category = unicodedata.category(char)
+    if category[0] in "LN" and not (category == "Lm" and _script(char) in _COMMON):
+        return _base(_SHAPES.get(ord(char), str(unicodedata.digit(char, char))))
+    return "(" if category in ("Ps", "Pe", "Pi", "Pf") and char not in _QUOTES else ""
+
+
+_DRAWN, _LETTERS = _Translation(_drawn), _Translation(_letter)
+
+
+def _bare(name: str) -> list[str]:
+    """The letters and digits of the name, without accents, and a ( for each bracket; then with signs as letters too."""
+    plain = _plain(name if name.isascii() else name.translate(_TRADEMARKS))
+    bare = plain.translate(_LETTERS)
+    return [bare] if plain.isalnum() else [bare, plain.translate(_SIGNS).translate(_LETTERS)]
 
 
 def check(name: str) -> None:
@@ -253,8 +270,8 @@ def check(name: str) -> None:
     if not name.isascii() or not name.isprintable():
         _check_characters(name)
         _check_scripts(name)
-    for signs in ({}, _SIGNS):
-        _check_reserved(_bare(name, signs))
+    for bare in _bare(name):
+        _check_reserved(bare)
 
 
 def _check_characters(name: str) -> None:
