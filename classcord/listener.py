@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
 import logging
 import os
@@ -49,8 +50,6 @@ class ChatServer(socketserver.ThreadingTCPServer):
     """
 
     request_queue_size = 1024  # socketserver's 5 makes a class that connects at once wait for SYN retries
-    daemon_threads = True
-    block_on_close = False
 
     def __init__(
         self, sockets: list[socket.socket], handler: type[socketserver.BaseRequestHandler], settings: config.Config,
@@ -115,7 +114,8 @@ class ChatServer(socketserver.ThreadingTCPServer):
             hint = "most clients show one private address; to see their own, forward the port without masquerading"
             logs.event("nat_hides_clients", logging.WARNING, peer=warned, hint=hint)
         try:
-            super().process_request(request, client_address)
+            # threading.Thread would wait here until the new thread runs, and a class that comes at once would wait too
+            _thread.start_new_thread(self.process_request_thread, (request, client_address))
         except RuntimeError:  # the system can't start another thread
             self._closed(request)
             self._refuse(request, client_address, "no_thread")

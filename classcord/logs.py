@@ -114,6 +114,7 @@ def start(level: str = "info", style: str = "text") -> None:
     writer = logging.StreamHandler(sys.stderr)
     writer.setFormatter(_Json() if style == "json" else _Logfmt())
     logging.raiseExceptions = False  # don't fail when standard error is closed, and don't write to it
+    logging.logThreads = False  # looking for the thread's name would make an object for each client's thread
     _log.handlers[:] = [_Queue(waiting)]
     _log.propagate = False
     _log.setLevel(LEVELS[level])

@@ -186,7 +186,13 @@ class Registry:
             if batch.messages or batch.accounts:
                 self._commit(batch)
             for session, data in batch.deliveries():
-                self._deliver(batch, session, data)
+                try:
+                    trouble = session.outbox.send(data, batch.now)
+                    if trouble is not None:
+                        self._look_after(session, trouble)
+                except Exception as error:  # it ends only this client's connection
+                    session.log_exception("internal_error", error)
+                    self._drop(session, "internal_error")
         finally:
             for event in batch.waiting:
                 event.set()
@@ -211,16 +217,6 @@ class Registry:
                     batch.to(session, reply.line())
             if batch.size > _BATCH_BYTES:
                 break
-
-    def _deliver(self, batch: Batch, session: Session, data: bytes) -> None:
-        """Send one client its lines of the batch. A failure ends only this client's connection."""
-        try:
-            trouble = session.outbox.send(data, batch.now)
-            if trouble is not None:
-                self._look_after(session, trouble)
-        except Exception as error:
-            session.log_exception("internal_error", error)
-            self._drop(session, "internal_error")
 
     def _look_after(self, session: Session, trouble: str) -> None:
         """Handle a socket that did not take everything."""

@@ -73,8 +73,8 @@ class Room:
         look = names.likeness(row.name)
         for guest in [
             p for p in self._present.values()  # the cheapest tests first, because many people may be here
-            if not p.account and (p.likeness.skeleton == look.skeleton or p.key == row.key)
-            and (p.key == row.key or names.alike(p.likeness, look)) and session not in p.sessions
+            if not p.account and session not in p.sessions
+            and (p.key == row.key or (p.likeness.skeleton == look.skeleton and names.alike(p.likeness, look)))
         ]:
             # the account comes first, even where a hundred guests hold its variants
             self._rename(batch, guest, self._variant(batch, guest.name) or self._numbered(batch))

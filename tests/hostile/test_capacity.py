@@ -141,13 +141,13 @@ def test_no_file_left_for_a_new_connection(own_server: Callable[..., Server]) ->
 def test_no_thread_left_for_a_new_connection(own_server: Callable[..., Server], tmp_path: Path) -> None:
     flag = tmp_path / "no more threads"
     changes = f"""
-import threading
-start = threading.Thread.start
-def limited(self):
-    if os.path.exists({str(flag)!r}) and threading.current_thread().name == "accept":
+import _thread
+start = _thread.start_new_thread
+def limited(*arguments):
+    if os.path.exists({str(flag)!r}):
         raise RuntimeError("can't start new thread")
-    start(self)
-threading.Thread.start = limited
+    return start(*arguments)
+_thread.start_new_thread = limited
 """
     server = own_server(command=launcher(changes))
     address = server.host, server.port

@@ -43,6 +43,27 @@ def test_a_line_reads_as_documented() -> None:
     assert rest == 'INFO event=login user="alice" peer=10.0.108.34 port=50312'
 
 
+def test_a_clients_thread_leaves_nothing_behind() -> None:
+    """On Python 3.10 to 3.12, an object that `threading` makes for a thread it does not know stays for ever."""
+    script = """
+import _thread, threading
+from classcord import logs
+logs.start()
+known, done = len(threading.enumerate()), threading.Lock()
+done.acquire()
+def client():
+    logs.event("connected")
+    print(len(threading.enumerate()) - known)
+    done.release()
+_thread.start_new_thread(client, ())
+done.acquire()
+logs.stop()
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "event=connected" in done.stderr
+    assert done.stdout == "0\n"
+
+
 @pytest.mark.parametrize("format", ["text", "json"])
 def test_a_reader_that_has_stopped_stops_nobody(format: str) -> None:
     script = f"""
