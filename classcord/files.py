@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import shlex
 import sqlite3
 from pathlib import Path
@@ -68,7 +67,7 @@ def tag(db: sqlite3.Connection, file: int) -> int | None:
 
     `file` is a descriptor of the file. Close it only after all connections: closing it drops their locks.
     """
-    number = random.getrandbits(31)
+    number = int.from_bytes(os.urandom(4), "big") >> 1
     with contextlib.suppress(sqlite3.Error):
         db.execute(f"PRAGMA application_id={number}")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

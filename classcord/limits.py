@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import ipaddress
 import threading
 from collections import Counter
 
@@ -30,6 +29,8 @@ class Sometimes:
 
 @functools.lru_cache
 def _can_be_a_nat(address: str) -> bool:
+    import ipaddress  # slow; most servers never come here
+
     known = ipaddress.ip_address(address.partition("%")[0])
     return known.is_private and not known.is_loopback
 

@@ -11,7 +11,6 @@ import fcntl
 import mmap
 import os
 import re
-import tempfile
 from typing import NamedTuple
 
 __all__ = [
@@ -105,6 +104,8 @@ def room(path: str) -> Room | None:
 
 def can_carry_wal(folder: str) -> bool:
     """Can processes share files in `folder` as SQLite's write-ahead log needs it? True if that can't be tried."""
+    import tempfile  # a start that succeeds does not need it
+
     with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=folder) as probe:
         try:
             probe.truncate(mmap.PAGESIZE)

@@ -9,7 +9,6 @@ import errno
 import logging
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -96,6 +95,8 @@ def _try(host: str, port: int) -> None:
 
 
 if __name__ == "__main__":
+    import subprocess  # the server does not need it
+
     show = ["systemctl", "show", "--property", "Listen", "--value", "classcord.socket"]
     for line in in_the_way(subprocess.run(show, stdout=subprocess.PIPE, text=True, check=True).stdout):
         print(f"{logs.priority(logging.ERROR)}classcord.socket: {line}", file=sys.stderr)

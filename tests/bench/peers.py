@@ -155,6 +155,7 @@ def _wait_accepting(process: subprocess.Popen[bytes], port: int, log: Path) -> N
 def running(peer: Peer, folder: Path, *cores: int) -> Iterator[Running]:
     """A fresh server with an empty database in a new folder inside `folder`; killed and cleared away at the end."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CLASSCORD_")}
+    clean.pop("PYTHONDONTWRITEBYTECODE", None)  # else each start compiles the server again
     with tempfile.TemporaryDirectory(dir=folder, prefix=peer.name + "-") as made:
         own, port = Path(made), _free_port()
         log = own / "log"
