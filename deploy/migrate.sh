@@ -174,16 +174,6 @@ to_docker() {
     [ "$served" = "${PORT:-12345}" ] || say "The service had port $served: make docker-run PORT=$served publishes that one"
 }
 
-# Wait until the server in the container answers; false if it ends, or takes longer than a minute
-container_answers() {
-    for _ in $(seq 60); do
-        if docker exec "$NAME" python3 /app/server.py health >/dev/null 2>&1; then return; fi
-        [ "$(container "$NAME" '{{.State.Running}}')" = true ] || return 1
-        sleep 1
-    done
-    return 1
-}
-
 # At every end: clean up. After a failure, start the side that ran before
 put_back() {
     trap - EXIT INT TERM HUP
@@ -205,7 +195,7 @@ put_back() {
     fi
     [ -z "$policy" ] || docker update --restart "$policy" "$NAME" >/dev/null || :
     if [ "$was_running" = true ]; then
-        if docker start "$NAME" >/dev/null && container_answers; then
+        if docker start "$NAME" >/dev/null && container_answers "$NAME"; then
             fail "nothing was copied: the container $NAME runs again"
         fi
         fail "nothing was copied, and the container $NAME does not run well: docker logs $NAME"
