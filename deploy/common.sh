@@ -83,6 +83,25 @@ loses_data() {
 # The command that saves the data of a running container
 saving() { say "docker exec $1 python3 server.py backup - >backup.db"; }
 
+# The name of the project that compose gives to the project's folder, ROOT
+project() {
+    printf %s "${COMPOSE_PROJECT_NAME:-${ROOT##*/}}" | tr '[:upper:]' '[:lower:]' | tr -cd 'a-z0-9_-' | sed 's/^[_-]*//'
+}
+
+# Labels with which compose takes the volume and the container NAME for its own: it replaces the container without a
+# conflict, and does not warn of the volume. Only for the names in docker-compose.yml.
+compose_labels() {
+    [ "$NAME" = classcord ] || return 0
+    say "--label com.docker.compose.project=$(project)"
+    for label; do say "--label com.docker.compose.$label"; done
+}
+
+# Make a volume for the data, if there is none. The labels of one that exists can't be changed
+make_volume() {
+    # shellcheck disable=SC2046 # words without spaces
+    docker volume create $(compose_labels volume=data) "$1" >/dev/null
+}
+
 # Wait until the server in a container answers. False if the container ends, or after PATIENCE
 container_answers() {
     end=$(($(date +%s) + PATIENCE))

@@ -102,19 +102,6 @@ start() {
         --log-driver json-file --log-opt max-size=10m --log-opt max-file=3 "$@" "$IMAGE" 2>&1
 }
 
-# The name of the project that compose gives to this folder
-project() {
-    printf %s "${COMPOSE_PROJECT_NAME:-${ROOT##*/}}" | tr '[:upper:]' '[:lower:]' | tr -cd 'a-z0-9_-' | sed 's/^[_-]*//'
-}
-
-# Labels with which compose takes the volume and the container for its own: it replaces the container without a
-# conflict, and does not warn of the volume. Only for the names in docker-compose.yml.
-compose_labels() {
-    [ "$NAME" = classcord ] || return 0
-    say "--label com.docker.compose.project=$(project)"
-    for label; do say "--label com.docker.compose.$label"; done
-}
-
 # Remove the networks that compose made for a container that is gone; one that is still in use stays
 remove_networks() {
     for network in $1; do
@@ -251,12 +238,10 @@ replace() {
         halt "$NAME"
         if exists "$NAME"; then docker rename "$NAME" "$ASIDE"; else was_running=''; fi
     fi
+    make_volume "$DATA"
     # the server's settings: --env NAME passes on the value that is set here
     # shellcheck disable=SC2046 # words without spaces
-    {
-        docker volume create $(compose_labels volume=data) "$DATA" >/dev/null
-        set -- $(compose_labels service=classcord container-number=1 oneoff=False config-hash=docker.sh version=2)
-    }
+    set -- $(compose_labels service=classcord container-number=1 oneoff=False config-hash=docker.sh version=2)
     for variable in $(settings); do set -- "$@" --env "$variable"; done
     output=$(start "$NAME" "$DATA" "$PORT:12345" "$@") || {
         case $output in

@@ -7,6 +7,7 @@ NAME=${CONTAINER:-classcord}
 IMAGE=${IMAGE:-classcord-server}
 volume=$NAME-data
 here=$(dirname "$(readlink -f "$0")")
+ROOT=$(dirname "$here")
 # shellcheck source=deploy/common.sh
 . "$here/common.sh"
 # shellcheck source=deploy/unit.sh
@@ -164,6 +165,7 @@ to_docker() {
     [ "$was_running" != true ] || docker stop --time 10 "$NAME" >/dev/null
     python3 $server backup --data "$state" "$stage/backup" >"$stage/said" 2>&1 ||
         fail "the service's data can't be read: $(tail -n 1 "$stage/said")"
+    make_volume "$volume"
     carry in_container restore -
     sh "$here/docker.sh" run
     finished=yes
