@@ -250,6 +250,11 @@ replace() {
         esac
         fail "the container can't start: $(reason "$output")"
     }
+    case $output in *"memory limit"*)
+        warn "this system does not count the memory of a container, so its limit of 512 MB is off." \
+            "On a Raspberry Pi: see CONTAINERS.md, cgroup_enable=memory"
+        ;;
+    esac
     wait_healthy "$NAME" || exit "$code"
     docker update --restart unless-stopped "$NAME" >/dev/null
     trap - EXIT INT TERM HUP

@@ -283,6 +283,18 @@ def test_a_reserved_port_gets_the_cure_and_exit_code_1(script: str) -> None:
         assert re.search(r"if \(\(Find-Reservation \$port\) -ne ''\) \{ (exit 1|\$code = 1) \}", text(own[function]))
 
 
+def test_the_document_has_the_same_cures() -> None:
+    document = (ROOT / "CONTAINERS.md").read_text()
+    cure = text(functions(tree("virtualbox.ps1"))["Show-Reservation"])
+    for line in re.findall(r"'    (net .*)'", cure):
+        assert f"`{line}`" in document
+    add = "netsh int ipv4 add excludedportrange protocol=tcp startport=12345 numberofports=1 store=persistent"
+    assert f"`{add}`" in document
+    assert "Restart-Service iphlpsvc -Force" in document
+    for update in re.findall(r"KB\d+", (FOLDER / "virtualbox.ps1").read_text()):
+        assert update in document
+
+
 def test_apply_restarts_the_service_that_forwards_and_starts_it_with_windows() -> None:
     own = functions(tree("windows-portproxy.ps1"))
     restart = text(own["Restart-Forwarder"])
