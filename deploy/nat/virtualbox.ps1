@@ -118,9 +118,9 @@ function Test-Answer([string] $At, [int] $Port) {
     finally { $client.Close() }
 }
 
-# Windows reserves ranges of ports for Hyper-V, WSL and Docker: no program may listen there. Returns the range around the
-# port, or nothing. netsh marks with * the ranges that a person has set aside; programs may listen there. Its words are
-# in the language of Windows, so this reads only numbers. Both scripts listen on IPv4 only.
+# Windows reserves ranges of ports for Hyper-V, WSL and Docker: no program may listen there. Returns the range around
+# the port, or nothing. netsh marks with * the ranges that a person has set aside; programs may listen there. Its words
+# are in the language of Windows, so this reads only numbers. Both scripts listen on IPv4 only.
 function Find-Reservation([int] $Port) {
     $shown = Invoke-Tool 'netsh' @('interface', 'ipv4', 'show', 'excludedportrange', 'protocol=tcp')
     foreach ($line in $shown['Lines']) {
