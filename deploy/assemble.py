@@ -49,11 +49,11 @@ def wanted(library: str, names: str | None) -> str:
     return "".join(lines for name, lines in known.items() if name in names.split())
 
 
-def assembled(script: str, root: Path = ROOT) -> str:
-    """The script with its regions filled from the libraries under `root`. Raises Fault."""
+def assembled(script: str) -> str:
+    """The script with its regions filled from the libraries. Raises Fault."""
 
     def fill(region: re.Match[str]) -> str:
-        library = root / region["library"]
+        library = ROOT / region["library"]
         if not library.is_file():
             raise Fault(f"there is no file {region['library']}")
         first, last = region[0].splitlines()[0], region[0].splitlines()[-1]

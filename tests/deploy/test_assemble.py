@@ -66,6 +66,16 @@ def test_a_script_that_is_copied_alone_reads_no_other_file(script: str) -> None:
     assert len(text.splitlines()) <= 400
 
 
+@pytest.mark.parametrize("script", [script for script in ALONE if script.endswith(".sh")])
+def test_with_a_function_comes_what_it_calls(script: str) -> None:
+    library = (ROOT / "deploy" / "common.sh").read_text()
+    known = set(re.findall(r"^(\w+)(?:=|\(\))", library, re.MULTILINE))
+    marks = r"^# --- from deploy/common.sh: (.*) ---\n((?:.*\n)*)# --- end of deploy/common.sh"
+    ((taken, region),) = re.findall(marks, (ROOT / "deploy" / script).read_text(), re.MULTILINE)
+    code = re.sub(r"(^| )#.*|'[^']*'", "", region, flags=re.MULTILINE)
+    assert set(re.findall(r"\w+", code)) & known == set(taken.split())
+
+
 def test_a_change_of_a_library_is_seen_and_reaches_every_script_that_uses_it(project: Path) -> None:
     for library, before, after, users in (
         ("common.sh", "veth|virbr", "veth|xenbr|virbr", ["nat/linux.sh"]),
