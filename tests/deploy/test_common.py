@@ -74,7 +74,7 @@ def test_the_bridges_of_containers_and_vms_are_no_addresses_to_give_away(tmp_pat
     if path.suffix in (".sh", ".py", ".awk") and "virbr" in path.read_text() and path.name != "net.sh"
 ], ids=lambda path: path.name)
 def test_every_list_of_bridges_has_all_of_them(path: Path) -> None:
-    (bridges,) = re.findall(r"^BRIDGES='(.*)'", (ROOT / "deploy" / "common.sh").read_text(), re.MULTILINE)
+    (bridges,) = re.findall(r"^BRIDGES='([^']*)'", (ROOT / "deploy" / "common.sh").read_text(), re.MULTILINE)
     for name in bridges.split("|"):
         assert name in path.read_text(), name
 
