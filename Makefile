@@ -17,7 +17,7 @@ DOCKER := CONTAINER='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' FILE='$(FILE)' sh 
 venv := test test-functional test-deploy docker-test lint fmt bench
 docker := docker-build docker-run docker-rollback docker-stop docker-logs docker-shell docker-check docker-test \
     docker-save docker-load docker-clean
-used-PYTHON := run $(venv)
+used-PYTHON := run assemble $(venv)
 used-PORT := run docker-run docker-rollback migrate-to-docker doctor
 used-ARGS := run doctor
 used-CLASSCORD_% := run docker-run docker-rollback
@@ -44,7 +44,7 @@ endif
 explained = || { code=$$?; echo "make: the reason is above; the next line is not another fault" >&2; exit $$code; }
 
 .DEFAULT_GOAL := help
-.PHONY: help check-python run test test-functional test-deploy lint fmt bench clean
+.PHONY: help check-python run test test-functional test-deploy assemble lint fmt bench clean
 .PHONY: docker-build docker-run docker-rollback docker-stop docker-logs docker-shell docker-check docker-test
 .PHONY: docker-save docker-load docker-clean
 .PHONY: install upgrade rollback uninstall migrate-to-systemd migrate-to-docker doctor
@@ -129,6 +129,9 @@ lint: $(VENV)/ready ## check style, types and scripts
 	@$(call lint-with,shellcheck,$$(git ls-files '*.sh' .ci/run))
 	@$(call lint-with,hadolint,Dockerfile)
 	@$(call lint-with,docker-compose,--file docker-compose.yml config --quiet)
+
+assemble: check-python ## put the code that scripts share into those that are copied alone
+	@$(PYTHON) deploy/assemble.py
 
 fmt: $(VENV)/ready ## sort imports, and fix the faults that ruff can fix
 	$(BIN)/ruff check --fix .

@@ -1,21 +1,48 @@
 # shellcheck shell=sh
-# Shared by docker.sh, install.sh and migrate.sh. They source it, and set `dry` if they have a --dry-run.
-# shellcheck disable=SC2154  # variables that they set
+# Small functions for the scripts in deploy/. docker.sh, install.sh and migrate.sh source this file, and set `dry` if they
+# have a --dry-run. A script that is copied alone contains the functions that it needs: `make assemble` puts them there.
+# shellcheck disable=SC2034,SC2154  # variables for them, and variables that they set
+
 script=${0##*/}
 TITLE=classcord-server # the label of our containers and images
+PATIENCE=60            # seconds until a server that was started must answer
+BRIDGES='docker|br-|veth|virbr|lxdbr|lxcbr|incusbr|podman' # so begin the names of containers' and VMs' network cards
 
-say() { printf '%s\n' "$*"; }
+say() { printf '%s\n' "$*"; } # echo would change a backslash
 warn() { printf '%s: %s\n' "$script" "$*" >&2; }
-fail() {
-    warn "$*"
-    exit 1
+fail() { warn "$*"; exit 1; }
+misused() { warn "$*; see sh $0 --help"; exit 2; }
+# run COMMAND...: one that changes something
+run() { if [ -n "$dry" ]; then say "+ $*"; else "$@" || { warn "failed: $*"; return 1; }; fi; }
+has() { command -v "$1" >/dev/null 2>&1; }
+is_port() { case $1 in '' | *[!0-9]* | 0* | ??????*) false ;; *) [ "$1" -le 65535 ] ;; esac; }
+
+is_ipv4() {
+    say "$1" | awk -F. 'NF != 4 { exit 1 }
+        { for (i = 1; i <= 4; i++) if ($i !~ /^(0|[1-9][0-9]?[0-9]?)$/ || $i > 255) exit 1 }'
 }
-misused() {
-    warn "$*; see sh deploy/$script --help"
-    exit 2
+
+# answers ADDRESS PORT [FROM]: does a ClassCord server answer there, if this machine asks it from that address? An open
+# port proves nothing: a forwarder accepts connections even if no server listens. It needs python3, or an nc (with -s).
+answers() {
+    if has python3 && [ "$(uname)" != Darwin ]; then # on a Mac, python3 may only ask to install it
+        python3 -I - "$@" <<'END' 2>/dev/null
+import socket, sys
+server = socket.create_connection((sys.argv[1], int(sys.argv[2])), 2, (sys.argv[3], 0) if sys.argv[3:] else None)
+server.sendall(b'{"type":"ping"}\n')
+answer = server.recv(4096)
+sys.exit(b'"pong"' not in answer and b'"server_full"' not in answer)
+END
+    else # some kinds of nc end when their input ends
+        { printf '{"type":"ping"}\n'; sleep 1; } | nc -w 2 ${3:+-s "$3"} "$1" "$2" 2>/dev/null |
+            grep -qE '"(pong|server_full)"'
+    fi
 }
-run() { # a command that changes something
-    if [ -n "$dry" ]; then say "+ $*"; else "$@"; fi
+
+# "CARD ADDRESS" for each IPv4 address at which others may reach this machine: without containers' and VMs' bridges
+cards() {
+    ip -4 -o address show scope global |
+        awk -v bridges="^($BRIDGES)" '$2 !~ bridges { sub("/.*", "", $4); print $2, $4 }'
 }
 
 # container NAME FORMAT: a fact about a container, or nothing if it does not exist
@@ -56,9 +83,37 @@ loses_data() {
 # The command that saves the data of a running container
 saving() { say "docker exec $1 python3 server.py backup - >backup.db"; }
 
+# The name of the project that compose gives to the project's folder, ROOT
+project() {
+    printf %s "${COMPOSE_PROJECT_NAME:-${ROOT##*/}}" | tr '[:upper:]' '[:lower:]' | tr -cd 'a-z0-9_-' | sed 's/^[_-]*//'
+}
+
+# Labels with which compose takes the volume and the container NAME for its own: it replaces the container without a
+# conflict, and does not warn of the volume. Only for the names in docker-compose.yml.
+compose_labels() {
+    [ "$NAME" = classcord ] || return 0
+    say "--label com.docker.compose.project=$(project)"
+    for label; do say "--label com.docker.compose.$label"; done
+}
+
+# Make a volume for the data, if there is none. The labels of one that exists can't be changed
+make_volume() {
+    # shellcheck disable=SC2046 # words without spaces
+    docker volume create $(compose_labels volume=data) "$1" >/dev/null
+}
+
+# Wait until the server in a container answers. False if the container ends, or after PATIENCE
+container_answers() {
+    end=$(($(date +%s) + PATIENCE))
+    until docker exec "$1" python3 /app/server.py health >/dev/null 2>&1; do
+        [ "$(container "$1" '{{.State.Running}}')" = true ] && [ "$(date +%s)" -lt "$end" ] || return 1
+        sleep 0.2
+    done
+}
+
 # Our systemd units for which `systemctl $1` is true
 units_that() {
-    command -v systemctl >/dev/null || return 0
+    has systemctl || return 0
     found=''
     for unit in classcord.socket classcord.service; do
         if systemctl --quiet "$1" "$unit" 2>/dev/null; then found="$found $unit"; fi
@@ -66,12 +121,11 @@ units_that() {
     say "${found# }"
 }
 
-# The IPv4 addresses at which others may reach this machine, without the bridges of containers and VMs
+# The IPv4 addresses at which others may reach this machine
 addresses() {
-    if command -v ip >/dev/null; then
-        ip -4 -o address show scope global |
-            awk '$2 !~ /^(docker|br-|veth|virbr|lxcbr|lxdbr)/ { sub("/.*", "", $4); print $4 }'
-    elif command -v ifconfig >/dev/null; then
+    if has ip; then
+        cards | sed 's/.* //'
+    elif has ifconfig; then
         ifconfig | awk '$1 == "inet" && $2 !~ /^127\./ { print $2 }'
     fi
 }
@@ -82,7 +136,7 @@ announce() {
     announced_port=$2
     shift 2
     for address; do say "    $address port $announced_port"; done
-    if [ $# -eq 0 ] && ! command -v ip >/dev/null && ! command -v ifconfig >/dev/null; then
+    if [ $# -eq 0 ] && ! has ip && ! has ifconfig; then
         say "    the command ip prints it: sudo apt install iproute2; ip -4 address"
     elif [ $# -eq 0 ]; then
         say "    none: this machine has no network card with an address"

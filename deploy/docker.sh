@@ -12,7 +12,6 @@ FILE=${FILE:-$ROOT/build/classcord-server.tar.gz}
 PYTEST=${PYTEST:-python3 -m pytest}
 DATA=$NAME-data # the volume
 ASIDE=$NAME.replaced # the name of a container that is being replaced
-PATIENCE=60 # seconds until the server must answer
 # shellcheck source=deploy/image.sh
 . "$ROOT/deploy/image.sh"
 
@@ -45,11 +44,6 @@ END
 # The names of the server's settings that are set in this environment
 settings() {
     awk 'BEGIN { for (name in ENVIRON) if (name ~ /^CLASSCORD_[A-Z_]+$/ && name !~ /^CLASSCORD_TEST_/) print name }'
-}
-
-is_port() {
-    case $1 in '' | *[!0-9]* | 0* | ??????*) return 1 ;; esac
-    [ "$1" -le 65535 ]
 }
 
 check_settings() {
@@ -108,19 +102,6 @@ start() {
         --log-driver json-file --log-opt max-size=10m --log-opt max-file=3 "$@" "$IMAGE" 2>&1
 }
 
-# The name of the project that compose gives to this folder
-project() {
-    printf %s "${COMPOSE_PROJECT_NAME:-${ROOT##*/}}" | tr '[:upper:]' '[:lower:]' | tr -cd 'a-z0-9_-' | sed 's/^[_-]*//'
-}
-
-# Labels with which compose takes the volume and the container for its own: it replaces the container without a
-# conflict, and does not warn of the volume. Only for the names in docker-compose.yml.
-compose_labels() {
-    [ "$NAME" = classcord ] || return 0
-    say "--label com.docker.compose.project=$(project)"
-    for label; do say "--label com.docker.compose.$label"; done
-}
-
 # Remove the networks that compose made for a container that is gone; one that is still in use stays
 remove_networks() {
     for network in $1; do
@@ -142,26 +123,20 @@ check_age() {
         "Install Docker 20.10.10 or later (https://docs.docker.com/engine/install/); or do without: sudo make install"
 }
 
-# Wait until the server in the container answers. If it stops or takes too long: false, a line on stderr, and the exit
-# code for it in `code`.
+# Wait until the server in the container answers. If it does not: false, a line on stderr, and the exit code in `code`
 wait_healthy() {
+    ! container_answers "$1" || return 0
+    last=$(docker logs --tail 1 "$1" 2>&1)
     code=1
-    end=$(($(date +%s) + PATIENCE))
-    until docker exec "$1" python3 /app/server.py health >/dev/null 2>&1; do
-        if [ "$(container "$1" '{{.State.Running}}')" != true ]; then
-            code=$(container "$1" '{{.State.ExitCode}}')
-            [ "${code:-0}" != 0 ] || code=1
-            last=$(docker logs --tail 1 "$1" 2>&1)
-            check_age "$last"
-            warn "the container stopped: $last"
-            return 1
-        fi
-        if [ "$(date +%s)" -ge "$end" ]; then
-            warn "the server does not answer after $PATIENCE seconds: $(docker logs --tail 1 "$1" 2>&1)"
-            return 1
-        fi
-        sleep 0.2
-    done
+    if [ "$(container "$1" '{{.State.Running}}')" = true ]; then
+        warn "the server does not answer after $PATIENCE seconds: $last"
+    else
+        code=$(container "$1" '{{.State.ExitCode}}')
+        [ "${code:-0}" != 0 ] || code=1
+        check_age "$last"
+        warn "the container stopped: $last"
+    fi
+    return 1
 }
 
 # The program that listens on PORT (other than the container NAME), and a command to type; nothing if the port is free
@@ -263,12 +238,10 @@ replace() {
         halt "$NAME"
         if exists "$NAME"; then docker rename "$NAME" "$ASIDE"; else was_running=''; fi
     fi
+    make_volume "$DATA"
     # the server's settings: --env NAME passes on the value that is set here
     # shellcheck disable=SC2046 # words without spaces
-    {
-        docker volume create $(compose_labels volume=data) "$DATA" >/dev/null
-        set -- $(compose_labels service=classcord container-number=1 oneoff=False config-hash=docker.sh version=2)
-    }
+    set -- $(compose_labels service=classcord container-number=1 oneoff=False config-hash=docker.sh version=2)
     for variable in $(settings); do set -- "$@" --env "$variable"; done
     output=$(start "$NAME" "$DATA" "$PORT:12345" "$@") || {
         case $output in
@@ -277,6 +250,11 @@ replace() {
         esac
         fail "the container can't start: $(reason "$output")"
     }
+    case $output in *"memory limit"*)
+        warn "this system does not count the memory of a container, so its limit of 512 MB is off." \
+            "On a Raspberry Pi: see CONTAINERS.md, cgroup_enable=memory"
+        ;;
+    esac
     wait_healthy "$NAME" || exit "$code"
     docker update --restart unless-stopped "$NAME" >/dev/null
     trap - EXIT INT TERM HUP

@@ -7,6 +7,7 @@ NAME=${CONTAINER:-classcord}
 IMAGE=${IMAGE:-classcord-server}
 volume=$NAME-data
 here=$(dirname "$(readlink -f "$0")")
+ROOT=$(dirname "$here")
 # shellcheck source=deploy/common.sh
 . "$here/common.sh"
 # shellcheck source=deploy/unit.sh
@@ -164,6 +165,7 @@ to_docker() {
     [ "$was_running" != true ] || docker stop --time 10 "$NAME" >/dev/null
     python3 $server backup --data "$state" "$stage/backup" >"$stage/said" 2>&1 ||
         fail "the service's data can't be read: $(tail -n 1 "$stage/said")"
+    make_volume "$volume"
     carry in_container restore -
     sh "$here/docker.sh" run
     finished=yes
@@ -172,16 +174,6 @@ to_docker() {
     [ -z "$kept" ] || say "The database that the container had before: $kept in the volume $volume"
     say "Settings were not copied: make docker-run takes them as CLASSCORD_... variables"
     [ "$served" = "${PORT:-12345}" ] || say "The service had port $served: make docker-run PORT=$served publishes that one"
-}
-
-# Wait until the server in the container answers; false if it ends, or takes longer than a minute
-container_answers() {
-    for _ in $(seq 60); do
-        if docker exec "$NAME" python3 /app/server.py health >/dev/null 2>&1; then return; fi
-        [ "$(container "$NAME" '{{.State.Running}}')" = true ] || return 1
-        sleep 1
-    done
-    return 1
 }
 
 # At every end: clean up. After a failure, start the side that ran before
@@ -205,7 +197,7 @@ put_back() {
     fi
     [ -z "$policy" ] || docker update --restart "$policy" "$NAME" >/dev/null || :
     if [ "$was_running" = true ]; then
-        if docker start "$NAME" >/dev/null && container_answers; then
+        if docker start "$NAME" >/dev/null && container_answers "$NAME"; then
             fail "nothing was copied: the container $NAME runs again"
         fi
         fail "nothing was copied, and the container $NAME does not run well: docker logs $NAME"

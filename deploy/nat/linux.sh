@@ -1,6 +1,5 @@
 #!/bin/sh
-# On the Linux host of the VM (KVM, libvirt, Proxmox, VMware): port 12345 of the host leads to the VM;
-# `sh linux.sh --help` says how.
+# On the Linux host of the VM (KVM, libvirt, Proxmox, VMware): port 12345 of the host leads to the VM.
 #
 # With nftables, all rules are in one table, `ip classcord`. An accept there is not final: another program's chain may
 # still drop the packet (Docker, ufw and libvirt in iptables' FORWARD, firewalld in its own table). So each of those
@@ -14,9 +13,10 @@ TABLE=classcord
 STATE=/run/classcord-nat # the settings of apply, one NAME=VALUE per line
 COPY=/usr/local/sbin/classcord-nat
 UNIT=classcord-nat.service
-UNIT_FILE=/etc/systemd/system/$UNIT
+UNITS=/usr/local/lib/systemd/system
+! mountpoint -q /usr/local 2>/dev/null || UNITS=/usr/lib/systemd/system # systemd reads them before it mounts anything
+LOCAL=/etc/systemd/system/$UNIT # where `systemctl edit --full` writes; older versions put the unit there
 FORWARDING=net.ipv4.ip_forward
-BRIDGES="docker br- virbr lxdbr lxcbr incusbr" # how the names of containers' and VMs' network cards begin
 
 usage() {
     cat <<END
@@ -37,65 +37,67 @@ Exit code: 0 done, 1 not active or failed, 2 wrong command line.
 END
 }
 
-die() { echo "linux.sh: $1" >&2 && exit "${2:-1}"; } # MESSAGE [EXIT_CODE]
-wrong() { die "$1; see sh deploy/nat/linux.sh --help" 2; }
+# --- from deploy/common.sh: script BRIDGES say warn fail misused run has is_port is_ipv4 answers cards ---
+script=${0##*/}
+BRIDGES='docker|br-|veth|virbr|lxdbr|lxcbr|incusbr|podman' # so begin the names of containers' and VMs' network cards
+say() { printf '%s\n' "$*"; } # echo would change a backslash
+warn() { printf '%s: %s\n' "$script" "$*" >&2; }
+fail() { warn "$*"; exit 1; }
+misused() { warn "$*; see sh $0 --help"; exit 2; }
+# run COMMAND...: one that changes something
+run() { if [ -n "$dry" ]; then say "+ $*"; else "$@" || { warn "failed: $*"; return 1; }; fi; }
 has() { command -v "$1" >/dev/null 2>&1; }
-
-run() { # a command that changes something
-    if [ -n "$dry" ]; then echo "+ $*"; else "$@" >/dev/null || die "failed: $*"; fi
+is_port() { case $1 in '' | *[!0-9]* | 0* | ??????*) false ;; *) [ "$1" -le 65535 ] ;; esac; }
+is_ipv4() {
+    say "$1" | awk -F. 'NF != 4 { exit 1 }
+        { for (i = 1; i <= 4; i++) if ($i !~ /^(0|[1-9][0-9]?[0-9]?)$/ || $i > 255) exit 1 }'
 }
+# answers ADDRESS PORT [FROM]: does a ClassCord server answer there, if this machine asks it from that address? An open
+# port proves nothing: a forwarder accepts connections even if no server listens. It needs python3, or an nc (with -s).
+answers() {
+    if has python3 && [ "$(uname)" != Darwin ]; then # on a Mac, python3 may only ask to install it
+        python3 -I - "$@" <<'END' 2>/dev/null
+import socket, sys
+server = socket.create_connection((sys.argv[1], int(sys.argv[2])), 2, (sys.argv[3], 0) if sys.argv[3:] else None)
+server.sendall(b'{"type":"ping"}\n')
+answer = server.recv(4096)
+sys.exit(b'"pong"' not in answer and b'"server_full"' not in answer)
+END
+    else # some kinds of nc end when their input ends
+        { printf '{"type":"ping"}\n'; sleep 1; } | nc -w 2 ${3:+-s "$3"} "$1" "$2" 2>/dev/null |
+            grep -qE '"(pong|server_full)"'
+    fi
+}
+# "CARD ADDRESS" for each IPv4 address at which others may reach this machine: without containers' and VMs' bridges
+cards() {
+    ip -4 -o address show scope global |
+        awk -v bridges="^($BRIDGES)" '$2 !~ bridges { sub("/.*", "", $4); print $2, $4 }'
+}
+# --- end of deploy/common.sh ---
 
 feed() { # COMMAND..., which changes something and reads standard input
-    if [ -n "$dry" ]; then echo "+ $* <<END"; sed 's/^/      /'; echo "      END"; else "$@" || die "failed: $*"; fi
-}
-
-whole() { # TEXT LOW HIGH: a whole number in these bounds?
-    case $1 in '' | *[!0-9]* | 0?* | ??????*) return 1 ;; esac
-    [ "$1" -ge "$2" ] && [ "$1" -le "$3" ]
+    if [ -n "$dry" ]; then echo "+ $* <<END"; sed 's/^/      /'; echo "      END"; else "$@" || fail "failed: $*"; fi
 }
 
 check_address() {
-    printf '%s\n' "$1" | awk -F. '
-        NF != 4 || $1 < 1 || $1 == 127 || $1 > 223 { exit 1 }
-        { for (i = 1; i <= 4; i++) if ($i !~ /^(0|[1-9][0-9]?[0-9]?)$/ || $i > 255) exit 1 }' ||
-        wrong "--vm: '$1' is not an IPv4 address of a VM; type one like 192.168.56.10 (in the VM: ip -4 address)"
-    ! has ip || ! ip -4 -o address | grep -qF " $1/" || wrong "--vm: $1 is this host's own address; give the VM's"
+    case $1 in 0.* | 127.* | 22[4-9].* | 2[3-5]?.*) false ;; *) is_ipv4 "$1" ;; esac ||
+        misused "--vm: '$1' is not an IPv4 address of a VM; type one like 192.168.56.10 (in the VM: ip -4 address)"
+    ! has ip || ! ip -4 -o address | grep -qF " $1/" || misused "--vm: $1 is this host's own address; give the VM's"
 }
 
 saved() { sed -n "s/^$1=//p" $STATE 2>/dev/null || :; } # NAME
-
-# --- what lies between this host and the VM
-
 device() { ip -4 route get "$vm" 2>/dev/null | sed -n 's/.* dev \([^ ]*\).*/\1/p'; }
 inside() { ip -4 route get "$vm" 2>/dev/null | sed -n 's/.* src \([^ ]*\).*/\1/p'; } # this host, seen by the VM
 # The network that this host and the VM share. The VM would answer its machines directly, from an address that they
 # have not asked. Prints nothing if the VM is further away.
 neighbours() {
-    case $(ip -4 route get "$vm" 2>/dev/null) in
-    *" via "* | '') ;;
-    *) ip -4 route show match "$vm" dev "$(device)" scope link 2>/dev/null | sed -n '1s/^\([0-9.]*\/[0-9]*\) .*/\1/p' ;;
-    esac
+    ! ip -4 route get "$vm" 2>/dev/null | grep -q " via " || return 0
+    ip -4 route show match "$vm" dev "$(device)" scope link 2>/dev/null | sed -n '1s/^\([0-9.]*\/[0-9]*\) .*/\1/p'
 }
 # An address of this host that the VM can answer only by its default route. None if the VM is in the clients' network.
 outside() {
     ! ip -4 route show default | grep -q " dev $(device) " || return 0
-    ip -4 -o address show scope global | grep -vE "^[0-9]+: ($(device)|docker0|br-[0-9a-f]{12}|virbr[0-9]+) " |
-        sed -n '1s/.* inet \([0-9.]*\).*/\1/p'
-}
-
-# Does the server in the VM answer when it is asked from this address of the host?
-answers() {
-    if has python3; then
-        python3 -I - "$vm" "$port" "$1" <<'END' 2>/dev/null
-import socket, sys
-with socket.create_connection((sys.argv[1], int(sys.argv[2])), 2, (sys.argv[3], 0)) as connection:
-    connection.sendall(b'{"type":"ping"}\n')
-    connection.settimeout(2)
-    sys.exit(b"pong" not in connection.makefile("rb").readline())
-END
-    else
-        { printf '{"type":"ping"}\n'; sleep 1; } | timeout 3 nc -w 2 -s "$1" "$vm" "$port" 2>/dev/null | grep -q pong
-    fi
+    cards | awk -v inner="$(device)" '$1 != inner { print $2; exit }'
 }
 
 # --- nftables
@@ -105,15 +107,12 @@ foreign_chains() {
     has nft || return 0
     nft list chains 2>/dev/null | awk -v own=$TABLE '
         /^table/ { family = $2; table = $3 }
-        /^\tchain/ { chain = $2 }
-        /hook forward/ && table != own && (family == "inet" || family == "ip" && chain != "FORWARD") {
-            print family, table, chain
-        }' |
+        /^\tchain/ { name = family " " table " " $2 }
+        /hook forward/ && table != own && name ~ /^(inet|ip) / && name !~ /^ip .* FORWARD$/ { print name }' |
         while read -r family table chain; do
             ! nft list table "$family" "$table" | grep -qwE 'drop|reject' || echo "$family $table $chain"
         done
 }
-
 marked() { nft -a list chain "$1" "$2" "$3" | sed -n "s/.*comment \"$TABLE\".*# handle //p"; } # FAMILY TABLE CHAIN
 
 nft_rules() {
@@ -121,18 +120,12 @@ nft_rules() {
 table ip $TABLE
 delete table ip $TABLE
 table ip $TABLE {
-	chain prerouting {
-		type nat hook prerouting priority -100; policy accept;
-		fib daddr type local tcp dport $port dnat to $vm:$port
-	}
-	chain output {
-		type nat hook output priority -100; policy accept;
-		fib daddr type local ip daddr != 127.0.0.0/8 tcp dport $port dnat to $vm:$port
-	}
-	chain postrouting {
-		type nat hook postrouting priority 100; policy accept;
-		ct status dnat ip daddr $vm tcp dport $port${hidden:+ ip saddr $hidden} masquerade
-	}
+	chain prerouting { type nat hook prerouting priority -100
+		fib daddr type local tcp dport $port dnat to $vm:$port; }
+	chain output { type nat hook output priority -100
+		fib daddr type local ip daddr != 127.0.0.0/8 tcp dport $port dnat to $vm:$port; }
+	chain postrouting { type nat hook postrouting priority 100
+		ct status dnat ip daddr $vm tcp dport $port${hidden:+ ip saddr $hidden} masquerade; }
 	$(only_this)
 }
 END
@@ -141,29 +134,35 @@ END
 # A chain that forwards only connections with a DNAT, ours or another program's
 only_this() {
     [ -n "$guard" ] || return 0
-    printf 'chain forward {\n\t\ttype filter hook forward priority 0;\n\t\tct state established,related accept\n'
-    printf '\t\tct status dnat accept\n'
-    for card in $BRIDGES; do printf '\t\tiifname "%s*" accept\n' "$card"; done
-    printf '\t\tdrop\n\t}\n'
+    echo "chain forward { type filter hook forward priority 0"
+    echo "		ct state established,related accept; ct status dnat accept"
+    echo "$BRIDGES" | tr '|' '\n' | sed 's/.*/\t\tiifname "&*" accept/'
+    echo "		drop; }"
 }
 
 # --- iptables
 
-# TABLE CHAIN OWN
-hook() { iptables -w -t "$1" -C "$2" -j "$3" 2>/dev/null || run iptables -w -t "$1" -I "$2" -j "$3"; }
+# Its kinds: iptables itself at last, and iptables-legacy, if another program (the Docker of snap) has rules there
+kinds() {
+    ! has iptables-legacy || ! grep -qsx filter /proc/net/ip_tables_names || iptables -V | grep -q legacy ||
+        echo iptables-legacy
+    ! has iptables || echo iptables
+}
+ipt=iptables # the kind that the next functions mean
+drops() { case $($ipt -w -S FORWARD 2>/dev/null) in '' | "-P FORWARD ACCEPT") false ;; esac }
+guards() { [ "$guard$backend$ipt" = yesiptablesiptables ]; } # must iptables do what `only_this` does?
+hook() { $ipt -w -t "$1" -C "$2" -j "$3" 2>/dev/null || run $ipt -w -t "$1" -I "$2" -j "$3"; } # TABLE CHAIN OWN
 
 remove_chain() { # TABLE OWN CHAIN...
     table=$1 own=$2
     shift 2
-    iptables -w -t "$table" -S "$own" >/dev/null 2>&1 || return 0
+    $ipt -w -t "$table" -S "$own" >/dev/null 2>&1 || return 0
     for chain; do
-        ! iptables -w -t "$table" -C "$chain" -j "$own" 2>/dev/null || run iptables -w -t "$table" -D "$chain" -j "$own"
+        ! $ipt -w -t "$table" -C "$chain" -j "$own" 2>/dev/null || run $ipt -w -t "$table" -D "$chain" -j "$own"
     done
-    run iptables -w -t "$table" -F "$own"
-    run iptables -w -t "$table" -X "$own"
+    run $ipt -w -t "$table" -F "$own"
+    run $ipt -w -t "$table" -X "$own"
 }
-
-iptables_drops() { case $(iptables -w -S FORWARD 2>/dev/null) in '' | "-P FORWARD ACCEPT") false ;; esac }
 
 forward_rules() {
     cat <<END
@@ -172,9 +171,9 @@ forward_rules() {
 -A CLASSCORD-FORWARD -d $vm -p tcp --dport $port -m conntrack --ctstate DNAT -j ACCEPT
 -A CLASSCORD-FORWARD -s $vm -p tcp --sport $port -m conntrack --ctstate DNAT -j ACCEPT
 END
-    if [ "$backend$guard" = iptablesyes ]; then
+    if guards; then
         echo "-A CLASSCORD-FORWARD -m conntrack --ctstate DNAT,ESTABLISHED,RELATED -j RETURN"
-        for card in $BRIDGES; do echo "-A CLASSCORD-FORWARD -i $card+ -j RETURN"; done
+        echo "$BRIDGES" | tr '|' '\n' | sed 's/.*/-A CLASSCORD-FORWARD -i &+ -j RETURN/'
         echo "-A CLASSCORD-FORWARD -j DROP"
     fi
     echo COMMIT
@@ -191,8 +190,6 @@ COMMIT
 END
 }
 
-# --- both
-
 remove_rules() { # [BACKEND]: all, except this backend's NAT, which is replaced in one step later
     if has nft; then
         foreign_chains | while read -r family table chain; do
@@ -202,19 +199,16 @@ remove_rules() { # [BACKEND]: all, except this backend's NAT, which is replaced 
         done
         if [ "${1:-}" != nft ] && nft list table ip $TABLE >/dev/null 2>&1; then run nft delete table ip $TABLE; fi
     fi
-    if has iptables; then
-        remove_chain filter CLASSCORD-FORWARD FORWARD
-        if [ "${1:-}" != iptables ]; then
-            remove_chain nat CLASSCORD-DNAT PREROUTING OUTPUT
-            remove_chain nat CLASSCORD-SNAT POSTROUTING
-        fi
+    for ipt in $(kinds); do remove_chain filter CLASSCORD-FORWARD FORWARD; done
+    if has iptables && [ "${1:-}" != iptables ]; then
+        remove_chain nat CLASSCORD-DNAT PREROUTING OUTPUT
+        remove_chain nat CLASSCORD-SNAT POSTROUTING
     fi
 }
 
 set_rules() {
     # the VM must not see these clients' addresses: its answers would not pass this host
-    hidden=$(neighbours)
-    hidden=${hidden:-$vm}
+    hidden=$(neighbours | grep . || echo "$vm")
     [ -z "$masquerade" ] || hidden='' # everybody's
     remove_rules "$backend"
     if [ "$backend" = nft ]; then
@@ -231,10 +225,12 @@ set_rules() {
             run nft insert rule "$family" "$table" "$chain" ip $way ct status dnat accept comment "\"$TABLE\""
         done
     done
-    if iptables_drops || [ "$backend$guard" = iptablesyes ]; then
-        forward_rules | feed iptables-restore -w -n
-        hook filter FORWARD CLASSCORD-FORWARD
-    fi
+    for ipt in $(kinds); do
+        if drops || guards; then
+            forward_rules | feed "$ipt-restore" -w -n
+            hook filter FORWARD CLASSCORD-FORWARD
+        fi
+    done
 }
 
 unit() {
@@ -256,21 +252,29 @@ WantedBy=multi-user.target
 END
 }
 
+# Is that file our unit, as this script wrote it for some address and port?
+unedited() { [ -f "$1" ] && [ "$(masked "$1")" = "$(unit | masked -)" ]; }
+masked() { sed -E 's/[0-9][0-9.]*/N/g; s/ --masquerade//' "$1"; }
+
 set_unit() {
-    # at boot the unit runs the same command: then there is nothing to do
-    if cmp -s "$0" $COPY && unit | cmp -s - $UNIT_FILE; then return; fi
-    run install -m 755 "$0" $COPY
-    unit | feed cp /dev/stdin $UNIT_FILE
+    # at boot the unit runs the same command, and would wait for itself
+    [ "$(systemctl is-active $UNIT 2>/dev/null)" != activating ] || return 0
+    if unedited $LOCAL; then run rm $LOCAL; fi
+    cmp -s "$0" $COPY || run install -m 755 "$0" $COPY
+    unit | feed install -D -m 644 /dev/stdin $UNITS/$UNIT
     run systemctl daemon-reload
-    run systemctl enable -q $UNIT
+    run systemctl reenable -q $UNIT
     # start it, although all is set: then a restart of nftables or firewalld starts it again
     run systemctl start $UNIT
+    [ ! -e $LOCAL ] || warn "at boot, $LOCAL is used as you wrote it; sudo systemctl revert $UNIT removes it"
 }
 
 remove_unit() {
-    [ -e $UNIT_FILE ] || return 0
+    [ -e $UNITS/$UNIT ] || unedited $LOCAL || return 0
     run systemctl disable -q --now $UNIT
-    run rm -f $UNIT_FILE $COPY
+    if unedited $LOCAL; then run rm $LOCAL; elif [ -e $LOCAL ]; then say "$LOCAL stays, because you changed it."; fi
+    run rm -f $UNITS/$UNIT $COPY
+    run rmdir --ignore-fail-on-non-empty $UNITS ${UNITS%/*} 2>/dev/null || :
     run systemctl daemon-reload
 }
 
@@ -288,8 +292,9 @@ apply() {
 }
 
 undo() {
+    vm=${vm:-0} # some address, for `unedited`
     if [ "$(saved FORWARDING_WAS)" = 0 ]; then
-        user=$(find /sys/class/net -name 'docker[0-9]*' -o -name 'virbr[0-9]*' -o -name 'lxdbr[0-9]*' | sed 's,.*/,,; q')
+        user=$(ip -o link | sed -nE "s/^[0-9]+: (($BRIDGES)[^:@]*).*/\1/p" | head -n 1)
         if [ -n "$user" ]; then echo "Forwarding stays on: $user needs it."; else run sysctl -q -w $FORWARDING=0; fi
     fi
     remove_rules
@@ -306,24 +311,23 @@ in_force() {
         nft list chain ip $TABLE prerouting 2>/dev/null | grep -q "tcp dport $port dnat to $vm:$port"
     else
         iptables -w -t nat -C PREROUTING -j CLASSCORD-DNAT 2>/dev/null &&
-            iptables -w -t nat -S CLASSCORD-DNAT | grep -q -- "--dport $port .*--to-destination $vm:$port"
+            iptables -w -t nat -S CLASSCORD-DNAT 2>/dev/null | grep -q -- "--dport $port .*--to-destination $vm:$port"
     fi
 }
 
 let_through() {
-    if iptables_drops && ! iptables -w -C FORWARD -j CLASSCORD-FORWARD 2>/dev/null; then return 1; fi
+    for ipt in $(kinds); do ! drops || $ipt -w -C FORWARD -j CLASSCORD-FORWARD 2>/dev/null || return 1; done
     foreign_chains | while read -r family table chain; do [ -n "$(marked "$family" "$table" "$chain")" ] || exit 1; done
 }
 
 status() {
-    asked=$vm
-    backend=$(saved BACKEND) vm=$(saved VM) port=$(saved PORT) masquerade=$(saved MASQUERADE)
-    [ "$(saved FORWARDING_WAS)" != 0 ] || guard=yes
-    if [ -z "$vm" ]; then
-        bad "no port of this host leads to a VM" "sudo sh deploy/nat/linux.sh apply --vm ${asked:-ADDRESS}"
+    if [ -z "$(saved VM)" ]; then
+        bad "no port of this host leads to a VM" "sudo sh deploy/nat/linux.sh apply --vm ${vm:-ADDRESS}"
         echo "The server will see nobody: nothing is set on this host."
         return 1
     fi
+    backend=$(saved BACKEND) vm=$(saved VM) port=$(saved PORT) masquerade=$(saved MASQUERADE)
+    [ "$(saved FORWARDING_WAS)" != 0 ] || guard=yes
     report
 }
 
@@ -347,25 +351,24 @@ report() {
     if in_force; then good "$way"; else bad "the rule is gone: $way" "$again"; fi
     if let_through; then good "this host lets it through"; else bad "a rule of this host drops it" "$again"; fi
     if [ "$(sysctl -n $FORWARDING)" = 1 ]; then good "forwarding is on${guard:+, for this port only}"; else bad "forwarding is off" "$again"; fi
-    if [ -e $UNIT_FILE ]; then good "set again at each boot"; else echo "- gone after a reboot (--persist keeps it)"; fi
+    if systemctl is-enabled -q $UNIT 2>/dev/null; then good "set again at each boot"; else echo "- gone after a reboot (--persist keeps it)"; fi
     look
+    from=${masquerade:+$inside} from=${from:-${outside:-$inside}}
     if [ -n "$no_check" ]; then
         echo "- $vm was not asked"
     elif [ -z "$inside" ]; then
         bad "this host has no way to $vm" "is the VM's network up on this host? ip route get $vm"
-    elif ! has python3 && ! has nc; then
+    elif ! has python3 && ! nc -h 2>&1 | grep -q -e '-s[ ,]'; then # a small nc can't choose its own address
         echo "- $vm was not asked: that needs python3 or netcat (sudo apt install netcat-openbsd)"
-    elif [ -z "$masquerade" ] && [ -n "$outside" ] && answers "$outside"; then
-        good "$vm answers this host's $outside"
-    elif ! answers "$inside"; then
+    elif answers "$vm" "$port" "$from"; then
+        good "$vm answers this host's $from"
+    elif [ "$from" = "$inside" ] || ! answers "$vm" "$port" "$inside"; then
         bad "$vm doesn't answer on port $port" "does the server run there, and does its firewall let clients in? In the VM: make doctor"
         seen="$seen, once it answers"
-    elif [ -z "$masquerade" ] && [ -n "$outside" ]; then
+    else
         bad "$vm answers $inside, but not $outside: it has no way back to the clients" \
             "in the VM: sudo ip route replace default via $inside; or here: $again --masquerade"
         seen="nobody: its answers don't find the way back"
-    else
-        good "$vm answers this host"
     fi
     echo "The server will see $seen."
     return $code
@@ -376,25 +379,22 @@ while [ $# -gt 0 ]; do
     case $1 in
     apply | status | undo) action=$action$1 ;;
     --vm | --port)
-        [ $# -gt 1 ] || wrong "$1 needs a value"
-        case $1 in --vm) vm=$2 ;; *) port=$2 ;; esac
-        shift ;;
-    --masquerade) masquerade=yes ;;
-    --persist) persist=yes ;;
-    --no-check) no_check=yes ;;
-    --dry-run) dry=yes ;;
+        [ $# -gt 1 ] || misused "$1 needs a value"
+        case $1 in --vm) vm=$2 ;; *) port=$2 ;; esac && shift ;;
+    --masquerade) masquerade=yes ;; --persist) persist=yes ;;
+    --no-check) no_check=yes ;; --dry-run) dry=yes ;;
     -h | --help) usage && exit ;;
-    *) wrong "unknown word: '$1'" ;;
+    *) misused "unknown word: '$1'" ;;
     esac
     shift
 done
-case $action in apply | status | undo) ;; *) wrong "say apply, status or undo" ;; esac
-[ -n "$vm" ] || [ "$action" != apply ] || wrong "which VM? --vm ADDRESS, like --vm 192.168.56.10"
+case $action in apply | status | undo) ;; *) misused "say apply, status or undo" ;; esac
+[ -n "$vm" ] || [ "$action" != apply ] || misused "which VM? --vm ADDRESS, like --vm 192.168.56.10"
 [ -z "$vm" ] || check_address "$vm"
-whole "$port" 1 65535 || wrong "--port: '$port' is not a port; type a number from 1 to 65535"
-[ "$(id -u)" -eq 0 ] || die "needs root: sudo sh deploy/nat/linux.sh $action${vm:+ --vm $vm}"
-has ip || die "the command ip isn't here: sudo apt install iproute2"
-has sysctl || die "the command sysctl isn't here: sudo apt install procps"
+is_port "$port" || misused "--port: '$port' is not a port; type a number from 1 to 65535"
+[ "$(id -u)" -eq 0 ] || fail "needs root: sudo sh deploy/nat/linux.sh $action${vm:+ --vm $vm}"
+has ip || fail "the command ip isn't here: sudo apt install iproute2"
+has sysctl || fail "the command sysctl isn't here: sudo apt install procps"
 if has nft; then backend=nft; else backend=iptables; fi
-has $backend || die "neither nft nor iptables is here: sudo apt install nftables"
+has $backend || fail "neither nft nor iptables is here: sudo apt install nftables"
 $action

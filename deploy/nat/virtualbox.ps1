@@ -25,8 +25,7 @@ Exit code: 0 fine, 1 not active or failed, 2 wrong command line.
 '@
 }
 
-# --- the same code in virtualbox.ps1 and windows-portproxy.ps1: each can be copied to the host alone -----------------
-
+# --- from deploy/nat/common.ps1 ---
 Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'
 $PSNativeCommandUseErrorActionPreference = $false # PowerShell 7 would add its own lines to a program's failure
@@ -55,21 +54,14 @@ function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Swi
             if ($found['action'] -ne '') { Stop-Usage 'say only one of apply, status and undo' }
             $found['action'] = $key
         }
-        elseif (@('help', 'h', '?') -contains $key) {
-            Write-Help
-            exit 0
-        }
-        elseif ($Switches -contains $key) {
-            $found[$key] = $true
-        }
+        elseif (@('help', 'h', '?') -contains $key) { Write-Help; exit 0 }
+        elseif ($Switches -contains $key) { $found[$key] = $true }
         elseif ($Values -contains $key) {
             $i++
             if ($i -lt $Words.Count) { $found[$key] = [string] $Words[$i] }
             if ($found[$key] -eq '') { Stop-Usage "$word needs a value" }
         }
-        else {
-            Stop-Usage "$word is not an option"
-        }
+        else { Stop-Usage "$word is not an option" }
         $i++
     }
     if ($found['action'] -eq '') { Stop-Usage 'say what to do: apply, status or undo' }
@@ -120,32 +112,52 @@ function Test-Answer([string] $At, [int] $Port) {
         $ping = [Text.Encoding]::ASCII.GetBytes('{"type":"ping"}' + "`n")
         $stream.Write($ping, 0, $ping.Length)
         $reader = New-Object IO.StreamReader($stream)
-        return [bool] ($reader.ReadLine() -match '"pong"')
+        return [bool] ($reader.ReadLine() -match '"(pong|server_full)"')
     }
-    catch {
-        return $false
-    }
-    finally {
-        $client.Close()
-    }
+    catch { return $false }
+    finally { $client.Close() }
 }
 
-function Show-Answer([string] $At, [int] $Port) {
-    if (Test-Answer $At $Port) {
-        Write-Output "The server answers at $At port $Port."
+# Windows reserves ranges of ports for Hyper-V, WSL and Docker: no program may listen there. Returns the range around
+# the port, or nothing. netsh marks with * the ranges that a person has set aside; programs may listen there. Its words
+# are in the language of Windows, so this reads only numbers. Both scripts listen on IPv4 only.
+function Find-Reservation([int] $Port) {
+    $shown = Invoke-Tool 'netsh' @('interface', 'ipv4', 'show', 'excludedportrange', 'protocol=tcp')
+    foreach ($line in $shown['Lines']) {
+        if ($line -match '^\s*(\d+)\s+(\d+)\s*$' -and [int] $Matches[1] -le $Port -and $Port -le [int] $Matches[2]) {
+            return "$($Matches[1]) to $($Matches[2])"
+        }
     }
-    else {
-        Write-Output "No answer at $At port $Port; in the VM, make doctor says why."
-    }
+    return ''
+}
+
+# If Windows reserves the port, say what to type, and what to do then
+function Show-Reservation([int] $Port, [string] $Then) {
+    $range = Find-Reservation $Port
+    if ($range -eq '') { return }
+    Write-Output "Windows reserves the ports $range, so nothing can listen on port $Port. As administrator, type:"
+    Write-Output '    net stop winnat'
+    $only = "startport=$Port numberofports=1"
+    Write-Output "    netsh int ipv4 add excludedportrange protocol=tcp $only store=persistent"
+    Write-Output '    net start winnat'
+    Write-Output "Then $Then. Between the first line and the third, WSL and Hyper-V have no network."
+}
+
+# Ask the server at an address of this host. $Advice: what to do if it does not answer
+function Show-Answer([string] $At, [int] $Port, [string] $Advice) {
+    if (Test-Answer $At $Port) { Write-Output "The server answers at $At port $Port." }
+    else { Write-Output "No answer at $At port ${Port}; in the VM, make doctor says why.$Advice" }
 }
 
 function Test-FirewallRule([string] $Rule) {
     return (Invoke-Tool 'netsh' @('advfirewall', 'firewall', 'show', 'rule', "name=$Rule"))['Code'] -eq 0
 }
-
-# --- end of the same code --------------------------------------------------------------------------------------------
+# --- end of deploy/nat/common.ps1 ---
 
 $Rule = 'classcord'
+$again = 'shut the VM down and start it: VirtualBox opens the port at its start'
+$advice = (" If it answers there, an update of Windows may have broken VirtualBox's NAT (KB5089466 and KB5120994 " +
+    'did): a bridged adapter goes around it (see CONTAINERS.md, VirtualBox).')
 
 function Find-VBoxManage {
     $command = Get-Command -Name 'VBoxManage' -CommandType Application -ErrorAction SilentlyContinue |
@@ -158,6 +170,16 @@ function Find-VBoxManage {
         }
     }
     Stop-Script 1 'VBoxManage is not on this machine; run this on the host, where VirtualBox is installed'
+}
+
+# Between 7.2.0 and 7.2.6, connections through the NAT break
+function Show-Version {
+    foreach ($line in (Invoke-Tool $vboxmanage @('--version'))['Lines']) {
+        if ($line -match '^7\.2\.[0-7](?!\d)') {
+            Write-Output ("VirtualBox $($Matches[0]) may reset or refuse the connections that it forwards: " +
+                'install 7.2.8 or later, or go around its NAT with a bridged adapter (see CONTAINERS.md, VirtualBox)')
+        }
+    }
 }
 
 # The VMs in a list (vms or runningvms)
@@ -249,12 +271,8 @@ function Set-Forwarding([string] $Adapter, [string[]] $Words) {
     $uuid = $vm['Values']['UUID']
     $hint = 'is the VM starting or stopping? type the same again in a moment'
     if ($state -match 'saved$') { $hint = 'its state is saved: start the VM, then type the same again' }
-    if ($live) {
-        Invoke-Change $vboxmanage (@('controlvm', $uuid, "natpf$Adapter") + $Words) $hint
-    }
-    else {
-        Invoke-Change $vboxmanage (@('modifyvm', $uuid, "--natpf$Adapter") + $Words) $hint
-    }
+    if ($live) { Invoke-Change $vboxmanage (@('controlvm', $uuid, "natpf$Adapter") + $Words) $hint }
+    else { Invoke-Change $vboxmanage (@('modifyvm', $uuid, "--natpf$Adapter") + $Words) $hint }
 }
 
 function Remove-Ours {
@@ -306,6 +324,7 @@ function Invoke-Apply {
             'remove it in VirtualBox (Settings, Network, Port Forwarding), or run the server on another port, ' +
             'and give that port with --port')
     }
+    Show-Reservation $port $again
     $start = """$($vm['Values']['name'])"", adapter ${adapter}:"
     if ($ours.Count -eq 1 -and $ours[0]['Adapter'] -eq $adapter -and $ours[0]['Text'] -eq $wanted) {
         Write-Output "$start the rule $Rule is there already; $(Get-Forwarding $wanted)."
@@ -318,6 +337,7 @@ function Invoke-Apply {
     if (-not $live) { Write-Output 'The VM is not running: the port opens when it starts.' }
     Show-Firewall
     Show-Seen $adapter
+    if ((Find-Reservation $port) -ne '') { exit 1 }
 }
 
 function Show-Status {
@@ -333,17 +353,17 @@ function Show-Status {
     Write-Output "$start $($ours[0]['Adapter']): the rule $Rule is there; $(Get-Forwarding $ours[0]['Text'])."
     $at = '127.0.0.1'
     if ($address -ne '') { $at = $address }
-    if ($live) { Show-Answer $at $port }
+    if ($live) { Show-Answer $at $port $advice }
     else { Write-Output 'The VM is not running: the port opens when it starts.' }
+    Show-Reservation $port $again
     Show-Firewall
     Show-Seen $ours[0]['Adapter']
+    if ((Find-Reservation $port) -ne '') { exit 1 }
 }
 
 function Invoke-Undo {
     $name = $vm['Values']['name']
-    if ($ours.Count -eq 0) {
-        Write-Output """$name"": there is no rule $Rule; nothing to do."
-    }
+    if ($ours.Count -eq 0) { Write-Output """$name"": there is no rule $Rule; nothing to do." }
     else {
         $port = $ours[0]['Port']
         Remove-Ours
@@ -365,6 +385,7 @@ try {
     $state = $vm['Values']['VMState']
     $live = @('running', 'paused') -contains $state
     $adapter = Find-Adapter 'nat'
+    if ($options['action'] -ne 'undo') { Show-Version }
     $ours = @($vm['Rules'] | Where-Object { $_['Name'] -eq $Rule })
     if ($options['action'] -eq 'apply') { Invoke-Apply }
     elseif ($options['action'] -eq 'status') { Show-Status }

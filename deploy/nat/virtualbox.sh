@@ -24,39 +24,43 @@ END
 
 RULE=classcord
 
-say() {
-    printf '%s\n' "$1" # echo would change a backslash in a name
-}
-
-fail() {
-    printf 'virtualbox.sh: %s\n' "$1" >&2
-    exit "${2:-1}"
-}
-
-wrong() {
-    fail "$1; see virtualbox.sh --help" 2
-}
-
-# --- command line ---------------------------------------------------------------------------------------------------
-
-is_port() {
-    case $1 in '' | 0* | *[!0-9]* | ??????*) return 1 ;; esac
-    [ "$1" -le 65535 ]
-}
-
+# --- from deploy/common.sh: script say warn fail misused has is_port is_ipv4 answers ---
+script=${0##*/}
+say() { printf '%s\n' "$*"; } # echo would change a backslash
+warn() { printf '%s: %s\n' "$script" "$*" >&2; }
+fail() { warn "$*"; exit 1; }
+misused() { warn "$*; see sh $0 --help"; exit 2; }
+has() { command -v "$1" >/dev/null 2>&1; }
+is_port() { case $1 in '' | *[!0-9]* | 0* | ??????*) false ;; *) [ "$1" -le 65535 ] ;; esac; }
 is_ipv4() {
-    printf '%s\n' "$1" | awk -F. '
-        NF != 4 { exit 1 }
-        { for (i = 1; i <= 4; i++) if ($i !~ /^[0-9]+$/ || length($i) > 3 || $i > 255 || $i ~ /^0./) exit 1 }'
+    say "$1" | awk -F. 'NF != 4 { exit 1 }
+        { for (i = 1; i <= 4; i++) if ($i !~ /^(0|[1-9][0-9]?[0-9]?)$/ || $i > 255) exit 1 }'
 }
+# answers ADDRESS PORT [FROM]: does a ClassCord server answer there, if this machine asks it from that address? An open
+# port proves nothing: a forwarder accepts connections even if no server listens. It needs python3, or an nc (with -s).
+answers() {
+    if has python3 && [ "$(uname)" != Darwin ]; then # on a Mac, python3 may only ask to install it
+        python3 -I - "$@" <<'END' 2>/dev/null
+import socket, sys
+server = socket.create_connection((sys.argv[1], int(sys.argv[2])), 2, (sys.argv[3], 0) if sys.argv[3:] else None)
+server.sendall(b'{"type":"ping"}\n')
+answer = server.recv(4096)
+sys.exit(b'"pong"' not in answer and b'"server_full"' not in answer)
+END
+    else # some kinds of nc end when their input ends
+        { printf '{"type":"ping"}\n'; sleep 1; } | nc -w 2 ${3:+-s "$3"} "$1" "$2" 2>/dev/null |
+            grep -qE '"(pong|server_full)"'
+    fi
+}
+# --- end of deploy/common.sh ---
 
-action='' vm='' port=12345 address='' dry_run=no
+action='' vm='' port=12345 address='' dry=''
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage; exit 0 ;;
-        --dry-run) dry_run=yes ;;
+        --dry-run) dry=yes ;;
         --vm | --port | --address)
-            [ $# -ge 2 ] && [ -n "$2" ] || wrong "$1 needs a value"
+            [ $# -ge 2 ] && [ -n "$2" ] || misused "$1 needs a value"
             case $1 in
                 --vm) vm=$2 ;;
                 --port) port=$2 ;;
@@ -65,17 +69,17 @@ while [ $# -gt 0 ]; do
             shift
             ;;
         apply | status | undo)
-            [ -z "$action" ] || wrong "say only one of apply, status and undo"
+            [ -z "$action" ] || misused "say only one of apply, status and undo"
             action=$1
             ;;
-        *) wrong "$1 is not an option or an action" ;;
+        *) misused "$1 is not an option or an action" ;;
     esac
     shift
 done
-[ -n "$action" ] || wrong "say what to do: apply, status or undo"
-is_port "$port" || wrong "--port $port: a whole number from 1 to 65535 is needed"
+[ -n "$action" ] || misused "say what to do: apply, status or undo"
+is_port "$port" || misused "--port $port: a whole number from 1 to 65535 is needed"
 if [ -n "$address" ]; then
-    is_ipv4 "$address" || wrong "--address $address: an IPv4 address of this host is needed, like 10.0.108.42"
+    is_ipv4 "$address" || misused "--address $address: an IPv4 address of this host is needed, like 10.0.108.42"
     [ "$address" != 0.0.0.0 ] || address='' # VirtualBox writes every address like this
 fi
 
@@ -93,6 +97,17 @@ done
 # The line of VBoxManage's output that says the error
 complaint() {
     printf '%s\n' "$1" | sed -n 's/^VBoxManage[^:]*: error: //p' | head -n 1
+}
+
+# Between 7.2.0 and 7.2.6, connections through the NAT break
+check_version() {
+    version=$("$vboxmanage" --version 2>/dev/null | sed -n 's/^\([0-9]*\.[0-9]*\.[0-9]*\).*/\1/p' | tail -n 1)
+    case $version in
+    7.2.[0-7])
+        warn "VirtualBox $version may reset or refuse the connections that it forwards:" \
+            "install 7.2.8 or later, or go around its NAT with a bridged adapter (see CONTAINERS.md, VirtualBox)"
+        ;;
+    esac
 }
 
 # VMs in the list (vms or runningvms): their UUIDs, or their quoted names
@@ -185,7 +200,7 @@ change() {
     case $state in saved | aborted-saved) hint="its state is saved: start the VM, then type the same again" ;; esac
     # shellcheck disable=SC2086 # "delete classcord" is two words, a rule has no space
     set -- "$@" $words
-    if [ "$dry_run" = yes ]; then
+    if [ -n "$dry" ]; then
         say "+ VBoxManage $*"
     elif ! output=$("$vboxmanage" "$@" 2>&1); then
         fail "VBoxManage $1 failed: $(complaint "$output"); $hint"
@@ -230,7 +245,7 @@ apply() {
     else
         remove_ours
         change add "$wanted"
-        [ "$dry_run" = yes ] || say "\"$name\", adapter $adapter: rule $RULE set; $does."
+        [ -n "$dry" ] || say "\"$name\", adapter $adapter: rule $RULE set; $does."
     fi
     case $state in running | paused) ;; *) say "The VM is not running: the port opens when it starts." ;; esac
     seen
@@ -238,16 +253,13 @@ apply() {
 
 check_answer() {
     at=${address:-127.0.0.1}
-    if ! command -v nc >/dev/null; then
-        say "netcat is not installed, so the server was not asked."
-        return
+    if ! has python3 && ! has nc; then
+        say "python3 and netcat are not installed, so the server was not asked."
+    elif answers "$at" "$port"; then
+        say "The server answers at $at port $port."
+    else
+        say "No answer at $at port $port; in the VM, make doctor says why."
     fi
-    # VirtualBox accepts connections even if no server listens in the VM: only an answer proves something
-    answer=$(printf '{"type":"ping"}\n' | nc -w 2 "$at" "$port" 2>/dev/null | head -n 1) || answer=''
-    case $answer in
-        *'"pong"'*) say "The server answers at $at port $port." ;;
-        *) say "No answer at $at port $port; in the VM, make doctor says why." ;;
-    esac
 }
 
 status() {
@@ -278,7 +290,8 @@ undo() {
         return
     fi
     remove_ours
-    [ "$dry_run" = yes ] || say "\"$name\": rule $RULE removed."
+    [ -n "$dry" ] || say "\"$name\": rule $RULE removed."
 }
 
+[ "$action" = undo ] || check_version
 "$action"

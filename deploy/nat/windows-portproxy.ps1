@@ -29,8 +29,7 @@ Exit code: 0 fine, 1 not active or failed, 2 wrong command line.
 '@
 }
 
-# --- the same code in virtualbox.ps1 and windows-portproxy.ps1: each can be copied to the host alone -----------------
-
+# --- from deploy/nat/common.ps1 ---
 Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'
 $PSNativeCommandUseErrorActionPreference = $false # PowerShell 7 would add its own lines to a program's failure
@@ -59,21 +58,14 @@ function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Swi
             if ($found['action'] -ne '') { Stop-Usage 'say only one of apply, status and undo' }
             $found['action'] = $key
         }
-        elseif (@('help', 'h', '?') -contains $key) {
-            Write-Help
-            exit 0
-        }
-        elseif ($Switches -contains $key) {
-            $found[$key] = $true
-        }
+        elseif (@('help', 'h', '?') -contains $key) { Write-Help; exit 0 }
+        elseif ($Switches -contains $key) { $found[$key] = $true }
         elseif ($Values -contains $key) {
             $i++
             if ($i -lt $Words.Count) { $found[$key] = [string] $Words[$i] }
             if ($found[$key] -eq '') { Stop-Usage "$word needs a value" }
         }
-        else {
-            Stop-Usage "$word is not an option"
-        }
+        else { Stop-Usage "$word is not an option" }
         $i++
     }
     if ($found['action'] -eq '') { Stop-Usage 'say what to do: apply, status or undo' }
@@ -124,30 +116,47 @@ function Test-Answer([string] $At, [int] $Port) {
         $ping = [Text.Encoding]::ASCII.GetBytes('{"type":"ping"}' + "`n")
         $stream.Write($ping, 0, $ping.Length)
         $reader = New-Object IO.StreamReader($stream)
-        return [bool] ($reader.ReadLine() -match '"pong"')
+        return [bool] ($reader.ReadLine() -match '"(pong|server_full)"')
     }
-    catch {
-        return $false
-    }
-    finally {
-        $client.Close()
-    }
+    catch { return $false }
+    finally { $client.Close() }
 }
 
-function Show-Answer([string] $At, [int] $Port) {
-    if (Test-Answer $At $Port) {
-        Write-Output "The server answers at $At port $Port."
+# Windows reserves ranges of ports for Hyper-V, WSL and Docker: no program may listen there. Returns the range around
+# the port, or nothing. netsh marks with * the ranges that a person has set aside; programs may listen there. Its words
+# are in the language of Windows, so this reads only numbers. Both scripts listen on IPv4 only.
+function Find-Reservation([int] $Port) {
+    $shown = Invoke-Tool 'netsh' @('interface', 'ipv4', 'show', 'excludedportrange', 'protocol=tcp')
+    foreach ($line in $shown['Lines']) {
+        if ($line -match '^\s*(\d+)\s+(\d+)\s*$' -and [int] $Matches[1] -le $Port -and $Port -le [int] $Matches[2]) {
+            return "$($Matches[1]) to $($Matches[2])"
+        }
     }
-    else {
-        Write-Output "No answer at $At port $Port; in the VM, make doctor says why."
-    }
+    return ''
+}
+
+# If Windows reserves the port, say what to type, and what to do then
+function Show-Reservation([int] $Port, [string] $Then) {
+    $range = Find-Reservation $Port
+    if ($range -eq '') { return }
+    Write-Output "Windows reserves the ports $range, so nothing can listen on port $Port. As administrator, type:"
+    Write-Output '    net stop winnat'
+    $only = "startport=$Port numberofports=1"
+    Write-Output "    netsh int ipv4 add excludedportrange protocol=tcp $only store=persistent"
+    Write-Output '    net start winnat'
+    Write-Output "Then $Then. Between the first line and the third, WSL and Hyper-V have no network."
+}
+
+# Ask the server at an address of this host. $Advice: what to do if it does not answer
+function Show-Answer([string] $At, [int] $Port, [string] $Advice) {
+    if (Test-Answer $At $Port) { Write-Output "The server answers at $At port $Port." }
+    else { Write-Output "No answer at $At port ${Port}; in the VM, make doctor says why.$Advice" }
 }
 
 function Test-FirewallRule([string] $Rule) {
     return (Invoke-Tool 'netsh' @('advfirewall', 'firewall', 'show', 'rule', "name=$Rule"))['Code'] -eq 0
 }
-
-# --- end of the same code --------------------------------------------------------------------------------------------
+# --- end of deploy/nat/common.ps1 ---
 
 function Assert-Administrator {
     if ($options['dryrun']) { return }
@@ -205,13 +214,8 @@ function Show-Seen([string] $Target) {
         $probe.Connect($Target, 9)
         $seen = $probe.Client.LocalEndPoint.Address.ToString()
     }
-    catch {
-        # there is no way to the VM now
-        $seen = "this host's own address on the VM's network"
-    }
-    finally {
-        $probe.Close()
-    }
+    catch { $seen = "this host's own address on the VM's network" } # there is no way to the VM now
+    finally { $probe.Close() }
     Write-Output "The server will see $seen for every client."
 }
 
@@ -237,6 +241,26 @@ function Test-Refresh {
     return [bool] (Get-ScheduledTask -TaskName $task -ErrorAction SilentlyContinue)
 }
 
+# Windows forwards by its service iphlpsvc (IP Helper). Is it running, and will it run after a restart of Windows?
+function Test-Service {
+    $service = Get-Service -Name 'iphlpsvc'
+    return $service.Status -eq 'Running' -and $service.StartType -eq 'Automatic'
+}
+
+function Test-Listener {
+    return [bool] (Get-NetTCPConnection -LocalPort $port -State Listen -ErrorAction SilentlyContinue)
+}
+
+function Restart-Forwarder {
+    if ($options['dryrun']) {
+        Write-Output '+ Set-Service iphlpsvc -StartupType Automatic'
+        Write-Output '+ Restart-Service iphlpsvc -Force'
+        return
+    }
+    Set-Service -Name 'iphlpsvc' -StartupType Automatic
+    Restart-Service -Name 'iphlpsvc' -Force
+}
+
 function Invoke-Apply {
     if (($options['vm'] -ne '') -eq $options['wsl']) { Stop-Usage 'say where the server is: --vm ADDRESS, or --wsl' }
     if ($options['vm'] -ne '' -and -not (Test-IPv4 $options['vm'])) {
@@ -249,9 +273,6 @@ function Invoke-Apply {
     $target = Find-Target
     $listen = '0.0.0.0'
     if ($options['address'] -ne '') { $listen = $options['address'] }
-    if ((Get-Service -Name 'iphlpsvc').Status -ne 'Running') {
-        Invoke-Change 'net' @('start', 'iphlpsvc') 'if it is disabled: Set-Service iphlpsvc -StartupType Automatic'
-    }
     $there = $false
     foreach ($each in @(Get-Proxies)) {
         if ($each['Listen'] -eq $listen -and $each['Target'] -eq $target -and $each['TargetPort'] -eq $port) {
@@ -267,6 +288,8 @@ function Invoke-Apply {
             "connectaddress=$target", "connectport=$port"
         ) 'was this PowerShell opened as administrator?'
     }
+    # after a change it may still lead to the old address, and it does not listen if the port was reserved at its start
+    if (-not $there -or -not (Test-Service) -or -not (Test-Listener)) { Restart-Forwarder }
     if (-not (Test-FirewallRule $firewall)) {
         Invoke-Change 'netsh' @(
             'advfirewall', 'firewall', 'add', 'rule', "name=$firewall", 'dir=in', 'action=allow', 'protocol=TCP',
@@ -280,7 +303,9 @@ function Invoke-Apply {
             Write-Output "WSL's address changes when Windows restarts: type the same again then, or now with --persist."
         }
     }
+    Show-Reservation $port $again
     Show-Seen $target
+    if ((Find-Reservation $port) -ne '') { exit 1 }
 }
 
 function Show-Status {
@@ -294,8 +319,14 @@ function Show-Status {
         $to = "port $($each['TargetPort']) of $($each['Target'])"
         Write-Output "Port $port of this host (listening on $($each['Listen'])) goes to $to."
     }
-    if ((Get-Service -Name 'iphlpsvc').Status -ne 'Running') {
-        Write-Output 'The service that forwards is not running; as administrator: Start-Service iphlpsvc'
+    if (-not (Test-Service)) {
+        Write-Output ('The service that forwards, iphlpsvc, is not running, or does not start with Windows; ' +
+            'as administrator: Set-Service iphlpsvc -StartupType Automatic; Restart-Service iphlpsvc -Force')
+        $code = 1
+    }
+    elseif ((Find-Reservation $port) -ne '') { $code = 1 }
+    elseif (-not (Test-Listener)) {
+        Write-Output "The service that forwards, iphlpsvc, does not listen on port $port; $again."
         $code = 1
     }
     if (-not (Test-FirewallRule $firewall)) {
@@ -312,7 +343,8 @@ function Show-Status {
     }
     $at = $proxies[0]['Listen']
     if (@('*', '0.0.0.0') -contains $at) { $at = '127.0.0.1' }
-    Show-Answer $at $port
+    Show-Answer $at $port ''
+    Show-Reservation $port $again
     Show-Seen $proxies[0]['Target']
     exit $code
 }
@@ -342,6 +374,7 @@ try {
     $options = Read-CommandLine $args @('vm', 'port', 'address') @('wsl', 'persist', 'dryrun')
     $port = $options['port']
     $firewall = "classcord-$port"
+    $again = 'type windows-portproxy.ps1 apply again, with the same words'
     $task = "classcord-portproxy-$port"
     if ($options['action'] -eq 'apply') { Invoke-Apply }
     elseif ($options['action'] -eq 'status') { Show-Status }

@@ -67,6 +67,10 @@ def forward(vm: VM, adapter: int, words: list[str]) -> None:
 def main(words: list[str]) -> None:
     folder = Path(os.environ["VBOX_STANDIN"])
     machines: list[VM] = json.loads((folder / "machines.json").read_text())
+    if words == ["--version"]:
+        version = folder / "version"
+        print(version.read_text() if version.exists() else "7.1.12r169651")
+        return
     if words in (["list", "vms"], ["list", "runningvms"]):
         for vm in machines:
             if words[1] == "vms" or vm["state"] in ("running", "paused"):

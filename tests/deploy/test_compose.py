@@ -42,7 +42,7 @@ def test_the_limits_leave_room_for_as_many_connections_as_the_server_allows() ->
         assert int(found[1]) >= most + 200
 
 
-def test_no_version_is_asked_for() -> None:
+def test_the_compose_file_has_no_version_because_newer_composes_warn_of_it() -> None:
     assert not re.search(r"^version:", COMPOSE, re.MULTILINE)
 
 
@@ -170,7 +170,7 @@ def test_the_network_of_an_older_compose_file_goes_with_its_container(vm: Machin
 
 @pytest.mark.lab
 @pytest.mark.parametrize("compose", [V5, V1])
-def test_another_port_and_a_taken_one(vm: Machine, compose: str) -> None:
+def test_compose_publishes_another_port_and_does_not_retry_a_taken_one_for_ever(vm: Machine, compose: str) -> None:
     type_in(vm, f"PORT=2000 {compose} up -d")
     wait_for_answer(vm, VM, 2000)
     type_in(vm, f"{compose} down")

@@ -153,7 +153,7 @@ def test_the_old_container_is_back_after_a_run_that_is_ended_half_way(vm: Machin
     assert containers(vm) == ["classcord"]
 
 
-def test_two_at_once_come_one_after_the_other(vm: Machine) -> None:
+def test_a_second_run_waits_for_the_first_to_end(vm: Machine) -> None:
     for _ in range(2):  # the first time there is no container to replace
         both = [vm.start("sh classcord/deploy/docker.sh run", user=USER) for _ in range(2)]
         said = [each.communicate(timeout=120)[0] for each in both]
@@ -265,14 +265,14 @@ def test_container_and_unit_keep_out_of_each_others_way_even_at_boot(vm: Machine
     assert make(vm, "docker-run").stderr == ""
 
 
-def test_what_was_started_comes_back_at_boot(vm: Machine) -> None:
+def test_a_container_that_runs_starts_again_at_boot(vm: Machine) -> None:
     make(vm, "docker-run")
     vm.reboot()
     wait_for_answer(vm, VM)
     assert containers(vm) == ["classcord"]
 
 
-def test_stop_logs_shell_and_clean(vm: Machine) -> None:
+def test_logs_and_shell_need_a_container_and_only_clean_removes_the_data(vm: Machine) -> None:
     make(vm, "docker-run")
     assert make(vm, "docker-shell", input="id -u; pwd\n").stdout == "10001\n/app\n"
     follower = vm.start(f"cd {PROJECT} && exec sh deploy/docker.sh logs", user=USER)
@@ -302,7 +302,7 @@ def test_a_container_of_another_program_is_left_alone(vm: Machine) -> None:
     assert state(vm, "web")["State"]["Running"]
 
 
-def test_wrong_words_get_a_line_that_helps(vm: Machine) -> None:
+def test_a_wrong_name_and_a_fixed_setting_get_a_line_that_helps(vm: Machine) -> None:
     assert "NAME=a/b: give two or more of" in refused(vm, "docker-run NAME=a/b")
     assert "PORT=2000 publishes another port" in refused(vm, "docker-run CLASSCORD_PORT=2000")
 

@@ -252,3 +252,23 @@ def test_an_engine_that_is_too_old_for_the_base_is_named(vm: Machine) -> None:
     # a newer engine with such a profile is not blamed for its age
     assert "the container stopped: server.py: no thread can be started" in new.stderr
     assert containers(vm) == []
+
+
+NO_MEMORY_CGROUP = """#!/bin/sh
+[ "$1 $2" != "run --detach" ] || echo "WARNING: Your kernel does not support memory limit capabilities or the cgroup is\
+ not mounted. Limitation discarded." >&2
+exec /usr/bin/docker "$@"
+"""
+
+
+def test_a_kernel_that_ignores_the_memory_limit_is_named(vm: Machine) -> None:
+    """Raspberry Pi OS; the engine says so only once, when it makes the container."""
+    vm.run("mkdir -p /tmp/pi && cat >/tmp/pi/docker && chmod 755 /tmp/pi/docker", input=NO_MEMORY_CGROUP)
+    run = "sh deploy/docker.sh run"
+    done = vm.run(f"PATH=/tmp/pi:$PATH {run}", user=USER, cwd=PROJECT)
+    assert done.stderr == (
+        "docker.sh: this system does not count the memory of a container, so its limit of 512 MB is off."
+        " On a Raspberry Pi: see CONTAINERS.md, cgroup_enable=memory\n"
+    )
+    assert vm.run(run, user=USER, cwd=PROJECT).stderr == ""
+    make(vm, "docker-stop")

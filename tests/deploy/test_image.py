@@ -53,7 +53,7 @@ def test_the_builder_gets_nothing_but_what_is_copied() -> None:
     assert len(copied) == DOCKERFILE.count("\nCOPY") - DOCKERFILE.count("\nCOPY --from=build ")
 
 
-def test_the_version_stands_only_in_the_code() -> None:
+def test_the_version_stands_in_the_code_alone() -> None:
     assert "image.version" not in DOCKERFILE
     read = subprocess.run(
         ["sh", "-c", "ROOT=. IMAGE=classcord-server; . deploy/image.sh; version"], cwd=ROOT, capture_output=True,
@@ -232,7 +232,7 @@ def test_a_check_takes_a_fraction_of_the_time_that_it_takes_without_bytecode(
 
 
 @pytest.mark.lab
-def test_the_image_says_what_it_is(vm: Machine) -> None:
+def test_the_image_has_the_user_port_entry_and_volume_that_the_documents_promise(vm: Machine) -> None:
     config = inspect(vm, IMAGE)["Config"]
     assert config["User"] == "10001:10001"
     assert list(config["ExposedPorts"]) == ["12345/tcp"]

@@ -63,7 +63,7 @@ def changed(vm: Machine) -> str:
     return vm.lay_project(CHANGED)
 
 
-def test_only_root_may(vm: Machine, before: str) -> None:
+def test_without_root_each_target_names_sudo_and_changes_nothing(vm: Machine, before: str) -> None:
     for target in ("install", "upgrade", "uninstall"):
         done = vm.run(f"make {target}", user=USER, cwd=PROJECT, check=False)
         assert done.returncode != 0
@@ -71,7 +71,7 @@ def test_only_root_may(vm: Machine, before: str) -> None:
     assert files(vm) == before
 
 
-def test_it_says_what_is_missing(vm: Machine, before: str) -> None:
+def test_a_machine_without_python_or_systemd_is_told_what_to_do(vm: Machine, before: str) -> None:
     python = vm.run("readlink -f /usr/bin/python3").stdout.strip()
     old = '#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.2; exit 1\n'
     vm.run("cat >/tmp/python && chmod +x /tmp/python", input=old)
@@ -101,7 +101,7 @@ def test_a_dry_run_changes_nothing(vm: Machine, before: str) -> None:
     assert files(vm) == before
 
 
-def test_it_installs_once(vm: Machine) -> None:
+def test_a_second_install_changes_nothing_and_restarts_nothing(vm: Machine) -> None:
     done = make(vm, "install")
     first, _, rest = done.stdout.partition("\n")
     assert re.fullmatch(r"Version [\d.]+ is now in /opt/classcord", first)
@@ -121,14 +121,14 @@ def test_it_installs_once(vm: Machine) -> None:
     assert files(vm) == kept
 
 
-def test_a_start_compiles_nothing(vm: Machine) -> None:
+def test_the_service_starts_from_installed_bytecode(vm: Machine) -> None:
     """The service can't write bytecode, so the installed bytecode must be valid."""
     shown = vm.run("env -C / PYTHONDONTWRITEBYTECODE=1 python3 -v /opt/classcord/server.py --version").stderr
     assert "matches /opt/classcord/classcord/config.py" in shown
     assert "code object from /opt/classcord/" not in shown, "from source"
 
 
-def test_it_comes_back_at_boot(vm: Machine) -> None:
+def test_the_service_starts_at_boot(vm: Machine) -> None:
     vm.reboot()
     assert answers(vm, VM)
 
@@ -153,7 +153,7 @@ def test_an_upgrade_replaces_files_and_restarts(vm: Machine, changed: str) -> No
     assert vm.run("ls /opt/classcord/classcord/extra.py", check=False).returncode != 0, "old files are removed"
 
 
-def test_unchanged_settings_are_replaced(vm: Machine, changed: str) -> None:
+def test_a_settings_file_that_nobody_changed_is_replaced_by_the_new_one(vm: Machine, changed: str) -> None:
     vm.run("cp /opt/classcord/deploy/classcord.env /etc/classcord/classcord.env")
     make(vm, "upgrade", cwd=changed)
     assert vm.run("tail -n 1 /etc/classcord/classcord.env").stdout == "# new\n"
@@ -203,7 +203,7 @@ def test_a_server_that_answers_late_is_not_a_failure(vm: Machine) -> None:
     assert main_pid(vm) == pid, "and none for another start"
 
 
-def test_it_works_by_a_link_and_with_settings_of_others_around(vm: Machine) -> None:
+def test_install_works_through_a_link_and_ignores_the_settings_of_the_shell(vm: Machine) -> None:
     vm.run(f"ln -s {PROJECT}/deploy/install.sh /tmp/link; mkdir -p /tmp/other/deploy")
     settings = {"CLASSCORD_LANG": "none", "CLASSCORD_PORT": "1", "CDPATH": "/tmp/other:.", "LANG": "fr_FR.UTF-8"}
     for command in ("sh /tmp/link install", "sh deploy/install.sh install", "bash deploy/install.sh install"):

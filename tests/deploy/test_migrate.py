@@ -109,7 +109,7 @@ def test_a_container_that_loses_its_data_when_it_stops_is_left_running(machine: 
     machine.run("make docker-run", user=USER, cwd=PROJECT)
 
 
-def test_the_data_goes_to_the_service(machine: Machine) -> None:
+def test_the_data_of_the_container_goes_to_the_service(machine: Machine) -> None:
     assert ask(machine, "register", "alice")
     done = make(machine, "migrate-to-systemd")
     assert "The service classcord runs and answers" in done.stdout
@@ -120,7 +120,7 @@ def test_the_data_goes_to_the_service(machine: Machine) -> None:
     assert machine.run("stat -c %U:%a /var/lib/classcord/classcord.db").stdout == "UNKNOWN:600\n", "not root's any more"
 
 
-def test_and_back_and_what_was_there_is_set_aside(machine: Machine) -> None:
+def test_the_data_goes_back_to_the_container_whose_old_data_is_set_aside(machine: Machine) -> None:
     assert ask(machine, "register", "bob")
     folder = "/run/systemd/system/classcord.service.d"
     machine.run(f"mkdir -p {folder}; cat >{folder}/x.conf", input="[Service]\nEnvironment=CLASSCORD_PORT=2000\n")
@@ -158,7 +158,7 @@ def test_the_service_that_is_started_beside_the_container_says_so_once(machine: 
     machine.run("systemctl reset-failed classcord")
 
 
-def test_a_carriage_that_fails_leaves_the_container_running(machine: Machine) -> None:
+def test_a_migration_that_fails_leaves_the_container_running(machine: Machine) -> None:
     folder = "/run/systemd/system/classcord.service.d"
     machine.run(f"mkdir -p {folder}; cat >{folder}/x.conf", input="[Service]\nExecStart=\nExecStart=/bin/false\n")
     done = make(machine, "migrate-to-systemd", check=False)
@@ -181,7 +181,7 @@ def test_the_data_of_a_removed_container_is_copied_too(machine: Machine) -> None
     assert containers(machine) == ""
 
 
-def test_a_carriage_back_that_fails_leaves_the_service_running(machine: Machine) -> None:
+def test_a_migration_back_that_fails_leaves_the_service_running(machine: Machine) -> None:
     assert ask(machine, "register", "dave")
     volume = machine.run("docker volume inspect -f '{{.Mountpoint}}' classcord-data").stdout.strip()
     look = f"ls -A {volume} | grep -v shm; sha256sum {volume}/classcord.db"
@@ -198,7 +198,16 @@ def test_a_carriage_back_that_fails_leaves_the_service_running(machine: Machine)
     assert machine.run(look).stdout == before
 
 
-def test_without_data_there_is_nothing_to_copy(machine: Machine) -> None:
+def test_a_volume_that_the_migration_makes_is_one_that_compose_takes_for_its_own(machine: Machine) -> None:
+    machine.run("docker volume rm classcord-data")
+    make(machine, "migrate-to-docker")
+    assert ask(machine, "login", "dave")
+    (volume,) = json.loads(machine.run("docker volume inspect classcord-data").stdout)
+    assert volume["Labels"] == {"com.docker.compose.project": "classcord", "com.docker.compose.volume": "data"}
+    make(machine, "migrate-to-systemd")
+
+
+def test_without_data_docker_or_its_engine_it_names_what_to_type_instead(machine: Machine) -> None:
     done = make(machine, "migrate-to-systemd NAME=other", check=False)
     assert done.stderr.splitlines()[0] == (
         "migrate.sh: there is no container other and no volume other-data, so there is nothing to copy:"

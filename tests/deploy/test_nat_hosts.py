@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -32,6 +33,7 @@ class VirtualBox:
         self.folder = folder
         self.machines: list[dict[str, Any]] = []
         self.shell = ["sh"]
+        self.version = "7.1.12r169651"
         (folder / "bin").mkdir()
         wrapper = folder / "bin" / "VBoxManage"
         wrapper.write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -S {shlex.quote(str(STANDIN))} \"$@\"\n")
@@ -45,6 +47,7 @@ class VirtualBox:
 
     def run(self, *words: str) -> Done:
         (self.folder / "changes").write_text("")
+        (self.folder / "version").write_text(self.version)
         (self.folder / "machines.json").write_text(json.dumps(self.machines))
         path = f"{self.folder / 'bin'}:/usr/bin:/bin"
         done = subprocess.run(
@@ -106,7 +109,7 @@ def test_a_running_vm_gets_the_rule_at_once(host: VirtualBox, state: str) -> Non
     assert host.changes == [f"controlvm vm1 natpf1 {ADDED}"]
 
 
-def test_the_state_of_a_saved_vm(host: VirtualBox) -> None:
+def test_a_saved_vm_gets_the_rule_in_its_settings_or_a_hint_to_start_it(host: VirtualBox) -> None:
     host.add("Debian", "saved")
     host.works("apply")
     assert host.changes == [f"modifyvm vm1 --natpf1 {ADDED}"]
@@ -117,7 +120,7 @@ def test_the_state_of_a_saved_vm(host: VirtualBox) -> None:
     )
 
 
-def test_the_shell_of_a_mac_is_bash(host: VirtualBox) -> None:
+def test_it_runs_in_the_shell_of_a_mac_which_is_bash(host: VirtualBox) -> None:
     host.shell = ["bash", "--posix"]
     host.add("Windows")
     host.add("Debian 12")
@@ -128,7 +131,7 @@ def test_the_shell_of_a_mac_is_bash(host: VirtualBox) -> None:
     assert "--help" in host.fails(2, "apply", "--vm")
 
 
-def test_twice_is_once(host: VirtualBox) -> None:
+def test_a_second_apply_changes_nothing(host: VirtualBox) -> None:
     host.add("Debian", "running", nat(ADDED, "ssh,tcp,,2222,,22"))
     assert "is there already" in host.works("apply")
     assert host.changes == []
@@ -187,7 +190,7 @@ def test_a_nat_network_of_ones_own_choice_changes_the_address_seen(host: Virtual
     ({"kind": "natnetwork", "net": "Classe"}, "VBoxManage natnetwork modify --netname Classe --port-forward-4 "
         "'classcord:tcp:[]:12345:[ADDRESS OF THE VM]:12345'"),
 ])
-def test_an_adapter_that_is_not_nat(host: VirtualBox, nic: dict[str, str], hint: str) -> None:
+def test_an_adapter_that_is_not_nat_gets_what_helps(host: VirtualBox, nic: dict[str, str], hint: str) -> None:
     host.add("Debian", "running", nic)
     for action in ("apply", "status"):
         assert hint in host.fails(1, action).replace(UUID, "vm")
@@ -213,7 +216,7 @@ def test_which_of_several_vms_must_be_said(host: VirtualBox, state: str) -> None
 
 
 @pytest.mark.parametrize("name", ["Serveur d'été", "a \"b\" {c}", "x; touch y", "$(id) `id`", "-v", "*", "50 % \\n"])
-def test_names_with_all_sorts_of_characters(host: VirtualBox, name: str) -> None:
+def test_a_name_with_special_characters_is_used_as_it_is(host: VirtualBox, name: str) -> None:
     host.add("other")
     host.add(name)
     assert f'"{name}", adapter 1: rule classcord set' in host.works("apply", "--vm", name)
@@ -221,12 +224,12 @@ def test_names_with_all_sorts_of_characters(host: VirtualBox, name: str) -> None
     assert f'"{name}"' in host.fails(1, "apply")
 
 
-def test_no_vm_at_all(host: VirtualBox) -> None:
+def test_a_user_without_a_vm_is_told_to_be_the_one_who_made_it(host: VirtualBox) -> None:
     for words in (["apply"], ["apply", "--vm", "Debian"]):
         assert "run this as the user who made the VM, without sudo" in host.fails(1, *words)
 
 
-def test_no_virtualbox(host: VirtualBox) -> None:
+def test_a_machine_without_virtualbox_is_told_to_run_it_on_the_host(host: VirtualBox) -> None:
     if shutil.which("VBoxManage"):
         pytest.skip("VirtualBox is installed here")
     host.add()
@@ -238,7 +241,7 @@ def test_no_virtualbox(host: VirtualBox) -> None:
     ("web,tcp,,12345,,80", True), ("chat,tcp,,12345,,12345", True), ("web,tcp,127.0.0.1,12345,,80", True),
     ("dns,udp,,12345,,53", False), ("ssh,tcp,,2222,,22", False),
 ])
-def test_a_port_that_another_rule_has(host: VirtualBox, rule: str, taken: bool) -> None:
+def test_a_port_that_another_rule_has_is_refused_with_its_name(host: VirtualBox, rule: str, taken: bool) -> None:
     host.add("Debian", "running", nat(rule))
     if taken:
         name = rule.partition(",")[0]
@@ -310,11 +313,41 @@ def test_status_asks_the_server_through_the_rule(host: VirtualBox, own_server: C
     ["apply", "--port", "-1"], ["apply", "--address", "10.0.108"], ["apply", "--address", "10.0.108.256"],
     ["apply", "--address", "::1"], ["apply", "--address", "10.0.0.1,x"], ["apply", "Debian"], ["apply", "--force"],
 ])
-def test_wrong_command_lines(host: VirtualBox, words: list[str]) -> None:
+def test_a_wrong_command_line_changes_nothing_and_names_the_help(host: VirtualBox, words: list[str]) -> None:
     host.add()
-    assert "see virtualbox.sh --help" in host.fails(2, *words)
+    assert f"see sh {SCRIPT} --help" in host.fails(2, *words)
     assert host.changes == []
 
 
-def test_help(host: VirtualBox) -> None:
+@pytest.mark.parametrize("version", [
+    "7.2.0r170228", "7.2.6r172322", "7.2.4_Ubuntur170995", "WARNING: The module vboxdrv is not loaded.\n7.2.2r170484",
+])
+def test_a_version_whose_nat_breaks_connections_gets_a_line_that_names_the_bridge(
+    host: VirtualBox, version: str
+) -> None:
+    host.add("Debian", "running", nat())
+    host.version = version
+    for action in ("apply", "status"):
+        done = host.run(action)
+        assert done.returncode == 0
+        (line,) = done.stderr.splitlines()
+        number = re.search(r"7\.2\.\d", version)
+        assert number
+        assert line.startswith(f"virtualbox.sh: VirtualBox {number[0]} may reset or refuse the connections")
+        assert "install 7.2.8 or later" in line
+        assert "bridged adapter (see CONTAINERS.md, VirtualBox)" in line
+    host.works("undo")
+
+
+@pytest.mark.parametrize("version", [
+    "7.2.8r173730", "7.2.10r1", "7.2.14r1", "7.1.16r1", "7.0.20_Debianr163906", "7.3.0r1", "17.2.1r1", "",
+])
+def test_no_other_version_gets_a_warning(host: VirtualBox, version: str) -> None:
+    host.add("Debian", "running", nat())
+    host.version = version
+    host.works("apply")
+    host.works("status")
+
+
+def test_the_help_begins_with_the_usage(host: VirtualBox) -> None:
     assert host.works("--help").startswith("Usage: virtualbox.sh apply|status|undo ")

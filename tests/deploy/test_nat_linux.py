@@ -16,6 +16,8 @@ pytestmark = pytest.mark.lab
 
 NAT = f"sh {PROJECT}/deploy/nat/linux.sh"
 KEPT = f"The server will see each client's own address, not {HOST_INSIDE}."
+UNIT = "/usr/local/lib/systemd/system/classcord-nat.service"
+LOCAL = "/etc/systemd/system/classcord-nat.service"
 HIDDEN = f"The server will see {HOST_INSIDE} for every client (--masquerade)."
 
 
@@ -51,6 +53,7 @@ def host(lab: Lab, backend: str) -> Iterator[Machine]:
 def _flush(lab: Lab) -> None:
     """Remove the obstacles that a test has made."""
     lab.host.run("iptables -P FORWARD ACCEPT")
+    lab.host.run("! grep -qsx filter /proc/net/ip_tables_names || iptables-legacy -P FORWARD ACCEPT")
     lab.vm.run(f"ip route replace default via {HOST_INSIDE}")
 
 
@@ -62,8 +65,8 @@ def state(machine: Machine) -> str:
     rules = re.sub(r"^table ip \w+ {\n}\n", "", re.sub(r"\n\n+", "\n", rules), flags=re.MULTILINE)
     rest = (
         "sysctl net.ipv4 | grep -E 'forward|redirects'",
-        "find /run/classcord* /usr/local/sbin /etc/systemd/system | sort",
-        "cat /etc/systemd/system/classcord*",
+        "find /run/classcord* /usr/local/sbin /usr/local/lib /etc/systemd/system | sort",
+        "cat /etc/systemd/system/classcord*", "iptables-legacy -S FORWARD",
     )
     return rules + machine.run("; ".join(rest), check=False).stdout
 
@@ -144,7 +147,7 @@ def test_masquerade_hides_everybody(lab: Lab, host: Machine) -> None:
     assert seen(lab, lab.slam) == SLAM
 
 
-def test_twice_is_once_and_a_dry_run_changes_nothing(host: Machine) -> None:
+def test_a_second_apply_and_a_dry_run_change_nothing(host: Machine) -> None:
     before = state(host)
     shown = host.run(f"{NAT} apply --vm {VM} --persist --dry-run").stdout
     assert "+ sysctl -q -w net.ipv4.ip_forward=1" in shown
@@ -174,6 +177,7 @@ BARRIERS = (
     ("iptables -A FORWARD -o vbox0 -j REJECT", "iptables -F FORWARD"),  # libvirt
     ("nft 'add table inet fw; add chain inet fw forward { type filter hook forward priority 10; policy drop; }'",
      "nft delete table inet fw"),  # firewalld
+    ("iptables-legacy -P FORWARD DROP", "iptables-legacy -P FORWARD ACCEPT"),  # the Docker of snap
 )
 
 
@@ -193,6 +197,7 @@ def test_what_drops_forwarded_packets_lets_these_through(lab: Lab, host: Machine
         assert seen(lab, lab.other) == OTHER
         host.run(f"{NAT} undo")
         assert "classcord" not in state(host).lower().partition("net.ipv4")[0]
+        assert "-j CLASSCORD" not in state(host)
         host.run(lift)
     host.run("sysctl -q -w net.ipv4.ip_forward=0")
 
@@ -207,7 +212,7 @@ def test_a_vm_without_a_way_back_is_recognised(lab: Lab, host: Machine) -> None:
     assert seen(lab, lab.slam) == HOST_INSIDE
 
 
-def test_a_server_that_is_not_there_and_rules_that_are_gone(host: Machine, backend: str) -> None:
+def test_status_names_a_server_that_is_not_there_and_rules_that_are_gone(host: Machine, backend: str) -> None:
     done = host.run(f"{NAT} apply --vm {VM} --port 2000")
     assert f"✘ {VM} doesn't answer on port 2000" in done.stdout
     assert last(done) == f"{KEPT[:-1]}, once it answers."
@@ -220,7 +225,7 @@ def test_a_server_that_is_not_there_and_rules_that_are_gone(host: Machine, backe
     assert "✘ forwarding is off" in found.stdout
 
 
-def test_a_vm_in_the_clients_own_network(lab: Lab, host: Machine) -> None:
+def test_a_vm_in_the_clients_own_network_sees_the_hosts_address(lab: Lab, host: Machine) -> None:
     host.run("ip route add default via 10.0.108.1 dev lan0")
     done = host.run(f"{NAT} apply --vm {SLAM} --no-check")
     host.run("ip route del default")
@@ -244,11 +249,90 @@ def test_persist_outlasts_a_reboot(lab: Lab, host: Machine) -> None:
     assert refused(lab.slam)
 
 
+OLD_UNIT = """\
+[Unit]
+Description=ClassCord: port 12345 of this host leads to the VM 192.168.56.77
+Wants=network-online.target
+# each of these may add rules that must come after ours, or delete all rules when it restarts
+After=network-online.target nftables.service firewalld.service ufw.service docker.service libvirtd.service
+PartOf=nftables.service firewalld.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/local/sbin/classcord-nat apply --vm 192.168.56.77 --port 12345 --masquerade --persist --no-check
+
+[Install]
+WantedBy=multi-user.target
+"""
+"""What older versions wrote to LOCAL."""
+
+
+def install_old_unit(host: Machine) -> None:
+    host.run(f"install -m 755 {PROJECT}/deploy/nat/linux.sh /usr/local/sbin/classcord-nat")
+    host.run(f"cat >{LOCAL}", input=OLD_UNIT)
+    host.run("systemctl daemon-reload && systemctl enable -q --now classcord-nat")
+
+
+def test_the_unit_of_an_older_version_is_replaced_or_removed(lab: Lab, host: Machine) -> None:
+    install_old_unit(host)
+    assert not answers(lab.slam, HOST, seconds=1)
+    assert host.run(f"{NAT} apply --vm {VM} --persist").stderr == ""
+    assert seen(lab, lab.slam) == SLAM
+    assert host.run("systemctl show -P FragmentPath classcord-nat").stdout == f"{UNIT}\n"
+    assert host.run(f"test -e {LOCAL}", check=False).returncode == 1
+    host.reboot()
+    assert seen(lab, lab.slam) == SLAM
+    host.run(f"{NAT} undo")
+    install_old_unit(host)
+    host.run(f"{NAT} undo")  # and the fixture finds nothing left
+
+
+def test_an_edited_unit_survives_and_is_in_force(lab: Lab, host: Machine) -> None:
+    host.run(f"{NAT} apply --vm {VM} --port 2000 --persist --no-check")
+    edited = host.run(f"cat {UNIT}").stdout + "TimeoutStartSec=90\n"
+    host.run(f"cat >{LOCAL} && systemctl daemon-reload", input=edited)
+    done = host.run(f"{NAT} apply --vm {VM} --persist")
+    assert done.stderr == (
+        f"linux.sh: at boot, {LOCAL} is used as you wrote it; "
+        "sudo systemctl revert classcord-nat.service removes it\n"
+    )
+    assert seen(lab, lab.slam) == SLAM
+    assert host.run(f"cat {LOCAL}").stdout == edited
+    host.reboot()
+    assert "port 2000 of this host leads to" in host.run("classcord-nat status", check=False).stdout
+    assert f"{LOCAL} stays, because you changed it." in host.run(f"{NAT} undo").stdout
+    assert host.run(f"cat {LOCAL}").stdout == edited
+    host.run(f"rm {LOCAL} && systemctl daemon-reload")
+
+
+def test_the_installed_copy_can_change_what_is_set_at_boot(lab: Lab, host: Machine) -> None:
+    host.run(f"{NAT} apply --vm {VM} --port 2000 --persist --no-check")
+    host.run(f"classcord-nat apply --vm {VM} --persist")
+    assert "--port 12345" in host.run(f"cat {UNIT}").stdout
+    host.reboot()
+    assert seen(lab, lab.slam) == SLAM
+    host.run("classcord-nat undo")
+
+
+def test_without_python_netcat_asks_the_vm_and_one_that_cannot_is_no_fault_of_the_vm(host: Machine) -> None:
+    host.run("mv /usr/bin/python3 /root/python3")
+    try:
+        assert f"✔ {VM} answers this host's {HOST}" in host.run(f"{NAT} apply --vm {VM}").stdout
+        small = "BusyBox multi-call binary. Usage: nc [-iN] [-wN] [-l] [-p PORT] IPADDR PORT"
+        small = f"#!/bin/sh\necho '{small}' >&2; exit 1\n"
+        host.run("cat >/usr/local/bin/nc && chmod 755 /usr/local/bin/nc", input=small)
+        assert f"- {VM} was not asked: that needs python3 or netcat" in host.run(f"{NAT} status").stdout
+    finally:
+        host.run("mv /root/python3 /usr/bin/python3; rm -f /usr/local/bin/nc")
+
+
 def test_forwarding_stays_on_where_it_was_or_is_needed(host: Machine) -> None:
     host.run("sysctl -q -w net.ipv4.ip_forward=1")
     host.run(f"{NAT} apply --vm {VM} && {NAT} undo")
     assert host.run("sysctl -n net.ipv4.ip_forward").stdout == "1\n"
     host.run("sysctl -q -w net.ipv4.ip_forward=0")
-    host.run(f"{NAT} apply --vm {VM} && ip link add virbr0 type bridge")
-    assert "Forwarding stays on: virbr0 needs it." in host.run(f"{NAT} undo").stdout
-    host.run("ip link del virbr0 && sysctl -q -w net.ipv4.ip_forward=0")
+    for bridge in ("virbr0", "incusbr0", "podman1"):
+        host.run(f"{NAT} apply --vm {VM} && ip link add {bridge} type bridge")
+        assert f"Forwarding stays on: {bridge} needs it." in host.run(f"{NAT} undo").stdout
+        host.run(f"ip link del {bridge} && sysctl -q -w net.ipv4.ip_forward=0")

@@ -92,7 +92,7 @@ def test_a_killed_server_comes_back(service: Machine) -> None:
     wait_for_answer(service, VM)
 
 
-def test_one_that_is_killed_again_and_again_comes_back(service: Machine) -> None:
+def test_a_server_that_is_killed_again_and_again_comes_back(service: Machine) -> None:
     drop_in(service, "RestartSec=0")
     for _ in range(6):
         pid = main_pid(service)
@@ -101,7 +101,7 @@ def test_one_that_is_killed_again_and_again_comes_back(service: Machine) -> None
     wait_for_answer(service, VM)
 
 
-def test_one_that_always_crashes_is_given_up(service: Machine) -> None:
+def test_a_server_that_always_crashes_is_given_up(service: Machine) -> None:
     drop_in(service, "RestartSec=10ms\nExecStart=\nExecStart=/bin/sh -c 'kill -KILL $$$$'")
     since = now(service)
     service.run("systemctl restart classcord", check=False)
@@ -194,7 +194,7 @@ def test_more_connections_than_files_are_a_warning(service: Machine) -> None:
     assert "LimitNOFILE=" in journal(service, since, "-p warning -t classcord")
 
 
-def test_a_server_started_by_hand_is_in_the_way(service: Machine) -> None:
+def test_a_server_that_was_started_by_hand_and_has_the_port_is_named(service: Machine) -> None:
     service.run("systemctl stop classcord")
     by_hand = service.start("echo $$; exec python3 classcord/server.py --data /tmp/by-hand", user=USER)
     assert by_hand.stdout is not None
@@ -231,7 +231,7 @@ def containers(service: Machine, docker_vm: Machine) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("containers")
-def test_a_container_is_in_the_way_whatever_its_name(service: Machine) -> None:
+def test_a_container_that_has_the_port_is_named_whatever_it_is_called(service: Machine) -> None:
     since = now(service)
     assert service.run("systemctl start classcord", check=False).returncode == 1
     (line,) = journal(service, since, "-t classcord").splitlines()
@@ -243,7 +243,7 @@ def test_a_container_is_in_the_way_whatever_its_name(service: Machine) -> None:
 
 
 @pytest.mark.usefixtures("containers")
-def test_the_socket_unit_says_who_is_in_its_way(service: Machine) -> None:
+def test_the_socket_unit_names_what_has_its_port(service: Machine) -> None:
     """Through its current port, the default one or another."""
     folder = "/run/systemd/system/classcord.socket.d"
 
@@ -301,7 +301,7 @@ def group(vm: Machine, controller: str) -> str:
     return f"/sys/fs/cgroup{path}"
 
 
-def test_as_many_connections_as_the_settings_allow(service: Machine) -> None:
+def test_the_service_holds_as_many_connections_as_the_settings_allow(service: Machine) -> None:
     with crowd_of(service, 2005) as crowd:
         assert crowd.stdout is not None
         assert crowd.stdout.readline() == "2000 5\n"
@@ -311,7 +311,7 @@ def test_as_many_connections_as_the_settings_allow(service: Machine) -> None:
     assert main_pid(service) != 0
 
 
-def test_the_limits_are_those_of_the_unit(service: Machine) -> None:
+def test_the_process_has_the_limits_of_the_unit(service: Machine) -> None:
     unit = (ROOT / "deploy" / "classcord.service").read_text()
     files = "memory.limit_in_bytes memory.max"  # of either version
     memory = service.run(f"cd {group(service, 'memory')}; cat {files} 2>&-", check=False).stdout

@@ -118,7 +118,7 @@ def test_undo_restores_what_was_before_ufw_was_turned_on(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("options", ["", f"--from {SCHOOL}"])
-def test_twice_is_once_and_a_dry_run_changes_nothing(active: Machine, options: str) -> None:
+def test_a_second_apply_and_a_dry_run_change_nothing(active: Machine, options: str) -> None:
     before = state(active)
     shown = active.run(f"{UFW} apply {options} --dry-run").stdout
     assert "+ ufw allow" in shown
@@ -226,7 +226,7 @@ def test_a_port_that_wider_rules_open_is_not_called_closed(active: Machine) -> N
     assert "Port 12345 of a systemd service: open to others too.\n" in said
 
 
-def test_over_ipv6_a_named_network_is_all_there_is(lab: Lab, containers: None) -> None:
+def test_over_ipv6_nobody_gets_in_once_a_network_is_named(lab: Lab, containers: None) -> None:
     lab.host.run("ip address replace fd00::1/64 dev vbox0 nodad")
     lab.vm.run("ip address replace fd00::10/64 dev eth0 nodad")
     lab.vm.run(f"{UFW} apply")
@@ -245,7 +245,7 @@ def test_the_profile_and_a_rule_typed_by_hand_are_understood(active: Machine) ->
     active.run("ufw delete allow ClassCord && rm /etc/ufw/applications.d/classcord")
 
 
-def test_all_outlasts_reload_restart_and_reboot(lab: Lab, containers: None) -> None:
+def test_the_rules_outlast_reload_restart_and_reboot(lab: Lab, containers: None) -> None:
     vm = lab.vm
     vm.run(f"{UFW} apply --from {SCHOOL}")
     for event in (

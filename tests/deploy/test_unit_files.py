@@ -63,7 +63,7 @@ def test_the_watchdog_leaves_time_for_a_self_test() -> None:
     assert int(seconds) >= 2 * (2 * listener.TEST_TIME + int(seconds) / 3)
 
 
-def test_a_crash_loop_ends() -> None:
+def test_a_server_that_crashes_at_each_start_is_given_up_soon() -> None:
     """Even if each start takes a second before it crashes."""
     unit = directives(UNIT.read_text())
     (seconds,), (burst,), (pause,) = (
@@ -85,18 +85,18 @@ def analyze() -> list[str]:
     return [path]
 
 
-def test_systemd_finds_nothing_to_remark(analyze: list[str]) -> None:
+def test_systemd_finds_no_fault_in_the_units(analyze: list[str]) -> None:
     done = subprocess.run([*analyze, "verify", UNIT, SOCKET], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_systemd_would_remark_a_misspelt_key(analyze: list[str], tmp_path: Path) -> None:
+def test_systemd_would_find_a_misspelt_key(analyze: list[str], tmp_path: Path) -> None:
     wrong = tmp_path / "classcord.service"
     wrong.write_text(UNIT.read_text().replace("ProtectHome=", "ProtectHouse="))
     assert "ProtectHouse" in subprocess.run([*analyze, "verify", wrong], capture_output=True, text=True).stderr
 
 
-def test_little_is_exposed(analyze: list[str]) -> None:
+def test_systemd_rates_the_exposure_of_the_service_as_low(analyze: list[str]) -> None:
     done = subprocess.run(
         [*analyze, "security", "--offline=true", "--threshold=15", "--no-pager", UNIT], capture_output=True, text=True,
         check=False,
