@@ -11,7 +11,7 @@ WAIT=3         # seconds that a probe may take
 
 usage() {
     cat <<'END'
-Usage: deploy/doctor.sh [--port N] [--name NAME]            in the VM
+Usage: deploy/doctor.sh [--port N] [--name NAME] [--desk ADDRESS]   in the VM
        deploy/doctor.sh --from-host [--vm ADDRESS] [--port N]   on the host that forwards the port to the VM
        deploy/doctor.sh --from-slam HOST [--port N]             at any other desk; HOST is the host's address, 10.0.108.Y
 
@@ -20,11 +20,16 @@ Checks the way to the ClassCord server hop by hop. It changes nothing, and takes
   --port N      the port that clients connect to (default: 12345)
   --name NAME   the container's name (default: classcord)
   --vm ADDRESS  the VM's address (default: the one that the host's NAT rule leads to)
+  --desk ADDRESS  a desk's address: is there a way from the VM back to it?
+  --json        print the same as one JSON object, in the VM and on the host: place, port, broken (the number of broken
+                hops) and hops, a list of objects with name, mark (ok, broken, warn, unknown, note), text and remedies
 
   ✔ works   ✘ broken; a command to type is below   ! works, but read this   ? can't be seen from here   · for information
 
 Only root can read firewall rules: sudo make doctor.
-Needs python3 or nc. Exit code: the number of broken hops; 125 when the command line is wrong or a tool is missing.
+It speaks French, and English with CLASSCORD_LANG=en: sudo make doctor CLASSCORD_LANG=en
+
+Needs python3; at a desk, python3 or nc. Exit code: the number of broken hops; 125 when the command line is wrong or a tool is missing.
 END
 }
 
@@ -308,7 +313,7 @@ not_the_vm() { # the usual mistake: the address of the VM or of this desk, inste
 # --- the command line ---
 
 broken=0 warned=0
-PLACE=vm PORT=12345 NAME=classcord VM='' TARGET=''
+PLACE=vm PORT=12345 NAME=classcord VM='' TARGET='' DESK='' JSON=''
 
 value() { # OPTION NUMBER-OF-WORDS-LEFT: stops if the option has no value
     if [ "$2" -lt 2 ]; then fail "$1 needs a value; see --help"; fi
@@ -317,14 +322,15 @@ value() { # OPTION NUMBER-OF-WORDS-LEFT: stops if the option has no value
 while [ $# -gt 0 ]; do
     case $1 in
     --from-host) PLACE=host ;;
+    --json) JSON=--json ;;
     --from-slam)
         if [ $# -lt 2 ] || [ "${2#-}" != "$2" ]; then fail "--from-slam needs the host's address: --from-slam 10.0.108.42"; fi
         PLACE=slam TARGET=$2
         shift
         ;;
-    --port | --name | --vm)
+    --port | --name | --vm | --desk)
         value "$1" $#
-        case $1 in --port) PORT=$2 ;; --name) NAME=$2 ;; --vm) VM=$2 ;; esac
+        case $1 in --port) PORT=$2 ;; --name) NAME=$2 ;; --vm) VM=$2 ;; --desk) DESK=$2 ;; esac
         shift
         ;;
     -h | --help)
@@ -340,6 +346,8 @@ case $PORT in
 esac
 if [ "$PORT" -gt 65535 ]; then fail "--port must be a number from 1 to 65535, not '$PORT'"; fi
 if [ -n "$VM" ] && [ "$PLACE" != host ]; then fail "--vm goes with --from-host"; fi
+if [ -n "$DESK" ] && [ "$PLACE" != vm ]; then fail "--desk goes with the VM, without --from-host and --from-slam"; fi
+if [ -n "$DESK" ] && ! is_ipv4 "$DESK"; then fail "--desk must be an address like 10.0.108.34, not '$DESK'"; fi
 if [ -n "$VM" ] && ! is_ipv4 "$VM"; then fail "--vm must be an address like 192.168.56.10, not '$VM'"; fi
 case $TARGET in
 */* | *\ *) fail "--from-slam takes only an address, like 10.0.108.42, not '$TARGET'" ;;
@@ -356,7 +364,11 @@ if [ "$PLACE" = slam ]; then
     slam_hops
 else
     folder=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)/doctor
-    if [ ! -f "$folder/$PLACE.sh" ]; then fail "$folder/$PLACE.sh is missing: run it from the project's folder"; fi
+    if [ ! -f "$folder/__main__.py" ]; then fail "$folder is missing: run it from the project's folder"; fi
+    if [ ! -f "$folder/$PLACE.sh" ]; then # -B: root must not leave files in a student's folder
+        has python3 || fail "needs python3: sudo apt install python3"
+        exec python3 -IB "$folder" "$PLACE" --port "$PORT" --name "$NAME" ${VM:+--vm "$VM"} ${DESK:+--desk "$DESK"} $JSON
+    fi
     # shellcheck source=deploy/doctor/net.sh
     . "$folder/net.sh"
     if [ "$PLACE" = vm ]; then
