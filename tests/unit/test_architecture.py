@@ -23,8 +23,9 @@ ORDER = [
     "handlers.commands", "handlers.messages", "handlers", "handlers.connection", "server",
 ]
 DOCTOR = [
-    "machine", "hops", "texts_vm", "texts", "addresses", "listening", "firewall", "nftables", "vm_facts",
-    "vm_network", "vm", "report", "__main__",
+    "machine", "hops", "texts_vm", "texts_vm_network", "texts", "addresses", "listening", "server_log", "firewall",
+    "nftables", "docker", "unit", "vm_facts", "vm_server", "vm_network", "vm_firewall", "vm_data", "vm", "report",
+    "__main__",
 ]
 """The doctor's modules, in the same order. The doctor runs without the server's code."""
 DOCTORS = sorted(ROOT.glob("deploy/doctor/*.py"))
