@@ -22,11 +22,13 @@ Checks the way to the ClassCord server hop by hop. It changes nothing, and takes
   --name NAME     the container's name (default: classcord)
   --desk ADDRESS  a desk to which answers must find back (default: those in the server's log)
   --vm ADDRESS    the VM's address (default: the one that the host's NAT rule leads to)
-  --json          print the same as JSON
+  --json          print the same as one JSON object: place, port, broken (how many) and hops, a list of objects with
+                  name, mark (ok, broken, warn, unknown, note), text and remedies
 
   ✔ works   ✘ broken; a command to type is below   ! works, but read this   ? can't be seen from here   · for information
 
-It speaks French, or English with CLASSCORD_LANG=en. Only root can read firewall rules: sudo make doctor.
+It speaks French, and English with CLASSCORD_LANG=en: sudo make doctor CLASSCORD_LANG=en
+Only root can read firewall rules: sudo make doctor.
 At a desk it needs python3 or nc, in the VM and on the host python3 (3.10 or newer).
 Exit code: the number of broken hops; 125 when the command line is wrong, or a tool is missing or can't do it.
 END
@@ -547,7 +549,7 @@ if [ "$PLACE" != slam ]; then
     if [ ! -f "$folder/__main__.py" ]; then fail "$(t no_folder)"; fi
     if ! has_python || ! python3 -I -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then fail "$(t needs_python)"; fi
     set -- "$PLACE" --port "$PORT" --name "$NAME" ${VM:+--vm "$VM"} ${DESK:+--desk "$DESK"} ${JSON:+"$JSON"}
-    exec python3 -I "$folder" "$@"
+    exec python3 -IB "$folder" "$@" # -B: root must not leave files in a student's folder
 fi
 
 SET='' # added to the make commands in the advice

@@ -79,7 +79,9 @@ def test_every_text_is_there_in_both_languages_and_is_used() -> None:
     keys = [key for key, *_ in entries]
     assert len(keys) == len(set(keys)) > 50
     outcomes = {"answers", "full", "other", "silent", "closed", "refused", "noroute", "nobody", "timeout"}
-    assert set(re.findall(r"\bt ([a-z_]+)\b", script.replace(" in t ", ""))) | outcomes == set(keys)
+    code = re.sub(r"(^|\s)# .*", "", script[script.index("\n}\n", script.index("\nt() {")):])
+    used = set(re.findall(r"(?:\$\(|^ *|\) )t ([a-z_]+)\b", code + table, re.MULTILINE))
+    assert used | outcomes == set(keys)
 
 
 def test_modules_of_the_folder_it_is_called_in_are_left_alone(tmp_path: Path) -> None:
