@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
 import addresses
 import virtualbox
 from addresses import Address, Way
-from firewall import Connection, Table, iptables, listed
+from firewall import CLIENT_PORT, Connection, Table, iptables, listed
 from listening import Listener, listening_here, owners
 from machine import Machine, Outcome
 from nftables import NftTable, nftables
@@ -17,7 +18,7 @@ from nftables import NftTable, nftables
 __all__ = ["Forward", "Host"]
 
 _USUAL_PORT = 12345
-_SIDES = 8  # machines of the VM's network that are asked, if the VM does not answer
+_OTHERS = 8  # machines of the VM's network that are asked, if the VM does not answer
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Forward:
 class Host:
     """The machine that forwards the port to the VM. `given` is the VM's address that a person typed, or an empty text.
 
-    The hops keep here what later hops need: `vm_answers` once the server in the VM answered like a desk would ask it,
-    and `unheard` if this host's own firewall hides all answers from it.
+    The hops keep here what later hops need: `vm_answers` once the server in the VM has answered, `reached` once it has
+    answered through the NAT, and `faults`, the names of the hops that are broken.
     """
 
     def __init__(self, machine: Machine, port: int, given: str = "") -> None:
@@ -41,7 +42,7 @@ class Host:
         self.port = port
         self.given = given
         self.vm_answers = False
-        self.unheard = False
+        self.reached = False
         self.faults: list[str] = []
 
     @cached_property
@@ -115,7 +116,7 @@ class Host:
         if not re.search(r"\boif|-o |daddr|-d ", rule):
             return True
         named = bool(self.card) and (f'"{self.card}"' in rule or f"-o {self.card} " in rule)
-        return named or bool(self.vm) and re.search(rf"\b{re.escape(self.vm)}\b", rule) is not None
+        return named or (bool(self.vm) and re.search(rf"\b{re.escape(self.vm)}\b", rule) is not None)
 
     # --- who forwards
 
@@ -144,8 +145,8 @@ class Host:
 
     @cached_property
     def forwarder(self) -> str:
-        """What forwards the port: kernel, virtualbox, off (VirtualBox, but its VM isn't running), program, elsewhere (the
-        kernel, to another address than the VM's), none, or unseen."""
+        """What forwards the port: kernel, virtualbox, off (VirtualBox, but its VM isn't running), program, none,
+        unseen, or elsewhere (the kernel, to another address than the VM's)."""
         if self.forward is not None:
             return "elsewhere" if self.given and self.forward.address != self.given else "kernel"
         if self.virtualbox is not None:
@@ -205,6 +206,11 @@ class Host:
         return [own for own in addresses.own_addresses(self.machine) if own.card != self.card]
 
     @property
+    def desk_cards(self) -> tuple[str, ...]:
+        """The cards by which desks come in."""
+        return tuple(dict.fromkeys(own.card for own in self.desks))
+
+    @property
     def lan(self) -> str:
         """This host's address on the desks' network, or an empty text."""
         return self.desks[0].address if self.desks else ""
@@ -227,24 +233,33 @@ class Host:
     @cached_property
     def moved(self) -> str:
         """Another address of the VM's network at which a ClassCord server answers, or an empty text."""
-        if not self.card:
+        others = [each for each, state in self.neighbours.items() if each != self.vm and state != "FAILED"][:_OTHERS]
+        if not others:
             return ""
+        with ThreadPoolExecutor(len(others)) as pool:  # each may wait for some seconds
+            outcomes = pool.map(lambda other: self.machine.probe(other, self.inner), others)
+        return next((other for other, outcome in zip(others, outcomes, strict=True) if outcome.answered), "")
+
+    @cached_property
+    def neighbours(self) -> dict[str, str]:
+        """The machines of the VM's network that the kernel knows, with the state of each entry, like FAILED."""
+        if not self.card:
+            return {}
         shown = self.machine.run("ip", "-4", "neigh", "show", "dev", self.card).out
-        others = [words[0] for words in map(str.split, shown.splitlines()) if words and words[-1] != "FAILED"]
-        for other in [each for each in others if each != self.vm][:_SIDES]:
-            if self.machine.probe(other, self.inner).answered:
-                return other
-        return ""
+        return {words[0]: words[-1] for words in map(str.split, shown.splitlines()) if words}
 
     def arriving(self, *, answer: bool = False) -> Connection:
         """A desk's connection on its way to the VM, or with `answer` what the VM sends back."""
-        cards = tuple(sorted({own.card for own in self.desks}))
         if answer:
-            return Connection(
-                port=0, original=self.port, address=self.lan, cards=(self.card,), out=cards[0] if cards else "",
-                answer_from=(self.vm, self.inner),
-            )
-        return Connection(self.inner, self.port, self.vm, cards, self.card)
+            out = self.desks[0].card if self.desks else ""
+            return Connection(CLIENT_PORT, self.port, self.lan, (self.card,), out, True, self.vm, self.inner)
+        return Connection(self.inner, self.port, self.vm, self.desk_cards, self.card)
+
+    def ending_here(self, *, answer: bool = False) -> Connection:
+        """A desk's connection to a program of this host, or with `answer` what the VM sends to this host itself."""
+        if answer:
+            return Connection(CLIENT_PORT, self.port, self.inside, (self.card,), "", True, self.vm, self.inner)
+        return Connection(self.port, self.port, self.lan, self.desk_cards)
 
     # --- commands to type
 

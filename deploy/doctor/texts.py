@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import texts_host
 import texts_vm
 from hops import Remedy, Text
 from machine import Outcome
@@ -46,7 +47,7 @@ _SHARED: Table = {
     "failed": ("connexion impossible : {detail}", "can't connect: {detail}"),
 }
 
-TEXTS: Table = {**_SHARED, **texts_vm.TEXTS}
+TEXTS: Table = {**_SHARED, **texts_vm.TEXTS, **texts_host.TEXTS}
 
 
 def render(said: Remedy, language: str) -> str:

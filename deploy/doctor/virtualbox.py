@@ -14,7 +14,7 @@ _FIRST_FAULTY, _REPAIRED = (7, 2, 0), (7, 2, 8)
 
 
 class Redirection(NamedTuple):
-    """A port forwarding of VirtualBox: the state and the name of the VM that has it, and the rule as VirtualBox shows it."""
+    """A port forwarding: the state and the name of the VM that has it, and the rule as VirtualBox shows it."""
 
     state: str
     vm: str
@@ -34,7 +34,7 @@ def _ask(machine: Machine, *words: str) -> Output:
 
 
 def redirection(machine: Machine, port: int) -> Redirection | None:
-    """The forwarding of the port; that of a running VM if there are several. None without one, or without VirtualBox."""
+    """The forwarding of the port, that of a running VM if there are several. None without one or without VirtualBox."""
     if not machine.has("VBoxManage"):
         return None
     found = []

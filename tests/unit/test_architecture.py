@@ -23,8 +23,8 @@ ORDER = [
     "handlers.commands", "handlers.messages", "handlers", "handlers.connection", "server",
 ]
 DOCTOR = [
-    "machine", "hops", "texts_vm", "texts", "addresses", "listening", "firewall", "nftables", "vm_facts",
-    "vm_network", "vm", "report", "__main__",
+    "machine", "hops", "texts_vm", "texts_host", "texts", "addresses", "listening", "firewall", "nftables", "vm_facts",
+    "vm_network", "vm", "virtualbox", "host_facts", "host_firewall", "host", "report", "__main__",
 ]
 """The doctor's modules, in the same order. The doctor runs without the server's code."""
 DOCTORS = sorted(ROOT.glob("deploy/doctor/*.py"))
