@@ -1,4 +1,4 @@
-"""Follows a new TCP connection from somewhere outside through the rules of iptables.
+"""Follows a new TCP connection from somewhere outside, or the answers to it, through the rules of iptables.
 
 It may come in by any card except the one that it leaves by, from any address.
 """
@@ -32,6 +32,8 @@ class Connection:
 
     `port`: where it goes now; `original`: where its client sent it; `address`: where it goes now; `cards`: the cards by
     which it may come in; `out`: the card by which it leaves, or an empty text if it ends on this machine.
+
+    With `answer` it is what the server sends back, from `source` and `source_port`; `port` is then the client's.
     """
 
     port: int
@@ -39,6 +41,14 @@ class Connection:
     address: str
     cards: tuple[str, ...]
     out: str = ""
+    answer: bool = False
+    source: str = ""
+    source_port: int = CLIENT_PORT
+
+    @property
+    def state(self) -> str:
+        """Its state, as the kernel's tracking of connections names it."""
+        return "ESTABLISHED" if self.answer else "NEW"
 
 
 @dataclass(frozen=True)
@@ -231,6 +241,8 @@ class _Match:
         self.source = source
         if source.startswith("127."):
             self._add(negated)
+        elif self._connection.source:
+            self._add(within(self._connection.source, source) != negated)
         elif self.result == "yes":
             self.result = "others" if negated else "some"
 
@@ -253,14 +265,14 @@ class _Match:
         if option in ("--dport", "--dports", "--ports"):
             return listed(there.port, value)
         if option in ("--sport", "--sports"):
-            return listed(CLIENT_PORT, value)
+            return listed(there.source_port, value)
         if option == "--ctorigdstport":
             return listed(there.original, value)
         if option == "--ctdir":
-            return value == "ORIGINAL"
+            return value == ("REPLY" if there.answer else "ORIGINAL")
         if option in ("--ctstate", "--state"):
             states = value.split(",")
-            return "NEW" in states or ("DNAT" in states and bool(there.out))
+            return there.state in states or ("DNAT" in states and bool(there.out))
         if option == "--dst-type":
             return value == "LOCAL" and not there.out
         if option == "--mark":
@@ -268,7 +280,7 @@ class _Match:
         if option == "--pkt-type":
             return value == "unicast"
         if option == "--tcp-flags":
-            return values[1:] == ["SYN"]
+            return (values[1:] == ["SYN"]) != there.answer
         return None
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from firewall import CLIENT_PORT, Connection, Rule, Step, Verdict, card_fits, decide, listed, within
+from firewall import Connection, Rule, Step, Verdict, card_fits, decide, listed, within
 from machine import Machine
 
 __all__ = ["HOOKS", "Chain", "NftTable", "Ruling", "forwards", "nftables", "parse_ruleset", "rule_on"]
@@ -109,6 +109,8 @@ def _read_hook(chain: Chain, line: str) -> None:
 def rule_on(tables: Sequence[NftTable], way: str, connection: Connection) -> Iterator[Ruling]:
     """What each chain on the way (input or forward) does with the connection, in tables that are not iptables'."""
     before = replace(connection, port=connection.original, address="", out="")  # as the client sent it
+    if connection.answer:
+        before = replace(connection, out="")
     for table in tables:
         if table.of_iptables or table.name.split()[0] not in ("ip", "inet", "netdev"):
             continue
@@ -222,7 +224,8 @@ class _Match:
         if selector == "tcp flags":
             rest = self._after_flags(words)
             said = " ".join(words[: len(words) - len(rest)])
-            if (said.endswith("syn") or said.startswith("syn")) == (negated or "!=" in said):
+            is_new = (said.endswith("syn") or said.startswith("syn")) != (negated or "!=" in said)
+            if is_new == self._connection.answer:
                 self.result = "no"
             return rest
         if selector == "ct count":
@@ -264,6 +267,9 @@ class _Match:
         if not sources or all(source.startswith("127.") for source in sources):
             if not negated:
                 self.result = "no"
+        elif self._connection.source:
+            if any(within(self._connection.source, each) for each in sources) == negated:
+                self.result = "no"
         elif self.result == "yes":
             self.result, self.sources = "others" if negated else "some", sources
 
@@ -281,17 +287,17 @@ class _Match:
         if selector in ("tcp dport", "th dport"):
             return listed(there.port, value)
         if selector in ("tcp sport", "th sport"):
-            return listed(CLIENT_PORT, value)
+            return listed(there.source_port, value)
         if selector == "ip daddr":
             return any(within(there.address, part) for part in value.split(",")) if there.address else None
         if selector in ("ip protocol", "l4proto", "nfproto", "protocol", "pkttype"):
             return bool({"tcp", "6", "ipv4", "ip", "host", "unicast"}.intersection(words))
         if selector == "ct state":
-            return "new" in words
+            return there.state.lower() in words
         if selector == "ct status":
-            return "dnat" in words and self._forwarded and not self._is_early()
+            return "dnat" in words and self._forwarded and (there.answer or not self._is_early())
         if selector == "ct direction":
-            return "original" in words
+            return ("reply" if there.answer else "original") in words
         if selector == "ct original proto-dst":
             return listed(there.original, value)
         if selector in ("mark", "ct mark"):

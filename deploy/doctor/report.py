@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+import host
 import vm
 from hops import MARKS, Finding, Text, text, walk
 from machine import Machine
@@ -30,17 +31,24 @@ def main(arguments: list[str], machine: Machine) -> int:
     doctor.sh checks what people type; this only reads it.
     """
     parser = _Parser(prog="doctor.sh", add_help=False, allow_abbrev=False)
-    parser.add_argument("place", choices=["vm"])
+    parser.add_argument("place", choices=["vm", "host"])
     parser.add_argument("--port", type=int, default=12345)
     parser.add_argument("--name", default="classcord")
     parser.add_argument("--desk", default="")
+    parser.add_argument("--vm", default="")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     language = machine.environment("CLASSCORD_LANG").lower()[:2]
     if language not in LANGUAGES:
         language = LANGUAGES[0]
-    heading: Text = text("heading_vm", port=options.port)
-    found = walk(vm.HOPS, vm.Vm(machine, options.port, options.name, options.desk))
+    if options.place == "vm":
+        heading: Text = text("heading_vm", port=options.port)
+        found = walk(vm.HOPS, vm.Vm(machine, options.port, options.name, options.desk))
+    else:
+        heading = text("heading_host", port=options.port)
+        if options.vm:
+            heading = text("heading_host_vm", port=options.port, vm=options.vm)
+        found = walk(host.HOPS, host.Host(machine, options.port, options.vm))
     if options.json:
         return _print_json(options.place, options.port, found, language)
     return _print_text(heading, found, language)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import texts_host
 import texts_vm
 import texts_vm_network
 from hops import Remedy, Text
@@ -51,7 +52,7 @@ _SHARED: Table = {
     "failed": ("connexion impossible : {detail}", "can't connect: {detail}"),
 }
 
-TEXTS: Table = {**_SHARED, **texts_vm.TEXTS, **texts_vm_network.TEXTS}
+TEXTS: Table = {**_SHARED, **texts_vm.TEXTS, **texts_vm_network.TEXTS, **texts_host.TEXTS}
 
 
 def render(said: Remedy, language: str) -> str:

@@ -97,7 +97,7 @@ def _forwarding(vm: Vm, bridge: str) -> Iterator[Finding]:
         return
     for card in dict.fromkeys([*(own.card for own in vm.own), bridge]):
         if card and (vm.machine.read(f"/proc/sys/net/ipv4/conf/{card}/forwarding") or "1").strip() == "0":
-            setting = f"net.ipv4.conf.{card}.forwarding"
+            setting = f"net.ipv4.conf.{card.replace('.', '/')}.forwarding"
             yield broken("forwarding_card_off", f"sudo sysctl -w {setting}=1", *_undone_by(vm, "forwarding"), card=card)
             return
     yield ok("forwarding")
