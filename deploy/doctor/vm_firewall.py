@@ -42,7 +42,7 @@ def look_at_firewall(vm: Vm) -> Iterator[Finding]:
         yield note("ufw_goes_around")
     found = list(_rules(vm))
     yield from found
-    if vm.rejected and not any(finding.mark == "broken" for finding in found):
+    if vm.rejected and not any(finding.mark in ("broken", "warn") for finding in found):
         yield broken("firewall_hidden", "sudo iptables-save; sudo nft list ruleset")
 
 

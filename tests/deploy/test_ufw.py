@@ -300,8 +300,8 @@ def test_an_engine_that_does_not_use_docker_user_is_guarded_by_nft(lab: Lab, con
 
 def test_apply_says_if_a_stranger_still_gets_in(lab: Lab, containers: None) -> None:
     vm = lab.vm
-    vm.run(f"docker rm -f chat 2>/dev/null; docker run -d --name chat -p 12345:12345 -w /app -v {PROJECT}:/app:ro {BASE} "
-           f"{SERVER}")
+    vm.run("docker rm -f chat 2>/dev/null; docker run -d --name chat -p 12345:12345 -w /app "
+           f"-v {PROJECT}:/app:ro {BASE} {SERVER}")
     wait_for_answer(lab.slam, VM)
     vm.run("iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT")  # before DOCKER-USER
     done = vm.run(f"{UFW} apply --from {SCHOOL}", check=False)
