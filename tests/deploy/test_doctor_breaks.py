@@ -186,7 +186,8 @@ def test_a_table_of_nft_that_drops_some_desks_is_marked(process: Machine) -> Non
     table = "nft 'table inet mine {{ chain c {{ type filter hook {}; {}; }}; }}'"
     process.run(table.format("prerouting priority -300", "ip saddr 10.0.108.0/24 tcp dport 12345 drop"))
     some = ask(process)
-    process.run("nft delete table inet mine; " + table.format("input priority 0", "iif eth0 ip saddr != 10.0.107.0/24 drop"))
+    process.run("nft delete table inet mine; "
+                + table.format("input priority 0", "iif eth0 ip saddr != 10.0.107.0/24 drop"))
     only = ask(process)
     process.run("nft delete table inet mine; " + table.format("input priority 0", "tcp dport 12345 drop"))
     local = ask(process)
