@@ -10,7 +10,7 @@ from machine import Machine
 
 __all__ = ["Address", "cards", "gateway", "is_bridge", "own_addresses", "way_to"]
 
-_BRIDGES = re.compile(r"(docker|br-|veth|virbr|lxcbr|lxdbr|incusbr)")  # of containers and VMs
+_BRIDGES = re.compile(r"(docker|br-|veth|virbr|lxdbr|lxcbr|incusbr|podman)")  # of containers and VMs
 
 
 class Address(NamedTuple):

@@ -66,14 +66,16 @@ class Verdict:
     """What becomes of the connection. `rule` decides it: a rule, or the chain's policy.
 
     only: the networks that are let in while others are dropped, or, where most are let in, the only ones that no rule
-    drops. denied: the networks that are dropped while others are let in. conditions: rules that decide otherwise if a
-    condition holds that can't be seen from here, like a number of connections in a time.
+    drops. denied: the networks that are dropped while others are let in. partial: the rules about some networks only.
+    conditions: rules that decide otherwise if a condition holds that can't be seen from here, like a number of
+    connections in a time.
     """
 
     accepted: bool = True
     rule: Rule = field(default_factory=lambda: Rule("", "", ""))
     only: list[str] = field(default_factory=list)
     denied: list[str] = field(default_factory=list)
+    partial: list[Rule] = field(default_factory=list)
     conditions: list[Rule] = field(default_factory=list)
 
 
@@ -142,6 +144,7 @@ def decide(steps: Callable[[str], Iterable[Step]], start: str, policy: tuple[boo
     allowed: list[str] = []
     only: list[str] = []
     denied: list[str] = []
+    partial: list[Rule] = []
     conditions: list[tuple[bool, Rule]] = []
 
     def chain(name: str, depth: int) -> tuple[bool, Rule] | None:
@@ -161,17 +164,19 @@ def decide(steps: Callable[[str], Iterable[Step]], start: str, policy: tuple[boo
                 conditions.append((accepted, step.rule))  # not a rule of the chain that it leads to
             elif step.result == "others":
                 (denied if accepted else only).extend(step.sources)
+                partial.append(step.rule)
                 if accepted and step.verb != "return":
                     return accepted, rule
             elif accepted:
                 allowed.extend(step.sources)
-            else:
+            elif not set(step.sources) <= set(allowed):
                 denied.extend(source for source in step.sources if source not in allowed)
+                partial.append(step.rule)
         return None
 
     accepted, rule = chain(start, 0) or policy
     against = [condition for accepts, condition in conditions if accepts != accepted]
-    return Verdict(accepted, rule, only if accepted else allowed, denied, against)
+    return Verdict(accepted, rule, only if accepted else allowed, denied, partial, against)
 
 
 def follow(table: Table, chain: str, connection: Connection) -> Verdict:

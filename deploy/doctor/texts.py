@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import texts_host
 import texts_vm
+import texts_vm_network
 from hops import Remedy, Text
 from machine import Outcome
 
@@ -44,10 +45,14 @@ _SHARED: Table = {
     "refused": ("connexion refusée (connection refused)", "connection refused"),
     "noroute": ("aucun chemin jusque-là (host unreachable)", "no way there (host unreachable)"),
     "timeout": ("aucune réponse en 3 s (timed out)", "no answer at all within 3 s (timed out)"),
+    # what to type, in the words around a command
+    "then": ("ensuite :  {command}", "then:  {command}"),
+    "or_by_hand": ("ou à la main :  {command}", "or by hand:  {command}"),
+    "look": ("à regarder :  {command}", "look:  {command}"),
     "failed": ("connexion impossible : {detail}", "can't connect: {detail}"),
 }
 
-TEXTS: Table = {**_SHARED, **texts_vm.TEXTS, **texts_host.TEXTS}
+TEXTS: Table = {**_SHARED, **texts_vm.TEXTS, **texts_vm_network.TEXTS, **texts_host.TEXTS}
 
 
 def render(said: Remedy, language: str) -> str:

@@ -57,7 +57,7 @@ def test_both_languages_have_the_same_values_and_the_same_commands(key: str) -> 
     assert len(TEXTS[key]) == len(LANGUAGES)
     french, english = TEXTS[key]
     assert placeholders(french) == placeholders(english)
-    commands = [sorted(re.findall(r"  (\S.*?)(?=  |$)", each)) for each in (french, english)]
+    commands = [sorted(re.findall(r"  ([^(\s].*?)(?=  |$)", each)) for each in (french, english)]
     assert commands[0] == commands[1]
     for said in (french, english):
         assert "sudo" not in said, "a command is a value, so that it is the same in both"

@@ -23,8 +23,9 @@ ORDER = [
     "handlers.commands", "handlers.messages", "handlers", "handlers.connection", "server",
 ]
 DOCTOR = [
-    "machine", "hops", "texts_vm", "texts_host", "texts", "addresses", "listening", "firewall", "nftables", "vm_facts",
-    "vm_network", "vm", "virtualbox", "host_facts", "host_firewall", "host", "report", "__main__",
+    "machine", "hops", "texts_vm", "texts_vm_network", "texts_host", "texts", "addresses", "listening", "server_log",
+    "firewall", "nftables", "docker", "unit", "vm_facts", "vm_server", "vm_network", "vm_firewall", "vm_data", "vm",
+    "virtualbox", "host_facts", "host_firewall", "host", "report", "__main__",
 ]
 """The doctor's modules, in the same order. The doctor runs without the server's code."""
 DOCTORS = sorted(ROOT.glob("deploy/doctor/*.py"))
@@ -75,6 +76,8 @@ def test_the_doctor_imports_one_way_and_nothing_else_of_the_project(path: Path) 
         assert place >= 0 or name.partition(".")[0] in sys.stdlib_module_names, f"{path.stem} imports {name}"
 
 
-@pytest.mark.parametrize("path", [*SOURCES, *DOCTORS, *ROOT.glob("tests/**/*.py")], ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", [*SOURCES, *DOCTORS, *ROOT.glob("tests/**/*.py")], ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_no_file_is_too_long_to_read_at_once(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 400
