@@ -116,14 +116,14 @@ t() {
         en="ask the SISR student to run in the VM:  sudo make doctor$SET" ;;
     on_host) fr="demandez à l'étudiant SISR de taper sur l'hôte :  sudo make doctor ARGS=--from-host$SET"
         en="ask the SISR student to run on the host:  sudo make doctor ARGS=--from-host$SET" ;;
-    end_desk) fr="Vu d'ici : ce poste bloque lui-même. Reste à voir : tout ce qui vient après lui. Ensuite : réparez ce poste, puis relancez cette commande."
-        en="Seen: this desk itself blocks. Remains: all that comes after it. Next: repair this desk, then run this again." ;;
-    end_host_on) fr="Vu d'ici : $ADDRESS est allumé. Reste à voir : l'hôte (pare-feu, redirection), puis la VM. Ensuite, une seule fois : l'hôte ; ses dernières lignes disent où chercher après lui."
-        en="Seen: $ADDRESS is on. Remains: the host (firewall, forwarding), then the VM. Next, once: the host; its last lines say where to look after it." ;;
-    end_host_off) fr="Vu d'ici : rien ne revient de $ADDRESS. Reste à voir : l'hôte (allumé ? cette adresse ? pare-feu ?), puis la VM. Ensuite, une seule fois : l'hôte ; ses dernières lignes disent où chercher après lui."
-        en="Seen: nothing comes back from $ADDRESS. Remains: the host (is it on, is this its address, its firewall?), then the VM. Next, once: the host; its last lines say where to look after it." ;;
-    end_server) fr="Vu d'ici : le chemin jusqu'au port $PORT de $ADDRESS est ouvert. Reste à voir : ce qui y répond. Ensuite, une seule fois : la VM ; si tout y va bien, l'hôte (make doctor ARGS=--from-host$SET)."
-        en="Seen: the way to port $PORT of $ADDRESS is open. Remains: what answers there. Next, once: the VM; if all is well there, the host (make doctor ARGS=--from-host$SET)." ;;
+    end_desk) fr="vu : ce poste bloque lui-même. Reste : tout ce qui vient après lui. Ensuite : réparez-le, puis relancez cette commande"
+        en="seen: this desk itself blocks. What remains: all that comes after it. Next: repair it, then run this again" ;;
+    end_host_on) fr="vu : $ADDRESS est allumé. Reste : l'hôte (pare-feu, redirection), puis la VM. Ensuite, une fois : l'hôte ; ses dernières lignes disent où chercher après lui"
+        en="seen: $ADDRESS is on. What remains: the host (firewall, forwarding), then the VM. Next, once: the host; its last lines say where to look after it" ;;
+    end_host_off) fr="vu : rien ne revient de $ADDRESS. Reste : l'hôte (allumé ? cette adresse ? pare-feu ?), puis la VM. Ensuite, une fois : l'hôte ; ses dernières lignes disent où chercher après lui"
+        en="seen: nothing comes back from $ADDRESS. What remains: the host (is it on, is this its address, its firewall?), then the VM. Next, once: the host; its last lines say where to look after it" ;;
+    end_server) fr="vu : le port $PORT de $ADDRESS est ouvert. Reste : ce qui y répond. Ensuite, une fois : la VM ; si tout y va bien, l'hôte (make doctor ARGS=--from-host$SET)"
+        en="seen: port $PORT of $ADDRESS is open. What remains: what answers there. Next, once: the VM; if all is well there, the host (make doctor ARGS=--from-host$SET)" ;;
     # the command line and the tools
     needs_python) fr="dans la VM et sur l'hôte, il faut python3, 3.10 ou plus récent :  sudo apt install python3  (macOS :  brew install python3)"
         en="in the VM and on the host this needs python3, 3.10 or newer:  sudo apt install python3  (macOS:  brew install python3)" ;;
@@ -557,7 +557,7 @@ if [ "$PORT" != 12345 ]; then SET=" PORT=$PORT"; fi
 choose_tool
 t start
 slam_hops
-if [ -n "$END" ]; then printf '%s\n' "$END"; fi
+if [ -n "$END" ]; then note "$END"; fi
 case $broken in
 0) t all_well ;;
 1) t one_broken ;;

@@ -94,10 +94,12 @@ def _why_not(host: Host) -> Finding:
     let_in = text("host_let_in", source=host.desk_like or host.inside, command="sudo sh deploy/ufw.sh status")
     if hears_the_vm(host) is not None:
         return unknown("host_vm_unheard", vm=vm)
+    host.next_is_vm = True
     if host.desk_like and host.answer.kind == "timeout" and host.machine.probe(vm, inner).answered:
         route = text("host_in_vm", command=f"sudo ip route replace default via {host.inside}")
         return broken("host_no_way_back", route, in_vm, let_in, inside=host.inside, desk=host.desk_like)
     if host.moved:
+        host.next_is_vm = False
         return broken("host_vm_moved", host.apply(host.moved), text("host_fixed"), vm=vm, new=host.moved)
     if host.answer.kind in ("refused", "other", "silent", "closed"):
         return broken("host_vm_on", in_vm, vm=vm, inner=inner, outcome=outcome)
@@ -138,6 +140,7 @@ def look_through(host: Host) -> Iterator[Finding]:
         "program": [in_vm, text("host_which_program", command=f"sudo ss -ltnp sport = :{port}")],
         "unseen": _how_to_forward(host),
     }
+    host.next_is_vm = host.forwarder in ("virtualbox", "program")
     yield broken("host_through_broken", *remedies[host.forwarder], lan=lan, port=port, outcome=in_words(outcome))
 
 
@@ -159,7 +162,7 @@ def look_ahead(host: Host) -> Iterator[Finding]:
     desk: Text = text("host_next_desk", command=f"sh deploy/doctor.sh --from-slam {host.lan or 'ADDRESS'}")
     if not host.faults:
         yield note("host_end_well" if host.vm_answers or host.reached else "host_end_unsure", desk)
-    elif host.faults[0] in ("vm", "through") and host.forwarder != "unseen":
+    elif host.faults[0] in ("vm", "through") and host.next_is_vm:
         capture = f"sudo tcpdump -ni any tcp port {host.inner}"
         yield note("host_end_vm", text("host_between", command=capture))
     else:

@@ -34,7 +34,7 @@ class Host:
     """The machine that forwards the port to the VM. `given` is the VM's address that a person typed, or an empty text.
 
     The hops keep here what later hops need: `vm_answers` once the server in the VM has answered, `reached` once it has
-    answered through the NAT, and `faults`, the names of the hops that are broken.
+    answered through the NAT, `next_is_vm` if the VM is the next place to look at, `faults` for the broken hops' names.
     """
 
     def __init__(self, machine: Machine, port: int, given: str = "") -> None:
@@ -43,6 +43,7 @@ class Host:
         self.given = given
         self.vm_answers = False
         self.reached = False
+        self.next_is_vm = False
         self.faults: list[str] = []
 
     @cached_property

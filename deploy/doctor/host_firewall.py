@@ -51,8 +51,8 @@ def look_at_firewall(host: Host) -> Iterator[Finding]:
         yield unknown("host_firewall_root", host.again())
         return
     programs = {table.program for table in host.iptables if table.rules() or "DROP" in table.policies.values()}
-    if len(programs) > 1:
-        yield warn("host_two_iptables", *[f"sudo {program} -S" for program in sorted(programs)])
+    if len(programs) > 1 or (host.nft and "iptables-legacy" in programs):
+        yield warn("host_two_iptables", "sudo iptables-legacy-save; sudo nft list ruleset")
     found = list(_in(host) if host.by_program else _through(host))
     yield from found
     if not found:

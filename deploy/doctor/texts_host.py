@@ -259,8 +259,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "host_next_desk": ("ensuite, une fois, sur un poste :  {command}", "next, once, at a desk:  {command}"),
     "host_end_vm": (
-        "vu : cet hôte redirige, mais la VM ne répond pas. Reste : la VM, avec les commandes ci-dessus, une fois",
-        "seen: this host forwards, but the VM does not answer. What remains: the VM, with the commands above, once",
+        "vu : cet hôte redirige, mais le serveur de la VM ne répond pas aux postes. Reste : la VM ; tapez-y une fois "
+        "les commandes ci-dessus",
+        "seen: this host forwards, but the VM's server does not answer desks. What remains: the VM; type the commands "
+        "above there, once",
     ),
     "host_between": (
         "si rien n'y est rompu, le coupable est le réseau entre les deux (carte, câble, mode de l'hyperviseur) ; à "

@@ -10,7 +10,7 @@ from machine import Machine, Output
 __all__ = ["Redirection", "is_faulty", "redirection", "version"]
 
 _FIRST_FAULTY, _REPAIRED = (7, 2, 0), (7, 2, 8)
-"""VirtualBox 7.2 before 7.2.8 resets or refuses connections to forwarded ports (its changelog of 7.2.8 says so)."""
+"""The versions from the first to just before the second reset or refuse connections to forwarded ports."""
 
 
 class Redirection(NamedTuple):

@@ -20,17 +20,14 @@ TOOLS = ("python3", "nc.openbsd", "nc.traditional", "ncat")
 
 
 class Diagnosis:
-    """What the doctor said: `lines` as (mark, text, advice), `ending` (what remains, where to go next), exit code."""
+    """What the doctor said: `lines` as (mark, text, advice), and its exit code."""
 
     def __init__(self, code: int, text: str) -> None:
         self.code = code
         self.text = text
         self.lines: list[tuple[str, str, list[str]]] = []
-        self.ending: list[str] = []
         for line in text.splitlines()[1:-1]:
-            if line[0] != " ":
-                self.ending.append(line)
-            elif line.startswith("     → "):
+            if line.startswith("     → "):
                 self.lines[-1][2].append(line[7:])
             else:
                 assert line[0] == line[2] == " ", line
