@@ -19,7 +19,7 @@ _FACTS = (
     "{{range $name, $at := .NetworkSettings.Networks}}{{$name}} {{$at.IPAddress}} {{$at.Gateway}};{{end}}"
 )
 _SETTINGS = ("/etc/docker/daemon.json", "/var/snap/docker/current/config/daemon.json")
-_PROXIES = {"docker-proxy", "rootlesskit", "slirp4netns", "pasta", "pasta.avx2", "rootlessport"}
+_PROXIES = {"docker-proxy", "com.docker.backend", "rootlesskit", "slirp4netns", "pasta", "pasta.avx2", "rootlessport"}
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,12 @@ class Docker:
 
     @cached_property
     def left_alone(self) -> str:
-        """What keeps the engine from making its rules of iptables (a file, an option of dockerd, a name), or an empty
-        text if nothing does."""
-        if len(self._command) > 1:
-            return "rootless"
+        """What keeps the engine from making its rules of iptables (a file, an option of dockerd, or its kind), or an
+        empty text if nothing does."""
+        kind = self.run("info", "-f", "{{.OperatingSystem}} {{.SecurityOptions}}").out
+        for name in ("rootless", "Docker Desktop"):
+            if name in kind:
+                return name
         for path in _SETTINGS:
             try:
                 settings = json.loads(self._machine.read(path) or "{}")
@@ -146,6 +148,10 @@ class Docker:
             if card == f"br-{number[:12]}":
                 return name
         return ""
+
+    def is_bridge(self, network: str) -> bool:
+        """Whether a network has a card of this machine, as most have."""
+        return self.run("network", "inspect", "-f", "{{.Driver}}", network).out.strip() == "bridge"
 
     def addresses_in(self, network: str) -> list[str]:
         """The addresses of the containers in a network."""

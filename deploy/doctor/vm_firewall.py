@@ -36,19 +36,15 @@ def look_at_firewall(vm: Vm) -> Iterator[Finding]:
         return
     if vm.delivery == "proxy":
         assert vm.container is not None
-        yield warn("docker_proxy", text("docker_proxy_why", command=f"cat {_file(vm)}"), port=vm.port,
-                   why=vm.docker.left_alone, gateway=vm.container.gateway or "172.17.0.1")
+        file = re.search(r"\((/.*)\)", vm.docker.left_alone)
+        yield warn("docker_proxy", *([text("docker_proxy_why", command=f"cat {file[1]}")] if file else []),
+                   port=vm.port, why=vm.docker.left_alone, gateway=vm.container.gateway or "172.17.0.1")
     elif vm.delivery == "forward" and vm.ufw_on:
         yield note("ufw_goes_around")
     found = list(_rules(vm))
     yield from found
     if vm.rejected and not any(finding.mark in ("broken", "warn") for finding in found):
         yield broken("firewall_hidden", "sudo iptables-save; sudo nft list ruleset")
-
-
-def _file(vm: Vm) -> str:
-    found = re.search(r"\((/.*)\)", vm.docker.left_alone)
-    return found[1] if found else "/etc/docker/daemon.json"
 
 
 def _rules(vm: Vm) -> Iterator[Finding]:

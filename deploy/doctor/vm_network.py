@@ -69,11 +69,13 @@ def look_at_bridge(vm: Vm) -> Iterator[Finding]:
     if not vm.bridged:
         return
     assert vm.container is not None
+    if vm.docker.left_alone in ("rootless", "Docker Desktop"):
+        return  # its networks are elsewhere
     restart = "sudo systemctl restart docker"
     card = next((own.card for own in vm.all_addresses if own.address == vm.container.gateway), "")
-    if vm.docker.left_alone == "rootless":
-        return
     if vm.container.gateway and vm.machine.has("ip"):
+        if not card and not vm.docker.is_bridge(vm.container.network):
+            return
         if not card:
             yield broken("bridge_gone", restart, network=vm.container.network, gateway=vm.container.gateway)
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from docker import Container
 from hops import Finding, Remedy, broken, note, ok, text, unknown, warn
@@ -14,6 +14,10 @@ __all__ = ["look_at_containers", "look_at_health", "look_at_server", "look_at_se
 
 _THREADS_ALLOWED = (20, 10, 10)
 """The first Docker whose seccomp profile lets newer systems start a thread (it knows clone3)."""
+_NEWER_ENGINE = (
+    text("install_docker", command="https://docs.docker.com/engine/install/"),
+    text("without_docker", command="sudo make install"),
+)
 
 
 def look_at_server(vm: Vm) -> Iterator[Finding]:
@@ -67,18 +71,17 @@ def _is_another(vm: Vm, container: Container) -> bool:
 
 def _restarts_again(vm: Vm, container: Container) -> Iterator[Finding]:
     logs = f"docker logs --tail 20 {container.name}"
-    yield _engine_is_old(vm) or broken("server_restarts", logs, name=container.name, last=vm.log.last)
+    yield _engine_is_old(vm, vm.log.lines) or broken("server_restarts", logs, name=container.name, last=vm.log.last)
 
 
-def _engine_is_old(vm: Vm) -> Finding | None:
-    """An old engine forbids threads to newer systems: that is why the server in the container can't start."""
-    said = "\n".join(vm.log.lines)
+def _engine_is_old(vm: Vm, lines: Sequence[str]) -> Finding | None:
+    """An old engine forbids threads to newer systems. Whether that is why the server in the container fails."""
+    said = "\n".join(lines)
     if "can't start new thread" not in said and "no thread can be started" not in said:
         return None
     if not vm.docker.version or vm.docker.version >= _THREADS_ALLOWED:
         return None
-    return broken("engine_old", text("install_docker", command="https://docs.docker.com/engine/install/"),
-                  text("without_docker", command="sudo make install"), version=vm.docker.version_text)
+    return broken("engine_old", *_NEWER_ENGINE, version=vm.docker.version_text)
 
 
 def _unit_fails(vm: Vm, key: str) -> Finding:
@@ -115,7 +118,7 @@ def _nothing(vm: Vm) -> Iterator[Finding]:
         yield unknown("containers_unseen", vm.sudo_doctor)
     if container is not None:
         start = vm.docker_run if container.name == vm.asked else f"docker start {container.name}"
-        yield _engine_is_old(vm) or broken(
+        yield _engine_is_old(vm, vm.log.lines) or broken(
             "server_stopped", start, text("why_stopped", command=f"docker logs --tail 20 {container.name}"),
             name=container.name, code=container.exit_code,
         )
@@ -130,6 +133,8 @@ def _nothing(vm: Vm) -> Iterator[Finding]:
         else:
             remedies.append(text("without_docker_port", command="sudo make install", port=vm.port))
         yield broken("server_nothing", *remedies, name=vm.asked, port=vm.port)
+        if vm.docker.state == "up" and () < vm.docker.version < _THREADS_ALLOWED:
+            yield warn("engine_old", *_NEWER_ENGINE, version=vm.docker.version_text)
 
 
 def look_at_containers(vm: Vm) -> Iterator[Finding]:
@@ -204,10 +209,8 @@ def _container_health(vm: Vm) -> Finding:
     logs = f"docker logs --tail 20 {name}"
     if answers:
         return warn("health_check_fails", text("look", command=logs), said=said, port=vm.port)
-    old = _engine_is_old(vm)
-    if old is not None:
-        return old
-    return broken("health_inside", logs, text("then", command=f"docker restart {name}"), said=said)
+    restart = text("then", command=f"docker restart {name}")
+    return _engine_is_old(vm, [*vm.log.lines, check.err]) or broken("health_inside", logs, restart, said=said)
 
 
 def _last(said: str) -> Remedy:

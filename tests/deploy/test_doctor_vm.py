@@ -167,9 +167,12 @@ NO_RULES = {RULES: said("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\nCO
     ("/etc/docker/daemon.json", '{"firewall-backend": "nftables"}', '"firewall-backend": "nftables"'),
     ("/var/snap/docker/current/config/daemon.json", '{"iptables": false}', "(/var/snap/docker/current"),
     ("/proc/77/cmdline", "/usr/bin/dockerd\0--iptables=false\0", "dockerd --iptables=false"),
+    ("/dev/null", "", "rootless"),
 ])
 def test_an_engine_that_leaves_the_firewall_alone_is_not_to_be_restarted(path: str, text: str, why: str) -> None:
     seen = {**CONTAINER, **NO_RULES, f"read {path}": text, "read /run/docker.pid": "77\n"}
+    if why == "rootless":
+        seen[key("run docker info")] = said("Debian GNU/Linux 12 (bookworm) [name=seccomp name=rootless]")
     got = Said(seen)
     got.is_told("warn", "Docker leaves the firewall alone (")
     assert why in str(got.marks("warn"))
