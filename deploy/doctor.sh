@@ -95,8 +95,8 @@ t() {
         en="this desk: its own firewall blocks port $PORT ($found)" ;;
     even_to_itself) fr="même vers lui-même" en="even to itself" ;;
     self_ufw) fr="ce poste : son ufw ne laisse rien sortir par défaut" en="this desk: its ufw lets nothing out by default" ;;
-    self_port) fr="ce poste : $ADDRESS répond sur d'autres ports ($others), mais pas sur $PORT : le pare-feu de l'hôte le bloque, ou bien celui de ce poste"
-        en="this desk: $ADDRESS answers on other ports ($others), but not on $PORT: the host's firewall blocks it, or this desk's own" ;;
+    self_port) fr="ce poste : $ADDRESS réagit ailleurs ($others), mais pas sur le port $PORT : le pare-feu de l'hôte le bloque, ou bien celui de ce poste"
+        en="this desk: $ADDRESS reacts elsewhere ($others), but not on port $PORT: the host's firewall blocks it, or this desk's own" ;;
     self_nothing) fr="ce poste : rien ne lui répond, ni un autre port de $ADDRESS${ROUTER:+, ni la passerelle $ROUTER} : est-ce son propre pare-feu, ou son réseau ?"
         en="this desk: nothing answers it, no other port of $ADDRESS${ROUTER:+, not the gateway $ROUTER}: is it its own firewall, or its network?" ;;
     self_lets) fr="ce poste : il laisse sortir le port $PORT, la passerelle $ROUTER y réagit"
@@ -350,8 +350,8 @@ print(sorted((f, a[0]) for f, *_, a in socket.getaddrinfo(sys.argv[1], 1, type=s
     fi
 }
 
-way_to() { # ADDRESS: sets OWN to this desk's own address on the way there, and ROUTER to the gateway of the desk; fails
-    # if there is no way
+# way_to ADDRESS: sets OWN to this desk's own address on the way there, and ROUTER to its gateway. Fails without a way
+way_to() {
     OWN='' ROUTER=''
     if [ "$(uname)" = Darwin ]; then
         found=$(limit "$WAIT" route -n get "$1" 2>/dev/null) || return 1
@@ -460,6 +460,7 @@ suspect_this_desk() {
     back=" $(came_back "$@" ${ROUTER:+"$ROUTER:$PORT"} | tr '\n' ' ')"
     others=$(printf %s "$back" | tr ' ' '\n' | sed -n "s/^$ADDRESS://p" | sort -n | tr '\n' ' ')
     others=${others% }
+    others=${others:-${PINGED:+ping}}
     case $back in *" ${OWN:-127.0.0.1}:$PORT "*) ;; *) found=${found:-$(t even_to_itself)} ;; esac
     case $(uname) in
     Darwin) set -- "$(t on_mac)" ;;
@@ -469,7 +470,7 @@ suspect_this_desk() {
         if grep -qis microsoft /proc/version; then set -- "$@" "$(t on_windows)"; fi # WSL
         ;;
     esac
-    if [ -n "$others$PINGED" ]; then END=$(t end_host_on); fi
+    if [ -n "$others" ]; then END=$(t end_host_on); fi
     if [ -n "$found" ]; then
         result=self END=$(t end_desk)
         bad "$(t self_drops)" "$@"
@@ -483,7 +484,7 @@ suspect_this_desk() {
         warn "$(t self_port)" "$@"
     elif [ -n "$ROUTER" ] && { [ "${back#* "$ROUTER:"}" != "$back" ] || { has ping && pings "$ROUTER"; }; }; then
         ok "$(t self_works)"
-    elif [ -z "$PINGED" ]; then
+    else
         warn "$(t self_nothing)" "$@"
     fi
 }

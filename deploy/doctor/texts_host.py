@@ -87,9 +87,9 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "le réseau de la VM (privé hôte, pont) est-il actif ?  {command}",
         "is the VM's network (host-only, bridge) up?  {command}",
     ),
-    "host_vm": ("VM : {outcome} à {vm} port {inner}", "VM: {outcome} at {vm} port {inner}"),
+    "host_vm": ("VM : {outcome}, à l'adresse {vm} port {inner}", "VM: {outcome} at {vm} port {inner}"),
     "host_vm_by": (
-        "VM : {outcome} à {vm} port {inner} (par {card})", "VM: {outcome} at {vm} port {inner} (by {card})"
+        "VM : {outcome}, à l'adresse {vm} port {inner} (par {card})", "VM: {outcome} at {vm} port {inner} (by {card})"
     ),
     "host_no_way_back": (
         "VM : elle répond à {inside}, l'adresse de cet hôte sur son réseau, mais pas à {desk} : elle n'a pas de chemin "
@@ -109,7 +109,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "so that it sees the desks' own addresses, without --masquerade:  {command}",
     ),
     "host_vm_moved": (
-        "VM : {vm} ne répond pas, mais un serveur ClassCord répond à {new} : l'adresse de la VM a changé (DHCP)",
+        "VM : {vm} ne répond pas, mais un serveur ClassCord répond à l'adresse {new} : celle de la VM a changé (DHCP)",
         "VM: {vm} does not answer, but a ClassCord server answers at {new}: the VM's address has changed (DHCP)",
     ),
     "host_vm_dead": (
@@ -224,7 +224,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "through the NAT: this NAT works for other desks only; type on one of them",
     ),
     "host_through": (
-        "à travers le NAT : {outcome} à {lan} port {port} : c'est l'adresse à donner aux SLAM",
+        "à travers le NAT : {outcome}, à l'adresse {lan} port {port} : donnez-la aux SLAM",
         "through the NAT: {outcome} at {lan} port {port}: give that address to SLAM",
     ),
     "host_through_broken": (

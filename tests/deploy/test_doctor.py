@@ -328,7 +328,7 @@ def test_other_ports_of_the_host_that_answer_bring_both_firewalls_under_suspicio
     reach(desk, {f"{SELF} 12345": "refusal", f"{HOST} 22": "ssh", f"{HOST} 443": "refusal", f"{GATEWAY} 80": "refusal"})
     said = ask(12345, str(desk), HOST)
     said.only_broken("port: no answer from 10.0.108.42 port 12345 within 3 s", "on the host")
-    assert said.marked("!") == ["this desk: 10.0.108.42 answers on other ports (22 443), but not on 12345: "
+    assert said.marked("!") == ["this desk: 10.0.108.42 reacts elsewhere (22 443), but not on port 12345: "
                                 "the host's firewall blocks it, or this desk's own"]
     assert "sudo ufw status verbose" in said.text
     assert "10.0.108.42 is on" in said.marked("·")[-1]

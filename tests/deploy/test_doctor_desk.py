@@ -60,7 +60,7 @@ def test_silence_leads_to_the_host_and_to_the_desks_own_firewall_with_each_tool(
     for each in said:
         each.only_broken(f"no answer from {HOST} port 12345 within 3 s", "on the host")
         (suspicion,) = each.marked("!")
-        assert suspicion.startswith(f"this desk: {HOST} answers on other ports (22 80 443 445 3389), but not on 12345")
+        assert suspicion.startswith(f"this desk: {HOST} reacts elsewhere (22 80 443 445 3389), but not on port 12345")
 
 
 @pytest.fixture
