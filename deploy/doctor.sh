@@ -442,6 +442,9 @@ came_back() { # ADDRESS:PORT...: prints those from which a packet comes back, be
     wait
 }
 
+# reacted ADDRESS:PORT: whether it is in `back`, what came_back printed
+reacted() { case $back in *" $1"*) ;; *) return 1 ;; esac; }
+
 own_rule() { # prints a rule of this desk that blocks what goes out to the port. Only root can read the rules
     has iptables || return 0
     rules=$(limit "$WAIT" iptables -w 2 -S 2>/dev/null | grep -e '^-[AP] OUTPUT ' -e '^-A ufw-[a-z-]*output ') || return 0
@@ -461,7 +464,7 @@ suspect_this_desk() {
     others=$(printf %s "$back" | tr ' ' '\n' | sed -n "s/^$ADDRESS://p" | sort -n | tr '\n' ' ')
     others=${others% }
     others=${others:-${PINGED:+ping}}
-    case $back in *" ${OWN:-127.0.0.1}:$PORT "*) ;; *) found=${found:-$(t even_to_itself)} ;; esac
+    reacted "${OWN:-127.0.0.1}:$PORT " || found=${found:-$(t even_to_itself)}
     case $(uname) in
     Darwin) set -- "$(t on_mac)" ;;
     MINGW* | MSYS* | CYGWIN*) set -- "$(t on_windows)" ;;
@@ -478,11 +481,11 @@ suspect_this_desk() {
         warn "$(t self_ufw)" "$@"
     elif [ "$result" = refused ]; then
         : # it went there and came back
-    elif [ -n "$ROUTER" ] && [ "${back#* "$ROUTER:$PORT" }" != "$back" ]; then
+    elif [ -n "$ROUTER" ] && reacted "$ROUTER:$PORT "; then
         ok "$(t self_lets)"
     elif [ -n "$others" ]; then
         warn "$(t self_port)" "$@"
-    elif [ -n "$ROUTER" ] && { [ "${back#* "$ROUTER:"}" != "$back" ] || { has ping && pings "$ROUTER"; }; }; then
+    elif [ -n "$ROUTER" ] && { reacted "$ROUTER:" || { has ping && pings "$ROUTER"; }; }; then
         ok "$(t self_works)"
     else
         warn "$(t self_nothing)" "$@"
