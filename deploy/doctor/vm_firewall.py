@@ -187,7 +187,9 @@ def _is_limit(line: str, port: int) -> bool:
     if words[:2] != ["ufw", "limit"] or "udp" in words or "out" in words:
         return False
     ports = [word.removesuffix("/tcp") for word in words[2:] if re.fullmatch(r"[\d:,]+(/tcp)?", word)]
-    return any(listed(port, each) for each in ports) or not ports or "ClassCord" in words
+    if ports:
+        return any(listed(port, each) for each in ports)
+    return "ClassCord" in words or (words[2] in ("from", "to", "in") and "app" not in words)
 
 
 def _nft(vm: Vm, ruling: Ruling) -> Iterator[Finding]:
@@ -204,7 +206,8 @@ def _nft(vm: Vm, ruling: Ruling) -> Iterator[Finding]:
         elif not verdict.accepted:
             yield broken("guard_closed", f"sudo sh deploy/ufw.sh apply --from {_ROOM}{vm.flag}",
                          text("open_to_all", command="sudo sh deploy/ufw.sh undo"), port=vm.port)
-    elif not verdict.accepted and verdict.rule.text == "policy drop" and not verdict.only and not verdict.conditions:
+    elif not verdict.accepted and not verdict.only and not verdict.conditions and (
+            verdict.rule.text == "policy drop" or table == "inet firewalld"):
         yield broken("nft_closed", look, text("open_it", command=accept), table=table, port=vm.port)
     elif not verdict.accepted and not verdict.only and not verdict.conditions:
         remedies = _nft_delete(verdict.rule), look
