@@ -42,7 +42,7 @@ def look_at_firewall(vm: Vm) -> Iterator[Finding]:
     elif vm.delivery == "forward" and vm.ufw_on:
         yield note("ufw_goes_around")
     found = list(_rules(vm))
-    yield from found
+    yield from found or [ok("firewall_lets", name=_name(vm), port=vm.port)]
     if vm.rejected and not any(finding.mark in ("broken", "warn") for finding in found):
         yield broken("firewall_hidden", "sudo iptables-save; sudo nft list ruleset")
 
@@ -68,9 +68,8 @@ def _connection(vm: Vm) -> Connection:
 
 def _iptables(vm: Vm, connection: Connection) -> Iterator[Finding]:
     last = "FORWARD" if connection.out else "INPUT"
-    if not vm.tables:
-        yield ok("firewall_lets", name=_name(vm), port=vm.port)
-        return
+    if not vm.tables and not vm.machine.run("iptables-save").well:
+        yield unknown("iptables_unseen", "sudo iptables -S")
     early = replace(connection, port=vm.port, address=vm.own[0].address if vm.own else "", out="")
     for table in vm.tables:
         for chain, there in (("PREROUTING", early), (last, connection)):
