@@ -18,15 +18,15 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "forwarding": ("routage : actif", "forwarding: on"),
     "forwarding_off": (
-        "routage : inactif (ip_forward=0) : cette machine n'achemine rien vers le conteneur",
+        "routage : éteint (ip_forward=0) : cette machine n'achemine rien vers le conteneur",
         "forwarding: off (ip_forward=0): this machine sends nothing on to the container",
     ),
     "forwarding_card_off": (
-        "routage : inactif pour la carte {card} : cette machine n'achemine rien de ce qui en vient",
+        "routage : éteint pour la carte {card} : cette machine n'achemine rien de ce qui en vient",
         "forwarding: off for the card {card}: this machine sends nothing on from it",
     ),
     "sysctl_file": (
-        "au prochain démarrage, c'est de nouveau inactif à cause de :  {files}",
+        "au prochain démarrage, c'est de nouveau éteint à cause de :  {files}",
         "at the next start it is off again, because of:  {files}",
     ),
     "sysctl_may": (

@@ -294,9 +294,13 @@ def test_the_gateway_must_exist(state: str, mark: str, part: str) -> None:
 
 def test_a_desk_whose_answers_go_astray_is_named() -> None:
     way = f"run ip -4 route get {DESK}"
-    networks = {"run docker network ls --format {{.ID}} {{.Name}}": said("0123456789ab bridge\nfedcba987654 room\n"),
+    question = key("run docker network inspect")
+    bridges = CONTAINER[question][1] + "room|fedcba9876543210|{}|bridge\n"
+    networks = {question: said(bridges.format("")),
                 "run docker network inspect -f {{range .Containers}}{{.IPv4Address}} {{end}} room": said("")}
     seen = {**CONTAINER, way: said(f"{DESK} dev br-fedcba987654 src 10.0.108.1 uid 0\n"), **networks}
+    named = {way: said(f"{DESK} dev room0 src 10.0.108.1 uid 0\n"), question: said(bridges.format("room0"))}
+    Said({**seen, **named}, desk=DESK).is_told("broken", "into the Docker network room (room0)")
     got = Said(seen, desk=DESK)
     got.is_told("broken", f"answers to the desk {DESK} leave into the Docker network room", "docker network rm room")
     Said({**CONTAINER, way: said("", code=2, err="RTNETLINK answers: Network is unreachable\n")}, desk=DESK).is_told(
