@@ -186,9 +186,8 @@ class Vm:
     @cached_property
     def own(self) -> list[Address]:
         """The addresses of this machine, without those of bridges."""
-        return [
-            own for own in self.all_addresses if not addresses.is_bridge(own.card) and own.card not in self.docker.bridges
-        ]
+        bridges = self.docker.bridges
+        return [own for own in self.all_addresses if not addresses.is_bridge(own.card) and own.card not in bridges]
 
     @cached_property
     def gateway(self) -> str:
