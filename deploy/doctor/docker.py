@@ -18,6 +18,7 @@ _FACTS = (
     "{{.State.Status}}|{{.RestartCount}}|{{.State.ExitCode}}|{{.HostConfig.NetworkMode}}|"
     "{{range $name, $at := .NetworkSettings.Networks}}{{$name}} {{$at.IPAddress}} {{$at.Gateway}};{{end}}"
 )
+_NETWORK = '{{.Name}}|{{.Id}}|{{index .Options "com.docker.network.bridge.name"}}|{{.Driver}}'
 _SETTINGS = ("/etc/docker/daemon.json", "/var/snap/docker/current/config/daemon.json")
 _PROXIES = {"docker-proxy", "com.docker.backend", "rootlesskit", "slirp4netns", "pasta", "pasta.avx2", "rootlessport"}
 
@@ -139,19 +140,17 @@ class Docker:
         options = [word for word in words if re.fullmatch(r"--iptables=(false|0|f)|--firewall-backend=nftables", word)]
         return f"dockerd {options[0]}" if options else ""
 
-    def network_of(self, card: str) -> str:
-        """The name of the Docker network whose bridge this card is, or an empty text."""
-        if card == "docker0":
-            return "bridge"
-        for line in self.run("network", "ls", "--format", "{{.ID}} {{.Name}}").out.splitlines():
-            number, _, name = line.partition(" ")
-            if card == f"br-{number[:12]}":
-                return name
-        return ""
-
-    def is_bridge(self, network: str) -> bool:
-        """Whether a network has a card of this machine, as most have."""
-        return self.run("network", "inspect", "-f", "{{.Driver}}", network).out.strip() == "bridge"
+    @cached_property
+    def bridges(self) -> dict[str, str]:
+        """The cards of this machine that lead to containers, and the names of their Docker networks."""
+        numbers = self.run("network", "ls", "-q").out.split() if self.state == "up" else []
+        cards = {}
+        if numbers:
+            for line in self.run("network", "inspect", "-f", _NETWORK, *numbers).out.splitlines():
+                name, number, card, driver = [*line.split("|"), "", "", ""][:4]
+                if driver == "bridge":
+                    cards[card or f"br-{number[:12]}"] = name
+        return cards
 
     def addresses_in(self, network: str) -> list[str]:
         """The addresses of the containers in a network."""

@@ -16,17 +16,17 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "réseau Docker : la carte {card} est désactivée : rien n'atteint le conteneur",
         "Docker network: the card {card} is down: nothing reaches the container",
     ),
-    "forwarding": ("transfert : actif", "forwarding: on"),
+    "forwarding": ("routage : actif", "forwarding: on"),
     "forwarding_off": (
-        "transfert : inactif (ip_forward=0) : cette machine ne passe rien au conteneur",
+        "routage : éteint (ip_forward=0) : cette machine n'achemine rien vers le conteneur",
         "forwarding: off (ip_forward=0): this machine sends nothing on to the container",
     ),
     "forwarding_card_off": (
-        "transfert : inactif pour la carte {card} : cette machine ne passe rien de cette carte",
+        "routage : éteint pour la carte {card} : cette machine n'achemine rien de ce qui en vient",
         "forwarding: off for the card {card}: this machine sends nothing on from it",
     ),
     "sysctl_file": (
-        "au prochain démarrage, c'est de nouveau inactif à cause de :  {files}",
+        "au prochain démarrage, c'est de nouveau éteint à cause de :  {files}",
         "at the next start it is off again, because of:  {files}",
     ),
     "sysctl_may": (
@@ -149,11 +149,14 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "ufw : actif, mais Docker le contourne : ufw ne bloque ni ne protège le conteneur",
         "ufw: on, but Docker goes around it: ufw does not block or protect the container",
     ),
+    "iptables_unseen": (
+        "pare-feu : iptables ne montre pas ses règles", "firewall: iptables does not show its rules"
+    ),
     "iptables_missing": ("iptables : pas installé", "iptables: not installed"),
     "firewall_lets": ("{name} : laisse entrer le port {port}", "{name}: lets port {port} in"),
     "docker_user_lets": ("{name} : laisse passer le port {port}", "{name}: lets port {port} through"),
     "guard_lets": (
-        "garde de deploy/ufw.sh : laisse passer le port {port}", "guard of deploy/ufw.sh: lets port {port} through"
+        "protection de deploy/ufw.sh : laisse passer le port {port}", "guard of deploy/ufw.sh: lets port {port} through"
     ),
     "nft_lets": (
         "nftables : la table {table} laisse passer le port {port}",
@@ -186,39 +189,39 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "ufw: is on and has no rule that lets port {port} in",
     ),
     "iptables_drops": (
-        "pare-feu : iptables jette le port {port} ({rule})", "firewall: iptables drops port {port} ({rule})"
+        "pare-feu : iptables bloque le port {port} ({rule})", "firewall: iptables drops port {port} ({rule})"
     ),
     "docker_rules_gone": (
-        "iptables : {chain} jette les paquets pour le conteneur ({rule}) : les règles de Docker ont disparu",
+        "iptables : {chain} bloque les paquets pour le conteneur ({rule}) : les règles de Docker ont disparu",
         "iptables: {chain} drops packets to the container ({rule}): Docker's own rules are gone",
     ),
     "guard_closed": (
-        "DOCKER-USER : la garde de deploy/ufw.sh ne laisse personne atteindre le port {port}",
+        "DOCKER-USER : la protection de deploy/ufw.sh ne laisse personne atteindre le port {port}",
         "DOCKER-USER: the guard of deploy/ufw.sh lets nobody reach port {port}",
     ),
     "open_to_all": ("ou l'ouvrir à tous :  {command}", "or open it to all:  {command}"),
     "docker_user_drops": (
-        "DOCKER-USER : une règle jette le port {port} ({rule})", "DOCKER-USER: a rule drops port {port} ({rule})"
+        "DOCKER-USER : une règle bloque le port {port} ({rule})", "DOCKER-USER: a rule drops port {port} ({rule})"
     ),
     "table_drops": (
-        "pare-feu : la table {table} d'iptables jette le port {port} ({rule})",
+        "pare-feu : la table {table} d'iptables bloque le port {port} ({rule})",
         "firewall: the table {table} of iptables drops port {port} ({rule})",
     ),
     "table_drops_some": (
-        "pare-feu : la table {table} d'iptables jette une partie de ce qui vient au port {port} ({rule})",
+        "pare-feu : la table {table} d'iptables bloque une partie de ce qui vient au port {port} ({rule})",
         "firewall: the table {table} of iptables drops some of what comes to port {port} ({rule})",
     ),
     "nft_closed": (
-        "nftables : la table '{table}' jette tous les ports qu'elle ne nomme pas, et elle ne nomme pas le port {port}",
+        "nftables : la table '{table}' bloque tous les ports qu'elle ne nomme pas, et elle ne nomme pas le port {port}",
         "nftables: the table '{table}' drops every port that it does not name, and it does not name port {port}",
     ),
     "open_it": ("l'ouvrir :  {command}", "open:  {command}"),
     "nft_drops": (
-        "nftables : une règle de la table '{table}' jette le port {port} : {rule}",
+        "nftables : une règle de la table '{table}' bloque le port {port} : {rule}",
         "nftables: a rule of the table '{table}' drops port {port}: {rule}",
     ),
     "nft_drops_some": (
-        "nftables : une règle de la table '{table}' jette le port {port} pour {nets} : {rule}",
+        "nftables : une règle de la table '{table}' bloque le port {port} pour {nets} : {rule}",
         "nftables: a rule of the table '{table}' drops port {port} from {nets}: {rule}",
     ),
     "nft_condition": (

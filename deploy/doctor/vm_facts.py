@@ -124,12 +124,12 @@ class Vm:
 
     @cached_property
     def log(self) -> ServerLog:
-        """The log of the container, or else of the unit."""
-        text = ""
-        if self.container is not None and self.runner != "unit":
+        """The log of what runs the server, or should."""
+        text, unit = "", self.unit.state
+        if self.container is not None and (self.runner == "container" or self.loops or unit in ("", "inactive")):
             got = self.docker.run("logs", "--tail", "3000", self.container.name)
             text = got.out + got.err
-        elif self.unit.state and self.machine.has("journalctl"):
+        elif unit and self.machine.has("journalctl"):
             self.machine.run("journalctl", "--sync")  # its newest lines may be on their way; for root only
             text = self.machine.run("journalctl", "_SYSTEMD_UNIT=classcord.service", "-n", "3000", "-o", "cat",
                                     "--no-pager", "-q").out
@@ -186,7 +186,8 @@ class Vm:
     @cached_property
     def own(self) -> list[Address]:
         """The addresses of this machine, without those of bridges."""
-        return [own for own in self.all_addresses if not addresses.is_bridge(own.card)]
+        bridges = self.docker.bridges
+        return [own for own in self.all_addresses if not addresses.is_bridge(own.card) and own.card not in bridges]
 
     @cached_property
     def gateway(self) -> str:

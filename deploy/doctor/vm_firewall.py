@@ -42,7 +42,7 @@ def look_at_firewall(vm: Vm) -> Iterator[Finding]:
     elif vm.delivery == "forward" and vm.ufw_on:
         yield note("ufw_goes_around")
     found = list(_rules(vm))
-    yield from found
+    yield from found or [ok("firewall_lets", name=_name(vm), port=vm.port)]
     if vm.rejected and not any(finding.mark in ("broken", "warn") for finding in found):
         yield broken("firewall_hidden", "sudo iptables-save; sudo nft list ruleset")
 
@@ -68,9 +68,8 @@ def _connection(vm: Vm) -> Connection:
 
 def _iptables(vm: Vm, connection: Connection) -> Iterator[Finding]:
     last = "FORWARD" if connection.out else "INPUT"
-    if not vm.tables:
-        yield ok("firewall_lets", name=_name(vm), port=vm.port)
-        return
+    if not vm.tables and not vm.machine.run("iptables-save").well:
+        yield unknown("iptables_unseen", "sudo iptables -S")
     early = replace(connection, port=vm.port, address=vm.own[0].address if vm.own else "", out="")
     for table in vm.tables:
         for chain, there in (("PREROUTING", early), (last, connection)):
@@ -187,7 +186,9 @@ def _is_limit(line: str, port: int) -> bool:
     if words[:2] != ["ufw", "limit"] or "udp" in words or "out" in words:
         return False
     ports = [word.removesuffix("/tcp") for word in words[2:] if re.fullmatch(r"[\d:,]+(/tcp)?", word)]
-    return any(listed(port, each) for each in ports) or not ports or "ClassCord" in words
+    if ports:
+        return any(listed(port, each) for each in ports)
+    return "ClassCord" in words or (words[2] in ("from", "to", "in") and "app" not in words)
 
 
 def _nft(vm: Vm, ruling: Ruling) -> Iterator[Finding]:
@@ -204,7 +205,8 @@ def _nft(vm: Vm, ruling: Ruling) -> Iterator[Finding]:
         elif not verdict.accepted:
             yield broken("guard_closed", f"sudo sh deploy/ufw.sh apply --from {_ROOM}{vm.flag}",
                          text("open_to_all", command="sudo sh deploy/ufw.sh undo"), port=vm.port)
-    elif not verdict.accepted and verdict.rule.text == "policy drop" and not verdict.only and not verdict.conditions:
+    elif not verdict.accepted and not verdict.only and not verdict.conditions and (
+            verdict.rule.text == "policy drop" or table == "inet firewalld"):
         yield broken("nft_closed", look, text("open_it", command=accept), table=table, port=vm.port)
     elif not verdict.accepted and not verdict.only and not verdict.conditions:
         remedies = _nft_delete(verdict.rule), look

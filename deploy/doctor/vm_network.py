@@ -74,8 +74,8 @@ def look_at_bridge(vm: Vm) -> Iterator[Finding]:
     restart = "sudo systemctl restart docker"
     card = next((own.card for own in vm.all_addresses if own.address == vm.container.gateway), "")
     if vm.container.gateway and vm.machine.has("ip"):
-        if not card and not vm.docker.is_bridge(vm.container.network):
-            return
+        if not card and vm.container.network not in vm.docker.bridges.values():
+            return  # a network of another kind
         if not card:
             yield broken("bridge_gone", restart, network=vm.container.network, gateway=vm.container.gateway)
             return
@@ -181,7 +181,7 @@ def look_at_way_back(vm: Vm) -> Iterator[Finding]:
             yield broken("way_back_none", text("look", command=f"ip route get {desk}; ip route"), desk=desk)
         elif way.card == "lo":
             yield broken("way_back_self", text("address_of_desk"), desk=desk)
-        elif is_bridge(way.card):
+        elif is_bridge(way.card) or way.card in vm.docker.bridges:
             yield from _overlap(vm, desk, way.card)
         else:
             where = f"{way.card} via {way.via}" if way.via else way.card
@@ -192,7 +192,7 @@ def look_at_way_back(vm: Vm) -> Iterator[Finding]:
 
 def _overlap(vm: Vm, desk: str, card: str) -> Iterator[Finding]:
     """A network of containers (or VMs) has the desks' addresses."""
-    network = vm.docker.network_of(card)
+    network = vm.docker.bridges.get(card, "")
     if desk != vm.desk and (not network or desk in vm.docker.addresses_in(network)):
         return  # that client is a container or a VM of this machine
     if network in ("", "bridge"):
