@@ -76,8 +76,8 @@ t() {
         en="the server's log should show you as peer=$OWN; if it shows another address, that is a NAT's" ;;
     refused) fr="port : $ADDRESS refuse les connexions sur $PORT : il est allumé, mais aucune règle NAT ne redirige le port, ou le serveur est arrêté"
         en="port: $ADDRESS refuses connections on $PORT: it is on, but no NAT rule forwards the port, or the server is down" ;;
-    timeout) fr="port : aucune réponse de $ADDRESS, port $PORT, en $WAIT s : il est éteint, ou un pare-feu jette les paquets, ou le NAT mène à une mauvaise adresse, ou la VM n'a pas de chemin de retour"
-        en="port: no answer from $ADDRESS port $PORT within $WAIT s: it is off, or a firewall drops the packets, or the NAT leads to a wrong address, or the VM has no way back" ;;
+    timeout) fr="port : aucune réponse de $ADDRESS, port $PORT, en $WAIT s : ${maybe_off:+il est éteint, ou }un pare-feu jette les paquets, ou le NAT mène à une mauvaise adresse, ou la VM n'a pas de chemin de retour"
+        en="port: no answer from $ADDRESS port $PORT within $WAIT s: ${maybe_off:+it is off, or }a firewall drops the packets, or the NAT leads to a wrong address, or the VM has no way back" ;;
     noroute) fr="port : $ADDRESS est hors d'atteinte : il est éteint, ou sur un autre réseau, ou son pare-feu rejette les connexions"
         en="port: $ADDRESS can't be reached: it is off, or on another network, or its firewall rejects connections" ;;
     nobody) fr="port : personne n'a l'adresse $ADDRESS sur ce réseau : l'hôte est éteint ou débranché, ou son adresse est une autre"
@@ -414,9 +414,8 @@ slam_connection() { # the desk itself, the port, and the server behind it
         return
         ;;
     esac
-    result=$OUTCOME
-    END=$(t end_host_off)
-    if [ "$result" = refused ] || [ -n "$PINGED" ]; then END=$(t end_host_on); fi
+    result=$OUTCOME maybe_off=yes
+    if [ "$result" = refused ] || [ -n "$PINGED" ]; then maybe_off=''; fi
     if [ "$result" = noroute ] && nobody_has_it; then result=nobody; fi
     if [ "$result" != nobody ]; then suspect_this_desk; fi
     case $result in
@@ -424,6 +423,7 @@ slam_connection() { # the desk itself, the port, and the server behind it
     failed) bad "$(t cant_connect)" "$(t on_host)" ;;
     *) bad "$(t "$result")" "$(t on_host)" ;;
     esac
+    if [ "$result" = self ]; then END=$(t end_desk); elif [ -n "$maybe_off" ]; then END=$(t end_host_off); else END=$(t end_host_on); fi
     not_the_vm
     note "$(t not_checked)"
 }
@@ -473,9 +473,9 @@ suspect_this_desk() {
         if grep -qis microsoft /proc/version; then set -- "$@" "$(t on_windows)"; fi # WSL
         ;;
     esac
-    if [ -n "$others" ]; then END=$(t end_host_on); fi
+    if [ -n "$others" ]; then maybe_off=''; fi
     if [ -n "$found" ]; then
-        result=self END=$(t end_desk)
+        result=self
         bad "$(t self_drops)" "$@"
     elif grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf && grep -qsE '^DEFAULT_OUTPUT_POLICY="?(DROP|REJECT)' /etc/default/ufw; then
         warn "$(t self_ufw)" "$@"

@@ -353,7 +353,7 @@ def test_a_gateway_that_answers_shows_that_the_network_of_the_desk_works(desk: P
 def test_a_desk_that_nothing_answers_suspects_itself(desk: Path) -> None:
     reach(desk, {f"{SELF} 12345": "refusal"})
     said = ask(12345, str(desk), HOST)
-    said.only_broken("port: no answer from 10.0.108.42 port 12345", "on the host")
+    said.only_broken("port: no answer from 10.0.108.42 port 12345 within 3 s: it is off, or", "on the host")
     (suspicion,) = said.marked("!")
     assert suspicion.startswith(f"this desk: nothing answers it, no other port of {HOST}, not the gateway {GATEWAY}")
 

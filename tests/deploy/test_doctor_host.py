@@ -68,7 +68,7 @@ def test_a_card_that_sends_nothing_on_is_named(nat: Lab, card: str) -> None:
 def test_a_port_that_nothing_forwards_is_named(school: Lab) -> None:
     school.host.run("sysctl -qw net.ipv4.ip_forward=1")
     ask(school.host, f"--from-host --vm {VM}").only_broken("nothing on this host forwards port 12345", f"--vm {VM}")
-    ask(school.host, "--from-host").only_broken("nothing on this host forwards port 12345", "make doctor  in the VM")
+    ask(school.host, "--from-host").only_broken("nothing on this host forwards port 12345", "in the VM prints it")
 
 
 def test_a_rule_that_leads_past_the_vm_is_named(nat: Lab) -> None:
@@ -216,7 +216,7 @@ def test_a_vm_without_a_way_back_to_the_desks_is_named(nat: Lab) -> None:
     nat.vm.run(f"ip route add default via {HOST_INSIDE}")
     said.only_broken(f"it answers this host's {HOST_INSIDE}, but not {HOST}",
                      f"in the VM:  sudo ip route replace default via {HOST_INSIDE}")
-    slam.only_broken(f"no answer from {HOST} port 12345 within 3 s", "in the VM:  sudo make doctor")
+    slam.only_broken(f"no answer from {HOST} port 12345 within 3 s: a firewall", "on the host:  sudo make doctor ARGS=")
 
 
 def test_a_vm_may_let_the_desks_in_and_not_the_host(nat: Lab) -> None:
@@ -232,7 +232,7 @@ def test_a_server_that_is_down_is_to_be_looked_for_in_the_vm(nat: Lab) -> None:
     nat.vm.run("systemctl start classcord")
     wait_for_answer(nat.vm, "127.0.0.1")
     said.only_broken(f"VM: it is on, but {VM} port 12345: connection refused", "in the VM:  sudo make doctor")
-    slam.only_broken(f"{HOST} refuses connections on 12345", "in the VM:  sudo make doctor")
+    slam.only_broken(f"{HOST} refuses connections on 12345", "on the host:  sudo make doctor ARGS=--from-host")
 
 
 @pytest.fixture
