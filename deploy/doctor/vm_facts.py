@@ -10,7 +10,7 @@ import firewall
 import listening
 import nftables
 from addresses import Address
-from docker import Container, Docker
+from engine import Container, Docker
 from listening import Listener
 from machine import Machine, Outcome, Process
 from server_log import ServerLog

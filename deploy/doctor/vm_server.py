@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from docker import Container
+from engine import Container
 from hops import Finding, Remedy, broken, note, ok, text, unknown, warn
 from machine import WAIT
 from texts import in_words

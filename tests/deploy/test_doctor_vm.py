@@ -134,7 +134,7 @@ def test_two_containers_are_told_and_the_asked_one_is_kept() -> None:
 
 
 def test_an_engine_that_hangs_while_the_server_answers_is_left_for_after_the_lesson() -> None:
-    seen = {**CONTAINER, PS: said("", code=None), OWNERS: []}
+    seen = {**CONTAINER, PS: said("", code=None), "probe 127.0.0.1 12345": ["answers", ""]}
     Said(seen).is_told("broken", "the Docker engine does not answer", "after the lesson only:  sudo systemctl restart")
     Said({**seen, **SILENT}).is_told("broken", "the Docker engine does not answer")
     assert "after the lesson" not in str(Said({**seen, **SILENT}).lines)
@@ -171,7 +171,7 @@ def test_a_card_of_docker_that_is_down_or_gone_needs_a_restart_of_docker() -> No
     Said({**down, **SILENT}).is_told("broken", "the card docker0 is down", "sudo systemctl restart docker")
 
 
-NO_RULES = {RULES: said("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\nCOMMIT\n")}
+NO_RULES = {RULES: said("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\nCOMMIT\n"), NFT: said("")}
 
 
 @pytest.mark.parametrize(("path", "text", "why"), [

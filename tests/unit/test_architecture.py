@@ -24,7 +24,7 @@ ORDER = [
 ]
 DOCTOR = [
     "machine", "hops", "texts_vm", "texts_vm_network", "texts_host", "texts", "addresses", "listening", "server_log",
-    "firewall", "nftables", "docker", "unit", "vm_facts", "vm_server", "vm_network", "vm_firewall", "vm_data", "vm",
+    "firewall", "nftables", "engine", "unit", "vm_facts", "vm_server", "vm_network", "vm_firewall", "vm_data", "vm",
     "virtualbox", "host_facts", "host_firewall", "host", "report", "__main__",
 ]
 """The doctor's modules, in the same order. The doctor runs without the server's code."""
