@@ -230,7 +230,7 @@ probe() {
         return
     fi
     text=$(limit $((WAIT + 2)) python3 -I -c "$PROBE" "$@" 2>&1) || status=$?
-    if ended "$status"; then text=timeout; fi
+    if ended "$status"; then text="timeout killed"; fi
     OUTCOME=${text%% *}
     if [ "$OUTCOME" != "$text" ]; then DETAIL=${text#* }; fi
     case $OUTCOME in
@@ -303,7 +303,7 @@ probe_with_nc() {
     *'o route'* | *nreachable* | *'ost is down'*) OUTCOME=noroute ;;
     *'timed out'* | *TIMEOUT*) OUTCOME=timeout ;;
     *)
-        OUTCOME=timeout
+        OUTCOME=timeout DETAIL=killed
         if ! ended "$status"; then
             DETAIL=$(printf '%s\n' "$text" | tr -cd '\n -~' | grep . | sed -n '$p')
             fail "$(t tool_failed)"
@@ -432,7 +432,12 @@ nobody_has_it() { # whether the kernel asked the neighbours for the address, and
     has ip && ip neigh show to "$ADDRESS" 2>/dev/null | grep -q -e FAILED -e INCOMPLETE
 }
 
-came_back() { # ADDRESS:PORT...: prints those from which a packet comes back, be it a refusal; asks all at the same time
+# came_back ADDRESS:PORT...: prints those from which a packet comes back, be it a refusal; asks all at the same time
+came_back() {
+    if [ "$TOOL" = python3 ]; then
+        limit $((WAIT + 2)) python3 -I -c "$REACH" "$@" 2>/dev/null
+        return
+    fi
     for each; do
         (
             probe "${each%:*}" "${each##*:}" 2>/dev/null
@@ -440,6 +445,26 @@ came_back() { # ADDRESS:PORT...: prints those from which a packet comes back, be
         ) &
     done
     wait
+}
+
+REACH='
+import socket, sys, threading
+def ask(peer):
+    address, _, port = peer.rpartition(":")
+    try:
+        socket.create_connection((address, int(port)), 3).close()
+    except ConnectionRefusedError:
+        pass
+    except OSError:
+        return
+    sys.stdout.write(peer + "\n")
+for peer in sys.argv[1:]:
+    threading.Thread(target=ask, args=(peer,)).start()
+'
+
+blocks_itself() { # whether a connection of this desk to itself gets no answer, although nobody stops it on the way
+    probe "${OWN:-127.0.0.1}" "$PORT"
+    case $OUTCOME:$DETAIL in timeout: | noroute:) ;; *) return 1 ;; esac
 }
 
 # reacted ADDRESS:PORT: whether it is in `back`, what came_back printed
@@ -456,15 +481,16 @@ own_rule() { # prints a rule of this desk that blocks what goes out to the port.
 suspect_this_desk() {
     case $ADDRESS in 127.* | ::1 | "$OWN") return ;; esac
     found=$(own_rule)
-    set -- "${OWN:-127.0.0.1}:$PORT"
+    if [ -z "$found" ] && [ "$result" != refused ] && blocks_itself; then found=$(t even_to_itself); fi
+    set --
     for each in $OTHER_PORTS; do
         if [ "$each" != "$PORT" ]; then set -- "$@" "$ADDRESS:$each" ${ROUTER:+"$ROUTER:$each"}; fi
     done
-    back=" $(came_back "$@" ${ROUTER:+"$ROUTER:$PORT"} | tr '\n' ' ')"
+    back=$(came_back "$@" ${ROUTER:+"$ROUTER:$PORT"}) || return 0 # it took too long: nothing is known
+    back=" $(printf %s "$back" | tr '\n' ' ') "
     others=$(printf %s "$back" | tr ' ' '\n' | sed -n "s/^$ADDRESS://p" | sort -n | tr '\n' ' ')
     others=${others% }
     others=${others:-${PINGED:+ping}}
-    reacted "${OWN:-127.0.0.1}:$PORT " || found=${found:-$(t even_to_itself)}
     case $(uname) in
     Darwin) set -- "$(t on_mac)" ;;
     MINGW* | MSYS* | CYGWIN*) set -- "$(t on_windows)" ;;

@@ -358,6 +358,13 @@ def test_a_desk_that_nothing_answers_suspects_itself(desk: Path) -> None:
     assert suspicion.startswith(f"this desk: nothing answers it, no other port of {HOST}, not the gateway {GATEWAY}")
 
 
+def test_a_tool_that_is_ended_for_its_slowness_proves_nothing_against_the_desk(desk: Path) -> None:
+    put(desk, "python3", f"case $* in *{SELF}* | *threading*) exec sleep 60 ;; *socket*) echo timeout ;; esac")
+    said = ask(12345, str(desk), HOST)
+    said.only_broken("port: no answer from 10.0.108.42 port 12345", "on the host")
+    assert said.marked("!") == []
+
+
 def test_an_address_that_no_card_has_is_not_a_matter_of_firewalls(desk: Path) -> None:
     reach(desk, {}, otherwise="no route")
     put(desk, "ip", f"""case $* in
