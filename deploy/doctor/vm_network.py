@@ -84,8 +84,8 @@ def look_at_bridge(vm: Vm) -> Iterator[Finding]:
         if "UP" not in _flags(vm, card):
             yield broken("bridge_down", restart, card=card)
             return
-    if vm.machine.root and vm.delivery == "proxy":
-        return
+    if vm.docker.left_alone and vm.listeners and (not vm.machine.root or vm.delivery == "proxy"):
+        return  # a program passes the packets on
     yield from _forwarding(vm, card)
 
 
