@@ -149,7 +149,7 @@ class Docker:
             for line in self.run("network", "inspect", "-f", _NETWORK, *numbers).out.splitlines():
                 name, number, card, driver = [*line.split("|"), "", "", ""][:4]
                 if driver == "bridge":
-                    cards[card or f"br-{number[:12]}"] = name
+                    cards[card if card[:1].isalnum() else f"br-{number[:12]}"] = name  # else "<no value>"
         return cards
 
     def addresses_in(self, network: str) -> list[str]:

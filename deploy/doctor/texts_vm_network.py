@@ -135,6 +135,12 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "la règle NAT de Docker pour le port {port} a disparu : quelqu'un a vidé le pare-feu",
         "Docker's NAT rule for port {port} is gone: somebody flushed the firewall",
     ),
+    "docker_no_proxy": (
+        "Docker ne touche pas au pare-feu ({why}), et aucun programme ne passe le port {port} au conteneur : personne "
+        "ne peut se connecter",
+        "Docker leaves the firewall alone ({why}), and no program passes port {port} on to the container: nobody can "
+        "connect",
+    ),
     "docker_proxy": (
         "Docker ne touche pas au pare-feu ({why}) : un programme passe le port {port} au conteneur, et les postes "
         "arrivent sous l'adresse {gateway}",
@@ -187,6 +193,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "ufw_has_no_rule": (
         "ufw : est actif, et n'a pas de règle qui laisse entrer le port {port}",
         "ufw: is on and has no rule that lets port {port} in",
+    ),
+    "ufw_keeps_out": (
+        "ufw : est actif, et une règle ne laisse pas entrer le port {port}",
+        "ufw: is on and has a rule that keeps port {port} out",
     ),
     "iptables_drops": (
         "pare-feu : iptables bloque le port {port} ({rule})", "firewall: iptables drops port {port} ({rule})"

@@ -31,12 +31,16 @@ def look_at_firewall(vm: Vm) -> Iterator[Finding]:
     legacy = {table.program for table in vm.tables if any(table.rules()) or "DROP" in table.policies.values()}
     if len(legacy) > 1:
         yield warn("firewall_two_iptables", text("look", command="sudo iptables-legacy -S; sudo iptables-nft -S"))
+    file = re.search(r"\((/.*)\)", vm.docker.left_alone) if vm.bridged else None
+    if vm.delivery == "gone" and vm.docker.left_alone:
+        yield broken("docker_no_proxy", f"sudoedit {file[1] if file else '/etc/docker/daemon.json'}",
+                     text("then", command="sudo systemctl restart docker"), port=vm.port, why=vm.docker.left_alone)
+        return
     if vm.delivery == "gone":
         yield broken("docker_rule_gone", "sudo systemctl restart docker", port=vm.port)
         return
     if vm.delivery == "proxy":
         assert vm.container is not None
-        file = re.search(r"\((/.*)\)", vm.docker.left_alone)
         yield warn("docker_proxy", *([text("docker_proxy_why", command=f"cat {file[1]}")] if file else []),
                    port=vm.port, why=vm.docker.left_alone, gateway=vm.container.gateway or "172.17.0.1")
     elif vm.delivery == "forward" and vm.ufw_on:
@@ -104,6 +108,10 @@ def _filter(vm: Vm, table: Table, verdict: Verdict) -> Finding:
     if verdict.accepted or verdict.only or verdict.conditions:
         return _lets(vm, text("firewall_lets", name=name, port=vm.port), verdict, allow, table.program)
     rule = verdict.rule
+    against = _ufw_rules(vm, "deny", "reject") if rule.chain.startswith("ufw-user") else []
+    if against:
+        return broken("ufw_keeps_out", *against, text("then", command=f"sudo sh deploy/ufw.sh apply{vm.flag}"),
+                      port=vm.port)
     if name == "ufw" and (rule.chain.startswith("ufw-") or rule.chain == "INPUT"):
         return broken("ufw_has_no_rule", f"sudo sh deploy/ufw.sh apply{vm.flag}",
                       text("or_by_hand", command=f"sudo ufw allow {vm.port}/tcp"), port=vm.port)
@@ -167,8 +175,7 @@ def _limited(vm: Vm, said: Text, verdict: Verdict, allow: str, program: str) -> 
     rule = verdict.conditions[0]
     remedies: list[Remedy] = []
     if vm.ufw_on and rule.chain.startswith("ufw-"):
-        limits = [line for line in vm.machine.run("ufw", "show", "added").out.splitlines() if _is_limit(line, vm.port)]
-        remedies += [re.sub(" comment .*", "", line.replace("ufw ", "sudo ufw delete ", 1)) for line in limits]
+        remedies += _ufw_rules(vm, "limit")
         remedies.append(text("then", command=f"sudo sh deploy/ufw.sh apply{vm.flag}"))
     if len(remedies) < 2:
         remedies = [f"sudo {program} {rule.text.replace('-A', '-D', 1)}"]
@@ -180,10 +187,18 @@ def _limited(vm: Vm, said: Text, verdict: Verdict, allow: str, program: str) -> 
     return warn("lets_limited", *remedies, said=said, rule=rule.text)
 
 
-def _is_limit(line: str, port: int) -> bool:
-    """Whether a line of `ufw show added` limits the port."""
-    words = line.split(" comment ")[0].split()
-    if words[:2] != ["ufw", "limit"] or "udp" in words or "out" in words:
+def _ufw_rules(vm: Vm, *kinds: str) -> list[str]:
+    """The commands that delete ufw's rules of these kinds about the port."""
+    lines = [line.partition(" comment ")[0] for line in vm.machine.run("ufw", "show", "added").out.splitlines()]
+    return [
+        line.replace("ufw ", "sudo ufw delete ", 1) for line in lines
+        if line.startswith(tuple(f"ufw {kind} " for kind in kinds)) and _is_about(line.split(), vm.port)
+    ]
+
+
+def _is_about(words: list[str], port: int) -> bool:
+    """Whether a rule, as `ufw show added` prints it, is about clients that connect to the port."""
+    if "udp" in words or "out" in words:
         return False
     ports = [word.removesuffix("/tcp") for word in words[2:] if re.fullmatch(r"[\d:,]+(/tcp)?", word)]
     if ports:

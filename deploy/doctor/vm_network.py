@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from addresses import is_bridge, way_to
+from firewall import within
 from hops import Finding, Remedy, broken, note, ok, text, unknown, warn
 from listening import listeners, loopback_only
 from texts import in_words
@@ -16,6 +17,7 @@ __all__ = [
 ]
 
 _FORWARDING = "net.ipv4.ip_forward"
+_DOCKERS = "172.16.0.0/12"  # from these, Docker takes addresses for networks
 _SHOWN = 8  # desks that a line names
 
 
@@ -82,8 +84,8 @@ def look_at_bridge(vm: Vm) -> Iterator[Finding]:
         if "UP" not in _flags(vm, card):
             yield broken("bridge_down", restart, card=card)
             return
-    if vm.machine.root and vm.delivery == "proxy":
-        return
+    if vm.docker.left_alone and vm.listeners and (not vm.machine.root or vm.delivery == "proxy"):
+        return  # a program passes the packets on
     yield from _forwarding(vm, card)
 
 
@@ -193,8 +195,10 @@ def look_at_way_back(vm: Vm) -> Iterator[Finding]:
 def _overlap(vm: Vm, desk: str, card: str) -> Iterator[Finding]:
     """A network of containers (or VMs) has the desks' addresses."""
     network = vm.docker.bridges.get(card, "")
-    if desk != vm.desk and (not network or desk in vm.docker.addresses_in(network)):
-        return  # that client is a container or a VM of this machine
+    if desk != vm.desk and (
+        network in ("", "bridge") or within(desk, _DOCKERS) or desk in vm.docker.addresses_in(network)
+    ):
+        return  # that client is, or was, a container or a VM of this machine
     if network in ("", "bridge"):
         yield broken("way_back_bridge", text("other_range", command="/etc/docker/daemon.json"),
                      text("look", command=f"ip route get {desk}"), desk=desk, card=card)

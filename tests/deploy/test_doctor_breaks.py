@@ -10,7 +10,7 @@ import pytest
 from tests.deploy.docker import clear
 from tests.deploy.doctor import ask
 from tests.deploy.lab import BASE, HOST_INSIDE, VM, wait_for_answer
-from tests.deploy.machines import PROJECT, Machine, until
+from tests.deploy.machines import PROJECT, USER, Machine, until
 from tests.deploy.test_doctor_container import DROP, NAMED, PUBLISHED, run
 from tests.deploy.test_doctor_unit import SERVER
 
@@ -96,10 +96,9 @@ def test_another_program_on_the_port_is_named_with_its_number(docker: Machine, u
     stop = "sudo systemctl disable --now web" if unit else f"sudo kill {pid}"
     said.only_broken(f"port 12345 is taken by another program, python3 (process {pid})", f"stop it:  {stop}")
     said.only_broken("taken by another program", "then:  make docker-run")
-    by_user = ask(docker, user="nobody", script="/srv/deploy/doctor.sh") if docker.run(
-        f"cp -r {PROJECT}/deploy /srv; id nobody", check=False).returncode == 0 else said
-    assert "taken by another program" in by_user.text
+    by_user = ask(docker, user=USER)
     docker.run(f"kill {pid}; systemctl stop web", check=False)
+    by_user.only_broken("port 12345 is taken by another program: ", "root can see which one:  sudo make doctor")
 
 
 def test_another_container_on_the_port_is_named(docker: Machine) -> None:
@@ -155,14 +154,14 @@ def test_a_limit_of_ufw_is_marked_and_behind_one_address_it_is_broken(process: M
 
 
 @pytest.mark.parametrize("rule", [
-    "-p tcp --dport 12345 -m connlimit --connlimit-above 2 --connlimit-mask 0 -j REJECT",
-    "-p tcp --dport 12345 -m hashlimit --hashlimit-above 3/min --hashlimit-name few -j DROP",
+    "-i eth0 -p tcp --dport 12345 -m connlimit --connlimit-above 2 --connlimit-mask 0 -j REJECT",
+    "-i eth0 -p tcp --dport 12345 -m hashlimit --hashlimit-above 3/min --hashlimit-name few -j DROP",
 ])
 def test_a_rule_that_counts_connections_is_marked(process: Machine, rule: str) -> None:
     process.run(f"iptables -A INPUT {rule}")
     said = ask(process)
     process.run("iptables -F INPUT")
-    said.warned("firewall: lets port 12345 in, but a rule limits connections: -A INPUT", "sudo iptables -D INPUT -p")
+    said.warned("firewall: lets port 12345 in, but a rule limits connections: -A", "sudo iptables -D INPUT -i eth0")
 
 
 @pytest.mark.parametrize(("hook", "rule"), [
@@ -264,7 +263,7 @@ def test_it_speaks_french_and_with_json_it_says_the_same(container: Machine) -> 
     said = json.loads(container.run("make doctor ARGS=--json", cwd=PROJECT).stdout)
     assert (said["place"], said["port"], said["broken"]) == ("vm", 12345, 0)
     for hop in said["hops"]:
-        assert hop["name"] == "server" or hop["text"] in text
+        assert hop["name"] in ("server", "data") or hop["text"] in text  # their times and sizes change
     english = container.run("make doctor CLASSCORD_LANG=en", cwd=PROJECT).stdout
     assert english.startswith("In this machine, port 12345:\n")
     assert container.run("find deploy -name __pycache__", cwd=PROJECT).stdout == ""

@@ -132,7 +132,7 @@ def test_the_port_of_a_unit_is_compared_with_the_one_that_is_asked_for(unit: Mac
     assert "settings: the unit's port is 3000, not 12345" in stopped.marked("!")[0], stopped.text
     configure(unit, "CLASSCORD_PORT=2000")
     wait_for_answer(unit, "127.0.0.1", 2000)
-    made = unit.run("make doctor PORT=2000", cwd=PROJECT).stdout
+    made = unit.run("make doctor PORT=2000 CLASSCORD_LANG=en", cwd=PROJECT).stdout
     assert made.startswith("In this machine, port 2000:\n ✔ server: the unit classcord.service is active\n")
 
 

@@ -200,6 +200,12 @@ def test_without_its_rule_docker_is_restarted_only_if_it_makes_rules_at_all() ->
                                             "sudo systemctl restart docker")
 
 
+def test_an_engine_without_rules_and_without_its_program_lets_nobody_in() -> None:
+    seen = {**CONTAINER, **NO_RULES, **SILENT, "read /etc/docker/daemon.json": '{"iptables": false}'}
+    seen.update({"read /proc/net/tcp": "", "read /proc/net/tcp6": ""})
+    Said(seen).is_told("broken", "no program passes port 12345 on", "sudoedit /etc/docker/daemon.json")
+
+
 def test_the_tables_of_docker_29_are_followed() -> None:
     table = """table ip docker-bridges { # handle 1
     chain filter-FORWARD { # handle 2
@@ -271,6 +277,15 @@ def test_a_limit_of_ufw_is_marked_with_the_command_that_removes_it(rule: str) ->
     got.is_told("warn", "ufw: lets port 12345 in, but a rule limits connections", f"sudo ufw delete {rule}",
                 "then:  sudo sh deploy/ufw.sh apply")
     assert str(got.lines).count("sudo ufw delete") == 1
+
+
+def test_a_rule_of_ufw_that_keeps_the_port_out_is_to_be_deleted_first() -> None:
+    rules = LIMIT.replace("-j ACCEPT", "-j DROP").replace("-m recent --update --seconds 30 --hitcount 6 --rsource ", "")
+    seen = {**UNIT, **UFW, RULES: said(rules.replace("-j ufw-user-limit", "-j DROP"))}
+    got = Said({**seen, "run ufw show added": said("ufw allow 22/tcp\nufw deny 12345\nufw reject 80/tcp\n")})
+    got.is_told("broken", "ufw: is on and has a rule that keeps port 12345 out", "sudo ufw delete deny 12345", "then:")
+    got = Said({**seen, "run ufw show added": said("ufw allow 22/tcp\n")})
+    got.is_told("broken", "ufw: is on and has no rule that lets port 12345 in", "sudo sh deploy/ufw.sh apply")
 
 
 def test_a_limit_shuts_out_a_class_that_comes_from_one_address() -> None:
