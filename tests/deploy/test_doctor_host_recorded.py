@@ -120,6 +120,12 @@ def test_two_rules_for_one_port_are_named(capsys: pytest.CaptureFixture[str]) ->
     said.warned("another rule leads port 12345 to 192.168.56.99")
 
 
+def test_another_vm_may_have_the_address_that_the_vm_had(capsys: pytest.CaptureFixture[str]) -> None:
+    said = look(Recorded({**seen("address changed"), f"probe {VM} 12345 {LAN}": ["refused", ""]}), capsys)
+    said.only_broken(f"VM: it is on, but {VM} port 12345: connection refused", "in the VM:  sudo make doctor")
+    assert f"answers at 192.168.56.77:  {APPLY.replace(VM, '192.168.56.77')}" in said.text
+
+
 def test_a_host_that_hears_nothing_does_not_ask_whether_the_vm_is_on(capsys: pytest.CaptureFixture[str]) -> None:
     said = recorded("INPUT drops the answers", capsys)
     assert said.marked("?") == [f"VM: this host's firewall drops what {VM} answers it; nothing can be known from here"]
