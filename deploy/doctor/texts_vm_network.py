@@ -148,7 +148,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "come as {gateway}",
     ),
     "docker_proxy_why": (
-        "chatter marche ; pour voir les vraies adresses, c'est réglé dans :  {command}",
+        "le chat marche ; pour voir les vraies adresses, c'est réglé dans :  {command}",
         "chatting works; to see the true addresses, it is set in:  {command}",
     ),
     "ufw_goes_around": (
@@ -159,6 +159,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "pare-feu : iptables ne montre pas ses règles", "firewall: iptables does not show its rules"
     ),
     "iptables_missing": ("iptables : pas installé", "iptables: not installed"),
+    "firewall_name": ("pare-feu", "firewall"),
     "firewall_lets": ("{name} : laisse entrer le port {port}", "{name}: lets port {port} in"),
     "docker_user_lets": ("{name} : laisse passer le port {port}", "{name}: lets port {port} through"),
     "guard_lets": (
@@ -248,6 +249,12 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "redirection et le pare-feu de l'hôte, puis le poste",
         "seen: the server answers at {address} port {port}, and this VM lets the desks in. What remains: the host's "
         "forwarding and firewall, then the desk",
+    ),
+    "beyond_doubtful": (
+        "vu : le serveur répond à l'adresse {address} port {port}. Reste : les lignes marquées ! du pare-feu, "
+        "ci-dessus, puis la redirection et le pare-feu de l'hôte, puis le poste",
+        "seen: the server answers at {address} port {port}. What remains: the firewall's lines marked ! above, then "
+        "the host's forwarding and firewall, then the desk",
     ),
     "beyond_unprivileged": (
         "vu : le serveur répond à l'adresse {address} port {port}. Reste : le pare-feu de cette VM, la redirection et "

@@ -31,6 +31,7 @@ class Vm:
         self.port = port
         self.asked = name
         self.desk = desk
+        self.doubtful = False  # whether the rules of the firewall may keep desks out
         # what is added to the commands in the advice, for scripts and for make
         self.flag = "" if port == 12345 else f" --port {port}"
         self.setting = "" if port == 12345 else f" PORT={port}"

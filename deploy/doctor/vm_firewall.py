@@ -46,6 +46,7 @@ def look_at_firewall(vm: Vm) -> Iterator[Finding]:
     elif vm.delivery == "forward" and vm.ufw_on:
         yield note("ufw_goes_around")
     found = list(_rules(vm))
+    vm.doubtful = any(finding.mark == "warn" for finding in found)
     yield from found or [ok("firewall_lets", name=_name(vm), port=vm.port)]
     if vm.rejected and not any(finding.mark in ("broken", "warn") for finding in found):
         yield broken("firewall_hidden", "sudo iptables-save; sudo nft list ruleset")
@@ -90,10 +91,11 @@ def _main(tables: list[Table]) -> Table | None:
     return next((table for table in filters if "DOCKER-USER" in table.chains), filters[0] if filters else None)
 
 
-def _name(vm: Vm) -> str:
+def _name(vm: Vm) -> str | Text:
+    """What decides about a desk's packet, for people."""
     if vm.delivery == "forward":
         return "DOCKER-USER" if any("DOCKER-USER" in table.chains for table in vm.tables) else "iptables"
-    return "ufw" if vm.ufw_on else "firewall"
+    return "ufw" if vm.ufw_on else text("firewall_name")
 
 
 def _filter(vm: Vm, table: Table, verdict: Verdict) -> Finding:

@@ -221,7 +221,9 @@ def look_beyond(vm: Vm) -> Iterator[Finding]:
     desk = f"sh doctor.sh --from-slam 10.0.108.Y{vm.flag}"
     remedies = (text("next_host", command=command),
                 text("next_windows", command=f"deploy\\nat\\{windows} status"), text("next_desk", command=desk))
-    if vm.machine.root:
+    if vm.doubtful:
+        yield note("beyond_doubtful", *remedies, address=address, port=vm.port)
+    elif vm.machine.root:
         yield note("beyond", *remedies, address=address, port=vm.port)
     else:
         yield note("beyond_unprivileged", *remedies, address=address, port=vm.port)

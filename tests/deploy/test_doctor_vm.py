@@ -277,6 +277,7 @@ def test_a_limit_of_ufw_is_marked_with_the_command_that_removes_it(rule: str) ->
     got.is_told("warn", "ufw: lets port 12345 in, but a rule limits connections", f"sudo ufw delete {rule}",
                 "then:  sudo sh deploy/ufw.sh apply")
     assert str(got.lines).count("sudo ufw delete") == 1
+    got.is_told("note", "What remains: the firewall's lines marked ! above, then the host's")
 
 
 def test_a_rule_of_ufw_that_keeps_the_port_out_is_to_be_deleted_first() -> None:
