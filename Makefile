@@ -21,6 +21,7 @@ used-PYTHON := run assemble $(venv)
 used-PORT := run docker-run docker-rollback migrate-to-docker doctor
 used-ARGS := run doctor
 used-CLASSCORD_% := run docker-run docker-rollback
+used-CLASSCORD_LANG := doctor
 used-CLASSCORD_TEST_ADDR := test test-functional
 used-TESTS := test test-deploy
 used-PYTEST_ADDOPTS := test test-functional test-deploy docker-test

@@ -4,16 +4,13 @@
 # Docker goes around ufw: a packet for a published port is sent on to the container (FORWARD). It never meets ufw's
 # rules, which are in INPUT. So with --from, this script also guards the ports that Docker publishes. It does so in
 # DOCKER-USER, the chain that the engine leaves to its users. The guard is the chain CLASSCORD. It is kept in
-# /etc/ufw/classcord.rules, and the unit classcord-firewall.service loads it before the engine starts.
+# /etc/ufw/classcord.rules, and the unit classcord-firewall.service loads it before the engine starts. An engine that was
+# told to leave iptables alone does not use DOCKER-USER: then a table of nft has the same rules. See ufw/guard.sh.
 set -eu
 export LC_ALL=C LANGUAGE=C # this script reads ufw's output
 export PATH="$PATH:/usr/sbin:/sbin"
 
 PROFILE=/etc/ufw/applications.d/classcord
-RULES=/etc/ufw/classcord.rules
-RULES6=/etc/ufw/classcord6.rules
-UNIT=classcord-firewall.service
-UNIT_FILE=/etc/systemd/system/$UNIT
 KEPT=/var/lib/classcord-ufw
 COMMENT="comment 'ClassCord'"
 here=$(dirname "$(readlink -f "$0")")
@@ -123,85 +120,6 @@ delete() { # RULE
     run ufw delete $1
 }
 
-guard() { # [NETWORK]: the chain, as iptables-restore reads it
-    cat <<END
-# Written by ClassCord's deploy/ufw.sh: limits access to the ports that Docker publishes. DOCKER-USER jumps here.
-*filter
-:CLASSCORD - [0:0]
-# answers, and connections that were let in before
--A CLASSCORD -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
-END
-    # By the port that the client asked for: 8080 published as 8080->12345 stays closed
-    [ -z "$1" ] ||
-        echo "-A CLASSCORD -s $1 -p tcp -m conntrack --ctstate DNAT --ctorigdstport $port --ctdir ORIGINAL -j RETURN"
-    # It needs no name of a network card: every packet that is sent on to a published port comes from outside
-    cat <<'END'
-# any other published port
--A CLASSCORD -m conntrack --ctstate DNAT -j DROP
-# from container to container, and from containers to the outside
--A CLASSCORD -i docker0 -j RETURN
--A CLASSCORD -i br-+ -j RETURN
-# from a neighbour that has set a route to the containers' own addresses
--A CLASSCORD -o docker0 -j DROP
--A CLASSCORD -o br-+ -j DROP
-COMMIT
-END
-}
-
-unit() {
-    load() { # COMMAND FILE PREFIX
-        printf "ExecStart=%s/bin/sh -ec '%s'\n" "$3" \
-            "$1 -w -nL DOCKER-USER >/dev/null 2>&1 || $1 -w -N DOCKER-USER; $1-restore -w -n $2; $(
-            )$1 -w -C DOCKER-USER -j CLASSCORD 2>/dev/null || $1 -w -I DOCKER-USER -j CLASSCORD"
-    }
-    cat <<END
-[Unit]
-Description=ClassCord: limits access to the ports that Docker publishes
-# the engine keeps the rules that it finds in DOCKER-USER: so no port is open even for a moment
-Before=docker.service
-PartOf=docker.service
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-$(load iptables $RULES '')
-# may fail where the kernel has no IPv6
-$(load ip6tables $RULES6 -)
-
-[Install]
-WantedBy=multi-user.target docker.service
-END
-}
-
-set_guard() {
-    guard "$from" | write $RULES
-    guard '' | write $RULES6
-    unit | write $UNIT_FILE
-    run systemctl daemon-reload
-    run systemctl enable -q $UNIT
-    run systemctl restart $UNIT
-}
-
-remove_guard() {
-    if [ -e $UNIT_FILE ]; then
-        run systemctl disable -q --now $UNIT
-        run rm -f $UNIT_FILE
-        run systemctl daemon-reload
-    fi
-    for tables in iptables ip6tables; do
-        if $tables -w -C DOCKER-USER -j CLASSCORD 2>/dev/null; then
-            run $tables -w -D DOCKER-USER -j CLASSCORD
-        fi
-        if $tables -w -nL CLASSCORD >/dev/null 2>&1; then
-            run $tables -w -F CLASSCORD
-            run $tables -w -X CLASSCORD
-            # if the engine doesn't use it, this script made it
-            [ -n "$dry" ] || $tables -w -X DOCKER-USER 2>/dev/null || :
-        fi
-    done
-    [ ! -e $RULES ] || run rm -f $RULES $RULES6
-}
-
 # ufw writes its files again, even the package's files that say the same in other words. So the originals are kept, and
 # undo puts them back if only this script has changed them since.
 sums() { (cd /etc/ufw && cksum user.rules user6.rules); }
@@ -229,6 +147,7 @@ apply() {
     [ -n "$dry" ] || [ ! -d $KEPT ] || sums >$KEPT/sums
     if [ -n "$from" ]; then set_guard; else remove_guard; fi
     [ -n "$dry" ] || { status || :; }
+    [ -n "$dry" ] || [ -z "$from" ] || try_as_stranger
 }
 
 undo() {
@@ -316,7 +235,22 @@ END
     fi
 
     container="open to everybody, whatever ufw says, and so is every port that Docker publishes"
-    if iptables -w -C DOCKER-USER -j CLASSCORD 2>/dev/null; then
+    guard=DOCKER-USER
+    # shellcheck disable=SC2086 # its family and its name
+    if rules=$(nft list table $TABLE 2>/dev/null); then
+        guard="the table $TABLE of nft"
+        case $rules in
+        *" ip saddr ${from:-nobody} "*" ct original proto-dst $port accept"*)
+            container="open to $from only; every other port that Docker publishes is closed" ;;
+        *)
+            container="closed, like every port that Docker publishes"
+            bad "the guard in $guard lets nobody in" "sudo sh deploy/ufw.sh apply --from NETWORK"
+            ;;
+        esac
+    elif ! jumps; then
+        [ -z "$from" ] || bad "DOCKER-USER is not used: Docker does not send its packets there" \
+            "sudo sh deploy/ufw.sh apply --from $from"
+    elif iptables -w -C DOCKER-USER -j CLASSCORD 2>/dev/null; then
         if [ -n "$from" ] && iptables -w -C CLASSCORD -s "$from" -p tcp -m conntrack --ctstate DNAT \
             --ctorigdstport "$port" --ctdir ORIGINAL -j RETURN 2>/dev/null; then
             container="open to $from only; every other port that Docker publishes is closed"
@@ -327,8 +261,8 @@ END
     fi
     if [ -n "$from" ]; then
         case $container in
-        "open to $from "*) good "DOCKER-USER guards the ports that Docker publishes" ;;
-        "open to everybody"*) bad "DOCKER-USER has no guard: Docker goes around ufw" \
+        "open to $from "*) good "$guard guards the ports that Docker publishes" ;;
+        "open to everybody"*) ! jumps || bad "DOCKER-USER has no guard: Docker goes around ufw" \
             "sudo sh deploy/ufw.sh apply --from $from" ;;
         esac
         systemctl is-enabled -q $UNIT 2>/dev/null ||
@@ -361,4 +295,6 @@ command -v ufw >/dev/null || die "ufw isn't installed: sudo apt install ufw"
 if [ "$action" = apply ] && [ -n "$from" ] && [ ! -d /run/systemd/system ]; then
     die "--from needs systemd, to set the rules of Docker's ports again after a reboot"
 fi
+# shellcheck source=deploy/ufw/guard.sh
+. "$here/ufw/guard.sh"
 $action

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# The service as systemd has it: the unit in force with its drop-ins, never one file; and its start. For install.sh,
-# migrate.sh and doctor/vm.sh.
+# The service as systemd has it: the unit in force with its drop-ins, never one file; and its start. For install.sh
+# and migrate.sh.
 ENV_FILE=/etc/classcord/classcord.env
 
 # unit_says PROPERTY [UNIT]: what systemd knows about a unit, for at most 3 seconds; nothing without systemd

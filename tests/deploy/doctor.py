@@ -72,14 +72,15 @@ def read(done: subprocess.CompletedProcess[str]) -> Diagnosis:
 
 def ask(machine: Machine, arguments: str = "", *, user: str = "root", sudo: bool = False,
         script: str = "deploy/doctor.sh") -> Diagnosis:
-    """Run it on a machine, from the project's folder. It promises 15 s at most; a busy machine gets longer."""
-    line = f"{'sudo ' if sudo else ''}timeout 30 sh {script} {arguments}"
+    """Run it on a machine, in English, from the project's folder. It promises 15 s; a busy machine gets longer."""
+    line = f"{'sudo ' if sudo else ''}env CLASSCORD_LANG=en timeout 30 sh {script} {arguments}"
     return read(machine.run(line, user=user, cwd=PROJECT, check=False))
 
 
 def ask_desk(desk: Desk, arguments: str, *, path: str = "$PATH") -> Diagnosis:
     """Run it at a desk; with `path`, only with the commands in that folder."""
-    return read(desk.run(f"PATH={path} /usr/bin/timeout 30 /bin/sh {SCRIPT} {arguments}", check=False))
+    line = f"PATH={path} CLASSCORD_LANG=en /usr/bin/timeout 30 /bin/sh {SCRIPT} {arguments}"
+    return read(desk.run(line, check=False))
 
 
 def only_tool(tool: str, folder: Path) -> str:
@@ -88,7 +89,7 @@ def only_tool(tool: str, folder: Path) -> str:
     if found is None:
         pytest.skip(f"needs {tool}: apt install ncat netcat-openbsd netcat-traditional")
     (folder / ("nc" if tool.startswith("nc.") else tool)).symlink_to(found)
-    for name in ("cat", "cut", "sed", "sleep", "tr", "uname"):
+    for name in ("cat", "cut", "grep", "sed", "sleep", "sort", "tr", "uname"):
         found = shutil.which(name)
         assert found, name
         (folder / name).symlink_to(found)

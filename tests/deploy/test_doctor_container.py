@@ -40,62 +40,62 @@ def run(machine: Machine, options: str, settings: str = "--data /tmp/d", *, name
     until(lambda: machine.run(asked, check=False).returncode == 0, "the server in the container answers")
 
 
-def test_a_container_that_is_well(published: Machine) -> None:
+def test_each_hop_of_a_container_that_works_is_named(published: Machine) -> None:
     ask(published).well(
         "the container classcord runs", "the server in the container answers", "0.0.0.0:12345 leads to", f"{VM} (eth0)",
         f"at {VM} port 12345", f"via {HOST_INSIDE}", "DOCKER-USER: lets port 12345 through", "left for /tmp/d",
     )
 
 
-def test_what_a_user_can_see(published: Machine) -> None:
+def test_what_only_root_can_see_is_marked_for_others(published: Machine) -> None:
     ask(published, user=USER).well("the container classcord runs")
     published.run("cp -r deploy /srv", cwd=PROJECT)
-    said = read(published.run("runuser -u nobody sh /srv/deploy/doctor.sh", check=False))
+    said = read(published.run("CLASSCORD_LANG=en runuser -u nobody sh /srv/deploy/doctor.sh", check=False))
     assert said.code == 0
     assert "only root and the group docker can see whether it is a container" in said.marked("?")[0], said.text
 
 
-def test_a_container_by_another_name(docker: Machine) -> None:
+def test_a_container_by_another_name_is_found(docker: Machine) -> None:
     run(docker, PUBLISHED, name="--name eager_turing")
     ask(docker).well("the container eager_turing runs")
     ask(docker, "--name second --port 2000").only_broken("no container second", "make docker-run PORT=2000 NAME=second")
 
 
-def test_a_container_in_a_network_of_its_own(docker: Machine) -> None:
+def test_a_container_in_a_network_of_its_own_works(docker: Machine) -> None:
     docker.run("docker network create class")
     run(docker, f"--network class {PUBLISHED}")
     ask(docker).well("DOCKER-USER: lets port 12345 through", f"at {VM} port 12345")
     docker.run("docker rm -f classcord; docker network rm class")
 
 
-def test_a_container_in_the_network_of_the_vm(docker: Machine) -> None:
+def test_a_container_in_the_network_of_the_vm_works(docker: Machine) -> None:
     run(docker, "--network host")
     ask(docker).well("on all addresses", "firewall: lets port 12345 in")
 
 
-def test_a_container_restarted_again_and_again(docker: Machine) -> None:
+def test_a_container_restarted_again_and_again_says_why(docker: Machine) -> None:
     docker.run(f"docker run -d --name classcord --restart always {PUBLISHED} {CODE} --port many")
     count = "docker inspect -f '{{.RestartCount}}' classcord"
     until(lambda: int(docker.run(count).stdout) >= 3, "it was restarted")
     ask(docker).only_broken("again and again: server.py: --port: 'many' is not allowed", "docker logs")
 
 
-def test_a_paused_container(published: Machine) -> None:
+def test_a_paused_container_is_to_be_unpaused(published: Machine) -> None:
     published.run("docker pause classcord")
     ask(published).only_broken("the container classcord is paused", "docker unpause classcord")
 
 
-def test_a_server_on_another_port_inside(docker: Machine) -> None:
+def test_a_server_on_another_port_inside_is_broken(docker: Machine) -> None:
     docker.run(f"docker run -d {NAMED} {PUBLISHED} {CODE} --data /tmp/d --port 2000")
     ask(docker).only_broken("health: inside the container: no answer from 127.0.0.1", "docker restart classcord")
 
 
-def test_a_container_that_is_not_published(docker: Machine) -> None:
+def test_a_container_that_is_not_published_is_broken(docker: Machine) -> None:
     run(docker, "")
     ask(docker).only_broken("the container's port is not published", "make docker-run")
 
 
-def test_a_container_published_on_another_port(docker: Machine) -> None:
+def test_the_published_port_is_compared_with_the_one_that_is_asked_for(docker: Machine) -> None:
     run(docker, "-p 8080:12345")
     ask(docker).only_broken("port 12345 is not published, but 8080 is", "sudo make doctor PORT=8080")
     ask(docker, "--port 8080").well("0.0.0.0:8080 leads to the container's 12345/tcp", "lets port 8080 through")
@@ -105,24 +105,24 @@ def test_a_container_published_on_another_port(docker: Machine) -> None:
     said.only_broken("DOCKER-USER: a rule drops port 8080", "sudo iptables -D DOCKER-USER")
 
 
-def test_a_container_published_on_loopback(docker: Machine) -> None:
+def test_a_container_published_on_loopback_is_broken(docker: Machine) -> None:
     run(docker, "-p 127.0.0.1:12345:12345")
     ask(docker).only_broken("published: on 127.0.0.1 only", "make docker-run")
 
 
-def test_a_server_on_the_containers_loopback(docker: Machine) -> None:
+def test_a_server_on_the_containers_loopback_is_broken(docker: Machine) -> None:
     run(docker, PUBLISHED, "--data /tmp/d --host 127.0.0.1")
     ask(docker).only_broken("inside the container on 127.0.0.1 only", "without CLASSCORD_HOST")
 
 
-def test_container_and_unit_at_once(published: Machine) -> None:
+def test_a_container_and_a_unit_at_once_are_one_too_many(published: Machine) -> None:
     published.run("systemd-run --unit classcord sleep infinity")
     said = ask(published)
     published.run("systemctl stop classcord")
     said.only_broken("the container classcord and the unit classcord.service both run", "docker rm -f classcord")
 
 
-def test_docker_user_drops(published: Machine) -> None:
+def test_a_rule_of_docker_user_that_drops_the_port_can_be_deleted_as_it_says(published: Machine) -> None:
     published.run("iptables " + DROP.format("I"))
     said = ask(published)
     said.only_broken("DOCKER-USER: a rule drops port 12345", "sudo iptables -D DOCKER-USER")
@@ -131,7 +131,7 @@ def test_docker_user_drops(published: Machine) -> None:
     ask(published).well("DOCKER-USER: lets port 12345 through")
 
 
-def test_docker_user_drops_other_ports(published: Machine) -> None:
+def test_docker_user_that_lets_other_ports_through_only_is_broken(published: Machine) -> None:
     published.run("iptables -I DOCKER-USER -i eth0 -j DROP; iptables -I DOCKER-USER -i eth0 -p tcp -m conntrack "
                "--ctorigdstport 8080 --ctdir ORIGINAL -j RETURN")
     said = ask(published)
@@ -139,7 +139,7 @@ def test_docker_user_drops_other_ports(published: Machine) -> None:
     said.only_broken("DOCKER-USER: a rule drops port 12345 (-A DOCKER-USER -i eth0 -j DROP)", "iptables -D DOCKER-USER")
 
 
-def test_docker_user_lets_one_network_through(published: Machine) -> None:
+def test_docker_user_that_lets_one_network_through_is_marked(published: Machine) -> None:
     published.run("iptables -N GUARD; iptables -A GUARD -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN; "
                "iptables -A GUARD -s 10.0.108.0/24 -p tcp -m conntrack --ctstate DNAT --ctorigdstport 12345 "
                "--ctdir ORIGINAL -j RETURN; iptables -A GUARD -m conntrack --ctstate DNAT -j DROP; "
@@ -150,7 +150,7 @@ def test_docker_user_lets_one_network_through(published: Machine) -> None:
                 f"sudo iptables -I DOCKER-USER -s {HOST_INSIDE} -p tcp -m conntrack --ctorigdstport 12345")
 
 
-def test_flushed_rules_of_docker(published: Machine) -> None:
+def test_flushed_rules_of_docker_need_a_restart_of_docker(published: Machine) -> None:
     published.run("iptables-save >/root/rules; iptables -t nat -F")
     said = ask(published)
     published.run("iptables-restore /root/rules; iptables -F DOCKER; iptables -P FORWARD DROP")
@@ -160,12 +160,12 @@ def test_flushed_rules_of_docker(published: Machine) -> None:
     also.only_broken("Docker's own rules are gone", "sudo systemctl restart docker")
 
 
-def test_a_full_disk(docker: Machine) -> None:
+def test_a_full_volume_is_broken(docker: Machine) -> None:
     run(docker, f"{PUBLISHED} --tmpfs /data:size=5m", "--data /data")
     ask(docker).only_broken("data: the disk is full", "df -h")
 
 
-def test_a_server_that_cannot_write(docker: Machine) -> None:
+def test_a_server_that_cannot_write_is_broken(docker: Machine) -> None:
     run(docker, f"{PUBLISHED} --tmpfs /data:size=20m", "--data /data --password-cost 1")
     docker.run("docker exec classcord sh -c 'cat /dev/zero >/data/full'", check=False)
     line = '{"type":"register","username":"alice","password":"azerty"}'
@@ -174,7 +174,7 @@ def test_a_server_that_cannot_write(docker: Machine) -> None:
     ask(docker).only_broken("data: the server can't write", "df -h")
 
 
-def test_an_engine_that_hangs_or_is_down(published: Machine) -> None:
+def test_an_engine_that_hangs_or_is_down_is_named(published: Machine) -> None:
     published.run("systemctl kill --kill-who=main -s STOP docker")
     # its threads stop one after the other
     engine = "/proc/$(systemctl show -p MainPID --value docker)"

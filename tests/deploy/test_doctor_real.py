@@ -64,19 +64,19 @@ def let_in(lab: Lab, line: str) -> None:
     lab.vm.run(line, cwd=PROJECT)
 
 
-def test_the_container(container: Lab) -> None:
+def test_from_all_three_places_a_container_works(container: Lab) -> None:
     said = all_is_well(container)
     assert any(text.startswith("ufw: on, but Docker goes around it") for text in said.marked("·")), said.text
 
 
-def test_the_container_is_guarded_for_the_wrong_network(container: Lab) -> None:
+def test_a_guard_for_the_wrong_network_is_marked(container: Lab) -> None:
     let_in(container, UFW.replace("108", "107"))
     said = ask(container.vm)
     let_in(container, UFW)
     said.warned("DOCKER-USER: lets port 12345 through from 10.0.107.0/24 only", f"If not:  sudo {UFW}")
 
 
-def test_the_container_is_stopped(container: Lab) -> None:
+def test_from_all_three_places_a_stopped_container_is_found(container: Lab) -> None:
     container.vm.run("docker stop classcord")
     vm, host, slam = ask_all(container)
     vm.only_broken("the container classcord is stopped", "make docker-run")
@@ -86,7 +86,7 @@ def test_the_container_is_stopped(container: Lab) -> None:
     wait_for_answer(container.slam, HOST)
 
 
-def test_a_container_with_a_name_of_dockers_choice(container: Lab) -> None:
+def test_a_container_with_a_name_of_dockers_choice_is_repaired_by_the_printed_commands(container: Lab) -> None:
     """As `docker run` without --name makes it. The test types the commands that the doctor prints."""
     vm = container.vm
     vm.run("docker rm -f classcord; docker run -d -p 127.0.0.1:12345:12345 classcord-server")
@@ -104,11 +104,11 @@ def test_a_container_with_a_name_of_dockers_choice(container: Lab) -> None:
     assert answers(container.slam, HOST)
 
 
-def test_the_unit(unit: Lab) -> None:
+def test_from_all_three_places_a_unit_works(unit: Lab) -> None:
     all_is_well(unit)
 
 
-def test_the_unit_is_stopped(unit: Lab) -> None:
+def test_from_all_three_places_a_stopped_unit_is_found(unit: Lab) -> None:
     unit.vm.run("systemctl stop classcord")
     vm, host, slam = ask_all(unit)
     unit.vm.run("systemctl start classcord")
@@ -117,7 +117,7 @@ def test_the_unit_is_stopped(unit: Lab) -> None:
     slam.only_broken("refuses connections", "in the VM:  sudo make doctor")
 
 
-def test_the_unit_has_failed(unit: Lab) -> None:
+def test_a_unit_that_has_failed_runs_again_after_the_printed_command(unit: Lab) -> None:
     env = unit.vm.root / "etc/classcord/classcord.env"
     kept = env.read_text()
     env.write_text("CLASSCORD_PORT=many\n")
@@ -138,7 +138,7 @@ def test_the_unit_has_failed(unit: Lab) -> None:
     wait_for_answer(unit.slam, HOST)
 
 
-def test_ufw_lets_the_wrong_network_in(unit: Lab) -> None:
+def test_from_all_three_places_a_wrong_network_in_ufw_is_found(unit: Lab) -> None:
     let_in(unit, UFW.replace("108", "107"))
     vm, host, slam = ask_all(unit)
     let_in(unit, UFW)
@@ -161,7 +161,7 @@ def test_the_nat_hides_the_network_that_ufw_lets_in(unit: Lab) -> None:
     slam.only_broken("no answer", "in the VM:  sudo make doctor")
 
 
-def test_no_way_back(unit: Lab) -> None:
+def test_without_a_way_back_all_three_places_say_so(unit: Lab) -> None:
     unit.vm.run("ip route del default")
     vm, host, slam = ask_all(unit)
     unit.vm.run(f"ip route add default via {HOST_INSIDE}")
@@ -170,7 +170,7 @@ def test_no_way_back(unit: Lab) -> None:
     slam.only_broken("no answer", "on the host:  sudo make doctor ARGS=--from-host")
 
 
-def test_the_nat_is_undone(unit: Lab) -> None:
+def test_a_nat_that_is_undone_works_again_after_the_printed_command(unit: Lab) -> None:
     unit.host.run("sh deploy/nat/linux.sh undo", cwd=PROJECT)
     _, host, slam = ask_all(unit)
     assert host.marked("✘")[0] == "NAT rule: nothing on this host forwards port 12345", host.text

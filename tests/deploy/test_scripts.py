@@ -112,7 +112,7 @@ def test_the_error_of_make_is_not_taken_for_another_fault() -> None:
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
 
     line = "make: the reason is above; the next line is not another fault"
-    done = make("doctor", "ARGS=--fly")
+    done = make("doctor", "ARGS=--fly", "CLASSCORD_LANG=en")
     reason, explained, last = done.stderr.splitlines()
     assert reason.startswith("doctor.sh: unknown argument '--fly'")
     assert (explained, last[:10]) == (line, "make: *** ")

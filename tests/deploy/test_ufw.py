@@ -262,3 +262,51 @@ def test_the_rules_outlast_reload_restart_and_reboot(lab: Lab, containers: None)
     vm.run("docker rm -f chat")
     start_process(vm)
     assert reached(lab) == [True, False]
+
+
+def configure_engine(machine: Machine, settings: str) -> None:
+    """Restart the engine with these settings, and without the rules that it made before."""
+    machine.run(f"mkdir -p /etc/docker; echo '{settings}' >/etc/docker/daemon.json; systemctl stop docker.service "
+                "docker.socket; iptables -F; iptables -t nat -F; iptables -X; systemctl start docker; ufw reload")
+
+
+def test_an_engine_that_does_not_use_docker_user_is_guarded_by_nft(lab: Lab, containers: None) -> None:
+    """The packets of an engine with rules of nft pass FORWARD without DOCKER-USER: here the test makes its rule."""
+    vm = lab.vm
+    vm.run("systemctl stop chat 2>/dev/null; docker rm -f chat 2>/dev/null", check=False)
+    configure_engine(vm, '{"iptables": false, "userland-proxy": false}')
+    vm.run(f"docker run -d --name chat -p 12345:12345 -w /app -v {PROJECT}:/app:ro {BASE} {SERVER}")
+    inner = vm.run("docker inspect -f '{{.NetworkSettings.IPAddress}}' chat").stdout.strip()
+    vm.run("sysctl -qw net.ipv4.ip_forward=1; iptables -P FORWARD ACCEPT")
+    vm.run("nft -f -", input=f"table ip docker-bridges {{ chain p {{ type nat hook prerouting priority dstnat; "
+                             f"fib daddr type local tcp dport 12345 dnat to {inner}:12345; }}; }}\n")
+    wait_for_answer(lab.slam, VM)
+    assert reached(lab) == [True, True]
+    vm.run(f"ufw allow 12345/tcp; {UFW} undo; {UFW} apply --from {SCHOOL} && ufw delete allow 12345/tcp")
+    assert reached(lab) == [True, False]
+    done = vm.run(f"{UFW} apply --from {SCHOOL} && {UFW} status").stdout
+    assert "the table inet classcord-guard of nft guards the ports that Docker publishes" in done
+    assert "✔ a stranger (192.0.2.2) does not reach the container" in done
+    assert f"container: open to {SCHOOL} only" in done
+    vm.run("systemctl restart classcord-firewall")
+    assert reached(lab) == [True, False]
+    vm.run("nft delete table inet classcord-guard")
+    found = vm.run(f"{UFW} status", check=False)
+    assert (found.returncode, "DOCKER-USER is not used" in found.stdout) == (1, True)
+    vm.run(f"{UFW} undo; nft delete table ip docker-bridges; docker rm -f chat")
+    assert "classcord" not in vm.run("nft list ruleset; ls /etc/ufw").stdout
+    configure_engine(vm, "{}")
+
+
+def test_apply_says_if_a_stranger_still_gets_in(lab: Lab, containers: None) -> None:
+    vm = lab.vm
+    vm.run("docker rm -f chat 2>/dev/null; docker run -d --name chat -p 12345:12345 -w /app "
+           f"-v {PROJECT}:/app:ro {BASE} {SERVER}")
+    wait_for_answer(lab.slam, VM)
+    vm.run("iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT")  # before DOCKER-USER
+    done = vm.run(f"{UFW} apply --from {SCHOOL}", check=False)
+    vm.run("iptables -D FORWARD -m conntrack --ctstate DNAT -j ACCEPT")
+    assert done.returncode == 1
+    assert "the guard does not hold: 192.0.2.2, which is not in 10.0.108.0/24, reaches the container" in done.stderr
+    assert "✔ a stranger" in vm.run(f"{UFW} apply --from {SCHOOL}").stdout
+    assert "classcord-test" not in vm.run("ip netns; ip link").stdout

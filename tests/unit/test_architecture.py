@@ -22,6 +22,13 @@ ORDER = [
     "handlers.context", "handlers.accounts", "handlers.presence",
     "handlers.commands", "handlers.messages", "handlers", "handlers.connection", "server",
 ]
+DOCTOR = [
+    "machine", "hops", "texts_vm", "texts_vm_network", "texts_host", "texts", "addresses", "listening", "server_log",
+    "firewall", "nftables", "engine", "unit", "vm_facts", "vm_server", "vm_network", "vm_firewall", "vm_data", "vm",
+    "virtualbox", "host_facts", "host_firewall", "host", "report", "__main__",
+]
+"""The doctor's modules, in the same order. The doctor runs without the server's code."""
+DOCTORS = sorted(ROOT.glob("deploy/doctor/*.py"))
 SOURCES = [*ROOT.glob("*.py"), *ROOT.glob("classcord/*.py"), *ROOT.glob("handlers/*.py")]
 
 
@@ -57,6 +64,20 @@ def test_imports_point_one_way_and_only_to_the_standard_library(path: Path) -> N
             assert name.partition(".")[0] in sys.stdlib_module_names, f"{own} imports {name}"
 
 
-@pytest.mark.parametrize("path", [*SOURCES, *ROOT.glob("tests/**/*.py")], ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_of_the_doctor_has_its_place() -> None:
+    assert sorted(path.stem for path in DOCTORS) == sorted(DOCTOR)
+
+
+@pytest.mark.parametrize("path", DOCTORS, ids=lambda path: f"doctor/{path.name}")
+def test_the_doctor_imports_one_way_and_nothing_else_of_the_project(path: Path) -> None:
+    for name in imported(path):
+        place = DOCTOR.index(name) if name in DOCTOR else -1
+        assert place < DOCTOR.index(path.stem), f"{path.stem} imports {name}, which comes after it"
+        assert place >= 0 or name.partition(".")[0] in sys.stdlib_module_names, f"{path.stem} imports {name}"
+
+
+@pytest.mark.parametrize(
+    "path", [*SOURCES, *DOCTORS, *ROOT.glob("tests/**/*.py")], ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_no_file_is_too_long_to_read_at_once(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 400

@@ -1,0 +1,229 @@
+"""The VM's hops of the network: where the server listens, the VM's addresses, and the way back to the desks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from addresses import is_bridge, way_to
+from firewall import within
+from hops import Finding, Remedy, broken, note, ok, text, unknown, warn
+from listening import listeners, loopback_only
+from texts import in_words
+from vm_facts import Vm
+
+__all__ = [
+    "look_at_addresses", "look_at_bridge", "look_at_default_route", "look_at_listening", "look_at_own_address",
+    "look_at_way_back", "look_beyond",
+]
+
+_FORWARDING = "net.ipv4.ip_forward"
+_DOCKERS = "172.16.0.0/12"  # from these, Docker takes addresses for networks
+_SHOWN = 8  # desks that a line names
+
+
+def look_at_listening(vm: Vm) -> Iterator[Finding]:
+    """Whether the port is open on other addresses than loopback."""
+    if vm.bridged:
+        yield _container_listening(vm)
+        return
+    found = [each.address for each in vm.listeners]
+    if not found:
+        return
+    shown = " ".join("*" if each == "*" else each for each in found)
+    if loopback_only(vm.listeners):
+        yield broken("listening_loopback", text("start_without_host", command="/etc/classcord/classcord.env"),
+                     addresses=shown)
+    elif not any("." in each or each == "*" for each in found):
+        yield broken("listening_ipv6", text("start_without_host_ipv6"))
+    else:
+        yield ok("listening_all") if "*" in found else ok("listening", addresses=shown)
+
+
+def _container_listening(vm: Vm) -> Finding:
+    assert vm.container is not None
+    name = vm.container.name
+    again = text("make_again", command=f"docker rm -f {name}; {vm.docker_run}", volume=f"{vm.asked}-data")
+    inside = vm.docker.run("exec", name, "cat", "/proc/net/tcp", "/proc/net/tcp6").out
+    if loopback_only(listeners(inside, vm.inner_port)):
+        return broken("listening_inside", text("run_without_host"), again)
+    at = [(inner, outer) for inner, outer in vm.published if outer.endswith(f":{vm.port}")]
+    if not vm.published:
+        return broken("published_none", *_freed(vm), again)
+    if not at:
+        others = sorted({outer.rpartition(":")[2] for _, outer in vm.published})
+        return broken("published_other", *_freed(vm), again,
+                      text("or_check_port", command=f"sudo make doctor PORT={others[0]}"),
+                      port=vm.port, others=" ".join(others))
+    if all(outer.startswith(("127.", "[::1]")) for _, outer in at):
+        return broken("published_loopback", again)
+    return ok("published", outer=at[0][1], inner=at[0][0])
+
+
+def _freed(vm: Vm) -> list[Remedy]:
+    """How to free the port, if another program has it."""
+    if vm.stranger is None:
+        return []
+    return [text("port_taken", command=f"sudo kill {vm.stranger.pid}", name=vm.stranger.name, pid=vm.stranger.pid)]
+
+
+def look_at_bridge(vm: Vm) -> Iterator[Finding]:
+    """Whether Docker's network card is up, and whether this machine sends packets on to it."""
+    if not vm.bridged:
+        return
+    assert vm.container is not None
+    if vm.docker.left_alone in ("rootless", "Docker Desktop"):
+        return  # its networks are elsewhere
+    restart = "sudo systemctl restart docker"
+    card = next((own.card for own in vm.all_addresses if own.address == vm.container.gateway), "")
+    if vm.container.gateway and vm.machine.has("ip"):
+        if not card and vm.container.network not in vm.docker.bridges.values():
+            return  # a network of another kind
+        if not card:
+            yield broken("bridge_gone", restart, network=vm.container.network, gateway=vm.container.gateway)
+            return
+        if "UP" not in _flags(vm, card):
+            yield broken("bridge_down", restart, card=card)
+            return
+    if vm.docker.left_alone and vm.listeners and (not vm.machine.root or vm.delivery == "proxy"):
+        return  # a program passes the packets on
+    yield from _forwarding(vm, card)
+
+
+def _flags(vm: Vm, card: str) -> list[str]:
+    said = vm.machine.run("ip", "-o", "link", "show", "dev", card).out
+    return said.partition("<")[2].partition(">")[0].split(",")
+
+
+def _forwarding(vm: Vm, bridge: str) -> Iterator[Finding]:
+    """The kernel's switches: the one for all cards, then those of the cards on the way."""
+    if (vm.machine.read("/proc/sys/net/ipv4/ip_forward") or "1").strip() == "0":
+        yield broken("forwarding_off", f"sudo sysctl -w {_FORWARDING}=1", *_undone_by(vm, _FORWARDING))
+        return
+    for card in dict.fromkeys([*(own.card for own in vm.own), bridge]):
+        if card and (vm.machine.read(f"/proc/sys/net/ipv4/conf/{card}/forwarding") or "1").strip() == "0":
+            setting = f"net.ipv4.conf.{card.replace('.', '/')}.forwarding"
+            yield broken("forwarding_card_off", f"sudo sysctl -w {setting}=1", *_undone_by(vm, "forwarding"), card=card)
+            return
+    yield ok("forwarding")
+
+
+def _undone_by(vm: Vm, setting: str) -> list[Remedy]:
+    """The files that switch it off again at the next start."""
+    folders = ("/etc/sysctl.conf", "/etc/sysctl.d", "/run/sysctl.d", "/usr/lib/sysctl.d", "/etc/ufw/sysctl.conf")
+    pattern = f"^[^#;]*{setting.rpartition('.')[2]}[[:space:]]*=[[:space:]]*0"
+    said = vm.machine.run("grep", "-rlE", pattern, *folders).out.split()
+    if said:
+        return [text("sysctl_file", files=" ".join(sorted(said)))]
+    return [text("sysctl_may", command="/etc/sysctl.d")]
+
+
+def look_at_addresses(vm: Vm) -> Iterator[Finding]:
+    """Whether the VM has an address, and which."""
+    if not vm.machine.has("ip"):
+        yield unknown("address_needs_ip", "sudo apt install iproute2")
+    elif not vm.own:
+        yield broken("address_none", text("card_connected", command="ip link"), "sudo dhclient")
+    else:
+        yield ok("address", addresses=" ".join(f"{own.address} ({own.card})" for own in vm.own))
+        if vm.own[0].address.startswith("10.0.2."):
+            yield note("address_virtualbox")
+
+
+def look_at_own_address(vm: Vm) -> Iterator[Finding]:
+    """Whether the server answers at the VM's own address."""
+    if not vm.own or vm.rejected or not (vm.listeners or vm.bridged):
+        return
+    address = vm.own[0].address
+    if vm.answer.answered:
+        yield ok("from_here", said=in_words(vm.answer), address=address, port=vm.port)
+    else:
+        yield broken("from_here_not", text("listens_there", command=f"sudo ss -ltnp 'sport = :{vm.port}'"),
+                     said=in_words(vm.answer), address=address, port=vm.port)
+
+
+def look_at_default_route(vm: Vm) -> Iterator[Finding]:
+    """Whether there is a default gateway, and whether it exists."""
+    if not vm.machine.has("ip"):
+        return
+    guess = vm.own[0].address.rpartition(".")[0] + ".1" if vm.own else "ADDRESS"
+    if vm.gateway:
+        state = vm.machine.neighbour(vm.gateway)
+        if state not in ("FAILED", "INCOMPLETE"):
+            yield ok("route", gateway=vm.gateway) if state in ("REACHABLE", "PERMANENT") else ok(
+                "route_unproved", gateway=vm.gateway)
+            return
+        repair = f"sudo ip route replace default via {guess if guess != vm.gateway else 'ADDRESS'}"
+        near = [peer for peer in vm.peers if (way := way_to(vm.machine, peer)) is not None and not way.via]
+        look = text("look", command="ip route; ip neigh")
+        if near:  # a NAT hides the desks behind an address of this network: no gateway is needed
+            yield warn("route_nobody_needed", text("routers_address", command=repair), look, gateway=vm.gateway)
+        else:
+            yield broken("route_nobody", text("routers_address", command=repair), look, gateway=vm.gateway)
+        return
+    default = vm.machine.run("ip", "-4", "route", "show", "default").out.split()
+    if default:
+        yield ok("route_direct", card=default[default.index("dev") + 1] if "dev" in default[:-1] else "?")
+    else:
+        yield broken("route_none", text("routers_address", command=f"sudo ip route add default via {guess}"))
+
+
+def look_at_way_back(vm: Vm) -> Iterator[Finding]:
+    """Where an answer to each known desk goes: to the one that was given, and to those in the log."""
+    if not vm.machine.has("ip"):
+        return
+    desks = [vm.desk] if vm.desk else []
+    desks += [peer for peer in vm.peers if ":" not in peer and peer != vm.desk][:_SHOWN]
+    if not desks:
+        yield note("way_back_unchecked", f"{vm.sudo_doctor} ARGS='--desk 10.0.108.34'")
+        return
+    good: dict[str, list[str]] = {}
+    for desk in desks:
+        way = way_to(vm.machine, desk)
+        if way is None:
+            yield broken("way_back_none", text("look", command=f"ip route get {desk}; ip route"), desk=desk)
+        elif way.card == "lo":
+            yield broken("way_back_self", text("address_of_desk"), desk=desk)
+        elif is_bridge(way.card) or way.card in vm.docker.bridges:
+            yield from _overlap(vm, desk, way.card)
+        else:
+            where = f"{way.card} via {way.via}" if way.via else way.card
+            good.setdefault(where, []).append(desk)
+    for where, there in good.items():
+        yield ok("way_back", desks=" ".join(there), where=where)
+
+
+def _overlap(vm: Vm, desk: str, card: str) -> Iterator[Finding]:
+    """A network of containers (or VMs) has the desks' addresses."""
+    network = vm.docker.bridges.get(card, "")
+    if desk != vm.desk and (
+        network in ("", "bridge") or within(desk, _DOCKERS) or desk in vm.docker.addresses_in(network)
+    ):
+        return  # that client is, or was, a container or a VM of this machine
+    if network in ("", "bridge"):
+        yield broken("way_back_bridge", text("other_range", command="/etc/docker/daemon.json"),
+                     text("look", command=f"ip route get {desk}"), desk=desk, card=card)
+    else:
+        yield broken("way_back_network", f"docker network rm {network}",
+                     text("make_network_again", command=f"docker network create --subnet 172.30.0.0/24 {network}"),
+                     desk=desk, network=network, card=card)
+
+
+def look_beyond(vm: Vm) -> Iterator[Finding]:
+    """What was seen, what remains, and the next place to look. It never sends anybody back to the VM."""
+    if not vm.own or not vm.answer.answered:
+        return
+    address = vm.own[0].address
+    if address.startswith("10.0.2."):
+        command, windows = "make doctor ARGS=--from-host", "virtualbox.ps1"
+    else:
+        command, windows = f"sudo make doctor ARGS='--from-host --vm {address}'", "windows-portproxy.ps1"
+    command += vm.setting
+    desk = f"sh doctor.sh --from-slam 10.0.108.Y{vm.flag}"
+    remedies = (text("next_host", command=command),
+                text("next_windows", command=f"deploy\\nat\\{windows} status"), text("next_desk", command=desk))
+    if vm.doubtful:
+        yield note("beyond_doubtful", *remedies, address=address, port=vm.port)
+    elif vm.machine.root:
+        yield note("beyond", *remedies, address=address, port=vm.port)
+    else:
+        yield note("beyond_unprivileged", *remedies, address=address, port=vm.port)
