@@ -98,11 +98,12 @@ def _why_not(host: Host) -> Finding:
     if host.desk_like and host.answer.kind == "timeout" and host.machine.probe(vm, inner).answered:
         route = text("host_in_vm", command=f"sudo ip route replace default via {host.inside}")
         return broken("host_no_way_back", route, in_vm, let_in, inside=host.inside, desk=host.desk_like)
+    if host.answer.kind in ("refused", "other", "silent", "closed"):
+        other = [text("host_other_vm", new=host.moved, command=host.apply(host.moved))] if host.moved else []
+        return broken("host_vm_on", in_vm, *other, vm=vm, inner=inner, outcome=outcome)
     if host.moved:
         host.next_is_vm = False
         return broken("host_vm_moved", host.apply(host.moved), text("host_fixed"), vm=vm, new=host.moved)
-    if host.answer.kind in ("refused", "other", "silent", "closed"):
-        return broken("host_vm_on", in_vm, vm=vm, inner=inner, outcome=outcome)
     if host.pings(vm):
         unmask = [text("host_unmask", command=host.apply())] if host.hides_clients else []
         return broken("host_vm_on", in_vm, let_in, *unmask, vm=vm, inner=inner, outcome=outcome)

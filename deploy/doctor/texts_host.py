@@ -112,6 +112,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "VM : {vm} ne répond pas, mais un serveur ClassCord répond à l'adresse {new} : celle de la VM a changé (DHCP)",
         "VM: {vm} does not answer, but a ClassCord server answers at {new}: the VM's address has changed (DHCP)",
     ),
+    "host_other_vm": (
+        "ou, si l'adresse de la VM a changé, car un serveur ClassCord répond à {new} :  {command}",
+        "or, if the VM's address has changed, because a ClassCord server answers at {new}:  {command}",
+    ),
     "host_vm_dead": (
         "VM : {vm} ne répond pas, même à un ping", "VM: {vm} does not answer, not even a ping"
     ),

@@ -107,6 +107,15 @@ def test_other_ways_to_forward_are_understood(host: str, part: str, capsys: pyte
     recorded(host, capsys).well(part)
 
 
+@pytest.mark.parametrize("rules", ["dport 2345 ", "dport { 80, 2345 } ", "dport 12000-12300 "])
+def test_a_rule_of_other_ports_is_not_taken_for_this_one(rules: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, shown, error = HOSTS["NAT of another port"]["seen"]["run nft -a list ruleset"]
+    answers = {**seen("no NAT rule"), "run nft -a list ruleset": [code, shown.replace("dport 2345 ", rules), error]}
+    look(Recorded(answers), capsys, "--vm", VM).only_broken("nothing on this host forwards port 12345", APPLY)
+    answers["run nft -a list ruleset"][1] = shown.replace("dport 2345 ", "dport { 80, 12000-13000 } ")
+    look(Recorded(answers), capsys).well(f"NAT rule: port 12345 leads to {VM} port 12345")
+
+
 def test_rules_of_both_iptables_beside_each_other_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     (warning,) = recorded("legacy drops", capsys).marked("!")
     assert "iptables-legacy are beside those of nft" in warning
@@ -118,6 +127,12 @@ def test_two_rules_for_one_port_are_named(capsys: pytest.CaptureFixture[str]) ->
     old = [save[0], save[1].replace(VM, "192.168.56.99"), save[2]]
     said = look(Recorded({**seen("well"), "run iptables-save": old}), capsys)
     said.warned("another rule leads port 12345 to 192.168.56.99")
+
+
+def test_another_vm_may_have_the_address_that_the_vm_had(capsys: pytest.CaptureFixture[str]) -> None:
+    said = look(Recorded({**seen("address changed"), f"probe {VM} 12345 {LAN}": ["refused", ""]}), capsys)
+    said.only_broken(f"VM: it is on, but {VM} port 12345: connection refused", "in the VM:  sudo make doctor")
+    assert f"answers at 192.168.56.77:  {APPLY.replace(VM, '192.168.56.77')}" in said.text
 
 
 def test_a_host_that_hears_nothing_does_not_ask_whether_the_vm_is_on(capsys: pytest.CaptureFixture[str]) -> None:
