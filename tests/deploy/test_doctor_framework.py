@@ -13,6 +13,7 @@ from machine import Machine, Recorded, Recorder
 from report import EXIT_USAGE, main
 from texts import in_words, render
 
+from tests.deploy.machines import until
 from tests.support import Server, listener
 
 
@@ -64,7 +65,7 @@ def test_a_command_that_takes_too_long_ends_with_its_children(tmp_path: Path) ->
     done = machine.run("sh", "-c", f"sleep 600 & echo $! >{tmp_path}/pid; wait", seconds=0.5)
     assert done.code is None
     pid = (tmp_path / "pid").read_text().strip()
-    assert "sleep" not in (machine.read(f"/proc/{pid}/cmdline") or "")
+    until(lambda: "sleep" not in (machine.read(f"/proc/{pid}/cmdline") or ""), "its child ends")
     assert machine.run("no-such-command").code == 127
 
 

@@ -81,7 +81,7 @@ def test_from_all_three_places_a_stopped_container_is_found(container: Lab) -> N
     vm, host, slam = ask_all(container)
     vm.only_broken("the container classcord is stopped", "make docker-run")
     host.only_broken("connection refused", "in the VM:  sudo make doctor")
-    slam.only_broken("refuses connections", "in the VM:  sudo make doctor")
+    slam.only_broken("refuses connections", "on the host:  sudo make doctor ARGS=--from-host")
     container.vm.run("make docker-run", user=USER, cwd=PROJECT)  # as it says
     wait_for_answer(container.slam, HOST)
 
@@ -114,7 +114,7 @@ def test_from_all_three_places_a_stopped_unit_is_found(unit: Lab) -> None:
     unit.vm.run("systemctl start classcord")
     vm.only_broken("the unit classcord.service is not started", "sudo systemctl start classcord")
     host.only_broken("connection refused", "in the VM:  sudo make doctor")
-    slam.only_broken("refuses connections", "in the VM:  sudo make doctor")
+    slam.only_broken("refuses connections", "on the host:  sudo make doctor ARGS=--from-host")
 
 
 def test_a_unit_that_has_failed_runs_again_after_the_printed_command(unit: Lab) -> None:
@@ -144,7 +144,7 @@ def test_from_all_three_places_a_wrong_network_in_ufw_is_found(unit: Lab) -> Non
     let_in(unit, UFW)
     vm.warned("ufw: lets port 12345 in from 10.0.107.0/24 only", f"If not:  sudo {UFW}")
     host.only_broken("timed out", f"or its firewall doesn't let {HOST} in: {STATUS}")
-    slam.only_broken("no answer", "in the VM:  sudo make doctor")
+    slam.only_broken("no answer", "on the host:  sudo make doctor ARGS=--from-host")
 
 
 def test_the_nat_hides_the_network_that_ufw_lets_in(unit: Lab) -> None:
@@ -157,8 +157,8 @@ def test_the_nat_hides_the_network_that_ufw_lets_in(unit: Lab) -> None:
     unit.host.run(NAT + " --no-check", cwd=PROJECT)
     vm.warned("from 10.0.108.0/24 only", f"addresses, they come as {HOST_INSIDE}")
     host.only_broken("timed out", f"or its firewall doesn't let {HOST_INSIDE} in: {STATUS}")
-    host.only_broken("timed out", f"sudo {NAT}  without --masquerade")
-    slam.only_broken("no answer", "in the VM:  sudo make doctor")
+    host.only_broken("timed out", f"without --masquerade:  sudo {NAT}")
+    slam.only_broken("no answer", "on the host:  sudo make doctor ARGS=--from-host")
 
 
 def test_without_a_way_back_all_three_places_say_so(unit: Lab) -> None:
