@@ -36,6 +36,7 @@ END
 
 # --- what it says ---
 
+# --- from deploy/doctor/desk_texts.sh ---
 # t KEY: that text in the reader's language. The values in it are variables of this script
 t() {
     case $1 in
@@ -152,6 +153,7 @@ t() {
     esac
     case ${CLASSCORD_LANG:-} in [eE][nN]*) printf '%s\n' "$en" ;; *) printf '%s\n' "$fr" ;; esac
 }
+# --- end of deploy/doctor/desk_texts.sh ---
 
 ok() { printf ' ✔ %s\n' "$1"; }
 bad() {
@@ -221,6 +223,7 @@ choose_tool() { # sets TOOL to a program that speaks TCP, and says what became o
 
 # --- asking a server ---
 
+# --- from deploy/doctor/desk_probe.sh ---
 # probe ADDRESS PORT: asks a server. Sets OUTCOME to one of the words below, and DETAIL to the text that came instead of
 # an answer. If the tool could not ask, nothing is known about the port: that ends the script
 probe() {
@@ -311,6 +314,7 @@ probe_with_nc() {
         ;;
     esac
 }
+# --- end of deploy/doctor/desk_probe.sh ---
 
 # --- at another desk ---
 
