@@ -93,6 +93,7 @@ back_up() {
         # shellcheck disable=SC2016 # for the shell in the container
         if output=$(docker run --rm --network none --read-only --tmpfs /tmp --cap-drop ALL --volume "$DATA:/data" \
             --entrypoint sh "$writer" -euc '
+                exec 2>&1 # Docker may mix up the order of two streams
                 [ -e /data/classcord.db ] || exit 0
                 mkdir -p -m 700 /data/backups
                 copy=/data/backups/classcord-$(date -u +%Y%m%dT%H%M%SZ).db
