@@ -92,16 +92,11 @@ class Backlog:
         """Call this each second. True means: call it again at once, because more can be stored."""
         if self._failing:
             return self._store_piece((), len(self._rows)) and self._failing
-        self.check()
+        try:
+            self._store.check()
+        except Exception as error:
+            self._failed(error)
         return False
-
-    def check(self) -> None:
-        """Notice that the files in the folder are not those in use. Call it once a batch is stored and delivered."""
-        if not self._failing:
-            try:
-                self._store.check()
-            except Exception as error:
-                self._failed(error)
 
     def close(self) -> None:
         """Try for the last time, for about a second, and log how many messages are not stored."""
@@ -138,7 +133,6 @@ class Backlog:
             piece.append(row)
             size += _size(row)
         try:
-            self._store.check()
             self._store.commit(piece, accounts, wait)
         except Exception as error:
             self._failed(error)

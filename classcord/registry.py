@@ -193,8 +193,6 @@ class Registry:
                 except Exception as error:  # it ends only this client's connection
                     session.log_exception("internal_error", error)
                     self._drop(session, "internal_error")
-            if batch.messages:
-                self._backlog.check()  # after the deliveries, so that nobody waits for it
         finally:
             for event in batch.waiting:
                 event.set()

@@ -191,13 +191,12 @@ class Store:
     def commit(self, messages: Sequence[MessageRow], accounts: Sequence[AccountRow], wait: int = _BUSY) -> None:
         """Store everything or nothing. On return new accounts are on the disk itself; messages outlive the process.
 
-        Whether the messages are in the folder's file is for `check` to say, which takes a while: call it afterwards.
         Replaces a message or an account that is there already. Without messages and accounts it makes a test write.
         Waits up to `wait` milliseconds for another program's lock. Raises sqlite3.Error, OSError or StoreError (with
         the cause and what to do) if it isn't certain that everything is stored.
         """
         with self._writing:
-            if accounts:
+            if accounts or time.monotonic() - self._checked > _CHECKED:
                 self._check()
             if self._broken is not None:
                 self._reconnect()
@@ -230,13 +229,9 @@ class Store:
     # --- the files, and connections to them ---
 
     def check(self) -> None:
-        """Raises StoreError, with the cause and what to do, when the files in the folder are not those in use.
-
-        A good result is valid for some milliseconds.
-        """
-        if time.monotonic() - self._checked > _CHECKED:
-            with self._writing:
-                self._check()
+        """Raises StoreError, with the cause and what to do, when the files in the folder are not those in use."""
+        with self._writing:
+            self._check()
 
     def lock_holder(self) -> str:
         """The other process that holds the lock for writing: "process 12 (sqlite3)", or "" if it can't be seen."""
