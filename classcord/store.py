@@ -122,6 +122,7 @@ class Store:
         self._missed: Files | None = None  # the files found in the folder instead of ours
         self._saved = False  # while our files are missing: the database file has everything
         self._foreign = False  # another program wrote to a -wal that isn't ours
+        self._repairing = False  # our files were missing and are saved: only the new connection is left to make
         self._cause = ""  # why our files are missing, and what to do
         self._checked = 0.0  # when our files were last seen in the folder, by time.monotonic()
         self._retry = 0.0  # when to try a slow repair again
@@ -196,9 +197,9 @@ class Store:
         the cause and what to do) if it isn't certain that everything is stored.
         """
         with self._writing:
-            if accounts or time.monotonic() - self._checked > _CHECKED:
+            if accounts or self._broken or time.monotonic() - self._checked > _CHECKED:
                 self._check()
-            if self._broken is not None:
+            if self._broken:
                 self._reconnect()
             self._set("synchronous", "FULL" if accounts else "NORMAL")
             self._set("busy_timeout", wait)
@@ -271,9 +272,8 @@ class Store:
         if not self._saved or found.db != self._files.db:
             raise StoreError(self._cause)
         self._retry = 0
+        self._repairing = True
         self._reconnect()
-        hint = "nothing is lost, everything is in the database; do not touch the files beside the database"
-        logs.event("storage_repaired", logging.WARNING, detail=self._cause.partition(";")[0], hint=hint)
 
     def _examine(self, found: Files) -> None:
         """Raises StoreError when a program like cp, not SQLite, wrote to the database file."""
@@ -323,6 +323,10 @@ class Store:
                 self._db.close()
                 raise StoreError(files.cause(self._path, self._files, found, saved=True))
             self._files, self._broken, self._closed = found, None, False
+            if self._repairing:
+                self._repairing = False
+                hint = "nothing is lost, everything is in the database; do not touch the files beside the database"
+                logs.event("storage_repaired", logging.WARNING, detail=self._cause.partition(";")[0], hint=hint)
         except Exception as error:
             self._broken = error
             raise
