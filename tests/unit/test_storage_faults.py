@@ -128,8 +128,9 @@ def test_a_repair_is_reported_once_whatever_fails_first(
 ) -> None:
     """Another program that opens or closes the database at the same moment makes a call fail, about once in 100."""
     events: list[str] = []
+    monkeypatch.setattr(store_module, "_CHECKED", -1)  # a look before each commit
     monkeypatch.setattr(logs, "event", lambda name, *_, **fields: events.append(f"{name} {fields.get('detail')}"))
-    failed = []
+    failed: list[str] = []
     for at in range(1, 20):
         for fault in ("before", "after"):
             folder = tmp_path / f"{at}-{fault}"
