@@ -88,6 +88,20 @@ class Backlog:
         self._trim()
         return stored
 
+    def confirm(self, messages: Sequence[MessageRow]) -> None:
+        """Call this after each `commit`, when nobody waits for the batch any more: it looks at the files.
+
+        If they are no longer those in the folder, the messages of the batch wait too. Storing them twice does no harm.
+        """
+        if self._failing:
+            return
+        try:
+            self._store.confirm()
+        except Exception as error:
+            self._failed(error)
+            self._keep(messages)
+            self._trim()
+
     def tick(self) -> bool:
         """Call this each second. True means: call it again at once, because more can be stored."""
         if self._failing:
@@ -134,6 +148,7 @@ class Backlog:
             size += _size(row)
         try:
             self._store.commit(piece, accounts, wait)
+            self._store.confirm()
         except Exception as error:
             self._failed(error)
             return False

@@ -111,8 +111,8 @@ def _whereabouts(file: Identity) -> tuple[str, str]:
     The second is "" if the file was deleted; both are "" if they can't be found out. Opens no file: closing it would
     drop all of the process's locks on it, SQLite's too.
     """
-    with contextlib.suppress(OSError):
-        for entry in os.scandir("/proc/self/fd"):
+    with contextlib.suppress(OSError), os.scandir("/proc/self/fd") as entries:
+        for entry in entries:
             with contextlib.suppress(OSError):
                 found = os.stat(entry.path)
                 if (found.st_dev, found.st_ino) == file:

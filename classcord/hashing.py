@@ -36,8 +36,10 @@ _SHARE = 10
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """From glibc's malloc.h."""
-_OWN_MAPPING = 1 << 20
-"""Bytes from which a block of memory gets its own mapping: more than a batch of lines, less than a hash."""
+_OWN_MAPPING = 4 << 20
+"""Bytes from which a block of memory gets its own mapping, which costs a page fault for each 4 KiB. More than a batch
+of lines takes, and more than the worst line (2.6 MB: bytes.join for 65,536 quotes); less than a hash.
+"""
 
 
 def _give_memory_back() -> None:

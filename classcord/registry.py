@@ -193,6 +193,8 @@ class Registry:
                 except Exception as error:  # it ends only this client's connection
                     session.log_exception("internal_error", error)
                     self._drop(session, "internal_error")
+            if batch.messages:
+                self._backlog.confirm(batch.messages)
         finally:
             for event in batch.waiting:
                 event.set()

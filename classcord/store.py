@@ -75,8 +75,8 @@ _BUSY = 250
 """Milliseconds that a commit waits for another program that writes to the database. All clients wait with it."""
 _WAL_HIGH = 64 * 1024 * 1024
 """Bytes of write-ahead log after which a checkpoint stops the writers for a moment to empty the log."""
-_CHECKED = 0.01
-"""Seconds for which a check of our files in the folder is valid. Each registration checks again."""
+_CHECKED = 0.05
+"""Seconds after a check of our files in the folder in which a commit may begin without one."""
 _RETRY = 1.0
 """Seconds between two tries of a slow repair: saving a deleted write-ahead log, or connecting again."""
 
@@ -122,8 +122,10 @@ class Store:
         self._missed: Files | None = None  # the files found in the folder instead of ours
         self._saved = False  # while our files are missing: the database file has everything
         self._foreign = False  # another program wrote to a -wal that isn't ours
+        self._repairing = False  # our files were missing and are saved: only the new connection is left to make
         self._cause = ""  # why our files are missing, and what to do
         self._checked = 0.0  # when our files were last seen in the folder, by time.monotonic()
+        self._began = 0.0  # when the last commit began
         self._retry = 0.0  # when to try a slow repair again
         self._pages = 0  # written since the last checkpoint, by estimate
         self._writing = threading.Lock()
@@ -193,12 +195,13 @@ class Store:
 
         Replaces a message or an account that is there already. Without messages and accounts it makes a test write.
         Waits up to `wait` milliseconds for another program's lock. Raises sqlite3.Error, OSError or StoreError (with
-        the cause and what to do) if it isn't certain that everything is stored.
+        the cause and what to do) if it isn't certain that everything is stored. It is certain after `confirm`.
         """
         with self._writing:
-            if accounts or time.monotonic() - self._checked > _CHECKED:
+            self._began = time.monotonic()
+            if accounts or self._broken or self._began - self._checked > _CHECKED:
                 self._check()
-            if self._broken is not None:
+            if self._broken:
                 self._reconnect()
             self._set("synchronous", "FULL" if accounts else "NORMAL")
             self._set("busy_timeout", wait)
@@ -214,6 +217,12 @@ class Store:
         if self._pages >= _CHECKPOINT_PAGES:
             self._pages = 0
             self._checkpoint_due.set()
+
+    def confirm(self) -> None:
+        """Raises what `commit` raises if the last commit may have gone to files that are not in the folder any more."""
+        with self._writing:
+            if self._checked < self._began:
+                self._check()
 
     def _insert(self, messages: Sequence[MessageRow]) -> None:
         start, left = 0, len(messages)
@@ -271,9 +280,8 @@ class Store:
         if not self._saved or found.db != self._files.db:
             raise StoreError(self._cause)
         self._retry = 0
+        self._repairing = True
         self._reconnect()
-        hint = "nothing is lost, everything is in the database; do not touch the files beside the database"
-        logs.event("storage_repaired", logging.WARNING, detail=self._cause.partition(";")[0], hint=hint)
 
     def _examine(self, found: Files) -> None:
         """Raises StoreError when a program like cp, not SQLite, wrote to the database file."""
@@ -323,6 +331,10 @@ class Store:
                 self._db.close()
                 raise StoreError(files.cause(self._path, self._files, found, saved=True))
             self._files, self._broken, self._closed = found, None, False
+            if self._repairing:
+                self._repairing = False
+                hint = "nothing is lost, everything is in the database; do not touch the files beside the database"
+                logs.event("storage_repaired", logging.WARNING, detail=self._cause.partition(";")[0], hint=hint)
         except Exception as error:
             self._broken = error
             raise

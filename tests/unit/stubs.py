@@ -6,7 +6,9 @@ import json
 import threading
 from typing import Any, cast
 
+from classcord.registry import Registry
 from classcord.session import Session
+from classcord.store import Store
 
 
 class Wire:
@@ -38,3 +40,11 @@ class Wire:
 
 def session(wire: Wire | None = None, limit: int = 1 << 20) -> Session:
     return Session(cast(Any, wire or Wire()), limit)
+
+
+def end(registry: Registry, store: Store) -> None:
+    """Close the store of a registry. The registry's threads stay, but nothing runs any more."""
+    with registry._lock:
+        store.close()
+        registry._lock = threading.Lock()
+        registry._lock.acquire()

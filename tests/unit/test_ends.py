@@ -19,7 +19,7 @@ from classcord.registry import Item, Registry
 from classcord.session import Session
 from classcord.store import Store
 from classcord.texts import Texts
-from tests.unit.stubs import Wire
+from tests.unit.stubs import Wire, end
 
 FAULTS: list[Exception | None] = [
     None, OSError(errno.EBADF, "closed"), OSError(errno.ENOBUFS, "no memory"), ConnectionResetError(),
@@ -58,9 +58,6 @@ class Socket(Wire):
 class Poller:
     """Stands for epoll: never says anything; the test says when a socket can be written again."""
 
-    def __init__(self) -> None:
-        self.over = threading.Event()
-
     def register(self, descriptor: int, flags: int) -> None:
         pass
 
@@ -68,20 +65,18 @@ class Poller:
         pass
 
     def poll(self, seconds: float) -> list[tuple[int, int]]:
-        self.over.wait(seconds)
+        threading.Event().wait(seconds)
         return []
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """One registry for all of them: it has threads of its own, which last as long as the process."""
-    store, poller = Store(tmp_path_factory.mktemp("ends")), Poller()
+    store = Store(tmp_path_factory.mktemp("ends"))
     registry = Registry(store, Accounts([], 1), Texts("fr"))
-    registry._epoll = cast(Any, poller)
+    registry._epoll = cast(Any, Poller())
     yield registry
-    poller.over.set()
-    with registry._lock:
-        store.close()
+    end(registry, store)
 
 
 def _member(made: Registry, wire: Wire) -> Session:

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import pytest
 
-from classcord import diagnosis, foreign, logs, names, protocol
+from classcord import diagnosis, foreign, hashing, logs, names, protocol
 from classcord.accounts import MAX_PASSWORD, Accounts, _forms
 from classcord.batch import Batch
 from classcord.protocol import MAX_CONTENT, MAX_LINE, ProtocolError
@@ -39,6 +39,11 @@ _SAMPLE = 0.004
 """Seconds that are measured at once: less, and the clock and the caches count too much."""
 _LONG_RUN = 0.05
 """Seconds of one call after which no longer input is tried before this one is found to be linear."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _memory_as_in_a_server() -> None:
+    hashing._give_memory_back()
 
 
 def cpu(run: Callable[[Any], object], given: Any) -> float:

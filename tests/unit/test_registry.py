@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import pytest
 
-from classcord import names, registry
+from classcord import names, registry, store
 from classcord.accounts import Accounts
 from classcord.hashing import Hashing
 from classcord.registry import Registry
@@ -22,7 +22,8 @@ from classcord.session import Session
 from classcord.store import AccountRow, Store
 from classcord.texts import Texts
 from tests.support import DEADLINE
-from tests.unit.stubs import Wire, session
+from tests.unit.stubs import Wire, end, session
+from tests.unit.test_store import rows
 
 HELD = threading.local()
 
@@ -92,8 +93,7 @@ class World:
 def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path)
     yield made
-    with made.registry._lock:
-        made.store.close()
+    end(made.registry, made.store)
 
 
 def test_locks_are_taken_in_rank_order(world: World) -> None:
@@ -177,6 +177,27 @@ def test_when_nothing_can_be_stored_the_chat_goes_on_and_registrations_are_refus
     world.registry.post([(world.room.register, speaker, (row,))])
     assert speaks_to.messages()[-1] == {"type": "register", "status": "ok"}
     assert [row.key for row in world.store.accounts()] == ["newcomer"]
+
+
+def test_a_batch_that_went_to_a_file_without_its_name_is_not_taken_for_stored(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_CHECKED", 1e9)  # no look before a commit
+    hears = Wire()
+    world.guest("hears", hears)
+    speaker = world.guest("speaker")
+    world.say(speaker, "before")
+    database, elsewhere = tmp_path / "classcord.db", tmp_path / "elsewhere.db"
+    database.rename(elsewhere)
+    world.say(speaker, "meanwhile")
+    assert hears.messages()[-1]["content"] == "meanwhile"
+    assert len(world.registry._backlog) == 1, "it waits"
+    world.say(speaker, "then")
+    assert len(world.registry._backlog) == 2
+    elsewhere.rename(database)
+    world.say(speaker, "after")
+    assert len(world.registry._backlog) == 0
+    assert [row[-1] for row in rows(tmp_path)] == ["before", "meanwhile", "then", "after"]
 
 
 def test_a_client_that_is_gone_is_dropped_alone(world: World) -> None:

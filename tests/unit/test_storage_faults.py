@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classcord import files
+from classcord import files, logs
 from classcord import store as store_module
 from classcord.backlog import Backlog
 from classcord.ids import Ids
@@ -120,6 +120,37 @@ def test_a_commit_whose_rollback_fails_does_not_block_the_next(tmp_path: Path, f
     store.commit([message(2)], [])
     store.close()
     assert rows(tmp_path) == [message(1), message(2)]
+
+
+@pytest.mark.parametrize("deleted", [["-wal"], ["-shm"], ["-wal", "-shm"]], ids="".join)
+def test_a_repair_is_reported_once_whatever_fails_first(
+    tmp_path: Path, faulty: type[Faulty], deleted: list[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another program that opens or closes the database at the same moment makes a call fail, about once in 100."""
+    events: list[str] = []
+    monkeypatch.setattr(store_module, "_CHECKED", -1)  # a look before each commit
+    monkeypatch.setattr(logs, "event", lambda name, *_, **fields: events.append(f"{name} {fields.get('detail')}"))
+    failed: list[str] = []
+    for at in range(1, 20):
+        for fault in ("before", "after"):
+            folder = tmp_path / f"{at}-{fault}"
+            faulty.faults = {}
+            store = Store(folder)
+            backlog = Backlog(store, 1 << 20)
+            backlog.commit([message(1)], [])
+            for suffix in deleted:
+                (folder / f"classcord.db{suffix}").unlink()
+            events.clear()
+            faulty.calls, faulty.faults, faulty.failed = 0, {at: fault}, failed
+            backlog.commit([message(2)], [])
+            backlog.tick()
+            faulty.faults = {}
+            backlog.tick()
+            assert len([said for said in events if said.startswith("storage_repaired")]) == 1, (at, fault, events)
+            backlog.close()
+            store.close()
+            assert rows(folder) == [message(1), message(2)]
+    assert {sql.split()[0] for sql in failed} >= {"PRAGMA", "SELECT", "BEGIN", "INSERT", "COMMIT"}
 
 
 def test_the_connection_of_a_checkpoint_never_makes_a_new_database(tmp_path: Path) -> None:
