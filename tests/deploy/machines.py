@@ -122,9 +122,10 @@ def bootstrap(*arguments: str) -> None:
 
 def rootfs() -> Path:
     """The root file system that all machines share. If it is missing, it is made in about half a minute."""
-    with made_once("rootfs-{}", "\0".join([_SUITE, *PACKAGES, _CGROUPS_UNIT, _SETUP])) as (made, draft):
+    with made_once("rootfs-{}", "\0".join([_SUITE, *PACKAGES, "cache", _CGROUPS_UNIT, _SETUP])) as (made, draft):
         if draft is not None:
-            bootstrap(f"--include={','.join(PACKAGES)}", _SUITE, str(draft))
+            # the packages stay in apt's cache, so that a machine can install them again without a network
+            bootstrap("--skip=cleanup/apt", f"--include={','.join(PACKAGES)}", _SUITE, str(draft))
             (draft / "etc/systemd/system/lab-cgroups.service").write_text(_CGROUPS_UNIT)
             subprocess.run(["chroot", str(draft), "sh", "-c", _SETUP], check=True)
     return made

@@ -19,6 +19,8 @@ from tests.support import DEADLINE, ROOT
 
 TEXT = (ROOT / "CONTAINERS.md").read_text()
 HOME = f"/home/{USER}"
+BLOCKS_INSTALL = "docker.io docker-compose git iptables make ncat netcat-openbsd nftables python3-venv ufw"
+"""The packages of a lab's VM that a new VM does not have. The blocks must install what they use."""
 PLACES = {"vm": "VM", "hôte": "hôte", "slam": "SLAM"}
 
 
@@ -84,10 +86,9 @@ def test_every_block_says_where_it_is_typed() -> None:
 
 
 def _prepare(lab: Lab) -> None:
-    """Prepare what the document assumes: a repository to clone, a network to pull from, keys to log in with."""
-    lab.start_engine(lab.vm)
+    """Prepare what the document assumes: a repository to clone, a bare VM, keys to log in with."""
     project = lab.vm.lay_project("/srv/project")
-    # no name server: apt gives up at once, and needs none because all packages are installed
+    # no name server: apt gives up at once, and installs from its cache
     lab.vm.run("echo nameserver 127.0.0.1 >/etc/resolv.conf")
     lab.vm.run(f"chown {USER}: /srv && rm -rf {HOME}/classcord")
     lab.vm.run(
@@ -106,6 +107,11 @@ def _prepare(lab: Lab) -> None:
     lab.host.run("mkdir -p .ssh && cat >.ssh/authorized_keys", user=USER, input=key)
     lab.host.run("systemctl start ssh")
     lab.vm.run("ssh-keyscan -T 60 192.168.56.1 >~/.ssh/known_hosts", user=USER)
+    lab.vm.run(
+        f"gpasswd -d {USER} docker && apt-mark auto python3 >/dev/null"
+        f" && DEBIAN_FRONTEND=noninteractive apt-get purge -q -y --autoremove {BLOCKS_INSTALL} </dev/null"
+    )
+    lab.vm.run("! command -v docker docker-compose make git nc ufw iptables nft python3")
 
 
 def _until_interrupted(lab: Lab, block: Block) -> None:
@@ -160,5 +166,7 @@ def test_every_block_runs_in_order(lab: Lab, tmp_path: Path) -> None:
             _until_interrupted(lab, block)
         elif block.place in desks:
             printed = _run(desks[block.place], block, tmp_path)
+            if "apt install" in block.commands:
+                lab.start_engine(lab.vm)  # it has no network to pull the base image from
         elif block.place == "sortie":
             assert block.commands in printed, f"line {block.line}: the last block printed\n{printed}"

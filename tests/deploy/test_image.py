@@ -211,14 +211,16 @@ def test_it_is_healthy_at_the_first_check_which_comes_after_five_seconds(
 
 CPU = """
 import os, resource, subprocess, sys
-spent = []
-for settings in {}, {"PYTHONPYCACHEPREFIX": "/nowhere", "PYTHONDONTWRITEBYTECODE": "1"}:
+
+def spent(settings):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    for _ in range(5):
-        subprocess.run(["python3", "/app/server.py", "health"], env={**os.environ, **settings}, check=True)
+    subprocess.run(["python3", "/app/server.py", "health"], env={**os.environ, **settings}, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent.append((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / 5)
-print(*spent, file=sys.stderr)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+without = {"PYTHONPYCACHEPREFIX": "/nowhere", "PYTHONDONTWRITEBYTECODE": "1"}
+pairs = [(spent({}), spent(without)) for _ in range(10)]
+print(*map(min, zip(*pairs)), file=sys.stderr)  # another program on the machine makes some of them longer
 """
 
 
