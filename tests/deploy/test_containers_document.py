@@ -19,7 +19,7 @@ from tests.support import DEADLINE, ROOT
 
 TEXT = (ROOT / "CONTAINERS.md").read_text()
 HOME = f"/home/{USER}"
-BLOCKS_INSTALL = "docker.io docker-compose git iptables make ncat netcat-openbsd nftables python3-venv ufw"
+BLOCKS_INSTALL = "docker.io docker-compose git iptables make ncat netcat-openbsd nftables python3 ufw"
 """The packages of a lab's VM that a new VM does not have. The blocks must install what they use."""
 PLACES = {"vm": "VM", "hôte": "hôte", "slam": "SLAM"}
 
@@ -108,9 +108,11 @@ def _prepare(lab: Lab) -> None:
     lab.host.run("systemctl start ssh")
     lab.vm.run("ssh-keyscan -T 60 192.168.56.1 >~/.ssh/known_hosts", user=USER)
     lab.vm.run(
-        f"gpasswd -d {USER} docker && apt-mark auto python3 >/dev/null"
+        f"gpasswd -d {USER} docker"
         f" && DEBIAN_FRONTEND=noninteractive apt-get purge -q -y --autoremove {BLOCKS_INSTALL} </dev/null"
     )
+    # the cache has only the packages of the lab
+    lab.vm.run("echo 'APT::Install-Recommends \"false\";' >/etc/apt/apt.conf.d/99lab")
     lab.vm.run("! command -v docker docker-compose make git nc ufw iptables nft python3")
 
 
