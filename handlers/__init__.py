@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from classcord.protocol import EXAMPLE, ProtocolError, encode
 from handlers import accounts, messages, presence
@@ -18,8 +18,7 @@ _MAX_CHANNEL = 100
 """Characters in the name of a channel; only the client that sent it gets it back."""
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """A field that must be a string. `most` is its greatest length in characters.
 
     `null` means not given, because some clients always send all their fields.
@@ -110,16 +109,16 @@ def dispatch(context: Context, message: dict[str, Any]) -> None:
     if None in message.values():
         kept = {field.name for field in request.fields if field.any_value}
         message = {name: value for name, value in message.items() if value is not None or name in kept}
-    for field in request.fields:
-        if field.name not in message:
-            if field.required:
-                raise ProtocolError("missing_field", f"{kind} needs the field {field.name}", request.example)
-        elif not field.any_value:
-            value = message[field.name]
+    for name, required, most, any_value in request.fields:
+        if name not in message:
+            if required:
+                raise ProtocolError("missing_field", f"{kind} needs the field {name}", request.example)
+        elif not any_value:
+            value = message[name]
             if not isinstance(value, str):
-                raise ProtocolError("invalid_field", f"{field.name} must be a string", request.example)
-            if field.most is not None and len(value) > field.most:
-                raise ProtocolError("invalid_field", f"{field.name} has more than {field.most} characters")
+                raise ProtocolError("invalid_field", f"{name} must be a string", request.example)
+            if most is not None and len(value) > most:
+                raise ProtocolError("invalid_field", f"{name} has more than {most} characters")
     request.handle(context, message)
 
 
