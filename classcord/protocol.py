@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as quote
-from typing import Any
+from typing import Any, NamedTuple
 
 from classcord import diagnosis, foreign
 from classcord.diagnosis import Failure
@@ -269,8 +268,7 @@ def clean_content(content: str) -> str:
 # --- framing --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class TooLong:
+class TooLong(NamedTuple):
     """Takes the place of a line over the limit; only the start of that line is kept."""
 
     start: bytes

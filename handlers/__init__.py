@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from classcord.protocol import EXAMPLE, ProtocolError, encode
@@ -31,8 +30,7 @@ class Field(NamedTuple):
     """The function checks the value itself, also null; only the presence of the field is checked before."""
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """A type of request: its function, its help, an example line, and its fields."""
 
     handle: Callable[[Context, dict[str, Any]], None]

@@ -9,10 +9,10 @@ from tests.hostile.tools import eventually, launcher, open_files
 from tests.support import Bystanders, Client, Closed, Message, Server, fields, member, unique
 
 HANDLER = """
-import dataclasses, handlers
+import handlers
 def broken(context, message):
     raise KeyError("a fault\\nin a handler")
-handlers.REQUESTS["who"] = dataclasses.replace(handlers.REQUESTS["who"], handle=broken)
+handlers.REQUESTS["who"] = handlers.REQUESTS["who"]._replace(handle=broken)
 """
 ROOM = """
 from classcord.room import Room
