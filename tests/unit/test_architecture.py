@@ -30,9 +30,10 @@ def module(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported(path: Path) -> set[str]:
+def imported(path: Path, *, at_the_start: bool = False) -> set[str]:
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    for node in tree.body if at_the_start else ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -55,6 +56,13 @@ def test_imports_point_one_way_and_only_to_the_standard_library(path: Path) -> N
             assert ORDER.index(name) < ORDER.index(own), f"{own} imports {name}, which comes after it"
         else:
             assert name.partition(".")[0] in sys.stdlib_module_names, f"{own} imports {name}"
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if module(path) != "classcord.backup"], ids=module)
+def test_no_module_of_the_server_begins_with_a_slow_import(path: Path) -> None:
+    """Together they take a tenth of a start: dataclasses alone loads inspect, ast, dis and tokenize."""
+    slow = {"ast", "dataclasses", "inspect", "ipaddress", "random", "subprocess", "tempfile"}
+    assert imported(path, at_the_start=True) & slow == set()
 
 
 @pytest.mark.parametrize("path", [*SOURCES, *ROOT.glob("tests/**/*.py")], ids=lambda path: str(path.relative_to(ROOT)))

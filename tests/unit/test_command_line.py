@@ -293,18 +293,6 @@ def test_the_health_check_loads_little() -> None:
     assert loaded & heavy <= set(bare.stdout.split())
 
 
-def test_the_server_does_not_load_what_it_does_not_need_at_the_start() -> None:
-    """A tenth of the time until it listens: dataclasses alone loads inspect, ast, dis and tokenize."""
-    heavy = {"ast", "dataclasses", "inspect", "random", "subprocess", "tempfile"}
-    program = "import sys; {}; print(*sys.modules)"
-    loaded = [
-        set(subprocess.run([sys.executable, "-c", program.format(what)], cwd=ROOT, stdout=-1, text=True, check=True)
-            .stdout.split())
-        for what in ("import classcord.serving, handlers.connection", "pass")
-    ]
-    assert (loaded[0] - loaded[1]) & heavy == set()
-
-
 def test_health_with_a_wrong_setting() -> None:
     assert "--port" in one_line(run("health", "--port", "x"), 2)
 
