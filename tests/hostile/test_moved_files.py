@@ -300,12 +300,15 @@ def test_a_log_that_another_program_has_replaced(own_server: OwnServer, stays: b
     assert first.stop() == 0
     server = own_server()
     with people(server) as (bystanders, _):
+        server.process.send_signal(signal.SIGSTOP)  # between two steps it would repair the files
+        os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WNOWAIT)
         for suffix in ("-wal", "-shm"):
             (server.data / f"classcord.db{suffix}").unlink()
         with closing(sqlite3.connect(server.data / "classcord.db")) as db:
             db.execute("CREATE TABLE theirs (x)")
             db.executemany("INSERT INTO theirs VALUES (?)", [("x" * 1000,)] * 50)
             db.commit()
+            server.process.send_signal(signal.SIGCONT)
             refused(server)
             line = fields(server.wait_log("event=storage_failed"))
             assert "another program" in line["detail"]
