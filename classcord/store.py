@@ -251,6 +251,8 @@ class Store:
         found = files.look(self._path)
         if found != self._files or self._foreign:
             self._miss(found)
+        else:
+            self._repairing = False  # they were put back
         self._missed = None
         self._checked = time.monotonic()
 

@@ -60,7 +60,7 @@ def test_imports_point_one_way_and_only_to_the_standard_library(path: Path) -> N
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if module(path) != "classcord.backup"], ids=module)
 def test_no_module_of_the_server_begins_with_a_slow_import(path: Path) -> None:
-    """Together they take a tenth of a start: dataclasses alone loads inspect, ast, dis and tokenize."""
+    """A start would take longer: dataclasses alone loads inspect, ast, dis and tokenize."""
     slow = {"ast", "dataclasses", "inspect", "ipaddress", "random", "subprocess", "tempfile"}
     assert imported(path, at_the_start=True) & slow == set()
 
