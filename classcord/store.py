@@ -244,8 +244,8 @@ class Store:
         found = files.look(self._path)
         if found != self._files or self._foreign:
             self._miss(found)
-        else:
-            self._repairing = False  # they were put back
+        if not self._closed:
+            self._repairing = False  # the new connection is made, or the files were put back before it
         self._missed = None
         self._checked = time.monotonic()
 
