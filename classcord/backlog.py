@@ -31,7 +31,7 @@ _LAST_WAIT = 1000
 
 
 def _size(row: MessageRow) -> int:
-    return _MESSAGE + sys.getsizeof(row.content)
+    return _MESSAGE + sys.getsizeof(row[-1])
 
 
 def _explain(error: Exception, store: Store) -> tuple[str, str]:

@@ -185,12 +185,8 @@ def _lead(line: bytes) -> int:
     return len(lead) - 3 * lead.count(_BOM) - lead.count(b"\0")
 
 
-def _text(line: bytes, raw: bytes) -> str:
-    """The whole line as text: UTF-8, else cp1252 (the default of Java on a French Windows)."""
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError:
-        pass
+def _not_utf8(line: bytes, raw: bytes) -> str:
+    """The whole line as text in cp1252, the default of Java on a French Windows."""
     try:
         return line.decode("cp1252")
     except UnicodeDecodeError as error:
@@ -224,7 +220,10 @@ def decode(line: bytes) -> dict[str, Any] | None:
             return None
         if diagnosis.has_length(raw):  # its bytes may be white space
             raise not_json(Failure(raw))
-    text = _text(line, raw)
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        text = _not_utf8(line, raw)
     # counting first costs little and is nearly always enough
     if text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(text):
         raise ProtocolError("too_deep", ERRORS["too_deep"], EXAMPLE)

@@ -16,7 +16,7 @@ from classcord.ids import Ids
 from classcord.protocol import MAX_CONTENT, ProtocolError, encode, quote
 from classcord.render import message_line, status_line
 from classcord.session import Presence, Session
-from classcord.store import AccountRow, MessageRow
+from classcord.store import AccountRow
 from classcord.texts import SERVER_NAME, Texts, shown
 
 __all__ = ["Room"]
@@ -252,7 +252,7 @@ class Room:
         session.announced = True
         guest = not presence.account
         id, certain = self._ids.take()
-        batch.messages.append(MessageRow(id, batch.time, presence.name, guest, "global", None, content))
+        batch.messages.append((id, batch.time, presence.name, guest, "global", None, content))
         told = id if certain else None
         line = message_line("global", presence.name_json, '"global"', quote(content), batch.time, told, guest)
         batch.broadcast(line, (session,))
@@ -269,7 +269,7 @@ class Room:
             return
         guest = not presence.account
         id, certain = self._ids.take()
-        batch.messages.append(MessageRow(id, batch.time, presence.name, guest, "private", addressee.name, content))
+        batch.messages.append((id, batch.time, presence.name, guest, "private", addressee.name, content))
         text, told = quote(content), id if certain else None
         for receiver in receivers:
             self._hand(batch, receiver, presence.name_json, text, told, guest)

@@ -38,16 +38,9 @@ class AccountRow(NamedTuple):
     created: str
 
 
-class MessageRow(NamedTuple):
-    """`time` is ISO 8601 in UTC; `guest` is 1 for a sender without an account; `recipient` is NULL for global."""
-
-    id: int
-    time: str
-    sender: str
-    guest: int
-    kind: str
-    recipient: str | None
-    content: str
+MessageRow = tuple[int, str, str, int, str, "str | None", str]
+"""id, time (ISO 8601 in UTC), sender, guest (1 for a sender without an account), kind, recipient (NULL for global) and
+content: the columns of the table. Each message makes one, and a plain tuple is made faster than a named one."""
 
 
 _MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -251,6 +244,8 @@ class Store:
         found = files.look(self._path)
         if found != self._files or self._foreign:
             self._miss(found)
+        if not self._closed:
+            self._repairing = False  # the new connection is made, or the files were put back before it
         self._missed = None
         self._checked = time.monotonic()
 

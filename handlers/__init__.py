@@ -107,16 +107,16 @@ def dispatch(context: Context, message: dict[str, Any]) -> None:
     if None in message.values():
         kept = {field.name for field in request.fields if field.any_value}
         message = {name: value for name, value in message.items() if value is not None or name in kept}
-    for field in request.fields:
-        if field.name not in message:
-            if field.required:
-                raise ProtocolError("missing_field", f"{kind} needs the field {field.name}", request.example)
-        elif not field.any_value:
-            value = message[field.name]
+    for name, required, most, any_value in request.fields:
+        if name not in message:
+            if required:
+                raise ProtocolError("missing_field", f"{kind} needs the field {name}", request.example)
+        elif not any_value:
+            value = message[name]
             if not isinstance(value, str):
-                raise ProtocolError("invalid_field", f"{field.name} must be a string", request.example)
-            if field.most is not None and len(value) > field.most:
-                raise ProtocolError("invalid_field", f"{field.name} has more than {field.most} characters")
+                raise ProtocolError("invalid_field", f"{name} must be a string", request.example)
+            if most is not None and len(value) > most:
+                raise ProtocolError("invalid_field", f"{name} has more than {most} characters")
     request.handle(context, message)
 
 

@@ -89,6 +89,7 @@ def test_the_database_is_not_there_any_more(own_server: OwnServer, change: Chang
         assert cause.format(data=server.data) in line["detail"]
         assert "restart the server" in line["hint"] or "move it back" in line["hint"]
         alice.send({"type": "message", "content": "still here"})
+        alice.pending()
         bystanders.check(30)
         refused(server)
         assert server.stop() == 0
@@ -134,6 +135,7 @@ def test_a_deleted_database_comes_back_with_the_command_in_the_log(own_server: O
     server = own_server()
     with people(server) as (bystanders, alice):
         alice.send({"type": "message", "content": "before"})
+        alice.pending()
         bystanders.check()
         delete_all(server.data)
         refused(server)
@@ -189,6 +191,7 @@ def test_a_database_that_is_written_over_in_place(own_server: OwnServer, change:
         with closing(sqlite3.connect(server.data / "other.db")) as db:
             db.execute("CREATE TABLE theirs (x)")
         alice.send({"type": "message", "content": "before"})
+        alice.pending()
         bystanders.check()
         change(server.data)
         put = (server.data / "classcord.db").read_bytes()
@@ -300,12 +303,15 @@ def test_a_log_that_another_program_has_replaced(own_server: OwnServer, stays: b
     assert first.stop() == 0
     server = own_server()
     with people(server) as (bystanders, _):
+        server.process.send_signal(signal.SIGSTOP)  # between two steps it would repair the files
+        os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WNOWAIT)
         for suffix in ("-wal", "-shm"):
             (server.data / f"classcord.db{suffix}").unlink()
         with closing(sqlite3.connect(server.data / "classcord.db")) as db:
             db.execute("CREATE TABLE theirs (x)")
             db.executemany("INSERT INTO theirs VALUES (?)", [("x" * 1000,)] * 50)
             db.commit()
+            server.process.send_signal(signal.SIGCONT)
             refused(server)
             line = fields(server.wait_log("event=storage_failed"))
             assert "another program" in line["detail"]

@@ -179,6 +179,7 @@ def test_what_waits_at_a_stop_is_stored_if_the_lock_goes_within_a_second(own_ser
     with people(server) as (bystanders, alice):
         with locked(server):
             alice.send({"type": "message", "content": "kept"})
+            alice.pending()
             bystanders.check(1)
             server.wait_log("event=storage_failed")
             server.process.send_signal(signal.SIGTERM)

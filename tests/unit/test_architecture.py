@@ -37,9 +37,10 @@ def module(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported(path: Path) -> set[str]:
+def imported(path: Path, *, at_the_start: bool = False) -> set[str]:
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    for node in tree.body if at_the_start else ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -74,6 +75,13 @@ def test_the_doctor_imports_one_way_and_nothing_else_of_the_project(path: Path) 
         place = DOCTOR.index(name) if name in DOCTOR else -1
         assert place < DOCTOR.index(path.stem), f"{path.stem} imports {name}, which comes after it"
         assert place >= 0 or name.partition(".")[0] in sys.stdlib_module_names, f"{path.stem} imports {name}"
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if module(path) != "classcord.backup"], ids=module)
+def test_no_module_of_the_server_begins_with_a_slow_import(path: Path) -> None:
+    """A start would take longer: dataclasses alone loads inspect, ast, dis and tokenize."""
+    slow = {"ast", "dataclasses", "inspect", "ipaddress", "random", "subprocess", "tempfile"}
+    assert imported(path, at_the_start=True) & slow == set()
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_what_must_hold_in_every_history(steps: list[Step]) -> None:
     for who in range(PEOPLE):
         ids = [line["id"] for line in world.received(who) if "id" in line]
         assert ids == sorted(set(ids))
-    assert [row.id for row in world.stored] == list(range(1, len(world.stored) + 1))
+    assert [row[0] for row in world.stored] == list(range(1, len(world.stored) + 1))
 
 
 def check_identities(world: World) -> None:

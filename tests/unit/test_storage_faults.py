@@ -15,7 +15,7 @@ from classcord import files, logs
 from classcord import store as store_module
 from classcord.backlog import Backlog
 from classcord.ids import Ids
-from classcord.store import AccountRow, MessageRow, Store
+from classcord.store import AccountRow, Store
 from tests.unit.test_store import message, rows
 
 
@@ -153,6 +153,36 @@ def test_a_repair_is_reported_once_whatever_fails_first(
     assert {sql.split()[0] for sql in failed} >= {"PRAGMA", "SELECT", "BEGIN", "INSERT", "COMMIT"}
 
 
+def test_a_file_that_comes_back_before_the_repair_is_not_reported_later(
+    tmp_path: Path, faulty: type[Faulty], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events: list[str] = []
+    monkeypatch.setattr(store_module, "_CHECKED", -1)
+    monkeypatch.setattr(logs, "event", lambda name, *_, **__: events.append(name))
+    faulty.faults = {}
+    store = Store(tmp_path)
+    backlog = Backlog(store, 1 << 20)
+    backlog.commit([message(1)], [])
+    (tmp_path / "classcord.db-shm").rename(tmp_path / "away")
+    save = store._save
+    with monkeypatch.context() as patch:  # a checkpoint begins between the saving and the new connection
+        patch.setattr(store, "_save", lambda found: save(found) and store._checkpointing.acquire())
+        backlog.commit([message(2)], [])
+    (tmp_path / "away").rename(tmp_path / "classcord.db-shm")
+    store._checkpointing.release()
+    backlog.tick()
+    assert events == ["storage_failed", "storage_recovered"]
+    faulty.calls, faulty.faults, faulty.failed = 0, {2: "before"}, []
+    backlog.commit([message(3)], [])
+    assert faulty.failed == ["BEGIN IMMEDIATE"]
+    faulty.faults = {}
+    backlog.tick()
+    assert events == ["storage_failed", "storage_recovered"] * 2
+    backlog.close()
+    store.close()
+    assert rows(tmp_path) == [message(1), message(2), message(3)]
+
+
 def test_the_connection_of_a_checkpoint_never_makes_a_new_database(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError):
         files.connect(tmp_path / "classcord.db", 0)
@@ -187,7 +217,7 @@ def test_an_id_that_cannot_be_marked_is_not_certain(tmp_path: Path) -> None:
 
 def test_ids_go_on_above_those_of_a_database_that_was_replaced(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.commit([MessageRow(store.ids.take()[0], "t", "a", 0, "global", None, "x") for _ in range(100)], [])
+    store.commit([(store.ids.take()[0], "t", "a", 0, "global", None, "x") for _ in range(100)], [])
     store.close()
     for path in tmp_path.glob("classcord.db*"):
         path.unlink()

@@ -16,8 +16,8 @@ from classcord.accounts import Accounts
 from classcord.store import AccountRow, MessageRow, Store, StoreError
 
 
-def message(number: int) -> MessageRow:
-    return MessageRow(number, "2026-01-01T00:00:00.000Z", "alice", 0, "global", None, f"texte é {number}")
+def message(number: int, kind: str = "global") -> MessageRow:
+    return number, "2026-01-01T00:00:00.000Z", "alice", 0, kind, None, f"texte é {number}"
 
 
 def rows(folder: Path) -> list[tuple[object, ...]]:
@@ -51,7 +51,7 @@ def test_a_batch_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
     account = AccountRow("a", "a", "x", "t")
     store.commit([message(1)], [account])
     with pytest.raises(sqlite3.IntegrityError):
-        store.commit([message(2), message(3)._replace(kind="none")], [AccountRow("b", "b", "x", "t")])
+        store.commit([message(2), message(3, "none")], [AccountRow("b", "b", "x", "t")])
     store.commit([message(2)], [])
     assert store.accounts() == [account]
     store.close()
