@@ -223,8 +223,8 @@ def test_a_docker_network_with_the_desks_addresses_is_named(container: Machine) 
     container.run("docker network rm room; ip route add unreachable 10.0.108.0/24")
     none = ask(container, f"--desk {DESK}")
     container.run("ip route del unreachable 10.0.108.0/24")
-    said.only_broken(f"answers to the desk {DESK} leave into the Docker network room", "docker network rm room")
-    none.only_broken(f"there is no way to the desk {DESK}", "ip route")
+    said.only_broken(f"answers to {DESK} leave into the Docker network room", "docker network rm room")
+    none.only_broken(f"there is no way to {DESK}", "ip route")
 
 
 def test_each_desk_in_the_log_is_checked(container: Machine) -> None:
@@ -235,7 +235,7 @@ def test_each_desk_in_the_log_is_checked(container: Machine) -> None:
     wait_for_answer(container, "127.0.0.1")
     said = ask(container)
     container.run("docker network rm room; docker rm -f classcord")
-    said.only_broken(f"answers to the desk {DESK} leave into the Docker network room", "docker network rm room")
+    said.only_broken(f"answers to {DESK} leave into the Docker network room", "docker network rm room")
 
 
 # --- the data ---
