@@ -204,9 +204,10 @@ class Vm:
 
     @cached_property
     def own(self) -> list[Address]:
-        """The addresses of this machine, without those of bridges."""
+        """The addresses of this machine, without those of bridges; those in the desks' own network first."""
         bridges = self.docker.bridges
-        return [own for own in self.all_addresses if not addresses.is_bridge(own.card) and own.card not in bridges]
+        found = [own for own in self.all_addresses if not addresses.is_bridge(own.card) and own.card not in bridges]
+        return sorted(found, key=lambda own: not firewall.within(own.address, ROOM))
 
     @cached_property
     def gateway(self) -> str:

@@ -231,8 +231,10 @@ def test_on_windows_the_next_command_runs_whatever_its_policy_says() -> None:
 def test_a_bridged_vm_is_not_sent_to_a_forwarding_of_the_host() -> None:
     """It is in the room's network, or on the same network as the desk that was given."""
     here = changed(UNIT, CARDS, "192.168.56.10", "10.0.108.50")
+    too = {**here, CARDS: said("1: eth1    inet 10.0.2.15/24 scope global eth1\n" + here[CARDS][1])}
+    answers = {"probe 10.0.108.50 12345": ["answers", ""]}
     there = by_route("dev eth0", "192.168.56.77")
-    for got, address in ((Said({**here, "probe 10.0.108.50 12345": ["answers", ""]}), "10.0.108.50"),
+    for got, address in ((Said({**here, **answers}), "10.0.108.50"), (Said({**too, **answers}), "10.0.108.50"),
                          (Said({**UNIT, **there}, desk="192.168.56.77"), "192.168.56.10")):
         got.is_told("note", f"the desk, and the address that it uses: {address}",
                     f"next, at a desk:  sh doctor.sh --from-slam {address}")
