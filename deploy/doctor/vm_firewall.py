@@ -254,10 +254,10 @@ def _nft(vm: Vm, ruling: Ruling, connection: Connection) -> Iterator[Finding]:
             accept = "sudo firewall-cmd --reload"
             if not connection.out:
                 accept = f"sudo firewall-cmd --permanent --add-port={vm.port}/tcp; {accept}"
-        remedies = [look, text("open_it", command=accept), *answers_too(vm, ruling)]
-        yield broken("nft_closed", *remedies, table=table, port=vm.port)
+        yield broken("nft_closed", look, text("open_it", command=accept), *answers_too(vm, ruling), table=table,
+                     port=vm.port)
     elif not verdict.accepted and not verdict.only and not verdict.conditions:
-        remedies = [nftables.delete_command(verdict.rule), look]
+        remedies = nftables.delete_command(verdict.rule), look
         if vm.rejected:
             yield broken("nft_drops", *remedies, table=table, port=vm.port, rule=verdict.rule.text)
         else:

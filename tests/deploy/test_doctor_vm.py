@@ -236,7 +236,8 @@ def test_rules_of_nft_that_cannot_be_seen_are_not_called_gone() -> None:
 def test_an_engine_without_rules_and_without_its_program_lets_nobody_in(
     path: str, text: str, remedies: list[str]
 ) -> None:
-    seen = {**CONTAINER, **NO_RULES, **SILENT, **NOBODY, f"read {path}": text, "read /run/docker.pid": "77\n"}
+    asked = {f"read {path}": text, "read /run/docker.pid": "77\n"}
+    seen: dict[str, Any] = {**CONTAINER, **NO_RULES, **SILENT, **NOBODY, **asked}
     if not text:
         seen[key("run docker info")] = said("Debian GNU/Linux 12 (bookworm)|true|[name=seccomp name=rootless]\n")
     got = Said(seen)
