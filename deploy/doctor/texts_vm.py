@@ -292,6 +292,12 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "chat marche",
         "desks: they come as {address}. If these are several desks, a NAT hides their addresses; chatting works",
     ),
+    "desks_passed_on": (
+        "postes : ils arrivent tous sous l'adresse {address}, celle du programme qui passe le port au conteneur ; le "
+        "chat marche",
+        "desks: they all come as {address}, that of the program which passes the port on to the container; chatting "
+        "works",
+    ),
     "without_masquerade": (
         "sur un hôte Linux, sans --masquerade :  {command}", "on a Linux host, without --masquerade:  {command}"
     ),

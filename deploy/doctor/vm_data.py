@@ -61,7 +61,9 @@ def look_at_desks(vm: Vm) -> Iterator[Finding]:
         return
     if not vm.log.lines:
         yield unknown("desks_unseen", vm.sudo_doctor)
-    elif vm.log.field("peer", "nat_hides_clients") or vm.peers in (["10.0.2.2"], [vm.gateway]):
+    elif vm.passed_as in vm.log.peers:
+        yield note("desks_passed_on", address=vm.passed_as)
+    elif vm.one_address in vm.log.peers:
         address = vm.own[0].address if vm.own else "ADDRESS"
         apply = f"sudo sh deploy/nat/linux.sh apply --vm {address}{vm.flag}"
         yield warn("desks_hidden", text("without_masquerade", command=apply), address=vm.one_address)

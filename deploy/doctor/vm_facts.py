@@ -196,6 +196,14 @@ class Vm:
             return "forward"
         return "proxy" if self.listeners else "gone"
 
+    @property
+    def passed_as(self) -> str:
+        """The address by which all desks come because a program passes the port on to the container, or an empty text.
+        Only root can see the rule that would lead there otherwise."""
+        if self.delivery != "proxy" or not (self.machine.root or self.docker.left_alone):
+            return ""
+        return (self.container.gateway if self.container is not None else "") or "172.17.0.1"
+
     # --- the network ---
 
     @cached_property
@@ -234,8 +242,8 @@ class Vm:
 
     @cached_property
     def peers(self) -> list[str]:
-        """The addresses in the log that clients came from, without this machine's own."""
-        mine = {own.address for own in self.all_addresses} | {"::1"}
+        """The addresses in the log that clients came from, without this machine's own and that of Docker's program."""
+        mine = {own.address for own in self.all_addresses} | {"::1", self.passed_as}
         mine |= set(re.findall(r"inet6 ([0-9a-f:]+)/", self.machine.run("ip", "-6", "-o", "addr", "show").out))
         return [peer for peer in self.log.peers if peer not in mine and not peer.startswith("127.")]
 
@@ -243,6 +251,8 @@ class Vm:
     def one_address(self) -> str:
         """The one address that all desks seem to come from because a NAT hides theirs, or an empty text."""
         hidden = self.log.field("peer", "nat_hides_clients")
+        if self.container is not None and hidden == self.container.gateway:
+            hidden = ""  # by Docker's program, not by a NAT
         if self.peers in (["10.0.2.2"], [self.gateway]):
             hidden = self.peers[0]
         if not hidden and self.own and self.own[0].address.startswith("10.0.2."):

@@ -69,14 +69,12 @@ def _take_out(setting: Setting) -> Text:
 
 def _passed_on(vm: Vm) -> Finding:
     """No rule leads to the container, but a program passes connections on. A restart would throw everybody out."""
-    assert vm.container is not None
-    gateway = vm.container.gateway or "172.17.0.1"
     if not vm.docker.left_alone:
         later = text("after_the_lesson", command=vm.docker.restart)
-        return warn("docker_rule_gone_proxy", later, port=vm.port, gateway=gateway)
+        return warn("docker_rule_gone_proxy", later, port=vm.port, gateway=vm.passed_as)
     setting = vm.docker.no_rules if not vm.docker.kind else None
     why = [text("docker_proxy_why", command=f"cat {setting.file}")] if setting and setting.file else []
-    return warn("docker_proxy", *why, port=vm.port, why=vm.docker.left_alone, gateway=gateway)
+    return warn("docker_proxy", *why, port=vm.port, why=vm.docker.left_alone, gateway=vm.passed_as)
 
 
 def _rules(vm: Vm) -> Iterator[Finding]:

@@ -85,7 +85,7 @@ def look_at_bridge(vm: Vm) -> Iterator[Finding]:
         if "UP" not in _flags(vm, card):
             yield broken("bridge_down", restart, card=card)
             return
-    if vm.delivery == "proxy" and (vm.machine.root or vm.docker.left_alone):
+    if vm.passed_as:
         return  # a program passes the packets on
     yield from _forwarding(vm, card)
 

@@ -12,6 +12,7 @@ from tests.deploy.test_doctor_vm import (
     HEALTH,
     INSPECT,
     LOGS,
+    NO_RULES,
     NOBODY,
     OWNERS,
     PS,
@@ -197,6 +198,18 @@ def test_one_address_for_all_desks_is_marked(peers: list[str], address: str) -> 
     got = Said(seen)
     got.is_told("warn", f"desks: they come as {address}", "sudo sh deploy/nat/linux.sh apply --vm 192.168.56.10")
     assert "--port" not in str(got.lines)
+
+
+def test_the_address_of_dockers_program_is_not_taken_for_that_of_a_nat() -> None:
+    """The server warns of one address for all, and the NAT of the host is not the cause."""
+    log = {LOGS: said("", err="event=listening port=12345 data=/data\nevent=login peer=172.17.0.1\n"
+                              "event=nat_hides_clients peer=172.17.0.1\n")}
+    got = Said({**CONTAINER, **NO_RULES, **log, "read /etc/docker/daemon.json": '{"iptables": false}'})
+    got.is_told("note", "desks: they all come as 172.17.0.1, that of the program")
+    assert "masquerade" not in str(got.lines)
+    got.is_told("note", "way back to the desks: not checked")
+    got = Said({**CONTAINER, **log})
+    got.is_told("note", "desks: none has connected yet")
 
 
 def test_the_commands_for_another_port_name_it() -> None:
