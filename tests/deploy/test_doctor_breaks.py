@@ -181,7 +181,7 @@ def test_a_table_of_nft_that_drops_on_the_way_to_a_container_is_marked(
     said.warned(f"a rule of the table 'inet mine' drops port 12345: {shown}", "sudo nft delete rule inet mine c handle")
 
 
-@pytest.mark.parametrize("rules", ["", "tcp dport 12345 accept"])
+@pytest.mark.parametrize("rules", ["", "tcp dport 12345 accept;"])
 def test_a_table_that_drops_all_it_does_not_name_is_opened_by_the_printed_commands(
     container: Machine, lab_without_host: Lab, rules: str
 ) -> None:
