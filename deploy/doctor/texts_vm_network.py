@@ -142,8 +142,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "to the container: chatting works, and the desks come as {gateway}",
     ),
     "nft_missing": (
-        "pare-feu : Docker fait ses règles avec nft, et sans cette commande on ne peut pas les voir",
-        "firewall: Docker makes its rules with nft, and without that command they can't be seen",
+        "pare-feu : sans la commande nft, les règles de Docker ne se voient pas d'ici",
+        "firewall: without the command nft, Docker's rules can't be seen from here",
     ),
     "take_out_of_file": (
         "enlever de ce fichier {what} (ou y mettre true) :  {command}",

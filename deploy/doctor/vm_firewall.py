@@ -32,7 +32,8 @@ def look_at_firewall(vm: Vm) -> Iterator[Finding]:
     legacy = {table.program for table in vm.tables if any(table.rules()) or "DROP" in table.policies.values()}
     if len(legacy) > 1:
         yield warn("firewall_two_iptables", text("look", command="sudo iptables-legacy -S; sudo iptables-nft -S"))
-    if vm.bridged and vm.delivery != "forward" and vm.docker.rules_by_nft and not vm.machine.has("nft"):
+    if vm.delivery in ("gone", "proxy") and not vm.machine.has("nft") and (
+            vm.docker.rules_by_nft or not vm.machine.has("iptables-save")):
         yield unknown("nft_missing", "sudo apt install nftables")
         return
     if vm.delivery == "gone":
