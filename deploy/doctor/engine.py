@@ -24,7 +24,8 @@ _NETWORK = '{{.Name}}|{{.Id}}|{{index .Options "com.docker.network.bridge.name"}
 _INFO = "{{.OperatingSystem}}|{{.MemoryLimit}}|{{.SecurityOptions}}"
 _SNAPS = "/var/snap/docker/current/config/daemon.json"
 _FILES = ("/etc/docker/daemon.json", _SNAPS)
-_PROXIES = {"docker-proxy", "com.docker.backend", "rootlesskit", "slirp4netns", "pasta", "pasta.avx2", "rootlessport"}
+_PROXIES = {"docker-proxy", "dockerd", "com.docker.backend", "rootlesskit", "rootlessport", "slirp4netns", "pasta",
+            "pasta.avx2"}
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,7 @@ class Docker:
 
     @staticmethod
     def is_proxy(program: str) -> bool:
-        """Whether a program of that name passes connections on for Docker."""
+        """Whether a program of that name has ports for Docker's containers."""
         return program in _PROXIES
 
 

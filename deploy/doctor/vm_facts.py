@@ -194,7 +194,15 @@ class Vm:
             return "forward"
         if nftables.forwards(self.nft, self.port):
             return "forward"
-        return "proxy" if self.listeners else "gone"
+        names = {each.name for each in self.owners}
+        # without its program, the engine itself listens, but only to keep the port: it answers nobody
+        kept = "dockerd" in names if names else self.docker.no_proxy is not None
+        return "proxy" if self.listeners and not kept else "gone"
+
+    @property
+    def blind(self) -> bool:
+        """Whether no command of this machine shows the rules that Docker makes."""
+        return not self.machine.has("nft") and (self.docker.rules_by_nft or not self.machine.has("iptables-save"))
 
     @property
     def passed_as(self) -> str:

@@ -32,8 +32,7 @@ def look_at_firewall(vm: Vm) -> Iterator[Finding]:
     legacy = {table.program for table in vm.tables if any(table.rules()) or "DROP" in table.policies.values()}
     if len(legacy) > 1:
         yield warn("firewall_two_iptables", text("look", command="sudo iptables-legacy -S; sudo iptables-nft -S"))
-    if vm.delivery in ("gone", "proxy") and not vm.machine.has("nft") and (
-            vm.docker.rules_by_nft or not vm.machine.has("iptables-save")):
+    if vm.delivery in ("gone", "proxy") and vm.blind:
         yield unknown("nft_missing", "sudo apt install nftables")
         return
     if vm.delivery == "gone":
