@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 from machine import Machine
 
-__all__ = ["Address", "cards", "gateway", "is_bridge", "own_addresses", "way_to"]
+__all__ = ["Address", "cards", "first", "gateway", "is_bridge", "own_addresses", "way_to"]
 
 _BRIDGES = re.compile(r"(docker|br-|veth|virbr|lxdbr|lxcbr|incusbr|podman)")  # of containers and VMs
+_SHOWN = 8  # addresses that a line names
 
 
 class Address(NamedTuple):
@@ -18,6 +20,11 @@ class Address(NamedTuple):
 
     address: str
     card: str
+
+
+def first(found: Sequence[str]) -> str:
+    """The first addresses as a text; of many, it ends with their number."""
+    return " ".join(found[:_SHOWN]) + (f" … ({len(found)})" if len(found) > _SHOWN else "")
 
 
 def is_bridge(card: str) -> bool:
@@ -28,7 +35,8 @@ def is_bridge(card: str) -> bool:
 def cards(machine: Machine) -> list[Address]:
     """All IPv4 addresses of this machine that others can use, with those of bridges."""
     lines = machine.run("ip", "-4", "-o", "addr", "show", "scope", "global").out.splitlines()
-    return [Address(words[3].partition("/")[0], words[1]) for words in map(str.split, lines) if len(words) > 3]
+    found = [Address(words[3].partition("/")[0], words[1]) for words in map(str.split, lines) if len(words) > 3]
+    return [own for own in found if own.card != "lo"]  # WSL has one there that no other machine can use
 
 
 def own_addresses(machine: Machine) -> list[Address]:

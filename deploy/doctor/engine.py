@@ -6,10 +6,12 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
 
 from machine import WAIT, Machine, Output
 
-__all__ = ["Container", "Docker", "Listed"]
+__all__ = ["Container", "Docker", "Listed", "Setting"]
 
 _TITLE = "classcord-server"
 _LABEL = "org.opencontainers.image.title"
@@ -19,8 +21,11 @@ _FACTS = (
     "{{range $name, $at := .NetworkSettings.Networks}}{{$name}} {{$at.IPAddress}} {{$at.Gateway}};{{end}}"
 )
 _NETWORK = '{{.Name}}|{{.Id}}|{{index .Options "com.docker.network.bridge.name"}}|{{.Driver}}'
-_SETTINGS = ("/etc/docker/daemon.json", "/var/snap/docker/current/config/daemon.json")
-_PROXIES = {"docker-proxy", "com.docker.backend", "rootlesskit", "slirp4netns", "pasta", "pasta.avx2", "rootlessport"}
+_INFO = "{{.OperatingSystem}}|{{.MemoryLimit}}|{{.SecurityOptions}}"
+_SNAPS = "/var/snap/docker/current/config/daemon.json"
+_FILES = ("/etc/docker/daemon.json", _SNAPS)
+_PROXIES = {"docker-proxy", "dockerd", "com.docker.backend", "rootlesskit", "rootlessport", "slirp4netns", "pasta",
+            "pasta.avx2"}
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,16 @@ class Container:
     gateway: str
 
 
+class Setting(NamedTuple):
+    """A setting of the engine as somebody wrote it: in a file, or as an option of dockerd, and then `file` is empty."""
+
+    text: str
+    file: str
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.file})" if self.file else f"dockerd {self.text}"
+
+
 class Docker:
     """The engine. `state`: none (not installed), forbidden (not for this user), down, hangs, or up."""
 
@@ -71,7 +86,7 @@ class Docker:
         if not machine.has("docker"):
             return
         self._read_list()
-        if self.state == "up" and not any(each.ours for each in self.containers):
+        if not any(each.ours for each in self.containers):
             self._try_rootless()
 
     def _read_list(self) -> None:
@@ -84,15 +99,18 @@ class Docker:
         self.containers = [_listed(line) for line in got.out.splitlines() if line.count("|") >= 4]
 
     def _try_rootless(self) -> None:
-        """Under sudo, ask the engine of the user who typed sudo, if that user has one."""
-        user = self._machine.environment("SUDO_UID")
-        socket = f"/run/user/{user}/docker.sock"
-        if user and self._machine.run("test", "-S", socket).well:
-            kept = self._command, self.state, self.containers
-            self._command = "docker", "-H", f"unix://{socket}"
-            self._read_list()
-            if self.state != "up" or not self.containers:
-                self._command, self.state, self.containers = kept
+        """Ask the engine of this user, or under sudo of the user who typed sudo, if that user has one."""
+        folder = self._machine.environment("XDG_RUNTIME_DIR")
+        if self._machine.root:
+            user = self._machine.environment("SUDO_UID")
+            folder = f"/run/user/{user}" if user else ""
+        if not folder or not self._machine.run("test", "-S", f"{folder}/docker.sock").well:
+            return
+        kept = self._command, self.state, self.containers
+        self._command = "docker", "-H", f"unix://{folder}/docker.sock"
+        self._read_list()
+        if self.state != "up" or (kept[1] == "up" and not self.containers):
+            self._command, self.state, self.containers = kept
 
     def run(self, *words: str, seconds: float = WAIT) -> Output:
         """What docker answers."""
@@ -118,27 +136,67 @@ class Docker:
         return self.run("version", "--format", "{{.Server.Version}}").out.strip()
 
     @cached_property
+    def _info(self) -> list[str]:
+        """The system's name, whether the kernel counts a container's memory, and the engine's kinds of protection."""
+        got = self.run("info", "-f", _INFO).out if self.state == "up" else ""
+        return [*got.strip().split("|"), "", "", ""][:3]
+
+    @cached_property
+    def kind(self) -> str:
+        """rootless, Docker Desktop, or an empty text for the usual engine."""
+        if "rootless" in self._info[2]:
+            return "rootless"
+        return "Docker Desktop" if "Docker Desktop" in self._info[0] else ""
+
+    @cached_property
+    def counts_memory(self) -> bool:
+        """Whether a limit of a container's memory has an effect. True if that can't be seen."""
+        return self._info[1] != "false"
+
+    @cached_property
+    def no_rules(self) -> Setting | None:
+        """The setting that keeps the engine from making rules."""
+        return self._setting("iptables", False)
+
+    @cached_property
+    def no_proxy(self) -> Setting | None:
+        """The setting that keeps the engine from passing connections on by a program."""
+        return self._setting("userland-proxy", False)
+
+    @cached_property
+    def rules_by_nft(self) -> bool:
+        """Whether the engine makes its rules with nft, and none of iptables."""
+        return self._setting("firewall-backend", "nftables") is not None
+
+    @property
     def left_alone(self) -> str:
-        """What keeps the engine from making its rules of iptables (a file, an option of dockerd, or its kind), or an
-        empty text if nothing does."""
-        kind = self.run("info", "-f", "{{.OperatingSystem}} {{.SecurityOptions}}").out
-        for name in ("rootless", "Docker Desktop"):
-            if name in kind:
-                return name
-        for path in _SETTINGS:
+        """What keeps the engine from making rules for published ports, or an empty text if nothing does."""
+        return self.kind or str(self.no_rules or "")
+
+    @property
+    def restart(self) -> str:
+        """The command that restarts the engine."""
+        if self.kind == "rootless":
+            return "systemctl --user restart docker"
+        if self._machine.read(_SNAPS) is not None:
+            return "sudo snap restart docker"
+        return "sudo systemctl restart docker"
+
+    def _setting(self, name: str, value: object) -> Setting | None:
+        """Where a setting has that value; None if it has another one, or none."""
+        for path in _FILES:
             try:
                 settings = json.loads(self._machine.read(path) or "{}")
             except ValueError:
                 continue
-            if isinstance(settings, dict):
-                if settings.get("iptables") is False:
-                    return f'"iptables": false ({path})'
-                if settings.get("firewall-backend") == "nftables":
-                    return f'"firewall-backend": "nftables" ({path})'
+            if isinstance(settings, dict) and settings.get(name) == value:
+                return Setting(f'"{name}": {json.dumps(value)}', path)
         pid = (self._machine.read("/run/docker.pid") or "").strip()
         words = (self._machine.read(f"/proc/{pid}/cmdline") or "").split("\0") if pid else []
-        options = [word for word in words if re.fullmatch(r"--iptables=(false|0|f)|--firewall-backend=nftables", word)]
-        return f"dockerd {options[0]}" if options else ""
+        options = [*words, *map("=".join, pairwise(words))]  # a value may be a word of its own
+        allowed = ("false", "f", "0") if value is False else (value,)
+        return next((Setting(each, "") for each in options if each.lower() in [f"--{name}={one}" for one in allowed]),
+                    None)
 
     @cached_property
     def bridges(self) -> dict[str, str]:
@@ -159,7 +217,7 @@ class Docker:
 
     @staticmethod
     def is_proxy(program: str) -> bool:
-        """Whether a program of that name passes connections on for Docker."""
+        """Whether a program of that name has ports for Docker's containers."""
         return program in _PROXIES
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from machine import Machine
 
 __all__ = [
-    "CLIENT_PORT", "Connection", "Rule", "Step", "Table", "Verdict", "card_fits", "decide", "follow", "iptables",
-    "listed", "parse", "within",
+    "CLIENT_PORT", "Connection", "Rule", "Step", "Table", "Verdict", "card_fits", "decide", "delete_command", "follow",
+    "iptables", "listed", "parse", "within",
 ]
 
 CLIENT_PORT = 40000
@@ -106,6 +106,14 @@ def iptables(machine: Machine) -> list[Table]:
         table for name in names if machine.has(f"{name}-save")
         for table in parse(machine.run(f"{name}-save").out, name)
     ]
+
+
+def delete_command(table: Table, rule: Rule) -> str:
+    """The command that deletes a rule, or that makes a policy let everything through."""
+    part = "" if table.name == "filter" else f" -t {table.name}"
+    if rule.text.startswith("policy "):
+        return f"sudo {table.program}{part} -P {rule.chain} ACCEPT"
+    return f"sudo {table.program}{part} {rule.text.replace('-A', '-D', 1)}"
 
 
 def parse(text: str, program: str = "iptables") -> list[Table]:
@@ -252,7 +260,7 @@ class _Match:
         value = values[0] if values else ""
         if option == "-m":
             if value in _NEVER:
-                return False
+                return None if value == "owner" and there.answer else False
             return True if value in _KNOWN else None
         if option == "-p":
             return value in ("tcp", "all", "6")

@@ -9,12 +9,18 @@ from dataclasses import dataclass, field, replace
 from firewall import Connection, Rule, Step, Verdict, card_fits, decide, listed, within
 from machine import Machine
 
-__all__ = ["HOOKS", "Chain", "NftTable", "Ruling", "forwards", "nftables", "parse_ruleset", "rule_on"]
+__all__ = [
+    "HOOKS", "Chain", "NftTable", "Ruling", "delete_command", "forwards", "nftables", "parse_ruleset", "rule_on",
+]
 
-HOOKS = {"input": ("ingress", "prerouting", "input"), "forward": ("ingress", "prerouting", "forward", "postrouting")}
-"""The hooks that a packet passes which ends on this machine, and one that is sent on."""
+HOOKS = {
+    "input": ("ingress", "prerouting", "input"), "forward": ("ingress", "prerouting", "forward", "postrouting"),
+    "output": ("output", "postrouting"),
+}
+"""The hooks that a packet passes which ends on this machine, one that is sent on, and one that this machine sends."""
 _PRIORITIES = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100}
 _DESTINATION_CHANGES = -100  # the priority at which the kernel has changed a destination
+_TRACKING = -200  # the priority at which it finds the connection
 _IPTABLES = {"filter", "nat", "mangle", "raw", "security"}  # iptables keeps tables of these names
 _VERDICTS = {"accept", "drop", "reject", "return", "jump", "goto", "continue", "queue"}
 _NAT = {"dnat", "redirect", "masquerade", "snat", "tproxy"}
@@ -34,6 +40,16 @@ class Chain:
     priority: int = 0
     policy: str = "accept"
     rules: list[Rule] = field(default_factory=list)
+
+    @property
+    def early(self) -> bool:
+        """Whether it is before the place where the kernel changes a destination."""
+        return self.hook == "ingress" or (self.hook == "prerouting" and self.priority <= _DESTINATION_CHANGES)
+
+    @property
+    def sees_states(self) -> bool:
+        """Whether the kernel has found the connection that a packet belongs to."""
+        return self.hook != "ingress" and (self.hook not in ("prerouting", "output") or self.priority > _TRACKING)
 
 
 @dataclass
@@ -107,7 +123,7 @@ def _read_hook(chain: Chain, line: str) -> None:
 
 
 def rule_on(tables: Sequence[NftTable], way: str, connection: Connection) -> Iterator[Ruling]:
-    """What each chain on the way (input or forward) does with the connection, in tables that are not iptables'."""
+    """What each chain on the way (a key of HOOKS) does with the connection, in tables that are not iptables'."""
     before = replace(connection, port=connection.original, address="", out="")  # as the client sent it
     if connection.answer:
         before = replace(connection, out="")
@@ -120,11 +136,19 @@ def rule_on(tables: Sequence[NftTable], way: str, connection: Connection) -> Ite
             if chain.hook == "ingress" and not any(f'"{card}"' in chain.device or card == chain.device
                                                    for card in connection.cards):
                 continue
-            early = chain.hook in ("ingress", "prerouting") and chain.priority <= _DESTINATION_CHANGES
-            seen = before if early or chain.hook == "ingress" else connection
+            seen = before if chain.early else connection
             if chain.hook in ("ingress", "prerouting"):
                 seen = replace(seen, out="")
             yield Ruling(table, chain, _follow(table, chain, seen, way == "forward"))
+
+
+def delete_command(rule: Rule) -> str:
+    """The command that deletes a rule, that makes a policy let everything through, or that shows the rules."""
+    if rule.text.startswith("policy "):
+        return f"sudo nft 'add chain {rule.table} {rule.chain} {{ policy accept; }}'"
+    if not rule.handle:
+        return f"sudo nft -a list chain {rule.table} {rule.chain}"
+    return f"sudo nft delete rule {rule.table} {rule.chain} handle {rule.handle}"
 
 
 def forwards(tables: Sequence[NftTable], port: int) -> list[str]:

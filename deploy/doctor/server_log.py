@@ -30,8 +30,9 @@ class ServerLog:
 
     @property
     def peers(self) -> list[str]:
-        """The addresses that clients came from, each once."""
-        return sorted({peer for peer in (_field(line, "peer") for line in self.lines) if peer})
+        """The addresses that clients came from, each once, in the order of their numbers."""
+        found = {peer for peer in (_field(line, "peer") for line in self.lines) if peer}
+        return sorted(found, key=lambda peer: [part.zfill(3) for part in peer.split(".")])
 
     @property
     def last(self) -> str:

@@ -56,6 +56,16 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "conteneur",
         "server: a program listens on port {port}; only root and the group docker can see whether it is a container",
     ),
+    "server_passed_on": (
+        "serveur : {name} (processus {pid}) passe le port {port} à un conteneur ; d'ici, on ne voit pas le moteur qui "
+        "le fait tourner",
+        "server: {name} (process {pid}) passes port {port} on to a container; the engine that runs it can't be seen "
+        "from here",
+    ),
+    "as_its_user": (
+        "avec le compte qui a lancé le conteneur, pas comme root :  {command}",
+        "as the user who started the container, not as root:  {command}",
+    ),
     "server_process": (
         "serveur : un simple processus écoute sur le port {port}, ni conteneur ni service ; il s'arrête quand son "
         "terminal se ferme",
@@ -130,6 +140,16 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "containers_other": (
         "conteneurs : {asked} est arrêté ; les lignes suivantes parlent de {name}",
         "containers: {asked} is stopped; the next lines speak of {name}",
+    ),
+    "memory_unlimited": (
+        "mémoire : ce noyau ne compte pas celle de chaque conteneur : la limite (--memory) est sans effet, le reste "
+        "marche",
+        "memory: this kernel does not count that of each container: the limit (--memory) has no effect, the rest works",
+    ),
+    "memory_raspberry": (
+        "sur un Raspberry Pi, ajouter cgroup_enable=memory au bout de la ligne de ce fichier, puis redémarrer :  "
+        "{command}",
+        "on a Raspberry Pi, add cgroup_enable=memory to the end of the line in this file, then reboot:  {command}",
     ),
     # its port
     "settings_port": (
@@ -271,6 +291,12 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "postes : ils arrivent tous sous l'adresse {address}. S'il y en a plusieurs, un NAT cache leurs adresses ; le "
         "chat marche",
         "desks: they come as {address}. If these are several desks, a NAT hides their addresses; chatting works",
+    ),
+    "desks_passed_on": (
+        "postes : ils arrivent tous sous l'adresse {address}, celle du programme qui passe le port au conteneur ; le "
+        "chat marche",
+        "desks: they all come as {address}, that of the program which passes the port on to the container; chatting "
+        "works",
     ),
     "without_masquerade": (
         "sur un hôte Linux, sans --masquerade :  {command}", "on a Linux host, without --masquerade:  {command}"

@@ -88,7 +88,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "way back to the desks: not checked, none has connected yet; with the address of a desk:",
     ),
     "way_back_none": (
-        "retour : aucun chemin vers le poste {desk}", "way back: there is no way to the desk {desk}"
+        "retour : aucun chemin vers {desks}", "way back: there is no way to {desks}"
     ),
     "way_back_self": (
         "retour : {desk} est cette machine, pas un poste", "way back: {desk} is this machine, not a desk"
@@ -97,9 +97,9 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "donner à --desk l'adresse d'un poste, comme 10.0.108.34", "give --desk a desk's address, like 10.0.108.34"
     ),
     "way_back_network": (
-        "retour : les réponses au poste {desk} partent dans le réseau Docker {network} ({card}), qui a les mêmes "
+        "retour : les réponses à {desks} partent dans le réseau Docker {network} ({card}), qui a les mêmes "
         "adresses que la salle",
-        "way back: answers to the desk {desk} leave into the Docker network {network} ({card}), which has the same "
+        "way back: answers to {desks} leave into the Docker network {network} ({card}), which has the same "
         "addresses as the room",
     ),
     "make_network_again": (
@@ -107,8 +107,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "if it is used, make it again with other addresses:  {command}",
     ),
     "way_back_bridge": (
-        "retour : les réponses au poste {desk} partent par {card}, un réseau de conteneurs ou de VM de cette machine",
-        "way back: answers to the desk {desk} leave by {card}, a network of containers or VMs of this machine",
+        "retour : les réponses à {desks} partent par {card}, un réseau de conteneurs ou de VM de cette machine",
+        "way back: answers to {desks} leave by {card}, a network of containers or VMs of this machine",
     ),
     "other_range": (
         "donner d'autres adresses à ce réseau (Docker : \"bip\", puis redémarrer) :  {command}",
@@ -135,6 +135,25 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "la règle NAT de Docker pour le port {port} a disparu : quelqu'un a vidé le pare-feu",
         "Docker's NAT rule for port {port} is gone: somebody flushed the firewall",
     ),
+    "docker_rule_gone_proxy": (
+        "la règle NAT de Docker pour le port {port} a disparu : quelqu'un a vidé le pare-feu ; un programme passe "
+        "encore le port au conteneur : le chat marche, et les postes arrivent sous l'adresse {gateway}",
+        "Docker's NAT rule for port {port} is gone: somebody flushed the firewall; a program still passes the port on "
+        "to the container: chatting works, and the desks come as {gateway}",
+    ),
+    "nft_missing": (
+        "pare-feu : sans la commande nft, les règles de Docker ne se voient pas d'ici",
+        "firewall: without the command nft, Docker's rules can't be seen from here",
+    ),
+    "take_out_of_file": (
+        "enlever de ce fichier {what} (ou y mettre true) :  {command}",
+        "take {what} out of this file (or make it true):  {command}",
+    ),
+    "take_out_of_dockerd": (
+        "enlever {what} des options de dockerd ; où elles sont :  {command}",
+        "take {what} out of dockerd's options; where they are:  {command}",
+    ),
+    "restart_desktop": ("redémarrer Docker Desktop", "restart Docker Desktop"),
     "docker_no_proxy": (
         "Docker ne touche pas au pare-feu ({why}), et aucun programme ne passe le port {port} au conteneur : personne "
         "ne peut se connecter",
@@ -239,33 +258,62 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "nftables : une règle de la table '{table}' décide du port {port} sous une condition : {rule}",
         "nftables: a rule of the table '{table}' decides on port {port} under a condition: {rule}",
     ),
+    "answers_die": (
+        "pare-feu : les réponses du serveur sont bloquées (iptables, table {table} : {rule}) : les postes ne reçoivent "
+        "rien du port {port}",
+        "firewall: the server's answers are dropped (iptables, table {table}: {rule}): desks get nothing from port "
+        "{port}",
+    ),
+    "nft_answers_die": (
+        "nftables : la table '{table}' bloque les réponses du serveur ({rule}) : les postes ne reçoivent rien du port "
+        "{port}",
+        "nftables: the table '{table}' drops the server's answers ({rule}): desks get nothing from port {port}",
+    ),
+    "answers_too": ("et les réponses aussi :  {command}", "and the answers too:  {command}"),
     "firewall_hidden": (
         "pare-feu : quelque chose bloque même les connexions locales, et ce n'est pas dans les règles ci-dessus",
         "firewall: something blocks even local connections, and it isn't in the rules above",
     ),
     # beyond the VM
     "beyond": (
-        "vu : le serveur répond à l'adresse {address} port {port}, et cette VM laisse entrer les postes. Reste : la "
-        "redirection et le pare-feu de l'hôte, puis le poste",
-        "seen: the server answers at {address} port {port}, and this VM lets the desks in. What remains: the host's "
-        "forwarding and firewall, then the desk",
+        "vu : le serveur répond à l'adresse {address} port {port}, et cette VM laisse entrer les postes. Reste : "
+        "{remains}",
+        "seen: the server answers at {address} port {port}, and this VM lets the desks in. What remains: {remains}",
     ),
     "beyond_doubtful": (
         "vu : le serveur répond à l'adresse {address} port {port}. Reste : les lignes marquées ! du pare-feu, "
-        "ci-dessus, puis la redirection et le pare-feu de l'hôte, puis le poste",
+        "ci-dessus, puis {remains}",
         "seen: the server answers at {address} port {port}. What remains: the firewall's lines marked ! above, then "
-        "the host's forwarding and firewall, then the desk",
+        "{remains}",
     ),
     "beyond_unprivileged": (
-        "vu : le serveur répond à l'adresse {address} port {port}. Reste : le pare-feu de cette VM, la redirection et "
-        "le pare-feu de l'hôte, puis le poste",
-        "seen: the server answers at {address} port {port}. What remains: this VM's firewall, the host's forwarding "
-        "and firewall, then the desk",
+        "vu : le serveur répond à l'adresse {address} port {port}. Reste : le pare-feu de cette VM, puis {remains}",
+        "seen: the server answers at {address} port {port}. What remains: this VM's firewall, then {remains}",
     ),
+    "remains_host": (
+        "la redirection (il n'y en a pas si la VM est en mode pont) et le pare-feu de l'hôte, puis le poste",
+        "the host's forwarding (there is none if the VM is bridged) and its firewall, then the desk",
+    ),
+    "remains_desk": (
+        "le poste, et l'adresse qu'il emploie : {address}. La VM est sur le réseau de la salle, l'hôte n'a rien à "
+        "rediriger",
+        "the desk, and the address that it uses: {address}. The VM is in the room's network, the host has nothing to "
+        "forward",
+    ),
+    "remains_wsl": (
+        "le pare-feu d'Hyper-V sous Windows, puis le poste, et l'adresse qu'il emploie : {address}. WSL est en mode "
+        "mirrored, Windows n'a rien à rediriger",
+        "the firewall of Hyper-V in Windows, then the desk, and the address that it uses: {address}. WSL is in "
+        "mirrored mode, Windows has nothing to forward",
+    ),
+    "next_wsl": (
+        "ensuite, dans PowerShell, en administrateur :  {command}", "next, in PowerShell, as administrator:  {command}"
+    ),
+    "next_desk_only": ("ensuite, depuis un poste :  {command}", "next, at a desk:  {command}"),
     "next_host": ("ensuite, sur l'hôte :  {command}", "next, on the host:  {command}"),
     "next_windows": ("sous Windows :  {command}", "on Windows:  {command}"),
     "next_desk": (
-        "si l'hôte ne trouve rien non plus, depuis un poste :  {command}",
-        "if the host finds nothing either, at a desk:  {command}",
+        "si rien n'y est rompu non plus, depuis un poste :  {command}",
+        "if nothing is broken there either, at a desk:  {command}",
     ),
 }

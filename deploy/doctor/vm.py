@@ -18,6 +18,7 @@ HOPS = [
     Hop("containers", vm_server.look_at_containers),
     Hop("settings", vm_server.look_at_settings),
     Hop("health", vm_server.look_at_health, needs=("server",)),
+    Hop("memory", vm_server.look_at_memory, needs=("server",)),
     Hop("listening", vm_network.look_at_listening, needs=("server", "health")),
     Hop("bridge", vm_network.look_at_bridge, needs=("server", "health", "listening")),
     Hop("address", vm_network.look_at_addresses),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from addresses import first
 from hops import Finding, Remedy, broken, note, ok, text, unknown, warn
 from vm_facts import Vm
 
 __all__ = ["look_at_data", "look_at_desks"]
 
 _FULL, _ALMOST_FULL = 10 * 1024, 100 * 1024  # kB that are left
-_SHOWN = 8  # desks that a line names
 
 
 def look_at_data(vm: Vm) -> Iterator[Finding]:
@@ -61,11 +61,13 @@ def look_at_desks(vm: Vm) -> Iterator[Finding]:
         return
     if not vm.log.lines:
         yield unknown("desks_unseen", vm.sudo_doctor)
-    elif vm.log.field("peer", "nat_hides_clients") or vm.peers in (["10.0.2.2"], [vm.gateway]):
+    elif vm.passed_as in vm.log.peers:
+        yield note("desks_passed_on", address=vm.passed_as)
+    elif vm.one_address in vm.log.peers:
         address = vm.own[0].address if vm.own else "ADDRESS"
-        apply = f"sudo sh deploy/nat/linux.sh apply --vm {address}"
+        apply = f"sudo sh deploy/nat/linux.sh apply --vm {address}{vm.flag}"
         yield warn("desks_hidden", text("without_masquerade", command=apply), address=vm.one_address)
     elif vm.peers:
-        yield ok("desks", peers=" ".join(vm.peers[:_SHOWN]))
+        yield ok("desks", peers=first(vm.peers))
     else:
         yield note("desks_none")

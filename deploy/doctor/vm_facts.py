@@ -16,7 +16,10 @@ from machine import Machine, Outcome, Process
 from server_log import ServerLog
 from unit import Unit
 
-__all__ = ["Vm"]
+__all__ = ["ROOM", "Vm"]
+
+ROOM = "10.0.108.0/24"
+"""The desks' network in CONTAINERS.md."""
 
 
 class Vm:
@@ -37,7 +40,8 @@ class Vm:
         self.setting = "" if port == 12345 else f" PORT={port}"
         named = "" if name == "classcord" else f" NAME={name}"
         self.docker_run = f"make docker-run{self.setting}{named}"
-        self.sudo_doctor = f"sudo make doctor{self.setting}{named}"
+        self.doctor = f"make doctor{self.setting}{named}"
+        self.sudo_doctor = f"sudo {self.doctor}"
 
     # --- what runs here ---
 
@@ -113,7 +117,14 @@ class Vm:
             return "none"
         if self.stranger or (self.local_answer.kind == "other" and not self.owners):
             return "stranger"
-        return "unseen" if self.docker.state == "forbidden" and not self.owners else "process"
+        if self.passer is not None or (self.docker.state == "forbidden" and not self.owners):
+            return "unseen"
+        return "process"
+
+    @property
+    def passer(self) -> Process | None:
+        """The program that passes the port on to a container, or None."""
+        return next((each for each in self.owners if self.docker.is_proxy(each.name)), None)
 
     @property
     def loops(self) -> bool:
@@ -157,6 +168,12 @@ class Vm:
         return next((int(inner) for inner, outer in self.published if outer.endswith(f":{self.port}")), 12345)
 
     @cached_property
+    def container_card(self) -> str:
+        """The card by which this machine reaches the container."""
+        way = addresses.way_to(self.machine, self.container.address) if self.container is not None else None
+        return way.card if way else "docker0"
+
+    @cached_property
     def answer(self) -> Outcome:
         """What answers at the address that the host or the desks use: this machine's first one."""
         return self.machine.probe(self.own[0].address if self.own else "127.0.0.1", self.port)
@@ -169,7 +186,7 @@ class Vm:
     @cached_property
     def delivery(self) -> str:
         """How a desk's packet comes to the server: input (this machine's own socket), forward (by a rule that changes
-        its destination), proxy (Docker's program listens and passes it on), or gone (Docker's rule is missing)."""
+        its destination), proxy (there is no such rule, but Docker's program listens and passes it on), or gone."""
         if not self.bridged:
             return "input"
         rule = re.compile(rf"--dport {self.port} .*-j DNAT")
@@ -177,7 +194,23 @@ class Vm:
             return "forward"
         if nftables.forwards(self.nft, self.port):
             return "forward"
-        return "proxy" if self.docker.left_alone and self.listeners else "gone"
+        names = {each.name for each in self.owners}
+        # without its program, the engine itself listens, but only to keep the port: it answers nobody
+        kept = "dockerd" in names if names else self.docker.no_proxy is not None
+        return "proxy" if self.listeners and not kept else "gone"
+
+    @property
+    def blind(self) -> bool:
+        """Whether no command of this machine shows the rules that Docker makes."""
+        return not self.machine.has("nft") and (self.docker.rules_by_nft or not self.machine.has("iptables-save"))
+
+    @property
+    def passed_as(self) -> str:
+        """The address by which all desks come because a program passes the port on to the container, or an empty text.
+        Only root can see the rule that would lead there otherwise."""
+        if self.delivery != "proxy" or not (self.machine.root or self.docker.left_alone):
+            return ""
+        return (self.container.gateway if self.container is not None else "") or "172.17.0.1"
 
     # --- the network ---
 
@@ -187,18 +220,38 @@ class Vm:
 
     @cached_property
     def own(self) -> list[Address]:
-        """The addresses of this machine, without those of bridges."""
+        """The addresses of this machine, without those of bridges; those in the desks' own network first."""
         bridges = self.docker.bridges
-        return [own for own in self.all_addresses if not addresses.is_bridge(own.card) and own.card not in bridges]
+        found = [own for own in self.all_addresses if not addresses.is_bridge(own.card) and own.card not in bridges]
+        return sorted(found, key=lambda own: not firewall.within(own.address, ROOM))
 
     @cached_property
     def gateway(self) -> str:
         return addresses.gateway(self.machine)
 
     @cached_property
+    def card(self) -> str:
+        """The card by which answers to desks leave: that of the default route, else the first one."""
+        shown = re.search(r" dev (\S+)", self.machine.run("ip", "-4", "route", "show", "default").out)
+        cards = [own.card for own in self.own]
+        return shown[1] if shown and shown[1] in cards else [*cards, ""][0]
+
+    @cached_property
+    def network(self) -> str:
+        """mirrored (WSL that has Windows' own addresses), room (an address in the desks' own network: the VM is
+        bridged), or an empty text: then a NAT may be before this machine."""
+        if self.machine.has("wslinfo") and "mirrored" in self.machine.run("wslinfo", "--networking-mode").out:
+            return "mirrored"
+        if not self.own:
+            return ""
+        way = addresses.way_to(self.machine, self.desk) if self.desk else None
+        direct = way is not None and not way.via and way.card in [own.card for own in self.own]
+        return "room" if direct or firewall.within(self.own[0].address, ROOM) else ""
+
+    @cached_property
     def peers(self) -> list[str]:
-        """The addresses in the log that clients came from, without this machine's own."""
-        mine = {own.address for own in self.all_addresses} | {"::1"}
+        """The addresses in the log that clients came from, without this machine's own and that of Docker's program."""
+        mine = {own.address for own in self.all_addresses} | {"::1", self.passed_as}
         mine |= set(re.findall(r"inet6 ([0-9a-f:]+)/", self.machine.run("ip", "-6", "-o", "addr", "show").out))
         return [peer for peer in self.log.peers if peer not in mine and not peer.startswith("127.")]
 
@@ -206,6 +259,8 @@ class Vm:
     def one_address(self) -> str:
         """The one address that all desks seem to come from because a NAT hides theirs, or an empty text."""
         hidden = self.log.field("peer", "nat_hides_clients")
+        if self.container is not None and hidden == self.container.gateway:
+            hidden = ""  # by Docker's program, not by a NAT
         if self.peers in (["10.0.2.2"], [self.gateway]):
             hidden = self.peers[0]
         if not hidden and self.own and self.own[0].address.startswith("10.0.2."):

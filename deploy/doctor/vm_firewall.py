@@ -6,16 +6,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from addresses import way_to
-from firewall import Connection, Rule, Table, Verdict, follow, listed
+import firewall
+import nftables
+from engine import Setting
+from firewall import Connection, Table, Verdict, follow, listed
 from hops import Finding, Remedy, Text, broken, note, ok, text, unknown, warn
 from nftables import Ruling, rule_on
-from vm_facts import Vm
+from vm_answers import answers_too, look_at_answers
+from vm_facts import ROOM, Vm
 
 __all__ = ["look_at_firewall"]
 
-_ROOM = "10.0.108.0/24"
-"""The desks' network in CONTAINERS.md."""
 GUARD = "inet classcord-guard"
 """The table in which deploy/ufw.sh guards the published ports where there is no DOCKER-USER."""
 
@@ -31,18 +32,14 @@ def look_at_firewall(vm: Vm) -> Iterator[Finding]:
     legacy = {table.program for table in vm.tables if any(table.rules()) or "DROP" in table.policies.values()}
     if len(legacy) > 1:
         yield warn("firewall_two_iptables", text("look", command="sudo iptables-legacy -S; sudo iptables-nft -S"))
-    file = re.search(r"\((/.*)\)", vm.docker.left_alone) if vm.bridged else None
-    if vm.delivery == "gone" and vm.docker.left_alone:
-        yield broken("docker_no_proxy", f"sudoedit {file[1] if file else '/etc/docker/daemon.json'}",
-                     text("then", command="sudo systemctl restart docker"), port=vm.port, why=vm.docker.left_alone)
+    if vm.delivery in ("gone", "proxy") and vm.blind:
+        yield unknown("nft_missing", "sudo apt install nftables")
         return
     if vm.delivery == "gone":
-        yield broken("docker_rule_gone", "sudo systemctl restart docker", port=vm.port)
+        yield _nobody_gets_in(vm)
         return
     if vm.delivery == "proxy":
-        assert vm.container is not None
-        yield warn("docker_proxy", *([text("docker_proxy_why", command=f"cat {file[1]}")] if file else []),
-                   port=vm.port, why=vm.docker.left_alone, gateway=vm.container.gateway or "172.17.0.1")
+        yield _passed_on(vm)
     elif vm.delivery == "forward" and vm.ufw_on:
         yield note("ufw_goes_around")
     found = list(_rules(vm))
@@ -52,22 +49,53 @@ def look_at_firewall(vm: Vm) -> Iterator[Finding]:
         yield broken("firewall_hidden", "sudo iptables-save; sudo nft list ruleset")
 
 
+def _nobody_gets_in(vm: Vm) -> Finding:
+    """No rule leads to the container, and no program passes connections on."""
+    docker = vm.docker
+    if not docker.left_alone:
+        return broken("docker_rule_gone", docker.restart, port=vm.port)
+    if docker.kind == "Docker Desktop":
+        return broken("docker_no_proxy", text("restart_desktop"), port=vm.port, why=docker.left_alone)
+    wrong = [each for each in (docker.no_proxy, docker.no_rules) if each is not None] if not docker.kind else []
+    restart: Remedy = text("then", command=docker.restart) if wrong else docker.restart
+    return broken("docker_no_proxy", *map(_take_out, wrong[:1]), restart, port=vm.port, why=docker.left_alone)
+
+
+def _take_out(setting: Setting) -> Text:
+    if setting.file:
+        return text("take_out_of_file", what=setting.text, command=f"sudoedit {setting.file}")
+    return text("take_out_of_dockerd", what=setting.text, command="systemctl cat docker; cat /etc/default/docker")
+
+
+def _passed_on(vm: Vm) -> Finding:
+    """No rule leads to the container, but a program passes connections on. A restart would throw everybody out."""
+    if not vm.docker.left_alone:
+        later = text("after_the_lesson", command=vm.docker.restart)
+        return warn("docker_rule_gone_proxy", later, port=vm.port, gateway=vm.passed_as)
+    setting = vm.docker.no_rules if not vm.docker.kind else None
+    why = [text("docker_proxy_why", command=f"cat {setting.file}")] if setting and setting.file else []
+    return warn("docker_proxy", *why, port=vm.port, why=vm.docker.left_alone, gateway=vm.passed_as)
+
+
 def _rules(vm: Vm) -> Iterator[Finding]:
     connection = _connection(vm)
     if vm.machine.has("iptables-save"):
         yield from _iptables(vm, connection)
     elif not vm.nft:
         yield note("iptables_missing")
+    refused = set()
     for ruling in rule_on(vm.nft, "forward" if connection.out else "input", connection):
-        yield from _nft(vm, ruling)
+        if not ruling.verdict.accepted and not ruling.verdict.only:
+            refused.add((ruling.table.name, ruling.chain.name))
+        yield from _nft(vm, ruling, connection)
+    yield from look_at_answers(vm, refused)
 
 
 def _connection(vm: Vm) -> Connection:
     cards = tuple(dict.fromkeys(own.card for own in vm.own))
     if vm.delivery == "forward":
         assert vm.container is not None
-        way = way_to(vm.machine, vm.container.address)
-        return Connection(vm.inner_port, vm.port, vm.container.address, cards, way.card if way else "docker0")
+        return Connection(vm.inner_port, vm.port, vm.container.address, cards, vm.container_card)
     return Connection(vm.port, vm.port, vm.own[0].address if vm.own else "", cards)
 
 
@@ -119,7 +147,7 @@ def _filter(vm: Vm, table: Table, verdict: Verdict) -> Finding:
                       text("or_by_hand", command=f"sudo ufw allow {vm.port}/tcp"), port=vm.port)
     if rule.chain == "INPUT":
         return broken("iptables_drops", everybody, port=vm.port, rule=rule.text)
-    return broken("iptables_drops", _delete(table, rule), port=vm.port, rule=rule.text)
+    return broken("iptables_drops", firewall.delete_command(table, rule), port=vm.port, rule=rule.text)
 
 
 def _forward(vm: Vm, table: Table, verdict: Verdict) -> Finding:
@@ -135,24 +163,21 @@ def _forward(vm: Vm, table: Table, verdict: Verdict) -> Finding:
     if chain in ("FORWARD", "DOCKER") or (chain.startswith("DOCKER-") and chain != "DOCKER-USER"):
         return broken("docker_rules_gone", "sudo systemctl restart docker", chain=chain, rule=verdict.rule.text)
     if chain == "CLASSCORD":
-        return broken("guard_closed", f"sudo sh deploy/ufw.sh apply --from {_ROOM}{vm.flag}",
+        return broken("guard_closed", f"sudo sh deploy/ufw.sh apply --from {ROOM}{vm.flag}",
                       text("open_to_all", command="sudo sh deploy/ufw.sh undo"), port=vm.port)
-    return broken("docker_user_drops", _delete(table, verdict.rule), port=vm.port, rule=verdict.rule.text)
-
-
-def _delete(table: Table, rule: Rule) -> str:
-    part = "" if table.name == "filter" else f" -t {table.name}"
-    return f"sudo {table.program}{part} {rule.text.replace('-A', '-D', 1)}"
+    return broken("docker_user_drops", firewall.delete_command(table, verdict.rule), port=vm.port,
+                  rule=verdict.rule.text)
 
 
 def _other_table(vm: Vm, table: Table, verdict: Verdict) -> Iterator[Finding]:
     """A table in which a rule may drop, but that few use; silent if it lets everybody in."""
     if not verdict.accepted and not verdict.only and not verdict.conditions:
-        yield broken("table_drops", _delete(table, verdict.rule), table=table.name, port=vm.port,
+        yield broken("table_drops", firewall.delete_command(table, verdict.rule), table=table.name, port=vm.port,
                      rule=verdict.rule.text)
     elif verdict.only or verdict.partial or verdict.conditions:
         rule = (verdict.conditions or verdict.partial or [verdict.rule])[0]
-        yield warn("table_drops_some", _delete(table, rule), table=table.name, port=vm.port, rule=rule.text)
+        yield warn("table_drops_some", firewall.delete_command(table, rule), table=table.name, port=vm.port,
+                   rule=rule.text)
 
 
 def _lets(vm: Vm, said: Text, verdict: Verdict, allow: str, program: str) -> Finding:
@@ -161,7 +186,7 @@ def _lets(vm: Vm, said: Text, verdict: Verdict, allow: str, program: str) -> Fin
         return _limited(vm, said, verdict, allow, program)
     if verdict.only:
         nets = " ".join(verdict.only)
-        instead = _ROOM if _ROOM not in verdict.only else "NETWORK"
+        instead = ROOM if ROOM not in verdict.only else "NETWORK"
         remedies: list[Remedy] = [text("are_desks_in_it", command=allow.replace("NET", instead, 1))]
         if vm.gateway and not {vm.gateway, f"{vm.gateway}/32"}.intersection(verdict.only):
             remedies.append(text("if_nat_hides", gateway=vm.gateway, command=allow.replace("NET", vm.gateway, 1)))
@@ -182,7 +207,7 @@ def _limited(vm: Vm, said: Text, verdict: Verdict, allow: str, program: str) -> 
     if len(remedies) < 2:
         remedies = [f"sudo {program} {rule.text.replace('-A', '-D', 1)}"]
     if not verdict.accepted:
-        remedies.append(text("let_all", command=allow.replace("NET", _ROOM, 1)))
+        remedies.append(text("let_all", command=allow.replace("NET", ROOM, 1)))
         return warn("lets_under_condition", *remedies, said=said, rule=rule.text)
     if vm.one_address:
         return broken("lets_limited_all", *remedies, said=said, rule=rule.text, address=vm.one_address)
@@ -208,41 +233,39 @@ def _is_about(words: list[str], port: int) -> bool:
     return "ClassCord" in words or (words[2] in ("from", "to", "in") and "app" not in words)
 
 
-def _nft(vm: Vm, ruling: Ruling) -> Iterator[Finding]:
+def _nft(vm: Vm, ruling: Ruling, connection: Connection) -> Iterator[Finding]:
     """What one chain of nft's own tables does; silent if it lets everybody in."""
     verdict, table, chain = ruling.verdict, ruling.table.name, ruling.chain.name
     look = text("look", command=f"sudo nft list table {table}")
-    accept = f"sudo nft insert rule {table} {chain} tcp dport {vm.port} accept"
-    if table == "inet firewalld":
-        accept = f"sudo firewall-cmd --permanent --add-port={vm.port}/tcp; sudo firewall-cmd --reload"
+    at_port = f"tcp dport {connection.original if ruling.chain.early else connection.port} accept"
     if table == GUARD:
         if verdict.only:
             yield _lets(vm, text("guard_lets", port=vm.port), verdict,
                         f"sudo sh deploy/ufw.sh apply --from NET{vm.flag}", "nft")
         elif not verdict.accepted:
-            yield broken("guard_closed", f"sudo sh deploy/ufw.sh apply --from {_ROOM}{vm.flag}",
+            yield broken("guard_closed", f"sudo sh deploy/ufw.sh apply --from {ROOM}{vm.flag}",
                          text("open_to_all", command="sudo sh deploy/ufw.sh undo"), port=vm.port)
     elif not verdict.accepted and not verdict.only and not verdict.conditions and (
             verdict.rule.text == "policy drop" or table == "inet firewalld"):
-        yield broken("nft_closed", look, text("open_it", command=accept), table=table, port=vm.port)
+        accept = f"sudo nft insert rule {table} {chain} {at_port}"
+        if table == "inet firewalld":  # Docker makes its rules again after a reload
+            accept = "sudo firewall-cmd --reload"
+            if not connection.out:
+                accept = f"sudo firewall-cmd --permanent --add-port={vm.port}/tcp; {accept}"
+        yield broken("nft_closed", look, text("open_it", command=accept), *answers_too(vm, ruling), table=table,
+                     port=vm.port)
     elif not verdict.accepted and not verdict.only and not verdict.conditions:
-        remedies = _nft_delete(verdict.rule), look
+        remedies = nftables.delete_command(verdict.rule), look
         if vm.rejected:
             yield broken("nft_drops", *remedies, table=table, port=vm.port, rule=verdict.rule.text)
         else:
             yield warn("nft_drops", *remedies, table=table, port=vm.port, rule=verdict.rule.text)
     elif verdict.conditions:
-        yield warn("nft_condition", look, _nft_delete(verdict.conditions[0]), table=table, port=vm.port,
+        yield warn("nft_condition", look, nftables.delete_command(verdict.conditions[0]), table=table, port=vm.port,
                    rule=verdict.conditions[0].text)
     elif verdict.only:
         yield _lets(vm, text("nft_lets", table=table, port=vm.port), verdict,
-                    f"sudo nft insert rule {table} {chain} ip saddr NET tcp dport {vm.port} accept", "nft")
+                    f"sudo nft insert rule {table} {chain} ip saddr NET {at_port}", "nft")
     elif verdict.partial:
-        yield warn("nft_drops_some", _nft_delete(verdict.partial[0]), look, table=table, port=vm.port,
+        yield warn("nft_drops_some", nftables.delete_command(verdict.partial[0]), look, table=table, port=vm.port,
                    nets=" ".join(verdict.denied), rule=verdict.partial[0].text)
-
-
-def _nft_delete(rule: Rule) -> str:
-    if not rule.handle:
-        return f"sudo nft -a list chain {rule.table} {rule.chain}"
-    return f"sudo nft delete rule {rule.table} {rule.chain} handle {rule.handle}"

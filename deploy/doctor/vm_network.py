@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from addresses import is_bridge, way_to
+from addresses import first, is_bridge, way_to
 from firewall import within
 from hops import Finding, Remedy, broken, note, ok, text, unknown, warn
 from listening import listeners, loopback_only
@@ -18,7 +18,8 @@ __all__ = [
 
 _FORWARDING = "net.ipv4.ip_forward"
 _DOCKERS = "172.16.0.0/12"  # from these, Docker takes addresses for networks
-_SHOWN = 8  # desks that a line names
+_WSL = "{40E0AC32-46A5-438A-A0B2-2B479E8F2E90}"
+"""The number under which Hyper-V's firewall knows WSL, as Get-NetFirewallHyperVVMCreator prints it."""
 
 
 def look_at_listening(vm: Vm) -> Iterator[Finding]:
@@ -71,9 +72,9 @@ def look_at_bridge(vm: Vm) -> Iterator[Finding]:
     if not vm.bridged:
         return
     assert vm.container is not None
-    if vm.docker.left_alone in ("rootless", "Docker Desktop"):
+    if vm.docker.kind:
         return  # its networks are elsewhere
-    restart = "sudo systemctl restart docker"
+    restart = vm.docker.restart
     card = next((own.card for own in vm.all_addresses if own.address == vm.container.gateway), "")
     if vm.container.gateway and vm.machine.has("ip"):
         if not card and vm.container.network not in vm.docker.bridges.values():
@@ -84,7 +85,7 @@ def look_at_bridge(vm: Vm) -> Iterator[Finding]:
         if "UP" not in _flags(vm, card):
             yield broken("bridge_down", restart, card=card)
             return
-    if vm.docker.left_alone and vm.listeners and (not vm.machine.root or vm.delivery == "proxy"):
+    if vm.passed_as:
         return  # a program passes the packets on
     yield from _forwarding(vm, card)
 
@@ -133,6 +134,8 @@ def look_at_own_address(vm: Vm) -> Iterator[Finding]:
     """Whether the server answers at the VM's own address."""
     if not vm.own or vm.rejected or not (vm.listeners or vm.bridged):
         return
+    if vm.delivery == "gone" and vm.machine.root and not vm.blind:
+        return  # the firewall's hop says why nobody gets in
     address = vm.own[0].address
     if vm.answer.answered:
         yield ok("from_here", said=in_words(vm.answer), address=address, port=vm.port)
@@ -172,40 +175,46 @@ def look_at_way_back(vm: Vm) -> Iterator[Finding]:
     if not vm.machine.has("ip"):
         return
     desks = [vm.desk] if vm.desk else []
-    desks += [peer for peer in vm.peers if ":" not in peer and peer != vm.desk][:_SHOWN]
+    desks += [peer for peer in vm.peers if ":" not in peer and peer != vm.desk]
     if not desks:
         yield note("way_back_unchecked", f"{vm.sudo_doctor} ARGS='--desk 10.0.108.34'")
         return
+    nowhere: list[str] = []
     good: dict[str, list[str]] = {}
+    inside: dict[str, list[str]] = {}
     for desk in desks:
         way = way_to(vm.machine, desk)
         if way is None:
-            yield broken("way_back_none", text("look", command=f"ip route get {desk}; ip route"), desk=desk)
+            nowhere.append(desk)
         elif way.card == "lo":
             yield broken("way_back_self", text("address_of_desk"), desk=desk)
         elif is_bridge(way.card) or way.card in vm.docker.bridges:
-            yield from _overlap(vm, desk, way.card)
+            inside.setdefault(way.card, []).append(desk)
         else:
-            where = f"{way.card} via {way.via}" if way.via else way.card
-            good.setdefault(where, []).append(desk)
+            good.setdefault(f"{way.card} via {way.via}" if way.via else way.card, []).append(desk)
+    if nowhere:
+        look = text("look", command=f"ip route get {nowhere[0]}; ip route")
+        yield broken("way_back_none", look, desks=first(nowhere))
+    for card, there in inside.items():
+        yield from _overlap(vm, there, card)
     for where, there in good.items():
-        yield ok("way_back", desks=" ".join(there), where=where)
+        yield ok("way_back", desks=first(there), where=where)
 
 
-def _overlap(vm: Vm, desk: str, card: str) -> Iterator[Finding]:
-    """A network of containers (or VMs) has the desks' addresses."""
+def _overlap(vm: Vm, clients: list[str], card: str) -> Iterator[Finding]:
+    """A network of containers (or VMs) has the desks' addresses, unless the clients are, or were, in it themselves."""
     network = vm.docker.bridges.get(card, "")
-    if desk != vm.desk and (
-        network in ("", "bridge") or within(desk, _DOCKERS) or desk in vm.docker.addresses_in(network)
-    ):
-        return  # that client is, or was, a container or a VM of this machine
-    if network in ("", "bridge"):
+    usual = network in ("", "bridge")
+    there = [] if usual else vm.docker.addresses_in(network)
+    desks = [each for each in clients
+             if each == vm.desk or not (usual or within(each, _DOCKERS) or each in there)]
+    if desks and usual:
         yield broken("way_back_bridge", text("other_range", command="/etc/docker/daemon.json"),
-                     text("look", command=f"ip route get {desk}"), desk=desk, card=card)
-    else:
+                     text("look", command=f"ip route get {desks[0]}"), desks=first(desks), card=card)
+    elif desks:
         yield broken("way_back_network", f"docker network rm {network}",
                      text("make_network_again", command=f"docker network create --subnet 172.30.0.0/24 {network}"),
-                     desk=desk, network=network, card=card)
+                     desks=first(desks), network=network, card=card)
 
 
 def look_beyond(vm: Vm) -> Iterator[Finding]:
@@ -213,17 +222,28 @@ def look_beyond(vm: Vm) -> Iterator[Finding]:
     if not vm.own or not vm.answer.answered:
         return
     address = vm.own[0].address
+    if not vm.network:
+        remains, remedies = text("remains_host"), _on_the_host(vm, address)
+    elif vm.network == "mirrored":
+        rule = ("New-NetFirewallHyperVRule -Name classcord -DisplayName classcord -Direction Inbound "
+                f"-VMCreatorId '{_WSL}' -Protocol TCP -LocalPorts {vm.port}")
+        remains, remedies = text("remains_wsl", address=address), [text("next_wsl", command=rule)]
+    else:
+        remains, remedies = text("remains_desk", address=address), []
+    target = address if vm.network else "10.0.108.Y"
+    remedies.append(text("next_desk" if remedies else "next_desk_only",
+                         command=f"sh doctor.sh --from-slam {target}{vm.flag}"))
+    if vm.doubtful:
+        yield note("beyond_doubtful", *remedies, address=address, port=vm.port, remains=remains)
+    elif vm.machine.root:
+        yield note("beyond", *remedies, address=address, port=vm.port, remains=remains)
+    else:
+        yield note("beyond_unprivileged", *remedies, address=address, port=vm.port, remains=remains)
+
+
+def _on_the_host(vm: Vm, address: str) -> list[Remedy]:
+    command, windows = f"sudo make doctor ARGS='--from-host --vm {address}'", "windows-portproxy.ps1"
     if address.startswith("10.0.2."):
         command, windows = "make doctor ARGS=--from-host", "virtualbox.ps1"
-    else:
-        command, windows = f"sudo make doctor ARGS='--from-host --vm {address}'", "windows-portproxy.ps1"
-    command += vm.setting
-    desk = f"sh doctor.sh --from-slam 10.0.108.Y{vm.flag}"
-    remedies = (text("next_host", command=command),
-                text("next_windows", command=f"deploy\\nat\\{windows} status"), text("next_desk", command=desk))
-    if vm.doubtful:
-        yield note("beyond_doubtful", *remedies, address=address, port=vm.port)
-    elif vm.machine.root:
-        yield note("beyond", *remedies, address=address, port=vm.port)
-    else:
-        yield note("beyond_unprivileged", *remedies, address=address, port=vm.port)
+    windows = f"powershell -ExecutionPolicy Bypass -File deploy\\nat\\{windows} status{vm.flag}"
+    return [text("next_host", command=command + vm.setting), text("next_windows", command=windows)]

@@ -10,7 +10,7 @@ from machine import WAIT
 from texts import in_words
 from vm_facts import Vm
 
-__all__ = ["look_at_containers", "look_at_health", "look_at_server", "look_at_settings"]
+__all__ = ["look_at_containers", "look_at_health", "look_at_memory", "look_at_server", "look_at_settings"]
 
 _THREADS_ALLOWED = (20, 10, 10)
 """The first Docker whose seccomp profile lets newer systems start a thread (it knows clone3)."""
@@ -25,7 +25,7 @@ def look_at_server(vm: Vm) -> Iterator[Finding]:
     container, unit = vm.container, vm.unit.state
     state = container.state if container else ""
     if vm.docker.state == "hangs":
-        restart = "sudo systemctl restart docker"
+        restart = vm.docker.restart
         answers = vm.listeners and vm.local_answer.answered
         yield broken("engine_hangs", text("after_the_lesson", command=restart) if answers else restart)
     elif container and state == "running" and unit == "active":
@@ -49,6 +49,9 @@ def look_at_server(vm: Vm) -> Iterator[Finding]:
             yield broken("server_starting", text("ask_again", command=vm.sudo_doctor))
         else:
             yield _unit_fails(vm, "server_unit_again")
+    elif vm.runner == "unseen" and vm.passer is not None:
+        yield unknown("server_passed_on", text("as_its_user", command=vm.doctor),
+                      port=vm.port, name=vm.passer.name, pid=vm.passer.pid)
     elif vm.runner == "unseen":
         yield unknown("server_unseen", vm.sudo_doctor, port=vm.port)
     elif vm.runner == "process":
@@ -150,6 +153,12 @@ def look_at_containers(vm: Vm) -> Iterator[Finding]:
         yield note("containers_other", asked=vm.asked, name=vm.container.name)
 
 
+def look_at_memory(vm: Vm) -> Iterator[Finding]:
+    """Whether the limit of the container's memory has an effect."""
+    if vm.runner == "container" and not vm.docker.counts_memory:
+        yield warn("memory_unlimited", text("memory_raspberry", command="/boot/firmware/cmdline.txt"))
+
+
 def look_at_settings(vm: Vm) -> Iterator[Finding]:
     """The port of the unit in force, if no other hop names it."""
     port = vm.unit.port
@@ -175,7 +184,7 @@ def look_at_health(vm: Vm) -> Iterator[Finding]:
         yield _container_health(vm)
     elif not vm.listeners:
         logged = vm.log.field("port", "listening")
-        port = int(logged) if logged.isdecimal() else vm.unit.port
+        port = int(logged) if logged.isdecimal() and vm.unit.state == "active" else vm.unit.port
         if port != vm.port:
             yield broken("health_other_port", _set_port(vm), text("then", command=vm.unit.restart()),
                          text("or_check_port", command=f"sudo make doctor PORT={port}"), listens=port, port=vm.port)
@@ -201,7 +210,8 @@ def _container_health(vm: Vm) -> Finding:
     """Ask the published port first: as long as that answers, a restart would only throw everybody out."""
     assert vm.container is not None
     name = vm.container.name
-    answers = any(outer.endswith(f":{vm.port}") for _, outer in vm.published) and vm.answer.answered
+    published = not vm.bridged or any(outer.endswith(f":{vm.port}") for _, outer in vm.published)
+    answers = published and vm.answer.answered
     check = vm.docker.run("exec", name, "python3", "/app/server.py", "health", seconds=WAIT + 1)
     if check.well:
         return ok("health_container")

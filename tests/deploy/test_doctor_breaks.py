@@ -9,8 +9,8 @@ import pytest
 
 from tests.deploy.docker import clear
 from tests.deploy.doctor import ask
-from tests.deploy.lab import BASE, HOST_INSIDE, VM, wait_for_answer
-from tests.deploy.machines import PROJECT, USER, Machine, until
+from tests.deploy.lab import BASE, HOST_INSIDE, VM, Lab, answers, wait_for_answer
+from tests.deploy.machines import PROJECT, USER, Desk, Machine, until
 from tests.deploy.test_doctor_container import DROP, NAMED, PUBLISHED, run
 from tests.deploy.test_doctor_unit import SERVER
 
@@ -126,7 +126,13 @@ def test_an_engine_without_iptables_passes_connections_on_by_a_program(docker: M
     said = ask(docker)
     docker.run("iptables -A INPUT -i eth0 -p tcp --dport 12345 -j DROP")
     dropped = ask(docker)
-    docker.run("rm /etc/docker/daemon.json; iptables -F; systemctl restart docker; docker start classcord")
+    docker.run("iptables -F INPUT; echo '{\"iptables\": false, \"userland-proxy\": false}' >/etc/docker/daemon.json; "
+               "systemctl reset-failed; systemctl restart docker; docker start classcord")
+    nobody = ask(docker)
+    docker.run("rm /etc/docker/daemon.json; iptables -F; systemctl reset-failed; systemctl restart docker; "
+               "docker start classcord")
+    nobody.only_broken("and no program passes port 12345 on to the container: nobody can connect",
+                       'take "userland-proxy": false out of this file')
     said.warned("Docker leaves the firewall alone", "/etc/docker/daemon.json")
     assert 'come as 172.17.0.1' in said.text
     assert "firewall: lets port 12345 in" in said.marked("✔")
@@ -181,6 +187,60 @@ def test_a_table_of_nft_that_drops_on_the_way_to_a_container_is_marked(
     said.warned(f"a rule of the table 'inet mine' drops port 12345: {shown}", "sudo nft delete rule inet mine c handle")
 
 
+@pytest.mark.parametrize("rules", ["", "tcp dport 12345 accept;"])
+def test_a_table_that_drops_all_it_does_not_name_is_opened_by_the_printed_commands(
+    container: Machine, lab_without_host: Lab, rules: str
+) -> None:
+    """For what desks send, and for what the server sends back."""
+    desk = Desk(lab_without_host.host.netns)
+    chain = f"type filter hook forward priority 0; policy drop; {rules}"
+    container.run(f"nft 'table inet mine {{ chain c {{ {chain} }}; }}'")
+    closed = answers(desk, VM, seconds=2)
+    said = ask(container)
+    advice = [line.rpartition("  ")[2] for mark, _, told in said.lines if mark == "✘" for line in told]
+    container.run("; ".join(line for line in advice if "insert" in line))
+    opened = answers(desk, VM)
+    also = ask(container)
+    container.run("nft delete table inet mine")
+    assert not closed
+    if rules:
+        said.only_broken("the table 'inet mine' drops the server's answers", "ct state established,related accept")
+    else:
+        said.only_broken("drops every port that it does not name", "tcp dport 12345 accept")
+    assert opened
+    also.well("DOCKER-USER: lets port 12345 through")
+
+
+@pytest.mark.parametrize("rule", ["iptables -{} OUTPUT ! -o lo -p tcp --sport 12345 -j DROP",
+                                  "iptables -t raw -{} OUTPUT ! -o lo -p tcp --sport 12345 -j DROP"])
+def test_a_rule_that_drops_only_the_answers_is_named(process: Machine, lab_without_host: Lab, rule: str) -> None:
+    desk = Desk(lab_without_host.host.netns)
+    process.run(rule.format("A"))
+    closed = answers(desk, VM, seconds=2)
+    said = ask(process)
+    advice = next(told[0] for mark, _, told in said.lines if mark == "✘")
+    process.run(advice)
+    opened = answers(desk, VM)
+    also = ask(process)
+    process.run("iptables -F OUTPUT; iptables -t raw -F OUTPUT")
+    assert not closed
+    said.only_broken("the server's answers are dropped", "sudo iptables ")
+    assert opened
+    also.well("firewall: lets port 12345 in")
+
+
+def test_a_policy_before_connections_are_known_is_changed_by_the_printed_command(process: Machine) -> None:
+    chain = "type filter hook output priority raw; policy drop; oif lo accept;"
+    process.run(f"nft 'table inet mine {{ chain c {{ {chain} }}; }}'")
+    said = ask(process)
+    advice = next(told[0] for mark, _, told in said.lines if mark == "✘")
+    process.run(advice)
+    also = ask(process)
+    process.run("nft delete table inet mine")
+    said.only_broken("the table 'inet mine' drops the server's answers (policy drop)", "policy accept")
+    also.well("firewall: lets port 12345 in")
+
+
 def test_a_table_of_nft_that_drops_some_desks_is_marked(process: Machine) -> None:
     table = "nft 'table inet mine {{ chain c {{ type filter hook {}; {}; }}; }}'"
     process.run(table.format("prerouting priority -300", "ip saddr 10.0.108.0/24 tcp dport 12345 drop"))
@@ -223,8 +283,8 @@ def test_a_docker_network_with_the_desks_addresses_is_named(container: Machine) 
     container.run("docker network rm room; ip route add unreachable 10.0.108.0/24")
     none = ask(container, f"--desk {DESK}")
     container.run("ip route del unreachable 10.0.108.0/24")
-    said.only_broken(f"answers to the desk {DESK} leave into the Docker network room", "docker network rm room")
-    none.only_broken(f"there is no way to the desk {DESK}", "ip route")
+    said.only_broken(f"answers to {DESK} leave into the Docker network room", "docker network rm room")
+    none.only_broken(f"there is no way to {DESK}", "ip route")
 
 
 def test_each_desk_in_the_log_is_checked(container: Machine) -> None:
@@ -235,7 +295,7 @@ def test_each_desk_in_the_log_is_checked(container: Machine) -> None:
     wait_for_answer(container, "127.0.0.1")
     said = ask(container)
     container.run("docker network rm room; docker rm -f classcord")
-    said.only_broken(f"answers to the desk {DESK} leave into the Docker network room", "docker network rm room")
+    said.only_broken(f"answers to {DESK} leave into the Docker network room", "docker network rm room")
 
 
 # --- the data ---

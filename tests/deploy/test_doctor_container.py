@@ -6,8 +6,8 @@ import pytest
 
 from tests.deploy.docker import clear
 from tests.deploy.doctor import ask, read
-from tests.deploy.lab import BASE, HOST_INSIDE, VM
-from tests.deploy.machines import PROJECT, USER, Machine, until
+from tests.deploy.lab import BASE, HOST_INSIDE, VM, Lab, answers
+from tests.deploy.machines import PROJECT, USER, Desk, Machine, until
 
 pytestmark = pytest.mark.lab
 
@@ -71,6 +71,10 @@ def test_a_container_in_a_network_of_its_own_works(docker: Machine) -> None:
 def test_a_container_in_the_network_of_the_vm_works(docker: Machine) -> None:
     run(docker, "--network host")
     ask(docker).well("on all addresses", "firewall: lets port 12345 in")
+    docker.run("docker exec -u 0 classcord mv /usr/bin/python3 /usr/bin/python3.off")
+    said = ask(docker)
+    said.warned("the server answers at port 12345, but the check in the container fails", "docker logs --tail 20")
+    assert "restart" not in said.text
 
 
 def test_a_container_restarted_again_and_again_says_why(docker: Machine) -> None:
@@ -150,13 +154,19 @@ def test_docker_user_that_lets_one_network_through_is_marked(published: Machine)
                 f"sudo iptables -I DOCKER-USER -s {HOST_INSIDE} -p tcp -m conntrack --ctorigdstport 12345")
 
 
-def test_flushed_rules_of_docker_need_a_restart_of_docker(published: Machine) -> None:
+def test_flushed_rules_of_docker_need_a_restart_of_docker_once_nobody_gets_in(
+    published: Machine, lab_without_host: Lab
+) -> None:
+    """Without its NAT rule, Docker's program still passes the port on. A restart would throw everybody out."""
     published.run("iptables-save >/root/rules; iptables -t nat -F")
     said = ask(published)
+    passed_on = answers(Desk(lab_without_host.host.netns), VM)
     published.run("iptables-restore /root/rules; iptables -F DOCKER; iptables -P FORWARD DROP")
     also = ask(published)
     published.run("iptables-restore /root/rules")
-    said.only_broken("Docker's NAT rule for port 12345 is gone", "sudo systemctl restart docker")
+    said.warned("Docker's NAT rule for port 12345 is gone", "after the lesson only:  sudo systemctl restart docker")
+    assert "firewall: lets port 12345 in" in said.marked("✔")
+    assert passed_on
     also.only_broken("Docker's own rules are gone", "sudo systemctl restart docker")
 
 

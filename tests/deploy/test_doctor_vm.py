@@ -33,6 +33,8 @@ NFT = "run nft -a list ruleset"
 SERVICE = key("run systemctl show --property=Load", UNIT)
 OWNERS = key("owners", UNIT)
 SILENT = {"probe 192.168.56.10 12345": ["timeout", ""], "probe 127.0.0.1 12345": ["timeout", ""]}
+NOBODY = {"read /proc/net/tcp": "", "read /proc/net/tcp6": ""}
+"""Nothing listens."""
 
 
 class Said:
@@ -97,7 +99,7 @@ def test_a_check_that_fails_or_is_slow_is_marked_while_the_published_port_answer
 @pytest.mark.parametrize("line", ["RuntimeError: can't start new thread", "server.py: no thread can be started here"])
 def test_an_engine_that_forbids_threads_is_named(line: str) -> None:
     seen = {**changed(CONTAINER, INSPECT, "running|", "exited|"), LOGS: said("", err=line + "\n"),
-            "read /proc/net/tcp": "", "read /proc/net/tcp6": "", "owners ": []}
+            **NOBODY}
     version = "run docker version --format {{.Server.Version}}"
     got = Said({**seen, version: said("20.10.5\n")})
     got.is_told("broken", "Docker 20.10.5 is too old for the image: it forbids threads", "install Docker 20.10.10",
@@ -145,9 +147,8 @@ def test_a_unit_that_has_failed_says_why_from_its_own_log_beside_an_old_containe
     failed = changed(changed(UNIT, SERVICE, "=active", "=failed"), SERVICE, "Result=success", "Result=exit-code")
     journal = key("run journalctl _SYSTEMD", UNIT)
     reason = "server.py: CLASSCORD_PORT: 'many' is not allowed"
-    nobody = {"read /proc/net/tcp": "", "read /proc/net/tcp6": ""}
     got = Said({**stopped, SERVICE: failed[SERVICE], journal: said(f"{reason}\n"), "run journalctl --sync": said(""),
-                **nobody, "has journalctl": True})
+                **NOBODY, "has journalctl": True})
     got.is_told("broken", f"classcord.service has failed (Result=exit-code ExecMainStatus=0): {reason}",
                 "sudo systemctl reset-failed classcord")
 
@@ -169,6 +170,11 @@ def test_a_card_of_docker_that_is_down_or_gone_needs_a_restart_of_docker() -> No
     down = changed(CONTAINER, link, "MULTICAST,UP", "MULTICAST")
     down = changed(down, link, "LOWER_UP", "NO-CARRIER") if "LOWER_UP" in down[link][1] else down
     Said({**down, **SILENT}).is_told("broken", "the card docker0 is down", "sudo systemctl restart docker")
+    gone = changed(CONTAINER, "run ip -4 -o addr show scope global", "172.17.0.1/16", "172.18.0.1/16")
+    Said({**gone, **SILENT}).is_told("broken", "bridge has no card with the address 172.17.0.1 any more",
+                                     "sudo systemctl restart docker")
+    other = changed(gone, INSPECT, "bridge 172.17", "macvlan 172.17")
+    assert "any more" not in str(Said(other).lines), "a network of another kind"
 
 
 NO_RULES = {RULES: said("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\nCOMMIT\n"), NFT: said("")}
@@ -176,7 +182,6 @@ NO_RULES = {RULES: said("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\nCO
 
 @pytest.mark.parametrize(("path", "text", "why"), [
     ("/etc/docker/daemon.json", '{"iptables": false}', '"iptables": false (/etc/docker/daemon.json)'),
-    ("/etc/docker/daemon.json", '{"firewall-backend": "nftables"}', '"firewall-backend": "nftables"'),
     ("/var/snap/docker/current/config/daemon.json", '{"iptables": false}', "(/var/snap/docker/current"),
     ("/proc/77/cmdline", "/usr/bin/dockerd\0--iptables=false\0", "dockerd --iptables=false"),
     ("/dev/null", "", "rootless"),
@@ -184,7 +189,7 @@ NO_RULES = {RULES: said("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\nCO
 def test_an_engine_that_leaves_the_firewall_alone_is_not_to_be_restarted(path: str, text: str, why: str) -> None:
     seen = {**CONTAINER, **NO_RULES, f"read {path}": text, "read /run/docker.pid": "77\n"}
     if why == "rootless":
-        seen[key("run docker info")] = said("Debian GNU/Linux 12 (bookworm) [name=seccomp name=rootless]")
+        seen[key("run docker info")] = said("Debian GNU/Linux 12 (bookworm)|true|[name=seccomp name=rootless]")
     got = Said(seen)
     got.is_told("warn", "Docker leaves the firewall alone (")
     assert why in str(got.marks("warn"))
@@ -195,15 +200,56 @@ def test_an_engine_that_leaves_the_firewall_alone_is_not_to_be_restarted(path: s
     Said({**seen, **closed}).is_told("broken", "iptables drops port 12345 (policy DROP)", "-I INPUT -p tcp")
 
 
-def test_without_its_rule_docker_is_restarted_only_if_it_makes_rules_at_all() -> None:
-    Said({**CONTAINER, **NO_RULES}).is_told("broken", "Docker's NAT rule for port 12345 is gone",
-                                            "sudo systemctl restart docker")
+def test_without_its_rule_docker_is_restarted_later_while_its_program_passes_the_port_on() -> None:
+    """After `iptables -t nat -F`, a restart would throw everybody out, though chatting works."""
+    for settings in (None, '{"firewall-backend": "nftables"}', '{"iptables": true}'):
+        seen = {**CONTAINER, **NO_RULES, "read /etc/docker/daemon.json": settings}
+        got = Said(seen)
+        got.is_told("warn", "Docker's NAT rule for port 12345 is gone", "only:  sudo systemctl restart docker")
+        got.is_told("ok", "firewall: lets port 12345 in")
+        assert got.marks("broken") == []
+        dropped = {RULES: said("*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\nCOMMIT\n")}
+        Said({**seen, **dropped}).is_told("broken", "iptables drops port 12345 (policy DROP)", "-I INPUT -p tcp")
+        got = Said({**seen, **SILENT, **NOBODY})
+        got.is_told("broken", "Docker's NAT rule for port 12345 is gone", "sudo systemctl restart docker")
+        assert len(got.marks("broken")) == 1
+        kept = {"owners 9741728": [[248, "dockerd", "/usr/sbin/dockerd -H fd://", "docker.service"]]}
+        got = Said({**seen, **kept, "probe 192.168.56.10 12345": ["silent", ""]})
+        got.is_told("broken", "Docker's NAT rule for port 12345 is gone", "sudo systemctl restart docker")
+        assert len(got.marks("broken")) == 1, "the engine keeps the port, and answers nobody"
+    snap = {"read /var/snap/docker/current/config/daemon.json": "{}", **SILENT, **NOBODY}
+    Said({**CONTAINER, **NO_RULES, **snap}).is_told("broken", "NAT rule", "sudo snap restart docker")
 
 
-def test_an_engine_without_rules_and_without_its_program_lets_nobody_in() -> None:
-    seen = {**CONTAINER, **NO_RULES, **SILENT, "read /etc/docker/daemon.json": '{"iptables": false}'}
-    seen.update({"read /proc/net/tcp": "", "read /proc/net/tcp6": ""})
-    Said(seen).is_told("broken", "no program passes port 12345 on", "sudoedit /etc/docker/daemon.json")
+def test_rules_that_cannot_be_seen_are_not_called_gone() -> None:
+    for more in ({"read /etc/docker/daemon.json": '{"firewall-backend": "nftables"}'}, {"has iptables-save": False}):
+        got = Said({**CONTAINER, **NO_RULES, "has nft": False, **more})
+        got.is_told("unknown", "without the command nft, Docker's rules can't be seen", "sudo apt install nftables")
+        assert "gone" not in str(got.lines)
+
+
+@pytest.mark.parametrize(("path", "text", "remedies"), [
+    ("/etc/docker/daemon.json", '{"iptables": false}',
+     ['take "iptables": false out of this file (or make it true):  sudoedit /etc/docker/daemon.json']),
+    ("/etc/docker/daemon.json", '{"iptables": false, "userland-proxy": false}',
+     ['take "userland-proxy": false out of this file (or make it true):  sudoedit /etc/docker/daemon.json']),
+    ("/proc/77/cmdline", "/usr/bin/dockerd\0--iptables=false\0--userland-proxy=false\0",
+     ["take --userland-proxy=false out of dockerd's options", "systemctl cat docker; cat /etc/default/docker"]),
+    ("/proc/77/cmdline", "/usr/bin/dockerd\0--iptables=0\0", ["take --iptables=0 out of dockerd's options"]),
+    ("/dev/null", "", ["systemctl --user restart docker"]),
+])
+def test_an_engine_without_rules_and_without_its_program_lets_nobody_in(
+    path: str, text: str, remedies: list[str]
+) -> None:
+    asked = {f"read {path}": text, "read /run/docker.pid": "77\n"}
+    seen: dict[str, Any] = {**CONTAINER, **NO_RULES, **SILENT, **asked}
+    if "userland" not in text:  # else the engine itself listens
+        seen |= NOBODY
+    if not text:
+        seen[key("run docker info")] = said("Debian GNU/Linux 12 (bookworm)|true|[name=seccomp name=rootless]\n")
+    got = Said(seen)
+    got.is_told("broken", "no program passes port 12345 on", *remedies)
+    assert ("sudoedit" in str(got.lines)) == path.endswith("json")
 
 
 def test_the_tables_of_docker_29_are_followed() -> None:
@@ -318,9 +364,9 @@ def test_a_desk_whose_answers_go_astray_is_named() -> None:
     named = {way: said(f"{DESK} dev room0 src 10.0.108.1 uid 0\n"), question: said(bridges.format("room0"))}
     Said({**seen, **named}, desk=DESK).is_told("broken", "into the Docker network room (room0)")
     got = Said(seen, desk=DESK)
-    got.is_told("broken", f"answers to the desk {DESK} leave into the Docker network room", "docker network rm room")
+    got.is_told("broken", f"answers to {DESK} leave into the Docker network room", "docker network rm room")
     Said({**CONTAINER, way: said("", code=2, err="RTNETLINK answers: Network is unreachable\n")}, desk=DESK).is_told(
-        "broken", f"there is no way to the desk {DESK}")
+        "broken", f"there is no way to {DESK}")
     inside = {**networks, "run docker network inspect -f {{range .Containers}}{{.IPv4Address}} {{end}} room":
               said(f"{DESK}/24 ")}
     log = said("", err=f"event=listening port=12345 data=/data\nevent=login peer={DESK}\n")
