@@ -16,13 +16,14 @@ from tests.deploy.test_doctor_host_recorded import APPLY, HOSTS, LAN, RULE, VM, 
 # --- programs of the host that have the port ---
 
 
-def program(name: str, outcome: str, detail: str = "", *, pid: int = 812, unit: str = "", address: str = "00000000",
-            **changes: object) -> dict[str, Any]:
+def program(
+    name: str, outcome: str, detail: str = "", *, pid: int = 812, unit: str = "", address: str = "00000000"
+) -> dict[str, Any]:
     """A host without a NAT rule, on which a program listens, and what it answers at the address that desks use."""
     table = f"  0: {address}:3039 00000000:0000 0A 00000000:00000000 00:00000000 00000000  0  0 4711 1 0 100 0 0 10"
     return {
         **seen("no NAT rule"), "read /proc/net/tcp": table, "owners 4711": [[pid, name, name, unit]],
-        f"probe {LAN} 12345": [outcome, detail], **changes,
+        f"probe {LAN} 12345": [outcome, detail],
     }
 
 
@@ -40,8 +41,8 @@ def test_another_program_on_the_port_is_to_be_stopped(
 ) -> None:
     """It answers, but not as the server. The VM has no part in that, whether it answers or not."""
     for vm in ("answers", "refused"):
-        answers = program("python3", "other", HTTP, **{f"probe {VM} 12345 {LAN}": [vm, ""],
-                                                       "run ip -4 neigh show dev vbox0": [0, "", ""]})
+        answers = {**program("python3", "other", HTTP), f"probe {VM} 12345 {LAN}": [vm, ""],
+                   "run ip -4 neigh show dev vbox0": [0, "", ""]}
         said = look(Recorded(answers), capsys, *arguments)
         text, told = next((text, told) for mark, text, told in said.lines if mark == "✘")
         assert text.startswith("NAT rule: none, because python3 (812) has port 12345 of this host")
@@ -89,7 +90,7 @@ def test_what_stops_a_program_depends_on_what_started_it(
 
 
 def test_a_program_whose_name_only_root_sees_is_to_be_looked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    said = look(Recorded(program("", "other", HTTP, root=False, **{"owners 4711": []})), capsys)
+    said = look(Recorded({**program("", "other", HTTP), "root": False, "owners 4711": []}), capsys)
     said.only_broken("NAT rule: none, because a program has port 12345", "sudo ss -ltnp sport = :12345")
 
 
