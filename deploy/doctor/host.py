@@ -143,7 +143,7 @@ def _why_not(host: Host) -> Finding:
         host.next_is_vm = False
         return broken("host_vm_moved", host.apply(host.moved), text("host_fixed"), vm=vm, new=host.moved)
     if host.pings(vm):
-        unmask = [text("host_unmask", command=host.apply(masquerade=False))] if host.hides_clients else []
+        unmask = [_unmask(host)] if host.hides_clients else []
         return broken("host_vm_on", in_vm, let_in, *unmask, vm=vm, inner=inner, outcome=outcome)
     remedies: list[Remedy] = [text("host_vm_is_on", command=host.in_vm())]
     if host.linux:
@@ -152,6 +152,13 @@ def _why_not(host: Host) -> Finding:
     if host.neighbours.get(vm) == "FAILED":
         return broken("host_vm_nobody", *remedies, vm=vm)
     return broken("host_vm_dead", *remedies, vm=vm)
+
+
+def _unmask(host: Host) -> Text:
+    """How the server gets to see the desks' addresses."""
+    if host.masquerades:
+        return text("host_unmask", command=host.apply(masquerade=False))
+    return text("host_look", command="sudo nft list ruleset; sudo iptables -t nat -S")  # another program's rule
 
 
 def look_through(host: Host) -> Iterator[Finding]:
@@ -200,7 +207,7 @@ def look_at_desks(host: Host) -> Iterator[Finding]:
     """Which address the server sees for a desk."""
     if host.forwarder == "kernel":
         if host.hides_clients:
-            yield warn("host_desks_hidden", text("host_unmask", command=host.apply(masquerade=False)))
+            yield warn("host_desks_hidden", _unmask(host))
         else:
             yield ok("host_desks")
     elif host.forwarder in ("virtualbox", "off"):

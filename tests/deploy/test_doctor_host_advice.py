@@ -159,6 +159,9 @@ def test_what_is_in_force_stays_after_each_remedy(host: str, capsys: pytest.Capt
 def test_without_masquerade_is_said_with_a_flag_and_keeps_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
     assert flags(capsys, "masquerade") == {" --no-masquerade"}
     assert flags(capsys, "masquerade", **{NAT_UNIT: ""}) == {" --no-masquerade --persist"}
+    other = recorded("masquerade", capsys, **{STATE: f"VM={VM}\nMASQUERADE=\n"})
+    other.warned("this host's address for all of them", "look:  sudo nft list ruleset; sudo iptables -t nat -S")
+    assert "linux.sh" not in other.text, "it has not set that rule"
 
 
 @pytest.mark.parametrize("host", sorted(set(HOSTS) - {"NAT of another port"}))
