@@ -220,7 +220,8 @@ def look_ahead(host: Host) -> Iterator[Finding]:
     """What was seen, what remains, and the one place to look at next: so nobody is sent back and forth."""
     desk = text("host_next_desk", command=host.at_desk())
     if not host.faults:
-        yield note("host_end_well" if host.vm_answers or host.reached else "host_end_unsure", desk)
+        between = text("host_between_desk", command=f"sudo tcpdump -ni any tcp port {host.port}")
+        yield note("host_end_well" if host.vm_answers or host.reached else "host_end_unsure", desk, between)
     elif host.faults[0] in ("vm", "through") and host.next_is_vm:
         capture = text("host_between", command=f"sudo tcpdump -ni any tcp port {host.inner}")
         yield note("host_end_vm", text("host_between_virtualbox") if host.forwarder == "virtualbox" else capture)

@@ -284,6 +284,12 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "seen: nothing is broken on this host, but the server was not reached from here. What remains: a try at a desk",
     ),
     "host_next_desk": ("ensuite, une fois, sur un poste :  {command}", "next, once, at a desk:  {command}"),
+    "host_between_desk": (
+        "si vous en venez, et qu'il ne se trouve pas coupable : le réseau entre les deux (Wi-Fi qui isole les postes, "
+        "autre réseau, pare-feu de l'école) ; à taper ici pendant qu'il essaie :  {command}",
+        "if you come from there, and it is not to blame itself: the network between the two (Wi-Fi that isolates "
+        "desks, another network, the school's firewall); type here while it tries:  {command}",
+    ),
     "host_end_vm": (
         "vu : cet hôte redirige, mais le serveur de la VM ne répond pas aux postes. Reste : la VM, puis le réseau "
         "entre les deux. Ensuite, une fois, si vous n'en venez pas : la VM, avec les commandes ci-dessus",

@@ -120,7 +120,7 @@ function Test-Listener { return [bool] (Get-NetTCPConnection -LocalPort $port -S
 # host. Host and VM must not send a person to each other for ever.
 function Show-Next([string] $Place, [string] $Seen, [string] $Rest, [string] $Port) {
     Write-Output "Seen: $Seen. What remains: $Rest."
-    if ($Place -eq 'desk') { Write-Output "Next, once, at a desk: sh doctor.sh --from-slam ADDRESS_OF_THIS_HOST --port $Port" }
+    if ($Place -eq 'desk') { Write-Output "Next, once, unless you come from there, at a desk: sh doctor.sh --from-slam ADDRESS_OF_THIS_HOST --port $Port" }
     elseif ($Place -eq 'host') { Write-Output 'Next: repair what is named above, then status again.' }
     else {
         Write-Output "Next, once, unless you come from there, in the VM: sudo make doctor PORT=$Port"

@@ -370,7 +370,7 @@ report() {
         "Next, once, unless you come from there: the VM. If its line « adresse » shows another address, here:" \
         "    $(say "$again" | sed "s/--vm $vm/--vm NEW/")" \
         "If nothing is broken there, don't come back: look at the network between them (card, cable, the hypervisor's mode)." ;;
-    desk) say "Seen: $heard. What remains: the way from a desk. Next, once, at a desk: sh doctor.sh --from-slam ${outside:-$inside} --port $port" ;;
+    desk) say "Seen: $heard. What remains: a desk, then the network between. Next, once, unless you come from there, at a desk: sh doctor.sh --from-slam ${outside:-$inside} --port $port" ;;
     esac
     echo "The server will see $seen."
     return $code

@@ -145,7 +145,7 @@ function Test-Listener { return [bool] (Get-NetTCPConnection -LocalPort $port -S
 # host. Host and VM must not send a person to each other for ever.
 function Show-Next([string] $Place, [string] $Seen, [string] $Rest, [string] $Port) {
     Write-Output "Seen: $Seen. What remains: $Rest."
-    if ($Place -eq 'desk') { Write-Output "Next, once, at a desk: sh doctor.sh --from-slam ADDRESS_OF_THIS_HOST --port $Port" }
+    if ($Place -eq 'desk') { Write-Output "Next, once, unless you come from there, at a desk: sh doctor.sh --from-slam ADDRESS_OF_THIS_HOST --port $Port" }
     elseif ($Place -eq 'host') { Write-Output 'Next: repair what is named above, then status again.' }
     else {
         Write-Output "Next, once, unless you come from there, in the VM: sudo make doctor PORT=$Port"
@@ -357,7 +357,7 @@ function Show-Status {
     Show-Reservation $port $again
     Show-Firewall
     if (-not $live) { Show-Next 'host' 'the rule is there, the VM is not running' 'the VM, and what comes after it' '' }
-    elseif (Test-Answer $at $port) { Show-Next 'desk' "the server answers at $at port $port" 'the way from a desk' $port }
+    elseif (Test-Answer $at $port) { Show-Next 'desk' "the server answers at $at port $port" 'a desk, then the network between' $port }
     elseif (Test-Listener) { Show-Next 'vm' "VirtualBox listens, and no server answers at $at port $port" "the VM, then $nat" $inner }
     else { Show-Next 'host' "the VM runs, but nothing listens on port $port of this host; $again" 'what comes after it' '' }
     Show-Seen $ours[0]['Adapter']

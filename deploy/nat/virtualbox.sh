@@ -140,7 +140,8 @@ value() {
     printf '%s\n' "$info" | sed -n "s/^$1=\"\(.*\)\"\$/\1/p" | head -n 1
 }
 
-named="${vm:+ --vm '$vm'}"
+named=''
+if [ -n "$vm" ]; then named=" --vm '$vm'"; fi
 [ -n "$vm" ] || find_vm
 if ! info=$("$vboxmanage" showvminfo "$vm" --machinereadable 2>&1); then
     known=$(names)
@@ -272,12 +273,12 @@ END
 # person to each other for ever
 look_further() {
     at=${address:-127.0.0.1}
-    desk="Next, once, at a desk: sh doctor.sh --from-slam ADDRESS_OF_THIS_HOST --port $port"
+    desk="Next, once, unless you come from there, at a desk: sh doctor.sh --from-slam ADDRESS_OF_THIS_HOST --port $port"
     if ! has python3 && ! has nc; then
         say "python3 and netcat are not installed, so the server was not asked."
-        say "Seen: the rule is there, the VM runs. What remains: the server, then the way from a desk. $desk"
+        say "Seen: the rule is there, the VM runs. What remains: the server, then a desk, then the network between. $desk"
     elif answers "$at" "$port"; then
-        say "Seen: the server answers at $at port $port. What remains: the way from a desk. $desk"
+        say "Seen: the server answers at $at port $port. What remains: a desk, then the network between. $desk"
     elif refuses "$at" "$port"; then
         say "Seen: the VM runs, but nothing listens at $at port $port. What remains: what comes after it."
         say "Next: shut the VM down and start it: VirtualBox opens the port at its start; then status again."

@@ -149,7 +149,7 @@ function Test-Listener { return [bool] (Get-NetTCPConnection -LocalPort $port -S
 # host. Host and VM must not send a person to each other for ever.
 function Show-Next([string] $Place, [string] $Seen, [string] $Rest, [string] $Port) {
     Write-Output "Seen: $Seen. What remains: $Rest."
-    if ($Place -eq 'desk') { Write-Output "Next, once, at a desk: sh doctor.sh --from-slam ADDRESS_OF_THIS_HOST --port $Port" }
+    if ($Place -eq 'desk') { Write-Output "Next, once, unless you come from there, at a desk: sh doctor.sh --from-slam ADDRESS_OF_THIS_HOST --port $Port" }
     elseif ($Place -eq 'host') { Write-Output 'Next: repair what is named above, then status again.' }
     else {
         Write-Output "Next, once, unless you come from there, in the VM: sudo make doctor PORT=$Port"
@@ -346,7 +346,7 @@ function Show-Status {
     foreach ($each in $faults) { Write-Output $each }
     if ($faults.Count -ne 0) { $code = 1 }
     if ($code -ne 0) { Show-Next 'host' 'the fault above is on this host' 'what comes after it' '' }
-    elseif (Test-Answer $at $port) { Show-Next 'desk' "the server answers at $at port $port" 'the way from a desk' $port }
+    elseif (Test-Answer $at $port) { Show-Next 'desk' "the server answers at $at port $port" 'a desk, then the network between' $port }
     elseif (Test-Answer $target $inner) {
         Write-Output 'As administrator: Restart-Service iphlpsvc -Force'
         Show-Next 'host' "the server answers at $target port $inner, but not through this host" 'this host' ''

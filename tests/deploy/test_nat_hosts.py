@@ -316,8 +316,9 @@ def test_status_asks_the_server_through_the_rule(
     assert said == [
         f'"Debian" (running), adapter 1: the rule classcord is there; '
         f"port {server.port} of 127.0.0.1 goes to port 12345 of the VM.",
-        f"Seen: the server answers at 127.0.0.1 port {server.port}. What remains: the way from a desk. "
-        f"Next, once, at a desk: sh doctor.sh --from-slam ADDRESS_OF_THIS_HOST --port {server.port}", SEEN.strip(),
+        f"Seen: the server answers at 127.0.0.1 port {server.port}. What remains: a desk, then the network between. "
+        "Next, once, unless you come from there, at a desk: "
+        f"sh doctor.sh --from-slam ADDRESS_OF_THIS_HOST --port {server.port}", SEEN.strip(),
     ]
     server.stop()
     assert host.works("status").splitlines()[1:] == [

@@ -276,8 +276,8 @@ def test_status_ends_with_what_was_seen_what_remains_and_one_next_place(lab: Lab
 
     assert ends().startswith("nothing is set on this host. What remains: all of it. Next: the command above")
     host.run(f"{NAT} apply --vm {VM}")
-    desk = f"Next, once, at a desk: sh doctor.sh --from-slam {HOST} --port 12345\n"
-    assert ends() == f"the server answers this host. What remains: the way from a desk. {desk}{KEPT}\n"
+    desk = f"Next, once, unless you come from there, at a desk: sh doctor.sh --from-slam {HOST} --port 12345\n"
+    assert ends() == f"the server answers this host. What remains: a desk, then the network between. {desk}{KEPT}\n"
     assert ends("sysctl -qw net.ipv4.ip_forward=0").startswith("the first ✘ is on this host. ")
     host.run(f"{NAT} apply --vm {VM} --port 2000 --no-check")
     said = ends()
@@ -318,7 +318,9 @@ def install_old_unit(host: Machine) -> None:
 def test_the_unit_of_an_older_version_is_replaced_or_removed(lab: Lab, host: Machine) -> None:
     install_old_unit(host)
     assert not answers(lab.slam, HOST, seconds=1)
-    assert host.run(f"{NAT} apply --vm {VM} --persist").stderr == ""
+    assert host.run(f"{NAT} apply --vm {VM}").stderr == ""
+    assert seen(lab, lab.slam) == HOST_INSIDE, "as the older one did"
+    assert host.run(f"{NAT} apply --vm {VM} --no-masquerade").stderr == ""
     assert seen(lab, lab.slam) == SLAM
     assert host.run("systemctl show -P FragmentPath classcord-nat").stdout == f"{UNIT}\n"
     assert host.run(f"test -e {LOCAL}", check=False).returncode == 1

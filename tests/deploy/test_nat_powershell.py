@@ -313,7 +313,7 @@ def test_status_ends_with_what_was_seen_what_remains_and_one_next_place() -> Non
         assert 'Write-Output "Seen: $Seen. What remains: $Rest."' in said
         assert "Next, once, unless you come from there, in the VM: sudo make doctor PORT=$Port" in said
         assert "If nothing is broken there, don't come back: look at the last of what remains." in said
-        assert "Next, once, at a desk: sh doctor.sh --from-slam ADDRESS_OF_THIS_HOST --port $Port" in said
+        assert "Next, once, unless you come from there, at a desk: sh doctor.sh --from-slam ADDRESS_" in said
         assert "in the VM, make doctor says why" not in (FOLDER / script).read_text()
         places = [place for place, *_ in ends(script, "Show-Status")]
         assert {"host", "vm", "desk"} == set(places)
