@@ -171,12 +171,11 @@ function Assert-Administrator {
     }
 }
 
-function Test-Wsl { return [bool] (Get-Command -Name 'wsl.exe' -CommandType Application -ErrorAction SilentlyContinue) }
-
-# Does WSL share the network of Windows? Then its ports are those of Windows, and there is nothing to forward
+# Does WSL share the network of Windows? Then its ports are those of Windows, and there is nothing to forward. Only a
+# user with a Linux in WSL is asked about: elsewhere wsl.exe waits for a key, to install it
 function Test-Mirrored {
-    if (-not (Test-Wsl)) { return $false }
-    return ((Invoke-Tool 'wsl.exe' @('-e', 'wslinfo', '--networking-mode'))['Lines'] -join ' ') -match 'mirrored'
+    if (-not (Test-Path -LiteralPath 'HKCU:\Software\Microsoft\Windows\CurrentVersion\Lxss')) { return $false }
+    return ((Invoke-Tool 'wsl.exe' @('-e', 'wslinfo', '--networking-mode'))['Lines'] -join ' ') -match '^mirrored'
 }
 
 function Show-Mirrored {
@@ -190,7 +189,9 @@ function Show-Mirrored {
 
 function Find-WslAddress {
     $hint = 'in your own PowerShell type wsl hostname -I, and give that address with --vm'
-    if (-not (Test-Wsl)) { Stop-Script 1 "WSL is not on this machine; give the VM's address with --vm" }
+    if (-not (Get-Command -Name 'wsl.exe' -CommandType Application -ErrorAction SilentlyContinue)) {
+        Stop-Script 1 "WSL is not on this machine; give the VM's address with --vm"
+    }
     $done = Invoke-Tool 'wsl.exe' @('hostname', '-I')
     foreach ($word in ($done['Lines'] -join ' ').Split(' ')) {
         if ($done['Code'] -eq 0 -and (Test-IPv4 $word)) { return $word }

@@ -354,7 +354,10 @@ def test_what_the_port_proxy_says_to_type_runs_and_has_what_is_in_force() -> Non
 
 def test_wsl_with_the_network_of_windows_gets_no_forwarding_but_the_rule_that_the_document_has() -> None:
     own = functions(tree("windows-portproxy.ps1"))
-    assert "@('-e', 'wslinfo', '--networking-mode')" in text(own["Test-Mirrored"])
+    asks = text(own["Test-Mirrored"])
+    assert "@('-e', 'wslinfo', '--networking-mode')" in asks
+    # where WSL is not installed, wsl.exe waits a minute for a key, to install it
+    assert asks.index("Test-Path -LiteralPath 'HKCU:") < asks.index("return $false }") < asks.index("'wsl.exe'")
     assert "if ($options['wsl'] -and (Test-Mirrored)) { Show-Mirrored; exit 1 }" in text(own["Invoke-Apply"])
     assert "if (Test-Mirrored) { Show-Mirrored }" in text(own["Show-Status"])
     shown = re.sub(r"' \+\n\s+\"", "", text(own["Show-Mirrored"]))
