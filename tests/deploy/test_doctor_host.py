@@ -321,6 +321,7 @@ def test_another_program_that_forwards_is_named(school: Lab, virtualbox: Virtual
 def test_another_program_that_has_the_port_is_stopped_by_the_printed_command(
     school: Lab, virtualbox: VirtualBox
 ) -> None:
+    virtualbox.has("running", "ssh,tcp,,2222,,22")
     school.host.run("systemd-run -q --unit other python3 -m http.server 12345")
     until(lambda: school.host.run(f"nc.openbsd -z -w 1 {HOST} 12345", check=False).returncode == 0, "it listens")
     pid = school.host.run("systemctl show -P MainPID other").stdout.strip()
