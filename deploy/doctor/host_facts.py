@@ -10,14 +10,21 @@ from functools import cached_property
 import addresses
 import virtualbox
 from addresses import Address, Way
-from firewall import CLIENT_PORT, Connection, Table, iptables, listed
-from listening import Listener, listening_here, owners
-from machine import Machine, Outcome
+from firewall import CLIENT_PORT, Connection, Table, iptables, listed, within
+from listening import Listener, listening_here, loopback_only, owners
+from machine import Machine, Outcome, Process
 from nftables import NftTable, nftables
 
 __all__ = ["Forward", "Host"]
 
 _USUAL_PORT = 12345
+_STATE = "/run/classcord-nat"  # what linux.sh set
+_UNIT = "/etc/systemd/system/multi-user.target.wants/classcord-nat.service"  # its unit, if it is enabled
+_DOCKERS = "172.16.0.0/12"  # from these, Docker takes addresses for networks
+_FORWARDERS = re.compile(
+    r"VBox|VirtualBox|vmnet-natd|vmware|qemu|socat|rinetd|redir$|haproxy|xinetd|ssh$|systemd-socket|slirp4netns|pasta|"
+    r"passt|gvproxy|incus|lxd"
+)  # programs that forward connections
 _OTHERS = 8  # machines of the VM's network that are asked, if the VM does not answer
 
 
@@ -134,9 +141,32 @@ class Host:
         return listening_here(self.machine, self.port)
 
     @cached_property
+    def processes(self) -> list[Process]:
+        """The processes that listen on the port, as far as this user may see them."""
+        return owners(self.machine, self.listeners)
+
+    @property
     def programs(self) -> str:
-        """The programs that listen on the port, with their process numbers, as far as this user may see them."""
-        return ", ".join(f"{process.name} ({process.pid})" for process in owners(self.machine, self.listeners))
+        """Their names and process numbers, or an empty text."""
+        return ", ".join(f"{process.name} ({process.pid})" for process in self.processes)
+
+    def known_forwarder(self, of: str = "") -> bool:
+        """Whether a program that forwards has the port, one whose name begins with `of`."""
+        names = [process.name for process in self.processes]
+        return any(_FORWARDERS.match(name) and name.startswith(of) for name in names)
+
+    @cached_property
+    def through(self) -> Outcome:
+        """What answers at the address that desks use."""
+        return self.machine.probe(self.lan, self.port)
+
+    @cached_property
+    def container(self) -> bool:
+        """Whether the kernel's rule leads to a container of this host."""
+        if self.forward is None or not within(self.forward.address, _DOCKERS):
+            return False
+        way = self.way_to(self.forward.address)
+        return way is not None and re.match(r"docker\d|br-[0-9a-f]{12}$", way.card) is not None
 
     @cached_property
     def forward(self) -> Forward | None:
@@ -147,19 +177,33 @@ class Host:
     @cached_property
     def forwarder(self) -> str:
         """What forwards the port: kernel, virtualbox, off (VirtualBox, but its VM isn't running), program, none,
-        unseen, or elsewhere (the kernel, to another address than the VM's)."""
+        unseen, elsewhere (the kernel, to another address than the VM's), or taken (something that is not the server,
+        nor on the way to it)."""
         if self.forward is not None:
+            if self.container and not self.machine.probe(self.forward.address, self.forward.port).answered:
+                return "taken"
             return "elsewhere" if self.given and self.forward.address != self.given else "kernel"
+        if self.virtualbox is not None and not self.virtualbox.runs:
+            return "off"
         if self.virtualbox is not None:
-            return "virtualbox" if self.virtualbox.runs else "off"
-        if self.listeners:
-            return "program"
+            stranger = bool(self.processes) and not self.known_forwarder("V")
+            return "taken" if stranger and not self.through.answered else "virtualbox"
+        if self.listeners and not loopback_only(self.listeners):
+            return "taken" if self._is_stranger() else "program"
         return "none" if self.linux and self.machine.root else "unseen"
+
+    def _is_stranger(self) -> bool:
+        """Whether the program that listens is not on the way to the server."""
+        if not self.lan or self.through.answered:
+            return False
+        if self.through.kind == "other" and not self.known_forwarder():
+            return True
+        return bool(self.given) and self.answer.answered
 
     @property
     def by_program(self) -> bool:
         """Whether a program forwards the port, so that connections end on this host."""
-        return self.forwarder in ("virtualbox", "off", "program")
+        return self.forwarder in ("virtualbox", "off", "program", "taken")
 
     # --- the VM, and the desks
 
@@ -171,7 +215,9 @@ class Host:
     @cached_property
     def inner(self) -> int:
         """The port in the VM."""
-        return self.forward.port if self.forward is not None else self.port
+        if self.forward is not None and not self.container:
+            return self.forward.port
+        return self.virtualbox.inner if self.virtualbox is not None else self.port
 
     def way_to(self, address: str) -> Way | None:
         """How a packet to that address leaves this host; None if it can't."""
@@ -264,17 +310,50 @@ class Host:
 
     # --- commands to type
 
+    @property
     def flag(self) -> str:
+        """The port, as the scripts take it."""
         return "" if self.port == _USUAL_PORT else f" --port {self.port}"
 
-    def apply(self, vm: str = "") -> str:
-        """The command that sets the kernel's rule."""
-        return f"sudo sh deploy/nat/linux.sh apply --vm {vm or self.vm or 'ADDRESS'}{self.flag()}"
+    @property
+    def inner_flag(self) -> str:
+        """The same for the scripts in the VM."""
+        return "" if self.inner == _USUAL_PORT else f" --port {self.inner}"
+
+    @property
+    def setting(self) -> str:
+        """The port, as make takes it."""
+        return "" if self.port == _USUAL_PORT else f" PORT={self.port}"
+
+    @cached_property
+    def masquerades(self) -> bool:
+        """Whether linux.sh replaces the desks' addresses, or would at the next boot. Any rule that does counts as its
+        own if it has not noted what it set."""
+        state = self.machine.read(_STATE)
+        if state is not None:
+            return "MASQUERADE=yes" in state.splitlines()
+        return self.hides_clients or " --masquerade" in (self.machine.read(_UNIT) or "")
+
+    def apply(self, vm: str = "", *, masquerade: bool | None = None) -> str:
+        """The command that sets the kernel's rule, with the flags that are in force, or with this `masquerade`."""
+        flags = self.flag
+        if self.masquerades if masquerade is None else masquerade:
+            flags += " --masquerade"
+        elif masquerade is not None:
+            flags += " --no-masquerade"
+        if self.machine.read(_UNIT) is not None:
+            flags += " --persist"
+        return f"sudo sh deploy/nat/linux.sh apply --vm {vm or self.vm or 'ADDRESS'}{flags}"
 
     def again(self) -> str:
         """The command that runs this doctor as root."""
-        return "sudo make doctor ARGS=--from-host" + ("" if self.port == _USUAL_PORT else f" PORT={self.port}")
+        arguments = f"'--from-host --vm {self.given}'" if self.given else "--from-host"
+        return f"sudo make doctor ARGS={arguments}{self.setting}"
 
     def in_vm(self) -> str:
         """The command that runs the doctor in the VM."""
         return "sudo make doctor" + ("" if self.inner == _USUAL_PORT else f" PORT={self.inner}")
+
+    def at_desk(self) -> str:
+        """The command for a desk."""
+        return f"sh deploy/doctor.sh --from-slam {self.lan or 'ADDRESS'}{self.flag}"

@@ -45,7 +45,7 @@ def _setting(host: Host, name: str) -> str:
 
 def look_at_firewall(host: Host) -> Iterator[Finding]:
     """What the rules do with a desk's connection, and with what comes back."""
-    if not host.linux or not (host.card or host.by_program) or host.forwarder == "off":
+    if not host.linux or not (host.card or host.by_program) or host.forwarder in ("off", "taken"):
         return
     if not host.machine.root:
         yield unknown("host_firewall_root", host.again())

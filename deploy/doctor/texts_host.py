@@ -41,6 +41,28 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "NAT rule: none; a program of this host (a forwarder or a server) listens on port {port}: {programs}; "
         "a server in the VM sees the host, not the desks",
     ),
+    "host_taken": (
+        "règle NAT : aucune, car {programs} a le port {port} de cet hôte et ne mène pas au serveur : {outcome}",
+        "NAT rule: none, because {programs} has port {port} of this host and does not lead to the server: {outcome}",
+    ),
+    "host_some_program": ("un programme", "a program"),
+    "host_taken_container": (
+        "règle NAT : le port {port} mène à un conteneur de cet hôte ({address}), qui n'est pas le serveur : {outcome}",
+        "NAT rule: port {port} leads to a container of this host ({address}), which is not the server: {outcome}",
+    ),
+    "host_stop_container": (
+        "un conteneur de cet hôte a le port ; son nom, à donner à docker stop :  {command}",
+        "a container of this host has the port; its name, for docker stop:  {command}",
+    ),
+    "host_comes_back": ("s'il revient :  {command}", "if it comes back:  {command}"),
+    "host_restart_vm": (
+        "puis éteignez la VM et démarrez-la : VirtualBox ouvre le port à ce moment-là",
+        "then shut the VM down and start it: VirtualBox opens the port at that moment",
+    ),
+    "host_stop_unless": (
+        "si {name} (processus {pid}) ne doit pas rediriger le port vers la VM, arrêtez-le :  {command}",
+        "if {name} (process {pid}) is not meant to forward the port to the VM, stop it:  {command}",
+    ),
     "host_nat_none": (
         "règle NAT : rien sur cet hôte ne redirige le port {port}",
         "NAT rule: nothing on this host forwards port {port}",
@@ -262,17 +284,29 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "seen: nothing is broken on this host, but the server was not reached from here. What remains: a try at a desk",
     ),
     "host_next_desk": ("ensuite, une fois, sur un poste :  {command}", "next, once, at a desk:  {command}"),
+    "host_between_desk": (
+        "si vous en venez, et qu'il ne se trouve pas coupable : le réseau entre les deux (Wi-Fi qui isole les postes, "
+        "autre réseau, pare-feu de l'école) ; à taper ici pendant qu'il essaie :  {command}",
+        "if you come from there, and it is not to blame itself: the network between the two (Wi-Fi that isolates "
+        "desks, another network, the school's firewall); type here while it tries:  {command}",
+    ),
     "host_end_vm": (
-        "vu : cet hôte redirige, mais le serveur de la VM ne répond pas aux postes. Reste : la VM ; tapez-y une fois "
-        "les commandes ci-dessus",
-        "seen: this host forwards, but the VM's server does not answer desks. What remains: the VM; type the commands "
-        "above there, once",
+        "vu : cet hôte redirige, mais le serveur de la VM ne répond pas aux postes. Reste : la VM, puis le réseau "
+        "entre les deux. Ensuite, une fois, si vous n'en venez pas : la VM, avec les commandes ci-dessus",
+        "seen: this host forwards, but the VM's server does not answer desks. What remains: the VM, then the network "
+        "between the two. Next, once, unless you come from there: the VM, with the commands above",
     ),
     "host_between": (
-        "si rien n'y est rompu, le coupable est le réseau entre les deux (carte, câble, mode de l'hyperviseur) ; à "
-        "taper des deux côtés pendant qu'un poste essaie :  {command}",
-        "if nothing is broken there, the network between the two is to blame (card, cable, network mode of the "
-        "hypervisor); type on both sides while a desk tries:  {command}",
+        "si rien n'y est rompu, ne revenez pas ici : le coupable est le réseau entre les deux (carte, câble, mode de "
+        "l'hyperviseur) ; à taper des deux côtés pendant qu'un poste essaie :  {command}",
+        "if nothing is broken there, don't come back here: the network between the two is to blame (card, cable, "
+        "network mode of the hypervisor); type on both sides while a desk tries:  {command}",
+    ),
+    "host_between_virtualbox": (
+        "si rien n'y est rompu, ne revenez pas ici : le coupable est le NAT de VirtualBox ; éteignez la VM et "
+        "démarrez-la, ou mettez sa carte en accès par pont (CONTAINERS.md, « VirtualBox »)",
+        "if nothing is broken there, don't come back here: VirtualBox's NAT is to blame; shut the VM down and start "
+        "it, or give its card bridged access (CONTAINERS.md, « VirtualBox »)",
     ),
     "host_end_here": (
         "vu : le premier ✘ est sur cet hôte. Reste : ce qui vient après ; réparez-le, puis relancez cette commande",

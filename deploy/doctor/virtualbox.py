@@ -25,6 +25,11 @@ class Redirection(NamedTuple):
         """Whether the VM is running, so that the rule works."""
         return self.state == "running"
 
+    @property
+    def inner(self) -> int:
+        """The port in the VM."""
+        return int(self.rule.split(",")[5])
+
 
 def _ask(machine: Machine, *words: str) -> Output:
     """Each user has their own VMs: under sudo, ask for those of the user who typed sudo."""

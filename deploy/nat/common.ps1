@@ -11,17 +11,14 @@ function Stop-Script([int] $Code, [string] $Text) {
     exit $Code
 }
 
-function Stop-Usage([string] $Text) {
-    Stop-Script 2 "$Text; see $ScriptName --help"
-}
+function Stop-Usage([string] $Text) { Stop-Script 2 "$Text; see $ScriptName --help" }
 
 # Reads the command line itself: so both --dry-run and -DryRun work, like in the scripts for Linux
 function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Switches) {
     $found = @{ action = '' }
     foreach ($key in $Values) { $found[$key] = '' }
     foreach ($key in $Switches) { $found[$key] = $false }
-    $i = 0
-    while ($i -lt $Words.Count) {
+    for ($i = 0; $i -lt $Words.Count; $i++) {
         $word = [string] $Words[$i]
         $key = ($word -replace '-', '').ToLowerInvariant()
         if ($word -notmatch '^-') {
@@ -37,7 +34,6 @@ function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Swi
             if ($found[$key] -eq '') { Stop-Usage "$word needs a value" }
         }
         else { Stop-Usage "$word is not an option" }
-        $i++
     }
     if ($found['action'] -eq '') { Stop-Usage 'say what to do: apply, status or undo' }
     if ($found['port'] -eq '') { $found['port'] = '12345' }
@@ -82,7 +78,7 @@ function Test-Answer([string] $At, [int] $Port) {
     try {
         $client.SendTimeout = 3000
         $client.ReceiveTimeout = 3000
-        $client.Connect($At, $Port)
+        if (-not $client.ConnectAsync($At, $Port).Wait(3000)) { return $false } # Connect waits for up to 21 seconds
         $stream = $client.GetStream()
         $ping = [Text.Encoding]::ASCII.GetBytes('{"type":"ping"}' + "`n")
         $stream.Write($ping, 0, $ping.Length)
@@ -118,10 +114,18 @@ function Show-Reservation([int] $Port, [string] $Then) {
     Write-Output "Then $Then. Between the first line and the third, WSL and Hyper-V have no network."
 }
 
-# Ask the server at an address of this host. $Advice: what to do if it does not answer
-function Show-Answer([string] $At, [int] $Port, [string] $Advice) {
-    if (Test-Answer $At $Port) { Write-Output "The server answers at $At port $Port." }
-    else { Write-Output "No answer at $At port ${Port}; in the VM, make doctor says why.$Advice" }
+function Test-Listener { return [bool] (Get-NetTCPConnection -LocalPort $port -State Listen -ErrorAction SilentlyContinue) }
+
+# What was seen, what remains, and the one place to look at next: the VM ($Place is vm, $Port its port), a desk, or this
+# host. Host and VM must not send a person to each other for ever.
+function Show-Next([string] $Place, [string] $Seen, [string] $Rest, [string] $Port) {
+    Write-Output "Seen: $Seen. What remains: $Rest."
+    if ($Place -eq 'desk') { Write-Output "Next, once, unless you come from there, at a desk: sh doctor.sh --from-slam ADDRESS_OF_THIS_HOST --port $Port" }
+    elseif ($Place -eq 'host') { Write-Output 'Next: repair what is named above, then status again.' }
+    else {
+        Write-Output "Next, once, unless you come from there, in the VM: sudo make doctor PORT=$Port"
+        Write-Output "If nothing is broken there, don't come back: look at the last of what remains."
+    }
 }
 
 function Test-FirewallRule([string] $Rule) {

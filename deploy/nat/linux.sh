@@ -1,6 +1,5 @@
 #!/bin/sh
 # On the Linux host of the VM (KVM, libvirt, Proxmox, VMware): port 12345 of the host leads to the VM.
-#
 # With nftables, all rules are in one table, `ip classcord`. An accept there is not final: another program's chain may
 # still drop the packet (Docker, ufw and libvirt in iptables' FORWARD, firewalld in its own table). So each of those
 # chains gets a rule at its top. Without nft, iptables does the same in chains whose names begin with CLASSCORD-.
@@ -8,7 +7,6 @@
 # from the bridges of containers and VMs, which have their own rules.
 set -eu
 export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
-
 TABLE=classcord
 STATE=/run/classcord-nat # the settings of apply, one NAME=VALUE per line
 COPY=/usr/local/sbin/classcord-nat
@@ -22,7 +20,8 @@ usage() {
     cat <<END
 Usage: sudo sh deploy/nat/linux.sh apply|status|undo --vm ADDRESS [--port N] [--masquerade] [--persist] [--dry-run]
 
-  apply           clients of this host's port 12345 reach the VM. A second call replaces the first.
+  apply           clients of this host's port 12345 reach the VM. A second call replaces the first, but keeps its
+                  --masquerade and --persist; --no-masquerade and --no-persist end them.
     --vm ADDRESS  the VM's IPv4 address, like 192.168.56.10
     --port N      the port, on this host and in the VM (default: 12345)
     --masquerade  the VM sees this host's address for every client. Only if the VM's default route isn't this host.
@@ -31,7 +30,6 @@ Usage: sudo sh deploy/nat/linux.sh apply|status|undo --vm ADDRESS [--port N] [--
   status          say whether the rules are active, and whether the server in the VM answers
   undo            remove everything that apply set; needs no --vm
   --dry-run       show the commands of apply or undo, and change nothing
-
 From the host itself use one of its addresses in the network, not 127.0.0.1.
 Exit code: 0 done, 1 not active or failed, 2 wrong command line.
 END
@@ -75,9 +73,8 @@ cards() {
 }
 # --- end of deploy/common.sh ---
 
-feed() { # COMMAND..., which changes something and reads standard input
-    if [ -n "$dry" ]; then echo "+ $* <<END"; sed 's/^/      /'; echo "      END"; else "$@" || fail "failed: $*"; fi
-}
+# feed COMMAND...: one that changes something and reads standard input
+feed() { if [ -n "$dry" ]; then echo "+ $* <<END"; sed 's/^/      /'; echo "      END"; else "$@" || fail "failed: $*"; fi; }
 
 check_address() {
     case $1 in 0.* | 127.* | 22[4-9].* | 2[3-5]?.*) false ;; *) is_ipv4 "$1" ;; esac ||
@@ -101,7 +98,6 @@ outside() {
 }
 
 # --- nftables
-
 # Other programs' forward chains that may drop packets: "FAMILY TABLE CHAIN". iptables itself handles iptables-nft's.
 foreign_chains() {
     has nft || return 0
@@ -131,8 +127,7 @@ table ip $TABLE {
 END
 }
 
-# A chain that forwards only connections with a DNAT, ours or another program's
-only_this() {
+only_this() { # a chain that forwards only connections with a DNAT, ours or another program's
     [ -n "$guard" ] || return 0
     echo "chain forward { type filter hook forward priority 0"
     echo "		ct state established,related accept; ct status dnat accept"
@@ -141,9 +136,7 @@ only_this() {
 }
 
 # --- iptables
-
-# Its kinds: iptables itself at last, and iptables-legacy, if another program (the Docker of snap) has rules there
-kinds() {
+kinds() { # iptables itself at last, and iptables-legacy, if another program (the Docker of snap) has rules there
     ! has iptables-legacy || ! grep -qsx filter /proc/net/ip_tables_names || iptables -V | grep -q legacy ||
         echo iptables-legacy
     ! has iptables || echo iptables
@@ -154,14 +147,12 @@ guards() { [ "$guard$backend$ipt" = yesiptablesiptables ]; } # must iptables do 
 hook() { $ipt -w -t "$1" -C "$2" -j "$3" 2>/dev/null || run $ipt -w -t "$1" -I "$2" -j "$3"; } # TABLE CHAIN OWN
 
 remove_chain() { # TABLE OWN CHAIN...
-    table=$1 own=$2
-    shift 2
+    table=$1 own=$2; shift 2
     $ipt -w -t "$table" -S "$own" >/dev/null 2>&1 || return 0
     for chain; do
         ! $ipt -w -t "$table" -C "$chain" -j "$own" 2>/dev/null || run $ipt -w -t "$table" -D "$chain" -j "$own"
     done
-    run $ipt -w -t "$table" -F "$own"
-    run $ipt -w -t "$table" -X "$own"
+    run $ipt -w -t "$table" -F "$own"; run $ipt -w -t "$table" -X "$own"
 }
 
 forward_rules() {
@@ -215,9 +206,7 @@ set_rules() {
         nft_rules | feed nft -f -
     else
         nat_rules | feed iptables-restore -w -n
-        hook nat PREROUTING CLASSCORD-DNAT
-        hook nat OUTPUT CLASSCORD-DNAT
-        hook nat POSTROUTING CLASSCORD-SNAT
+        hook nat PREROUTING CLASSCORD-DNAT; hook nat OUTPUT CLASSCORD-DNAT; hook nat POSTROUTING CLASSCORD-SNAT
     fi
     foreign_chains | while read -r family table chain; do
         for way in "daddr $vm tcp dport $port" "saddr $vm tcp sport $port"; do
@@ -226,10 +215,7 @@ set_rules() {
         done
     done
     for ipt in $(kinds); do
-        if drops || guards; then
-            forward_rules | feed "$ipt-restore" -w -n
-            hook filter FORWARD CLASSCORD-FORWARD
-        fi
+        if drops || guards; then forward_rules | feed "$ipt-restore" -w -n; hook filter FORWARD CLASSCORD-FORWARD; fi
     done
 }
 
@@ -255,15 +241,17 @@ END
 # Is that file our unit, as this script wrote it for some address and port?
 unedited() { [ -f "$1" ] && [ "$(masked "$1")" = "$(unit | masked -)" ]; }
 masked() { sed -E 's/[0-9][0-9.]*/N/g; s/ --masquerade//' "$1"; }
+persists() { systemctl is-enabled -q $UNIT 2>/dev/null; }
+by_unit() { [ "$(systemctl is-active $UNIT 2>/dev/null)" = activating ]; } # does the unit run this script now?
+# Prints something if every client's address is replaced now, or would be by the unit
+masquerades() { if [ -e $STATE ]; then saved MASQUERADE; else systemctl show -p ExecStart $UNIT 2>/dev/null | grep -o -e --masquerade; fi; }
 
 set_unit() {
-    # at boot the unit runs the same command, and would wait for itself
-    [ "$(systemctl is-active $UNIT 2>/dev/null)" != activating ] || return 0
+    ! by_unit || return 0 # it would wait for itself
     if unedited $LOCAL; then run rm $LOCAL; fi
     cmp -s "$0" $COPY || run install -m 755 "$0" $COPY
     unit | feed install -D -m 644 /dev/stdin $UNITS/$UNIT
-    run systemctl daemon-reload
-    run systemctl reenable -q $UNIT
+    run systemctl daemon-reload; run systemctl reenable -q $UNIT
     # start it, although all is set: then a restart of nftables or firewalld starts it again
     run systemctl start $UNIT
     [ ! -e $LOCAL ] || warn "at boot, $LOCAL is used as you wrote it; sudo systemctl revert $UNIT removes it"
@@ -279,8 +267,9 @@ remove_unit() {
 }
 
 apply() {
-    forwarding_was=$(saved FORWARDING_WAS)
-    if [ "$(sysctl -n $FORWARDING)" = 0 ]; then forwarding_was=0; fi
+    if [ -z "$masquerade" ] && ! by_unit && [ -n "$(masquerades)" ]; then masquerade=yes; fi
+    masquerade=${masquerade#no}
+    if [ "$(sysctl -n $FORWARDING)" = 0 ]; then forwarding_was=0; else forwarding_was=$(saved FORWARDING_WAS); fi
     [ "$forwarding_was" != 0 ] || guard=yes
     # this comes first: undo needs it, even if this run is ended half way
     [ -n "$dry" ] || printf '%s\n' "VM=$vm" "PORT=$port" "MASQUERADE=$masquerade" "BACKEND=$backend" \
@@ -297,8 +286,7 @@ undo() {
         user=$(ip -o link | sed -nE "s/^[0-9]+: (($BRIDGES)[^:@]*).*/\1/p" | head -n 1)
         if [ -n "$user" ]; then echo "Forwarding stays on: $user needs it."; else run sysctl -q -w $FORWARDING=0; fi
     fi
-    remove_rules
-    remove_unit
+    remove_rules; remove_unit
     [ ! -e $STATE ] || run rm -f $STATE
     [ -n "$dry" ] || echo "Undone: no port of this host leads to the VM any more."
 }
@@ -314,7 +302,6 @@ in_force() {
             iptables -w -t nat -S CLASSCORD-DNAT 2>/dev/null | grep -q -- "--dport $port .*--to-destination $vm:$port"
     fi
 }
-
 let_through() {
     for ipt in $(kinds); do ! drops || $ipt -w -C FORWARD -j CLASSCORD-FORWARD 2>/dev/null || return 1; done
     foreign_chains | while read -r family table chain; do [ -n "$(marked "$family" "$table" "$chain")" ] || exit 1; done
@@ -322,7 +309,10 @@ let_through() {
 
 status() {
     if [ -z "$(saved VM)" ]; then
-        bad "no port of this host leads to a VM" "sudo sh deploy/nat/linux.sh apply --vm ${vm:-ADDRESS}"
+        again="sudo sh deploy/nat/linux.sh apply --vm ${vm:-ADDRESS} --port $port"
+        if persists; then again="sudo systemctl restart $UNIT"; fi
+        bad "no port of this host leads to a VM" "$again"
+        say "Seen: nothing is set on this host. What remains: all of it. Next: the command above, then status again."
         echo "The server will see nobody: nothing is set on this host."
         return 1
     fi
@@ -345,45 +335,56 @@ look() { # sets `seen`, the clients' address as the server will see it, and the 
 }
 
 report() {
-    code=0
-    again="sudo sh deploy/nat/linux.sh apply --vm $vm --port $port${masquerade:+ --masquerade}"
+    code=0 place=desk heard="nothing is broken on this host, and the VM was not asked"
+    again="sudo sh deploy/nat/linux.sh apply --vm $vm --port $port${masquerade:+ --masquerade}${persist:+ --persist}"
     way="port $port of this host leads to $vm port $port ($backend)"
     if in_force; then good "$way"; else bad "the rule is gone: $way" "$again"; fi
     if let_through; then good "this host lets it through"; else bad "a rule of this host drops it" "$again"; fi
     if [ "$(sysctl -n $FORWARDING)" = 1 ]; then good "forwarding is on${guard:+, for this port only}"; else bad "forwarding is off" "$again"; fi
-    if systemctl is-enabled -q $UNIT 2>/dev/null; then good "set again at each boot"; else echo "- gone after a reboot (--persist keeps it)"; fi
+    if persists; then good "set again at each boot"; else echo "- gone after a reboot (--persist keeps it)"; fi
     look
     from=${masquerade:+$inside} from=${from:-${outside:-$inside}}
+    [ $code = 0 ] || place=here
     if [ -n "$no_check" ]; then
         echo "- $vm was not asked"
     elif [ -z "$inside" ]; then
-        bad "this host has no way to $vm" "is the VM's network up on this host? ip route get $vm"
+        bad "this host has no way to $vm" "is the VM's network up on this host? ip route get $vm" && place=here
     elif ! has python3 && ! nc -h 2>&1 | grep -q -e '-s[ ,]'; then # a small nc can't choose its own address
         echo "- $vm was not asked: that needs python3 or netcat (sudo apt install netcat-openbsd)"
     elif answers "$vm" "$port" "$from"; then
-        good "$vm answers this host's $from"
+        good "$vm answers this host's $from" && heard="the server answers this host"
     elif [ "$from" = "$inside" ] || ! answers "$vm" "$port" "$inside"; then
-        bad "$vm doesn't answer on port $port" "does the server run there, and does its firewall let clients in? In the VM: make doctor"
+        bad "$vm doesn't answer on port $port" "in the VM: sudo make doctor PORT=$port"
         seen="$seen, once it answers"
+        [ $place = here ] || place=vm
     else
         bad "$vm answers $inside, but not $outside: it has no way back to the clients" \
             "in the VM: sudo ip route replace default via $inside; or here: $again --masquerade"
         seen="nobody: its answers don't find the way back"
+        place=here
     fi
+    # what was seen, what remains, and where to look next: host and VM must not send a person to each other for ever
+    case $place in
+    here) say "Seen: the first ✘ is on this host. What remains: what comes after it. Next: type what is under it, then status again." ;;
+    vm) printf '%s\n' "Seen: this host forwards, but $vm does not answer it. What remains: the VM, then the network between them." \
+        "Next, once, unless you come from there: the VM. If its line « adresse » shows another address, here:" \
+        "    $(say "$again" | sed "s/--vm $vm/--vm NEW/")" \
+        "If nothing is broken there, don't come back: look at the network between them (card, cable, the hypervisor's mode)." ;;
+    desk) say "Seen: $heard. What remains: a desk, then the network between. Next, once, unless you come from there, at a desk: sh doctor.sh --from-slam ${outside:-$inside} --port $port" ;;
+    esac
     echo "The server will see $seen."
     return $code
 }
 
-action='' vm='' port=12345 masquerade='' persist='' no_check='' dry='' guard=''
+action='' vm='' port=12345 masquerade='' persist='' no_check='' dry='' guard='' words=$*
 while [ $# -gt 0 ]; do
     case $1 in
     apply | status | undo) action=$action$1 ;;
-    --vm | --port)
-        [ $# -gt 1 ] || misused "$1 needs a value"
-        case $1 in --vm) vm=$2 ;; *) port=$2 ;; esac && shift ;;
-    --masquerade) masquerade=yes ;; --persist) persist=yes ;;
-    --no-check) no_check=yes ;; --dry-run) dry=yes ;;
-    -h | --help) usage && exit ;;
+    --vm) [ $# -gt 1 ] || misused "$1 needs a value"; vm=$2; shift ;;
+    --port) [ $# -gt 1 ] || misused "$1 needs a value"; port=$2; shift ;;
+    --masquerade) masquerade=yes ;; --no-masquerade) masquerade=no ;;
+    --persist) persist=yes ;; --no-persist) persist=no ;;
+    --no-check) no_check=yes ;; --dry-run) dry=yes ;; -h | --help) usage; exit ;;
     *) misused "unknown word: '$1'" ;;
     esac
     shift
@@ -392,9 +393,8 @@ case $action in apply | status | undo) ;; *) misused "say apply, status or undo"
 [ -n "$vm" ] || [ "$action" != apply ] || misused "which VM? --vm ADDRESS, like --vm 192.168.56.10"
 [ -z "$vm" ] || check_address "$vm"
 is_port "$port" || misused "--port: '$port' is not a port; type a number from 1 to 65535"
-[ "$(id -u)" -eq 0 ] || fail "needs root: sudo sh deploy/nat/linux.sh $action${vm:+ --vm $vm}"
-has ip || fail "the command ip isn't here: sudo apt install iproute2"
-has sysctl || fail "the command sysctl isn't here: sudo apt install procps"
+[ "$(id -u)" -eq 0 ] || fail "needs root: sudo sh deploy/nat/linux.sh $words"
+for need in ip:iproute2 sysctl:procps; do has ${need%:*} || fail "the command ${need%:*} isn't here: sudo apt install ${need#*:}"; done
 if has nft; then backend=nft; else backend=iptables; fi
-has $backend || fail "neither nft nor iptables is here: sudo apt install nftables"
+case $persist in '') if persists; then persist=yes; fi ;; no) persist='' ;; esac
 $action

@@ -36,17 +36,14 @@ function Stop-Script([int] $Code, [string] $Text) {
     exit $Code
 }
 
-function Stop-Usage([string] $Text) {
-    Stop-Script 2 "$Text; see $ScriptName --help"
-}
+function Stop-Usage([string] $Text) { Stop-Script 2 "$Text; see $ScriptName --help" }
 
 # Reads the command line itself: so both --dry-run and -DryRun work, like in the scripts for Linux
 function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Switches) {
     $found = @{ action = '' }
     foreach ($key in $Values) { $found[$key] = '' }
     foreach ($key in $Switches) { $found[$key] = $false }
-    $i = 0
-    while ($i -lt $Words.Count) {
+    for ($i = 0; $i -lt $Words.Count; $i++) {
         $word = [string] $Words[$i]
         $key = ($word -replace '-', '').ToLowerInvariant()
         if ($word -notmatch '^-') {
@@ -62,7 +59,6 @@ function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Swi
             if ($found[$key] -eq '') { Stop-Usage "$word needs a value" }
         }
         else { Stop-Usage "$word is not an option" }
-        $i++
     }
     if ($found['action'] -eq '') { Stop-Usage 'say what to do: apply, status or undo' }
     if ($found['port'] -eq '') { $found['port'] = '12345' }
@@ -107,7 +103,7 @@ function Test-Answer([string] $At, [int] $Port) {
     try {
         $client.SendTimeout = 3000
         $client.ReceiveTimeout = 3000
-        $client.Connect($At, $Port)
+        if (-not $client.ConnectAsync($At, $Port).Wait(3000)) { return $false } # Connect waits for up to 21 seconds
         $stream = $client.GetStream()
         $ping = [Text.Encoding]::ASCII.GetBytes('{"type":"ping"}' + "`n")
         $stream.Write($ping, 0, $ping.Length)
@@ -143,10 +139,18 @@ function Show-Reservation([int] $Port, [string] $Then) {
     Write-Output "Then $Then. Between the first line and the third, WSL and Hyper-V have no network."
 }
 
-# Ask the server at an address of this host. $Advice: what to do if it does not answer
-function Show-Answer([string] $At, [int] $Port, [string] $Advice) {
-    if (Test-Answer $At $Port) { Write-Output "The server answers at $At port $Port." }
-    else { Write-Output "No answer at $At port ${Port}; in the VM, make doctor says why.$Advice" }
+function Test-Listener { return [bool] (Get-NetTCPConnection -LocalPort $port -State Listen -ErrorAction SilentlyContinue) }
+
+# What was seen, what remains, and the one place to look at next: the VM ($Place is vm, $Port its port), a desk, or this
+# host. Host and VM must not send a person to each other for ever.
+function Show-Next([string] $Place, [string] $Seen, [string] $Rest, [string] $Port) {
+    Write-Output "Seen: $Seen. What remains: $Rest."
+    if ($Place -eq 'desk') { Write-Output "Next, once, unless you come from there, at a desk: sh doctor.sh --from-slam ADDRESS_OF_THIS_HOST --port $Port" }
+    elseif ($Place -eq 'host') { Write-Output 'Next: repair what is named above, then status again.' }
+    else {
+        Write-Output "Next, once, unless you come from there, in the VM: sudo make doctor PORT=$Port"
+        Write-Output "If nothing is broken there, don't come back: look at the last of what remains."
+    }
 }
 
 function Test-FirewallRule([string] $Rule) {
@@ -156,18 +160,15 @@ function Test-FirewallRule([string] $Rule) {
 
 $Rule = 'classcord'
 $again = 'shut the VM down and start it: VirtualBox opens the port at its start'
-$advice = (" If it answers there, an update of Windows may have broken VirtualBox's NAT (KB5089466 and KB5120994 " +
-    'did): a bridged adapter goes around it (see CONTAINERS.md, VirtualBox).')
+$nat = ("VirtualBox's NAT, which an update of Windows may have broken (KB5089466 and KB5120994 did): a bridged " +
+    'adapter goes around it (see CONTAINERS.md, VirtualBox)')
 
 function Find-VBoxManage {
     $command = Get-Command -Name 'VBoxManage' -CommandType Application -ErrorAction SilentlyContinue |
         Select-Object -First 1
     if ($command) { return $command.Path }
     foreach ($folder in @($env:VBOX_MSI_INSTALL_PATH, "$env:ProgramFiles\Oracle\VirtualBox")) {
-        if ($folder) {
-            $file = Join-Path $folder 'VBoxManage.exe'
-            if (Test-Path -LiteralPath $file) { return $file }
-        }
+        if ($folder -and (Test-Path -LiteralPath "$folder\VBoxManage.exe")) { return "$folder\VBoxManage.exe" }
     }
     Stop-Script 1 'VBoxManage is not on this machine; run this on the host, where VirtualBox is installed'
 }
@@ -190,8 +191,7 @@ function Get-Vms([string] $List) {
 }
 
 function Stop-NoVm {
-    Stop-Script 1 ("VirtualBox has no VM of user $env:USERNAME; run this as the user who made the VM, " +
-        'not as administrator')
+    Stop-Script 1 "VirtualBox has no VM of user $env:USERNAME; run this as the user who made the VM, not as administrator"
 }
 
 # The name or UUID of the VM. VirtualBox itself matches names, with any letters in them
@@ -236,9 +236,7 @@ function Read-Vm([string] $Vm) {
 
 # The number of the first adapter of this kind, or nothing
 function Find-Adapter([string] $Kind) {
-    foreach ($number in @(1, 2, 3, 4, 5, 6, 7, 8)) {
-        if ($vm['Values']["nic$number"] -eq $Kind) { return [string] $number }
-    }
+    foreach ($number in @(1, 2, 3, 4, 5, 6, 7, 8)) { if ($vm['Values']["nic$number"] -eq $Kind) { return [string] $number } }
     return ''
 }
 
@@ -275,9 +273,7 @@ function Set-Forwarding([string] $Adapter, [string[]] $Words) {
     else { Invoke-Change $vboxmanage (@('modifyvm', $uuid, "--natpf$Adapter") + $Words) $hint }
 }
 
-function Remove-Ours {
-    foreach ($each in $ours) { Set-Forwarding $each['Adapter'] @('delete', $Rule) }
-}
+function Remove-Ours { foreach ($each in $ours) { Set-Forwarding $each['Adapter'] @('delete', $Rule) } }
 
 # VirtualBox accepts the connections itself, so Windows' firewall must allow VirtualBox. Only an administrator can
 # change that, and VirtualBox should not run as administrator. So this only says what to type.
@@ -344,19 +340,26 @@ function Show-Status {
     if ($adapter -eq '') { Stop-NoNat }
     $start = """$($vm['Values']['name'])"" ($state), adapter"
     if ($ours.Count -eq 0) {
-        Write-Output "$start ${adapter}: there is no rule $Rule; virtualbox.ps1 apply makes it."
+        $call = "powershell -ExecutionPolicy Bypass -File ""$PSCommandPath"" apply --port $port"
+        if ($options['vm'] -ne '') { $call += " --vm ""$($options['vm'])""" }
+        Write-Output "$start ${adapter}: there is no rule $Rule; $call makes it."
         foreach ($each in @(Get-OtherRules)) { Write-Output "Another rule has port ${port}: $($each['Text'])." }
+        Show-Next 'host' 'nothing forwards here' 'all of it' ''
         exit 1
     }
     $address = $ours[0]['Address']
     $port = $ours[0]['Port']
+    $inner = $ours[0]['Text'].Split(',')[5]
     Write-Output "$start $($ours[0]['Adapter']): the rule $Rule is there; $(Get-Forwarding $ours[0]['Text'])."
     $at = '127.0.0.1'
     if ($address -ne '') { $at = $address }
-    if ($live) { Show-Answer $at $port $advice }
-    else { Write-Output 'The VM is not running: the port opens when it starts.' }
+    if (-not $live) { Write-Output 'The VM is not running: the port opens when it starts.' }
     Show-Reservation $port $again
     Show-Firewall
+    if (-not $live) { Show-Next 'host' 'the rule is there, the VM is not running' 'the VM, and what comes after it' '' }
+    elseif (Test-Answer $at $port) { Show-Next 'desk' "the server answers at $at port $port" 'a desk, then the network between' $port }
+    elseif (Test-Listener) { Show-Next 'vm' "VirtualBox listens, and no server answers at $at port $port" "the VM, then $nat" $inner }
+    else { Show-Next 'host' "the VM runs, but nothing listens on port $port of this host; $again" 'what comes after it' '' }
     Show-Seen $ours[0]['Adapter']
     if ((Find-Reservation $port) -ne '') { exit 1 }
 }

@@ -140,6 +140,8 @@ value() {
     printf '%s\n' "$info" | sed -n "s/^$1=\"\(.*\)\"\$/\1/p" | head -n 1
 }
 
+named=''
+if [ -n "$vm" ]; then named=" --vm '$vm'"; fi
 [ -n "$vm" ] || find_vm
 if ! info=$("$vboxmanage" showvminfo "$vm" --machinereadable 2>&1); then
     known=$(names)
@@ -251,23 +253,50 @@ apply() {
     seen
 }
 
-check_answer() {
+# Is it certain that nothing listens there? VirtualBox itself listens, whether a server runs in the VM or not
+refuses() { # ADDRESS PORT
+    if has python3 && [ "$(uname)" != Darwin ]; then
+        python3 -I - "$@" <<'END' 2>/dev/null
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 2)
+except ConnectionRefusedError:
+    sys.exit(0)
+sys.exit(1)
+END
+    else
+        nc -v -w 2 "$1" "$2" </dev/null 2>&1 | grep -qi refused
+    fi
+}
+
+# Ask the server, and say what was seen, what remains, and the one place to look at next: host and VM must not send a
+# person to each other for ever
+look_further() {
     at=${address:-127.0.0.1}
+    desk="Next, once, unless you come from there, at a desk: sh doctor.sh --from-slam ADDRESS_OF_THIS_HOST --port $port"
     if ! has python3 && ! has nc; then
         say "python3 and netcat are not installed, so the server was not asked."
+        say "Seen: the rule is there, the VM runs. What remains: the server, then a desk, then the network between. $desk"
     elif answers "$at" "$port"; then
-        say "The server answers at $at port $port."
+        say "Seen: the server answers at $at port $port. What remains: a desk, then the network between. $desk"
+    elif refuses "$at" "$port"; then
+        say "Seen: the VM runs, but nothing listens at $at port $port. What remains: what comes after it."
+        say "Next: shut the VM down and start it: VirtualBox opens the port at its start; then status again."
     else
-        say "No answer at $at port $port; in the VM, make doctor says why."
+        say "Seen: VirtualBox listens, and no server answers at $at port $port. What remains: the VM, then VirtualBox's NAT."
+        say "Next, once, unless you come from there, in the VM: sudo make doctor PORT=$inner"
+        say "If nothing is broken there, don't come back: shut the VM down and start it, or go around VirtualBox's NAT" \
+            "with a bridged adapter (see CONTAINERS.md, VirtualBox)."
     fi
 }
 
 status() {
     [ -n "$adapter" ] || no_nat
     if [ -z "$ours" ]; then
-        say "\"$name\" ($state), adapter $adapter: there is no rule $RULE; virtualbox.sh apply makes it."
+        say "\"$name\" ($state), adapter $adapter: there is no rule $RULE; sh $0 apply$named --port $port makes it."
         other=$(other_rule)
         [ -z "$other" ] || say "Another rule has port $port: ${other#*,}."
+        say "Seen: nothing forwards here. What remains: all of it. Next: repair what is named above, then status again."
         exit 1
     fi
     rule=$(printf '%s\n' "$ours" | head -n 1)
@@ -276,9 +305,13 @@ status() {
     port=$(printf '%s\n' "$rule" | cut -d, -f5)
     does=$(forwarding "$(printf '%s\n' "$rule" | cut -d, -f4-)")
     say "\"$name\" ($state), adapter $on: the rule $RULE is there; $does."
+    inner=$(printf '%s\n' "$rule" | cut -d, -f7)
     case $state in
-        running) check_answer ;;
-        *) say "The VM is not running: the port opens when it starts." ;;
+        running) look_further ;;
+        *)
+            say "The VM is not running: the port opens when it starts."
+            say "Seen: the rule is there. What remains: the VM, and what comes after it. Next: start it, then status again."
+            ;;
     esac
     adapter=$on
     seen

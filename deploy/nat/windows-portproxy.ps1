@@ -40,17 +40,14 @@ function Stop-Script([int] $Code, [string] $Text) {
     exit $Code
 }
 
-function Stop-Usage([string] $Text) {
-    Stop-Script 2 "$Text; see $ScriptName --help"
-}
+function Stop-Usage([string] $Text) { Stop-Script 2 "$Text; see $ScriptName --help" }
 
 # Reads the command line itself: so both --dry-run and -DryRun work, like in the scripts for Linux
 function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Switches) {
     $found = @{ action = '' }
     foreach ($key in $Values) { $found[$key] = '' }
     foreach ($key in $Switches) { $found[$key] = $false }
-    $i = 0
-    while ($i -lt $Words.Count) {
+    for ($i = 0; $i -lt $Words.Count; $i++) {
         $word = [string] $Words[$i]
         $key = ($word -replace '-', '').ToLowerInvariant()
         if ($word -notmatch '^-') {
@@ -66,7 +63,6 @@ function Read-CommandLine([object[]] $Words, [string[]] $Values, [string[]] $Swi
             if ($found[$key] -eq '') { Stop-Usage "$word needs a value" }
         }
         else { Stop-Usage "$word is not an option" }
-        $i++
     }
     if ($found['action'] -eq '') { Stop-Usage 'say what to do: apply, status or undo' }
     if ($found['port'] -eq '') { $found['port'] = '12345' }
@@ -111,7 +107,7 @@ function Test-Answer([string] $At, [int] $Port) {
     try {
         $client.SendTimeout = 3000
         $client.ReceiveTimeout = 3000
-        $client.Connect($At, $Port)
+        if (-not $client.ConnectAsync($At, $Port).Wait(3000)) { return $false } # Connect waits for up to 21 seconds
         $stream = $client.GetStream()
         $ping = [Text.Encoding]::ASCII.GetBytes('{"type":"ping"}' + "`n")
         $stream.Write($ping, 0, $ping.Length)
@@ -147,10 +143,18 @@ function Show-Reservation([int] $Port, [string] $Then) {
     Write-Output "Then $Then. Between the first line and the third, WSL and Hyper-V have no network."
 }
 
-# Ask the server at an address of this host. $Advice: what to do if it does not answer
-function Show-Answer([string] $At, [int] $Port, [string] $Advice) {
-    if (Test-Answer $At $Port) { Write-Output "The server answers at $At port $Port." }
-    else { Write-Output "No answer at $At port ${Port}; in the VM, make doctor says why.$Advice" }
+function Test-Listener { return [bool] (Get-NetTCPConnection -LocalPort $port -State Listen -ErrorAction SilentlyContinue) }
+
+# What was seen, what remains, and the one place to look at next: the VM ($Place is vm, $Port its port), a desk, or this
+# host. Host and VM must not send a person to each other for ever.
+function Show-Next([string] $Place, [string] $Seen, [string] $Rest, [string] $Port) {
+    Write-Output "Seen: $Seen. What remains: $Rest."
+    if ($Place -eq 'desk') { Write-Output "Next, once, unless you come from there, at a desk: sh doctor.sh --from-slam ADDRESS_OF_THIS_HOST --port $Port" }
+    elseif ($Place -eq 'host') { Write-Output 'Next: repair what is named above, then status again.' }
+    else {
+        Write-Output "Next, once, unless you come from there, in the VM: sudo make doctor PORT=$Port"
+        Write-Output "If nothing is broken there, don't come back: look at the last of what remains."
+    }
 }
 
 function Test-FirewallRule([string] $Rule) {
@@ -165,6 +169,22 @@ function Assert-Administrator {
         Stop-Script 1 ('this needs an administrator: in the Start menu type powershell, right click, ' +
             'Run as administrator, and type the same there; status and --dry-run need none')
     }
+}
+
+# Does WSL share the network of Windows? Then its ports are those of Windows, and there is nothing to forward. Only a
+# user with a Linux in WSL is asked about: elsewhere wsl.exe waits for a key, to install it
+function Test-Mirrored {
+    if (-not (Test-Path -LiteralPath 'HKCU:\Software\Microsoft\Windows\CurrentVersion\Lxss')) { return $false }
+    return ((Invoke-Tool 'wsl.exe' @('-e', 'wslinfo', '--networking-mode'))['Lines'] -join ' ') -match '^mirrored'
+}
+
+function Show-Mirrored {
+    Write-Output ("WSL's network is mirrored: to a server in WSL, there is nothing to forward (undo removes what was). " +
+        "Hyper-V's firewall must let the port in; as administrator, once:")
+    Write-Output ('    New-NetFirewallHyperVRule -Name classcord -DisplayName classcord -Direction Inbound ' +
+        "-VMCreatorId '{40E0AC32-46A5-458A-A0B2-2B246E8F2E1E}' -Protocol TCP -LocalPorts $port")
+    if (Test-Answer '127.0.0.1' $port) { Show-Next 'desk' 'the server answers at 127.0.0.1' 'that firewall, and the desks' $port }
+    else { Show-Next 'vm' 'nothing answers at 127.0.0.1' "WSL, then that firewall" $port }
 }
 
 function Find-WslAddress {
@@ -184,10 +204,7 @@ function Find-Target {
     $target = $options['vm']
     if ($options['wsl']) { $target = Find-WslAddress }
     $own = @(Get-NetIPAddress -AddressFamily IPv4 | ForEach-Object { $_.IPAddress })
-    if ($own -contains $target) {
-        Stop-Script 1 ("$target is an address of this host itself; if WSL's network is mirrored, nothing has to be " +
-            'forwarded: see CONTAINERS.md')
-    }
+    if ($own -contains $target) { Stop-Script 1 "$target is an address of this host itself; the VM's is needed" }
     return $target
 }
 
@@ -237,9 +254,7 @@ function Install-Refresh {
         'leave this script where it is.')
 }
 
-function Test-Refresh {
-    return [bool] (Get-ScheduledTask -TaskName $task -ErrorAction SilentlyContinue)
-}
+function Test-Refresh { return [bool] (Get-ScheduledTask -TaskName $task -ErrorAction SilentlyContinue) }
 
 # Windows forwards by its service iphlpsvc (IP Helper). Is it running, and will it run after a restart of Windows?
 function Test-Service {
@@ -247,14 +262,9 @@ function Test-Service {
     return $service.Status -eq 'Running' -and $service.StartType -eq 'Automatic'
 }
 
-function Test-Listener {
-    return [bool] (Get-NetTCPConnection -LocalPort $port -State Listen -ErrorAction SilentlyContinue)
-}
-
 function Restart-Forwarder {
     if ($options['dryrun']) {
-        Write-Output '+ Set-Service iphlpsvc -StartupType Automatic'
-        Write-Output '+ Restart-Service iphlpsvc -Force'
+        Write-Output '+ Set-Service iphlpsvc -StartupType Automatic', '+ Restart-Service iphlpsvc -Force'
         return
     }
     Set-Service -Name 'iphlpsvc' -StartupType Automatic
@@ -270,17 +280,14 @@ function Invoke-Apply {
         Stop-Usage '--persist goes with --wsl: a forwarding to a fixed address stays after a restart without it'
     }
     Assert-Administrator
+    if ($options['wsl'] -and (Test-Mirrored)) { Show-Mirrored; exit 1 }
     $target = Find-Target
     $listen = '0.0.0.0'
     if ($options['address'] -ne '') { $listen = $options['address'] }
     $there = $false
     foreach ($each in @(Get-Proxies)) {
-        if ($each['Listen'] -eq $listen -and $each['Target'] -eq $target -and $each['TargetPort'] -eq $port) {
-            $there = $true
-        }
-        else {
-            Remove-Proxy $each['Listen']
-        }
+        if ($each['Listen'] -eq $listen -and $each['Target'] -eq $target -and $each['TargetPort'] -eq $port) { $there = $true }
+        else { Remove-Proxy $each['Listen'] }
     }
     if (-not $there) {
         Invoke-Change 'netsh' @(
@@ -311,41 +318,47 @@ function Invoke-Apply {
 function Show-Status {
     $proxies = @(Get-Proxies)
     if ($proxies.Count -eq 0) {
-        Write-Output "Nothing forwards port $port of this host; windows-portproxy.ps1 apply does."
+        Write-Output "Nothing forwards port $port of this host; as administrator: $call apply --vm ADDRESS --port $port"
+        if (Test-Mirrored) { Show-Mirrored } else { Show-Next 'host' 'nothing forwards here' 'all of it' '' }
         exit 1
     }
-    $code = 0
     foreach ($each in $proxies) {
         $to = "port $($each['TargetPort']) of $($each['Target'])"
         Write-Output "Port $port of this host (listening on $($each['Listen'])) goes to $to."
     }
-    if (-not (Test-Service)) {
-        Write-Output ('The service that forwards, iphlpsvc, is not running, or does not start with Windows; ' +
-            'as administrator: Set-Service iphlpsvc -StartupType Automatic; Restart-Service iphlpsvc -Force')
-        $code = 1
-    }
-    elseif ((Find-Reservation $port) -ne '') { $code = 1 }
-    elseif (-not (Test-Listener)) {
-        Write-Output "The service that forwards, iphlpsvc, does not listen on port $port; $again."
-        $code = 1
-    }
-    if (-not (Test-FirewallRule $firewall)) {
-        Write-Output "The firewall has no rule $firewall; windows-portproxy.ps1 apply makes it."
-        $code = 1
-    }
-    if (Test-Refresh) { Write-Output "WSL's address is looked up at each logon (scheduled task $task)." }
-    if ($options['wsl']) {
-        $target = Find-WslAddress
-        if ($target -ne $proxies[0]['Target']) {
-            Write-Output "WSL's address is $target now; windows-portproxy.ps1 apply --wsl uses the new one."
-            $code = 1
-        }
-    }
     $at = $proxies[0]['Listen']
-    if (@('*', '0.0.0.0') -contains $at) { $at = '127.0.0.1' }
-    Show-Answer $at $port ''
+    $target = $proxies[0]['Target']
+    $inner = $proxies[0]['TargetPort']
+    # what apply takes to set the same again
+    $same = "apply --vm $target --port $port"
+    if ($options['wsl'] -or (Test-Refresh)) { $same = "apply --wsl --port $port" }
+    if (Test-Refresh) { $same += ' --persist' }
+    if (@('*', '0.0.0.0') -contains $at) { $at = '127.0.0.1' } else { $same += " --address $at" }
+    $same = "as administrator: $call $same"
+    $code = 0
+    $faults = @()
+    if (-not (Test-Service)) { $faults += "iphlpsvc, the service that forwards, is stopped, or does not start with Windows; $same" }
+    elseif ((Find-Reservation $port) -ne '') { $code = 1 }
+    elseif (-not (Test-Listener)) { $faults += "iphlpsvc, the service that forwards, does not listen on port ${port}; $same" }
+    if (-not (Test-FirewallRule $firewall)) { $faults += "The firewall has no rule ${firewall}; $same" }
+    if ($options['wsl'] -and (Find-WslAddress) -ne $target) { $faults += "WSL's address is not $target any more; $same" }
+    if (Test-Refresh) { Write-Output "WSL's address is looked up at each logon (scheduled task $task)." }
     Show-Reservation $port $again
-    Show-Seen $proxies[0]['Target']
+    foreach ($each in $faults) { Write-Output $each }
+    if ($faults.Count -ne 0) { $code = 1 }
+    if ($code -ne 0) { Show-Next 'host' 'the fault above is on this host' 'what comes after it' '' }
+    elseif (Test-Answer $at $port) { Show-Next 'desk' "the server answers at $at port $port" 'a desk, then the network between' $port }
+    elseif (Test-Answer $target $inner) {
+        Write-Output 'As administrator: Restart-Service iphlpsvc -Force'
+        Show-Next 'host' "the server answers at $target port $inner, but not through this host" 'this host' ''
+        $code = 1
+    }
+    else {
+        Show-Next 'vm' "no server answers at $target port $inner" 'the VM, then the network between them' $inner
+        $moved = $same.Replace("--vm $target", '--vm NEW')
+        Write-Output "If its line adresse shows another address (Hyper-V's changes when Windows restarts), here, $moved"
+    }
+    Show-Seen $target
     exit $code
 }
 
@@ -374,6 +387,7 @@ try {
     $options = Read-CommandLine $args @('vm', 'port', 'address') @('wsl', 'persist', 'dryrun')
     $port = $options['port']
     $firewall = "classcord-$port"
+    $call = "powershell -ExecutionPolicy Bypass -File ""$PSCommandPath"""
     $again = 'type windows-portproxy.ps1 apply again, with the same words'
     $task = "classcord-portproxy-$port"
     if ($options['action'] -eq 'apply') { Invoke-Apply }

@@ -316,3 +316,41 @@ def test_another_program_that_forwards_is_named(school: Lab, virtualbox: Virtual
     other = virtualbox.ask()
     other.well(f"at {HOST} port 12345")
     assert "a program of this host (a forwarder or a server) listens on port 12345: systemd (1)" in other.marked("!")[0]
+
+
+def test_another_program_that_has_the_port_is_stopped_by_the_printed_command(
+    school: Lab, virtualbox: VirtualBox
+) -> None:
+    virtualbox.has("running", "ssh,tcp,,2222,,22")
+    school.host.run("systemd-run -q --unit other python3 -m http.server 12345")
+    until(lambda: school.host.run(f"nc.openbsd -z -w 1 {HOST} 12345", check=False).returncode == 0, "it listens")
+    pid = school.host.run("systemctl show -P MainPID other").stdout.strip()
+    plain, with_vm = virtualbox.ask(), virtualbox.ask(f"--vm {VM}")
+    for said in (plain, with_vm):
+        said.only_broken(f"because python3 ({pid}) has port 12345 of this host", f"stop it:  sudo kill {pid}")
+        said.only_broken("this is not a ClassCord server: <!DOCTYPE", "comes back:  sudo systemctl stop other.service")
+        assert "in the VM:  " not in said.text
+        assert said.lines[-1][1].startswith("seen: the first ✘ is on this host.")
+    assert f"✔ VM: a ClassCord server answers at {VM}" in with_vm.text
+    school.host.run(f"kill {pid}; systemctl reset-failed other", check=False)
+    virtualbox.ask().only_broken("nothing on this host forwards port 12345", "apply")
+
+
+@pytest.mark.parametrize("flags", [" --masquerade --persist", " --persist", " --masquerade", ""])
+def test_the_printed_command_keeps_what_is_in_force(school: Lab, flags: str) -> None:
+    host = school.host
+    host.run(f"sh deploy/nat/linux.sh apply --vm {VM} --no-masquerade --no-persist{flags} --no-check", cwd=PROJECT)
+    host.run("sysctl -qw net.ipv4.ip_forward=0")
+    command = next(told[0] for mark, _, told in ask(host, "--from-host").lines if mark == "✘")
+    assert command == f"sudo sh deploy/nat/linux.sh apply --vm {VM}{flags}"
+    done = host.run(command, cwd=PROJECT)
+    ask(host, "--from-host").well(f"at {HOST} port 12345")
+    assert ("✔ set again at each boot" in done.stdout) == ("--persist" in flags)
+    assert ("for every client (--masquerade)" in done.stdout) == ("--masquerade" in flags)
+    if "--masquerade" in flags:
+        hidden = next(told[0] for mark, text, told in ask(host, "--from-host").lines if "masquerade" in text)
+        command = hidden.rpartition(":  ")[2]
+        assert "each client's own address" in host.run(command, cwd=PROJECT).stdout
+        ask(host, "--from-host").well("each desk's true address")
+        assert (host.run("systemctl is-enabled classcord-nat", check=False).returncode == 0) == ("--persist" in flags)
+    host.run("sh deploy/nat/linux.sh undo", cwd=PROJECT)

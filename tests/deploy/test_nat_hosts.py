@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import ROOT, Server
+from tests.support import ROOT, Server, listener
 
 SCRIPT = ROOT / "deploy" / "nat" / "virtualbox.sh"
 STANDIN = Path(__file__).with_name("standin_vboxmanage.py")
@@ -285,26 +285,60 @@ def test_status_of_a_vm_without_the_rule(host: VirtualBox) -> None:
     host.add("Debian", "running", nat("ssh,tcp,,2222,,22"))
     done = host.run("status")
     assert (done.returncode, done.stderr) == (1, "")
-    assert done.stdout == '"Debian" (running), adapter 1: there is no rule classcord; virtualbox.sh apply makes it.\n'
+    assert done.stdout.splitlines() == [
+        f'"Debian" (running), adapter 1: there is no rule classcord; sh {SCRIPT} apply --port 12345 makes it.',
+        "Seen: nothing forwards here. What remains: all of it. Next: repair what is named above, then status again.",
+    ]
+    done = host.run("status", "--vm", "Debian", "--port", "2000")
+    assert f"sh {SCRIPT} apply --vm 'Debian' --port 2000 makes it." in done.stdout
 
 
-def test_status_asks_the_server_through_the_rule(host: VirtualBox, own_server: Callable[..., Server]) -> None:
+def no_python(host: VirtualBox) -> None:
+    """Hide python3, so that the script takes nc."""
+    for name in ("uname", "nc"):
+        (host.folder / "bin" / name).unlink(missing_ok=True)
+    (host.folder / "bin" / "uname").write_text("#!/bin/sh\necho Darwin\n")
+    (host.folder / "bin" / "uname").chmod(0o755)
+
+
+@pytest.mark.parametrize("tool", ["python3", "nc"])
+def test_status_asks_the_server_through_the_rule(
+    host: VirtualBox, own_server: Callable[..., Server], tool: str
+) -> None:
+    """And it ends with what was seen, what remains, and one next place."""
     if shutil.which("nc") is None:
         pytest.skip("needs netcat: apt install netcat-openbsd")
+    if tool == "nc":
+        no_python(host)
     server = own_server()
     host.add("Debian", "running", nat(f"classcord,tcp,127.0.0.1,{server.port},,12345"))
     said = host.works("status").splitlines()
     assert said == [
         f'"Debian" (running), adapter 1: the rule classcord is there; '
         f"port {server.port} of 127.0.0.1 goes to port 12345 of the VM.",
-        f"The server answers at 127.0.0.1 port {server.port}.", SEEN.strip(),
+        f"Seen: the server answers at 127.0.0.1 port {server.port}. What remains: a desk, then the network between. "
+        "Next, once, unless you come from there, at a desk: "
+        f"sh doctor.sh --from-slam ADDRESS_OF_THIS_HOST --port {server.port}", SEEN.strip(),
     ]
     server.stop()
-    assert host.works("status").splitlines()[1] == (
-        f"No answer at 127.0.0.1 port {server.port}; in the VM, make doctor says why."
-    )
+    assert host.works("status").splitlines()[1:] == [
+        f"Seen: the VM runs, but nothing listens at 127.0.0.1 port {server.port}. What remains: what comes after it.",
+        "Next: shut the VM down and start it: VirtualBox opens the port at its start; then status again.", SEEN.strip(),
+    ]
+    with listener(b"") as port:  # as VirtualBox does if no server listens in the VM
+        host.machines[0]["nics"][0]["rules"] = [f"classcord,tcp,127.0.0.1,{port},,2000"]
+        assert host.works("status").splitlines()[1:] == [
+            f"Seen: VirtualBox listens, and no server answers at 127.0.0.1 port {port}. "
+            "What remains: the VM, then VirtualBox's NAT.",
+            "Next, once, unless you come from there, in the VM: sudo make doctor PORT=2000",
+            "If nothing is broken there, don't come back: shut the VM down and start it, or go around VirtualBox's NAT "
+            "with a bridged adapter (see CONTAINERS.md, VirtualBox).", SEEN.strip(),
+        ]
     host.machines[0]["state"] = "poweroff"
-    assert host.works("status").splitlines()[1] == "The VM is not running: the port opens when it starts."
+    assert host.works("status").splitlines()[1:3] == [
+        "The VM is not running: the port opens when it starts.",
+        "Seen: the rule is there. What remains: the VM, and what comes after it. Next: start it, then status again.",
+    ]
 
 
 @pytest.mark.parametrize("words", [

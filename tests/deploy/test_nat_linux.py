@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.deploy.lab import HOST, HOST_INSIDE, OTHER, SLAM, VM, Lab, answers, wait_for_answer
-from tests.deploy.machines import PROJECT, Desk, Done, Machine, until
+from tests.deploy.machines import PROJECT, USER, Desk, Done, Machine, until
 from tests.support import unique
 
 pytestmark = pytest.mark.lab
@@ -143,8 +143,11 @@ def test_the_host_becomes_no_router(lab: Lab, host: Machine) -> None:
 def test_masquerade_hides_everybody(lab: Lab, host: Machine) -> None:
     assert last(host.run(f"{NAT} apply --vm {VM} --masquerade")) == last(host.run(f"{NAT} status")) == HIDDEN
     assert seen(lab, lab.slam) == HOST_INSIDE
-    assert last(host.run(f"{NAT} apply --vm {VM}")) == KEPT
+    assert last(host.run(f"{NAT} apply --vm {VM}")) == HIDDEN, "a second call keeps it: the VM may need it to answer"
+    assert seen(lab, lab.slam) == HOST_INSIDE
+    assert last(host.run(f"{NAT} apply --vm {VM} --no-masquerade")) == KEPT
     assert seen(lab, lab.slam) == SLAM
+    assert last(host.run(f"{NAT} apply --vm {VM}")) == KEPT
 
 
 def test_a_second_apply_and_a_dry_run_change_nothing(host: Machine) -> None:
@@ -243,10 +246,48 @@ def test_persist_outlasts_a_reboot(lab: Lab, host: Machine) -> None:
     host.run("classcord-nat undo")
     assert refused(lab.slam)
     assert host.run("sysctl -n net.ipv4.ip_forward").stdout == "0\n"
-    # and without --persist nothing is left
-    host.run(f"{NAT} apply --vm {VM} --persist && {NAT} apply --vm {VM}")
+    # a remedy without the flags keeps what is in force, and --no-persist ends it
+    host.run(f"{NAT} apply --vm {VM} --port 2000 --persist --masquerade --no-check && {NAT} apply --vm {VM}")
+    host.reboot()
+    assert seen(lab, lab.slam) == HOST_INSIDE
+    host.run(f"systemctl stop classcord-nat && rm /run/classcord-nat && {NAT} apply --vm {VM}")
+    assert seen(lab, lab.slam) == HOST_INSIDE, "the unit would have set it"
+    host.run(f"{NAT} apply --vm {VM} --no-persist")
     host.reboot()
     assert refused(lab.slam)
+
+
+def test_each_remedy_has_what_is_in_force(host: Machine) -> None:
+    nothing = host.run(f"{NAT} status --port 2000", check=False).stdout
+    assert "    sudo sh deploy/nat/linux.sh apply --vm ADDRESS --port 2000\n" in nothing
+    host.run(f"{NAT} apply --vm {VM} --port 2000 --masquerade --persist --no-check; sysctl -qw net.ipv4.ip_forward=0")
+    found = host.run(f"{NAT} status", check=False).stdout
+    again = f"sudo sh deploy/nat/linux.sh apply --vm {VM} --port 2000 --masquerade --persist\n"
+    assert f"✘ forwarding is off\n    {again}" in found
+    host.run("rm /run/classcord-nat")
+    assert "    sudo systemctl restart classcord-nat.service\n" in host.run(f"{NAT} status", check=False).stdout
+    plain = host.run(f"sh {PROJECT}/deploy/nat/linux.sh apply --vm {VM} --masquerade", check=False, user=USER)
+    assert plain.stderr == f"linux.sh: needs root: sudo sh deploy/nat/linux.sh apply --vm {VM} --masquerade\n"
+
+
+def test_status_ends_with_what_was_seen_what_remains_and_one_next_place(lab: Lab, host: Machine) -> None:
+    def ends(more: str = "") -> str:
+        return host.run(f"{more}; {NAT} status" if more else f"{NAT} status", check=False).stdout.partition("Seen: ")[2]
+
+    assert ends().startswith("nothing is set on this host. What remains: all of it. Next: the command above")
+    host.run(f"{NAT} apply --vm {VM}")
+    desk = f"Next, once, unless you come from there, at a desk: sh doctor.sh --from-slam {HOST} --port 12345\n"
+    assert ends() == f"the server answers this host. What remains: a desk, then the network between. {desk}{KEPT}\n"
+    assert ends("sysctl -qw net.ipv4.ip_forward=0").startswith("the first ✘ is on this host. ")
+    host.run(f"{NAT} apply --vm {VM} --port 2000 --no-check")
+    said = ends()
+    assert said.startswith(f"this host forwards, but {VM} does not answer it. What remains: the VM, then the network ")
+    assert "\nNext, once, unless you come from there: the VM. If its line « adresse » shows another address" in said
+    assert "\n    sudo sh deploy/nat/linux.sh apply --vm NEW --port 2000\n" in said
+    assert "\nIf nothing is broken there, don't come back: look at the network between them" in said
+    assert "in the VM: sudo make doctor PORT=2000\n" in host.run(f"{NAT} status", check=False).stdout
+    lab.vm.run("ip route del default")
+    assert ends(f"{NAT} apply --vm {VM}").startswith("the first ✘ is on this host. ")
 
 
 OLD_UNIT = """\
@@ -277,7 +318,9 @@ def install_old_unit(host: Machine) -> None:
 def test_the_unit_of_an_older_version_is_replaced_or_removed(lab: Lab, host: Machine) -> None:
     install_old_unit(host)
     assert not answers(lab.slam, HOST, seconds=1)
-    assert host.run(f"{NAT} apply --vm {VM} --persist").stderr == ""
+    assert host.run(f"{NAT} apply --vm {VM}").stderr == ""
+    assert seen(lab, lab.slam) == HOST_INSIDE, "as the older one did"
+    assert host.run(f"{NAT} apply --vm {VM} --no-masquerade").stderr == ""
     assert seen(lab, lab.slam) == SLAM
     assert host.run("systemctl show -P FragmentPath classcord-nat").stdout == f"{UNIT}\n"
     assert host.run(f"test -e {LOCAL}", check=False).returncode == 1

@@ -295,6 +295,78 @@ def test_the_document_has_the_same_cures() -> None:
         assert update in document
 
 
+def ends(script: str, function: str) -> list[list[str]]:
+    """The calls of Show-Next in the function: place, what was seen, what remains, port."""
+    found = []
+    for command in walk(functions(tree(script))[function], "command"):
+        if text(command.child_by_field_name("command_name")) == "Show-Next":
+            elements = command.child_by_field_name("command_elements")
+            assert elements is not None
+            found.append([text(each).strip("'\"") for each in elements.children if each.type != "command_argument_sep"])
+    return found
+
+
+def test_status_ends_with_what_was_seen_what_remains_and_one_next_place() -> None:
+    """Host and VM must not send a person to each other for ever."""
+    for script in SCRIPTS:
+        said = text(functions(tree(script))["Show-Next"])
+        assert 'Write-Output "Seen: $Seen. What remains: $Rest."' in said
+        assert "Next, once, unless you come from there, in the VM: sudo make doctor PORT=$Port" in said
+        assert "If nothing is broken there, don't come back: look at the last of what remains." in said
+        assert "Next, once, unless you come from there, at a desk: sh doctor.sh --from-slam ADDRESS_" in said
+        assert "in the VM, make doctor says why" not in (FOLDER / script).read_text()
+        places = [place for place, *_ in ends(script, "Show-Status")]
+        assert {"host", "vm", "desk"} == set(places)
+        for place, _, rest, port in ends(script, "Show-Status"):
+            assert port == {"host": "", "vm": "$inner", "desk": "$port"}[place]
+            assert place != "vm" or ", then " in rest, "the VM is not the last place"
+        # no way through the function without one
+        body = text(functions(tree(script))["Show-Status"])
+        for part in body.split("exit 1")[:-1]:
+            assert "Show-Next" in part or "Find-Reservation" in part
+
+
+def test_the_port_proxy_asks_the_vm_itself_before_it_sends_a_person_there() -> None:
+    status = text(functions(tree("windows-portproxy.ps1"))["Show-Status"])
+    direct = status.index("elseif (Test-Answer $target $inner)")
+    assert status.index("elseif (Test-Answer $at $port)") < direct < status.index("Show-Next 'vm'")
+    # not the VM, if it answers this host: the service that forwards is wrong
+    assert status.index("Restart-Service iphlpsvc -Force", direct) < status.index("Show-Next 'vm'")
+    assert status.index("--vm NEW") > status.index("Show-Next 'vm'"), "its address may have changed"
+    assert "Hyper-V's changes when Windows restarts" in status
+    assert ".Wait(3000)" in text(functions(tree("windows-portproxy.ps1"))["Test-Answer"])
+
+
+def test_what_the_port_proxy_says_to_type_runs_and_has_what_is_in_force() -> None:
+    """By default, Windows runs no script that is named without -ExecutionPolicy Bypass."""
+    source = (FOLDER / "windows-portproxy.ps1").read_text()
+    assert '$call = "powershell -ExecutionPolicy Bypass -File ""$PSCommandPath"""' in source
+    status = text(functions(tree("windows-portproxy.ps1"))["Show-Status"])
+    assert '$same = "apply --vm $target --port $port"' in status
+    assert '$same = "apply --wsl --port $port"' in status
+    assert "if (Test-Refresh) { $same += ' --persist' }" in status
+    assert '$same += " --address $at"' in status
+    assert '$same = "as administrator: $call $same"' in status
+    assert status.count("; $same") == 4, "each fault that apply mends"
+    nothing = text(functions(tree("virtualbox.ps1"))["Show-Status"])
+    assert '$call = "powershell -ExecutionPolicy Bypass -File ""$PSCommandPath"" apply --port $port"' in nothing
+
+
+def test_wsl_with_the_network_of_windows_gets_no_forwarding_but_the_rule_that_the_document_has() -> None:
+    own = functions(tree("windows-portproxy.ps1"))
+    asks = text(own["Test-Mirrored"])
+    assert "@('-e', 'wslinfo', '--networking-mode')" in asks
+    # where WSL is not installed, wsl.exe waits a minute for a key, to install it
+    assert asks.index("Test-Path -LiteralPath 'HKCU:") < asks.index("return $false }") < asks.index("'wsl.exe'")
+    assert "if ($options['wsl'] -and (Test-Mirrored)) { Show-Mirrored; exit 1 }" in text(own["Invoke-Apply"])
+    assert "if (Test-Mirrored) { Show-Mirrored }" in text(own["Show-Status"])
+    shown = re.sub(r"' \+\n\s+\"", "", text(own["Show-Mirrored"]))
+    rule = re.search(r"New-NetFirewallHyperVRule .*(?=\"\)\n)", shown)
+    assert rule
+    assert rule[0].replace("$port", "12345") in (ROOT / "CONTAINERS.md").read_text()
+    assert [end[0] for end in ends("windows-portproxy.ps1", "Show-Mirrored")] == ["desk", "vm"]
+
+
 def test_apply_restarts_the_service_that_forwards_and_starts_it_with_windows() -> None:
     own = functions(tree("windows-portproxy.ps1"))
     restart = text(own["Restart-Forwarder"])
