@@ -1,12 +1,16 @@
 # shellcheck shell=sh
-# Small functions for the scripts in deploy/. docker.sh, install.sh and migrate.sh source this file, and set `dry` if they
-# have a --dry-run. A script that is copied alone contains the functions that it needs: `make assemble` puts them there.
+# Small functions for the scripts in deploy/. docker.sh, install.sh, migrate.sh and ufw.sh source this file, and set `dry`
+# if they have a --dry-run. A script that is copied alone contains the functions that it needs: `make assemble` puts them
+# there.
 # shellcheck disable=SC2034,SC2154  # variables for them, and variables that they set
 
 script=${0##*/}
 TITLE=classcord-server # the label of our containers and images
 PATIENCE=60            # seconds until a server that was started must answer
 BRIDGES='docker|br-|veth|virbr|lxdbr|lxcbr|incusbr|podman' # so begin the names of containers' and VMs' network cards
+# Where our systemd units go: not where `systemctl edit --full` writes
+UNITS=/usr/local/lib/systemd/system
+! mountpoint -q /usr/local 2>/dev/null || UNITS=/usr/lib/systemd/system # systemd reads them before it mounts anything
 
 say() { printf '%s\n' "$*"; } # echo would change a backslash
 warn() { printf '%s: %s\n' "$script" "$*" >&2; }
@@ -18,8 +22,8 @@ has() { command -v "$1" >/dev/null 2>&1; }
 is_port() { case $1 in '' | *[!0-9]* | 0* | ??????*) false ;; *) [ "$1" -le 65535 ] ;; esac; }
 
 is_ipv4() {
-    say "$1" | awk -F. 'NF != 4 { exit 1 }
-        { for (i = 1; i <= 4; i++) if ($i !~ /^(0|[1-9][0-9]?[0-9]?)$/ || $i > 255) exit 1 }'
+    number='(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])'
+    case $1 in *[!0-9.]*) false ;; *) say "$1" | grep -qxE "($number\.){3}$number" ;; esac
 }
 
 # answers ADDRESS PORT [FROM]: does a ClassCord server answer there, if this machine asks it from that address? An open

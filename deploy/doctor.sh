@@ -177,7 +177,15 @@ fail() {
     exit "$EXIT_USAGE"
 }
 
+# --- from deploy/common.sh: say has is_port is_ipv4 ---
+say() { printf '%s\n' "$*"; } # echo would change a backslash
 has() { command -v "$1" >/dev/null 2>&1; }
+is_port() { case $1 in '' | *[!0-9]* | 0* | ??????*) false ;; *) [ "$1" -le 65535 ] ;; esac; }
+is_ipv4() {
+    number='(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])'
+    case $1 in *[!0-9.]*) false ;; *) say "$1" | grep -qxE "($number\.){3}$number" ;; esac
+}
+# --- end of deploy/common.sh ---
 
 limit() { # SECONDS COMMAND...: ends the command after that time. macOS has no timeout(1)
     if has timeout; then
@@ -317,20 +325,6 @@ probe_with_nc() {
 # --- end of deploy/doctor/desk_probe.sh ---
 
 # --- at another desk ---
-
-is_ipv4() {
-    case $1 in
-    *[!0-9.]* | *.*.*.*.* | .* | *. | *..*) return 1 ;;
-    *.*.*.*) ;;
-    *) return 1 ;;
-    esac
-    rest=$1.
-    while [ -n "$rest" ]; do
-        part=${rest%%.*}
-        rest=${rest#*.}
-        if [ "${#part}" -gt 3 ] || [ "$part" -gt 255 ]; then return 1; fi
-    done
-}
 
 resolve() { # sets ADDRESS to an address of the name $1, or to nothing
     ADDRESS=$1
@@ -562,10 +556,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-case $PORT in
-'' | *[!0-9]* | 0* | ??????*) fail "$(t bad_port)" ;;
-esac
-if [ "$PORT" -gt 65535 ]; then fail "$(t bad_port)"; fi
+if ! is_port "$PORT"; then fail "$(t bad_port)"; fi
 if [ -n "$VM" ] && [ "$PLACE" != host ]; then fail "$(t vm_elsewhere)"; fi
 if [ -n "$DESK" ] && [ "$PLACE" != vm ]; then fail "$(t desk_elsewhere)"; fi
 if [ -n "$JSON" ] && [ "$PLACE" = slam ]; then fail "$(t json_elsewhere)"; fi

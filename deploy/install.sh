@@ -7,9 +7,6 @@ old=$home.old           # the version that ran, until the new one runs
 previous=$home.previous # the version before the installed one
 backups=/var/backups/classcord
 etc=/etc/classcord
-units=/usr/local/lib/systemd/system
-# systemd reads its units before it mounts anything
-! mountpoint -q /usr/local || units=/usr/lib/systemd/system
 copies=/etc/systemd/system # where `systemctl edit --full` writes; older versions put our units there
 python=/usr/bin/python3 # the unit starts this one
 here=$(dirname "$(readlink -f "$0")")
@@ -161,16 +158,16 @@ place_units() {
             rm $copies/$unit
             changed=yes
         fi
-        if ! cmp -s $home/deploy/$unit $units/$unit; then
+        if ! cmp -s $home/deploy/$unit $UNITS/$unit; then
             changed=yes
-            if [ -e $units/$unit ] && ! is_unedited $units/$unit $unit && [ ! -e $copies/$unit ]; then
-                mv $units/$unit $copies/$unit
+            if [ -e $UNITS/$unit ] && ! is_unedited $UNITS/$unit $unit && [ ! -e $copies/$unit ]; then
+                mv $UNITS/$unit $copies/$unit
             fi
-            install -D -m 644 $home/deploy/$unit $units/$unit
+            install -D -m 644 $home/deploy/$unit $UNITS/$unit
         fi
         # the links that start it at boot: systemd ignores one that leads to a unit that was removed
         for link in "$copies"/*.wants/"$unit"; do
-            [ ! -L "$link" ] || ln -sfT $units/$unit "$link"
+            [ ! -L "$link" ] || ln -sfT $UNITS/$unit "$link"
         done
     done
     systemctl daemon-reload
@@ -180,9 +177,9 @@ place_units() {
 # tell_local_copy UNIT: say so if the unit in force is not ours
 tell_local_copy() {
     used=$(readlink -f -- "$(unit_says FragmentPath "$1")" 2>/dev/null) || : # systemd doesn't know it
-    [ "$used" != "$units/$1" ] && [ -f "$used" ] || return 0
+    [ "$used" != "$UNITS/$1" ] && [ -f "$used" ] || return 0
     warn "a local copy hides ours: $used stays as you wrote it, and no upgrade changes it. What differs:" \
-        "diff $units/$1 $used. To use ours with some lines of yours: sudo systemctl revert $1 (it removes the copy and" \
+        "diff $UNITS/$1 $used. To use ours with some lines of yours: sudo systemctl revert $1 (it removes the copy and" \
         "your drop-ins), then sudo systemctl edit $1. To see what is in force: systemctl cat $1"
 }
 
@@ -222,7 +219,7 @@ keep_previous() {
 put_back() {
     [ -d $old ] || return 0
     for unit in classcord.service classcord.socket; do
-        install -m 644 $old/deploy/$unit $units/$unit
+        install -m 644 $old/deploy/$unit $UNITS/$unit
     done
     # the version of a rollback stays the version before
     if [ "$action" = rollback ]; then mv -T $home $previous; else rm -rf $home; fi
@@ -299,7 +296,7 @@ do_install() {
             say "+ copy server.py, handlers/ and classcord/ to $home, compiled"
         fi
         say "+ copy the database to $backups, if there is one"
-        say "+ copy classcord.service and classcord.socket to $units"
+        say "+ copy classcord.service and classcord.socket to $UNITS"
         [ -e $etc/classcord.env ] || say "+ copy classcord.env to $etc"
         say "+ systemctl daemon-reload"
         [ -z "$start" ] || say "+ systemctl enable classcord.service; systemctl restart classcord.service"
@@ -358,9 +355,9 @@ do_uninstall() {
         elif [ -d $copies/$unit.d ]; then
             theirs="$theirs $copies/$unit.d"
         fi
-        run rm -f $units/$unit $copies/*.wants/$unit # systemctl doesn't disable a masked unit
+        run rm -f $UNITS/$unit $copies/*.wants/$unit # systemctl doesn't disable a masked unit
     done
-    run rmdir --ignore-fail-on-non-empty $units ${units%/*} 2>/dev/null || :
+    run rmdir --ignore-fail-on-non-empty $UNITS ${UNITS%/*} 2>/dev/null || :
     run rm -rf $home $old $previous
     [ -z "$purge" ] || run rm -rf $etc $backups /var/lib/private/classcord /var/lib/classcord
     run systemctl daemon-reload

@@ -5,7 +5,8 @@
 # rules, which are in INPUT. So with --from, this script also guards the ports that Docker publishes. It does so in
 # DOCKER-USER, the chain that the engine leaves to its users. The guard is the chain CLASSCORD. It is kept in
 # /etc/ufw/classcord.rules, and the unit classcord-firewall.service loads it before the engine starts. An engine that was
-# told to leave iptables alone does not use DOCKER-USER: then a table of nft has the same rules. See ufw/guard.sh.
+# told to leave iptables alone does not use DOCKER-USER: then a table of nft has the same rules. See ufw/guard.sh. If a
+# program of Docker's listens instead (docker-proxy, rootless), ufw sees the packets as those for a service.
 set -eu
 export LC_ALL=C LANGUAGE=C # this script reads ufw's output
 export PATH="$PATH:/usr/sbin:/sbin"
@@ -14,6 +15,8 @@ PROFILE=/etc/ufw/applications.d/classcord
 KEPT=/var/lib/classcord-ufw
 COMMENT="comment 'ClassCord'"
 here=$(dirname "$(readlink -f "$0")")
+# shellcheck source=deploy/common.sh
+. "$here/common.sh"
 
 usage() {
     cat <<END
@@ -31,20 +34,8 @@ Exit code: 0 done, 1 not active or failed, 2 wrong command line.
 END
 }
 
-die() { # MESSAGE [EXIT_CODE]
-    echo "ufw.sh: $1" >&2
-    exit "${2:-1}"
-}
-
-wrong() { die "$1; see sh deploy/ufw.sh --help" 2; }
-
-run() { # a command that changes something
-    if [ -n "$dry" ]; then
-        echo "+ $*"
-    else
-        "$@" >/dev/null || die "failed: $*"
-    fi
-}
+# ufw_run WORDS...: a command of ufw that changes something; it would say what it did
+ufw_run() { if [ -n "$dry" ]; then run ufw "$@"; else run ufw "$@" >/dev/null; fi; }
 
 write() { # FILE, from standard input
     content=$(cat)
@@ -56,32 +47,24 @@ write() { # FILE, from standard input
     fi
 }
 
-whole() { # TEXT LOW HIGH: a whole number in these bounds?
-    case $1 in '' | *[!0-9]* | 0?* | ??????*) return 1 ;; esac
-    [ "$1" -ge "$2" ] && [ "$1" -le "$3" ]
-}
-
 # Print the network as ufw writes it. Fails with a hint if it is not a network.
 network() {
-    hint="--from: '$1' is not an IPv4 network or address; type one like 10.0.108.0/24"
-    case $1 in */*/* | *[!0-9./]* | *.) wrong "$hint" ;; esac
     bits=32
     case $1 in */*) bits=${1#*/} ;; esac
-    whole "$bits" 0 32 || wrong "$hint"
-    [ "$bits" -gt 0 ] || wrong "--from: '$1' means everybody; leave --from out"
+    case $bits in [0-9] | [12][0-9] | 3[0-2]) is_ipv4 "${1%%/*}" ;; *) false ;; esac ||
+        misused "--from: '$1' is not an IPv4 network or address; type one like 10.0.108.0/24"
+    [ "$bits" -gt 0 ] || misused "--from: '$1' means everybody; leave --from out"
     old=$IFS IFS=.
     # shellcheck disable=SC2086 # split at the dots
     set -- "$1" ${1%%/*}
     IFS=$old
-    [ $# -eq 5 ] || wrong "$hint"
     left=$bits net=''
     for part in "$2" "$3" "$4" "$5"; do
-        whole "$part" 0 255 || wrong "$hint"
         taken=$((left > 8 ? 8 : left)) left=$((left > 8 ? left - 8 : 0))
         net=$net${net:+.}$((part >> (8 - taken) << (8 - taken)))
     done
-    [ "$net" = "${1%%/*}" ] || wrong "--from: '$1' is an address in a network; type the network: $net/$bits"
-    [ "$bits" -eq 32 ] && echo "$net" || echo "$net/$bits"
+    [ "$net" = "${1%%/*}" ] || misused "--from: '$1' is an address in a network; type the network: $net/$bits"
+    if [ "$bits" = 32 ]; then echo "$net"; else echo "$net/$bits"; fi
 }
 
 read_rules() { added=$(ufw show added | sed -n 's/^ufw //p'); } # all rules that people made, like: allow 22/tcp
@@ -117,7 +100,7 @@ wider() {
 
 delete() { # RULE
     # shellcheck disable=SC2086 # the words of the rule
-    run ufw delete $1
+    ufw_run delete $1
 }
 
 # ufw writes its files again, even the package's files that say the same in other words. So the originals are kept, and
@@ -141,7 +124,7 @@ apply() {
         echo "ufw has this rule already, but this script did not make it: it is kept"
     elif ! ours | grep -qxF "$wanted"; then
         # shellcheck disable=SC2086 # the words of the rule
-        run ufw $wanted comment ClassCord
+        ufw_run $wanted comment ClassCord
     fi
     ours | grep -vxF "$wanted" | while read -r old; do delete "$old"; done
     [ -n "$dry" ] || [ ! -d $KEPT ] || sums >$KEPT/sums
@@ -235,39 +218,42 @@ END
     fi
 
     container="open to everybody, whatever ufw says, and so is every port that Docker publishes"
+    guarded="open to $from only; every other port that Docker publishes is closed"
     guard=DOCKER-USER
     # shellcheck disable=SC2086 # its family and its name
-    if rules=$(nft list table $TABLE 2>/dev/null); then
+    if meets_ufw; then
+        guard=ufw container="$unit: a program of Docker's listens on it, so ufw decides, as for a service"
+    elif rules=$(nft list table $TABLE 2>/dev/null); then
         guard="the table $TABLE of nft"
         case $rules in
-        *" ip saddr ${from:-nobody} "*" ct original proto-dst $port accept"*)
-            container="open to $from only; every other port that Docker publishes is closed" ;;
+        *" ip saddr ${from:-nobody} "*" ct original proto-dst $port accept"*) container=$guarded ;;
         *)
             container="closed, like every port that Docker publishes"
             bad "the guard in $guard lets nobody in" "sudo sh deploy/ufw.sh apply --from NETWORK"
             ;;
         esac
-    elif ! jumps; then
+    elif needs_table; then
         [ -z "$from" ] || bad "DOCKER-USER is not used: Docker does not send its packets there" \
             "sudo sh deploy/ufw.sh apply --from $from"
     elif iptables -w -C DOCKER-USER -j CLASSCORD 2>/dev/null; then
         if [ -n "$from" ] && iptables -w -C CLASSCORD -s "$from" -p tcp -m conntrack --ctstate DNAT \
             --ctorigdstport "$port" --ctdir ORIGINAL -j RETURN 2>/dev/null; then
-            container="open to $from only; every other port that Docker publishes is closed"
+            container=$guarded
         else
             container="closed, like every port that Docker publishes"
             bad "the guard in DOCKER-USER lets nobody in" "sudo sh deploy/ufw.sh apply --from NETWORK"
         fi
+    elif [ -n "$from" ]; then
+        bad "DOCKER-USER has no guard: Docker goes around ufw" "sudo sh deploy/ufw.sh apply --from $from"
     fi
     if [ -n "$from" ]; then
-        case $container in
-        "open to $from "*) good "$guard guards the ports that Docker publishes" ;;
-        "open to everybody"*) ! jumps || bad "DOCKER-USER has no guard: Docker goes around ufw" \
-            "sudo sh deploy/ufw.sh apply --from $from" ;;
-        esac
+        case $container in "open to $from "*) good "$guard guards the ports that Docker publishes" ;; esac
         systemctl is-enabled -q $UNIT 2>/dev/null ||
             bad "the guard is lost at the next boot" "sudo sh deploy/ufw.sh apply --from $from"
     fi
+    case $container,$unit in "$guarded,open to everybody" | "$guarded,open to others too")
+        if proxied 6 && ! dnat 6; then container="$container. Over IPv6, like a service: $unit"; fi ;;
+    esac
     echo "Port $port of a systemd service: $unit."
     echo "Port $port of a container: $container."
     return $code
@@ -278,23 +264,24 @@ while [ $# -gt 0 ]; do
     case $1 in
     apply | status | undo) action=$action$1 ;;
     --from | --port)
-        [ $# -gt 1 ] || wrong "$1 needs a value"
+        [ $# -gt 1 ] || misused "$1 needs a value"
         case $1 in --from) from=$(network "$2") ;; --port) port=$2 ;; esac
         shift
         ;;
     --dry-run) dry=yes ;;
     -h | --help) usage && exit ;;
-    *) wrong "unknown word: '$1'" ;;
+    *) misused "unknown word: '$1'" ;;
     esac
     shift
 done
-case $action in apply | status | undo) ;; *) wrong "say apply, status or undo" ;; esac
-whole "$port" 1 65535 || wrong "--port: '$port' is not a port; type a number from 1 to 65535"
-[ "$(id -u)" -eq 0 ] || die "needs root: sudo sh deploy/ufw.sh $action"
-command -v ufw >/dev/null || die "ufw isn't installed: sudo apt install ufw"
+case $action in apply | status | undo) ;; *) misused "say apply, status or undo" ;; esac
+is_port "$port" || misused "--port: '$port' is not a port; type a number from 1 to 65535"
+[ "$(id -u)" -eq 0 ] || fail "needs root: sudo sh deploy/ufw.sh $action"
+has ufw || fail "ufw isn't installed: sudo apt install ufw"
 if [ "$action" = apply ] && [ -n "$from" ] && [ ! -d /run/systemd/system ]; then
-    die "--from needs systemd, to set the rules of Docker's ports again after a reboot"
+    fail "--from needs systemd, to set the rules of Docker's ports again after a reboot"
 fi
 # shellcheck source=deploy/ufw/guard.sh
 . "$here/ufw/guard.sh"
+engines=$(engines)
 $action

@@ -33,8 +33,8 @@ misused() { warn "$*; see sh $0 --help"; exit 2; }
 has() { command -v "$1" >/dev/null 2>&1; }
 is_port() { case $1 in '' | *[!0-9]* | 0* | ??????*) false ;; *) [ "$1" -le 65535 ] ;; esac; }
 is_ipv4() {
-    say "$1" | awk -F. 'NF != 4 { exit 1 }
-        { for (i = 1; i <= 4; i++) if ($i !~ /^(0|[1-9][0-9]?[0-9]?)$/ || $i > 255) exit 1 }'
+    number='(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])'
+    case $1 in *[!0-9.]*) false ;; *) say "$1" | grep -qxE "($number\.){3}$number" ;; esac
 }
 # answers ADDRESS PORT [FROM]: does a ClassCord server answer there, if this machine asks it from that address? An open
 # port proves nothing: a forwarder accepts connections even if no server listens. It needs python3, or an nc (with -s).

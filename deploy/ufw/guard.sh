@@ -1,12 +1,13 @@
 # shellcheck shell=sh
 # The guard of the ports that Docker publishes: its rules, the unit that loads them, and whether it holds. For ufw.sh.
-# shellcheck disable=SC2154  # variables that ufw.sh sets
+# shellcheck disable=SC2153,SC2154  # variables that ufw.sh and common.sh set
 RULES=/etc/ufw/classcord.rules
 RULES6=/etc/ufw/classcord6.rules
 TABLE="inet classcord-guard" TABLE_FILE=/etc/ufw/classcord.nft
 STRANGER=classcord-test # a network namespace that lives for a second
 UNIT=classcord-firewall.service
-UNIT_FILE=/etc/systemd/system/$UNIT
+LOCAL=/etc/systemd/system/$UNIT # where `systemctl edit --full` writes; older versions put the unit there
+ENGINE=/var/run/docker.sock
 
 guard() { # [NETWORK]: the chain, as iptables-restore reads it
     cat <<END
@@ -33,10 +34,51 @@ COMMIT
 END
 }
 
-# Does a packet for a published port meet DOCKER-USER? Not if the engine makes its rules with nft, or none at all. An
-# engine that is down sets the jump when it starts.
-jumps() {
-    iptables -w -C FORWARD -j DOCKER-USER 2>/dev/null || ! docker ps -q >/dev/null 2>&1
+# The sockets of the engines that answer: root's first, then those that users run without root (rootless)
+engines() {
+    for socket in $ENGINE /run/user/*/docker.sock; do
+        if timeout 5 docker -H "unix://$socket" ps -q >/dev/null 2>&1; then say "$socket"; fi
+    done
+}
+
+root_engine_is_up() { case $engines in $ENGINE*) ;; *) false ;; esac }
+
+# The setting with which root's engine was told not to use DOCKER-USER, or nothing. It also says what an engine that is
+# down will do: from its files, the options in its unit, and those of its process.
+left_alone() {
+    {
+        cat /etc/docker/daemon.json /var/snap/docker/current/config/daemon.json || :
+        systemctl show --property ExecStart --value docker.service || :
+        tr '\0' '\n' <"/proc/$(cat /run/docker.pid)/cmdline" || :
+    } 2>/dev/null | tr -d ' \t\n"' |
+        grep -oE 'iptables(:false|=([Ff]|false|False|FALSE|0))|firewall-backend[:=]?nftables' | head -n 1
+}
+
+# Does root's engine need the table, because its packets do not meet DOCKER-USER? One that is down sets the jump when it
+# starts.
+needs_table() {
+    [ -n "$(left_alone)" ] || { root_engine_is_up && ! iptables -w -C FORWARD -j DOCKER-USER 2>/dev/null; }
+}
+
+# dnat [6]: does a rule change the destination of connections to the port? Then they never meet ufw.
+dnat() {
+    {
+        "ip${1:-}tables-save" -t nat
+        ! grep -sqx nat "/proc/net/ip${1:-}_tables_names" || "ip${1:-}tables-legacy-save" -t nat
+        nft list ruleset ${1:+ip6}
+    } 2>/dev/null | grep -qE "tcp.* (--)?dport $port .*(DNAT|dnat to)"
+}
+
+# proxied [6]: does a program of Docker's listen on the port, to pass the connections on?
+proxied() {
+    ss -Hltnp"${1:-}" "sport = :$port" 2>/dev/null |
+        grep -qE '"(docker-proxy|rootlesskit|rootlessport|slirp4netns|pasta|com.docker)'
+}
+
+# Does ufw see the connections to the port of a container, as it does for a service? If no container publishes the port
+# now, the engine's kind and its settings say what will be.
+meets_ufw() {
+    ! dnat && { proxied || case $(left_alone) in iptables*) ;; *) [ -n "$engines" ] && ! root_engine_is_up ;; esac }
 }
 
 table() { # NETWORK: the same as `guard`, for nft
@@ -85,19 +127,28 @@ WantedBy=multi-user.target docker.service
 END
 }
 
+# Is that file our unit, as this or an older version wrote it?
+unedited() { [ -f "$1" ] && [ "$(essence <"$1")" = "$(unit | essence)" ]; }
+essence() { sed -E "/^(#|Description=ClassCord: |.*classcord\.nft)/d"; }
+
 set_guard() {
     guard "$from" | write $RULES
     guard '' | write $RULES6
-    if jumps; then
+    if ! needs_table; then
         remove_table
-    else
-        command -v nft >/dev/null || die "Docker does not use iptables here, and nft is missing: sudo apt install nftables"
+    elif has nft; then
         table "$from" | write $TABLE_FILE
+    else
+        meets_ufw || fail "Docker does not use iptables here, and nft is missing: sudo apt install nftables"
     fi
-    unit | write $UNIT_FILE
+    edited=''
+    if unedited $LOCAL; then run rm $LOCAL; elif [ -e $LOCAL ]; then edited=yes; fi
+    [ -n "$dry" ] || mkdir -p "$UNITS"
+    unit | write "$UNITS/$UNIT"
     run systemctl daemon-reload
-    run systemctl enable -q $UNIT
+    run systemctl reenable -q $UNIT
     run systemctl restart $UNIT
+    [ -z "$edited" ] || warn "$LOCAL is used as you wrote it; sudo systemctl revert $UNIT removes it"
 }
 
 remove_table() {
@@ -109,7 +160,7 @@ remove_table() {
 # Does the guard bite? Asks for the port from an address outside the network, in a network namespace of its own. Says so
 # if a container answers.
 try_as_stranger() {
-    [ -n "$(docker ps -q --filter "publish=$port" 2>/dev/null)" ] || return 0
+    [ -n "$(for socket in $engines; do docker -H "unix://$socket" ps -q --filter "publish=$port"; done)" ] || return 0
     trap 'ip netns del $STRANGER 2>/dev/null' EXIT
     ip netns del $STRANGER 2>/dev/null || :
     if ip netns add $STRANGER && ip link add cc-guard0 type veth peer name cc-guard1 netns $STRANGER &&
@@ -117,7 +168,7 @@ try_as_stranger() {
         ip -n $STRANGER addr add 192.0.2.2/30 dev cc-guard1 && ip -n $STRANGER link set cc-guard1 up; then
         if ip netns exec $STRANGER python3 -I -c "import socket
 socket.create_connection(('192.0.2.1', $port), 2)" 2>/dev/null; then
-            die "the guard does not hold: 192.0.2.2, which is not in $from, reaches the container; see the lines above"
+            fail "the guard does not hold: 192.0.2.2, which is not in $from, reaches the container; see the lines above"
         fi
         good "a stranger (192.0.2.2) does not reach the container"
     fi
@@ -125,9 +176,11 @@ socket.create_connection(('192.0.2.1', $port), 2)" 2>/dev/null; then
 
 remove_guard() {
     remove_table
-    if [ -e $UNIT_FILE ]; then
+    if [ -e "$UNITS/$UNIT" ] || [ -e $LOCAL ]; then
         run systemctl disable -q --now $UNIT
-        run rm -f $UNIT_FILE
+        if unedited $LOCAL; then run rm $LOCAL; elif [ -e $LOCAL ]; then say "$LOCAL stays, because you changed it."; fi
+        run rm -f "$UNITS/$UNIT"
+        run rmdir --ignore-fail-on-non-empty "$UNITS" "${UNITS%/*}" 2>/dev/null || :
         run systemctl daemon-reload
     fi
     for tables in iptables ip6tables; do

@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 
 from tests.deploy.fresh import bare_root
-from tests.deploy.machines import Desk, Machine, bootstrap, made_once, rootfs, until
+from tests.deploy.machines import USER, Desk, Machine, bootstrap, made_once, rootfs, until
 from tests.support import DEADLINE
 
 __all__ = ["HOST", "HOST_INSIDE", "OTHER", "SLAM", "VM", "Lab", "base_image"]
@@ -64,12 +64,24 @@ class Lab:
     def start_engine(self, machine: Machine) -> None:
         """Start Docker on a machine, with the base image in it, as after the first `docker pull`."""
         machine.run("systemctl enable -q --now docker")
-        if machine.run(f"docker image inspect {BASE}", check=False).returncode:
-            with base_image().open("rb") as archive:
-                subprocess.run(
-                    machine.command(f"docker import -c 'CMD [\"python3\"]' -c 'ENV LANG=C.UTF-8' - {BASE}"),
-                    stdin=archive, stdout=subprocess.DEVNULL, check=True,
-                )
+        _import_base(machine, "docker")
+
+    def start_rootless_engine(self, machine: Machine) -> str:
+        """Start an engine of USER's own, which runs without root, with the base image in it. Until a reboot or
+        `systemctl stop rootless`. Returns `docker` with the option that names this engine."""
+        run = f"/run/user/{machine.run(f'id -u {USER}').stdout.strip()}"
+        data = "/var/lib/docker/rootless"  # not on the overlay of the machine
+        machine.run(f"chmod 711 /var/lib/docker; install -d -o {USER} {data} && install -d -m 700 -o {USER} {run}")
+        # a container may mount its own /proc and /sys only where nothing of these is hidden
+        machine.run("for name in proc sysfs; do mkdir -p /mnt/$name && mount -t $name $name /mnt/$name; done")
+        machine.run("chmod 666 /dev/net/tun")
+        start = "/usr/share/docker.io/contrib/dockerd-rootless.sh"
+        machine.run(f"systemd-run -q --unit=rootless --uid={USER} -E HOME=/home/{USER} -E PATH=$PATH "
+                    f"-E XDG_RUNTIME_DIR={run} {start} --data-root {data}")
+        docker = f"docker -H unix://{run}/docker.sock"
+        until(lambda: machine.run(f"{docker} ps", check=False).returncode == 0, "the rootless engine answers", 60)
+        _import_base(machine, docker)
+        return docker
 
     def close(self) -> None:
         """End the machines and take the network away."""
@@ -78,6 +90,15 @@ class Lab:
                 stack.callback(subprocess.run, ["ip", "netns", "del", name], capture_output=True, check=False)
             stack.callback(self.host.close)
             stack.callback(self.vm.close)
+
+
+def _import_base(machine: Machine, docker: str) -> None:
+    if machine.run(f"{docker} image inspect {BASE}", check=False).returncode:
+        with base_image().open("rb") as archive:
+            subprocess.run(
+                machine.command(f"{docker} import -c 'CMD [\"python3\"]' -c 'ENV LANG=C.UTF-8' - {BASE}"),
+                stdin=archive, stdout=subprocess.DEVNULL, check=True,
+            )
 
 
 def _ip(*arguments: str) -> None:

@@ -37,7 +37,7 @@ PROJECT = f"/home/{USER}/classcord"
 PACKAGES = (
     "ca-certificates", "dbus", "docker.io", "docker-compose", "git", "iproute2", "iptables", "iputils-ping", "less",
     "make", "ncat", "netcat-openbsd", "nftables", "openssh-client", "openssh-server", "procps", "python3",
-    "python3-venv", "sudo", "systemd", "systemd-sysv", "ufw",
+    "python3-venv", "rootlesskit", "slirp4netns", "sudo", "systemd", "systemd-sysv", "ufw", "uidmap",
 )
 _SUITE = "bookworm"
 _NEEDED = {

@@ -79,6 +79,17 @@ def test_every_list_of_bridges_has_all_of_them(path: Path) -> None:
         assert name in path.read_text(), name
 
 
+@pytest.mark.parametrize("path", [
+    path for path in sorted((ROOT / "deploy").rglob("*.sh")) if path.name != "common.sh"
+], ids=lambda path: path.name)
+def test_no_script_has_a_function_of_the_library_once_more(path: Path) -> None:
+    function = re.compile(r"^(\w+)\(\) [{(]", re.MULTILINE)
+    library = set(function.findall((ROOT / "deploy" / "common.sh").read_text()))
+    text = re.sub(r"^# --- from deploy/common.sh: (?:.*\n)*?# --- end of", "", path.read_text(), flags=re.MULTILINE)
+    other_sense = {"fail", "warn"} if path.name == "doctor.sh" else set()  # its exit code is another; a hop marked !
+    assert library & set(function.findall(text)) == other_sense
+
+
 class Asked(BaseRequestHandler):
     """Answers whatever comes with the server's `answer`, or keeps silent until the client goes."""
 

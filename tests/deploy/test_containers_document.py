@@ -69,9 +69,20 @@ def test_the_table_of_contents_has_every_section() -> None:
     assert re.findall(r"^- \[(.*?)\]\(#", contents, re.MULTILINE) == sections[2:]
 
 
+def test_every_hypervisor_has_a_way_to_keep_the_address() -> None:
+    nat = TEXT[TEXT.index("## NAT par hyperviseur\n"):].split("\n## ")[0]
+    keep = TEXT[TEXT.index("### Garder les mêmes adresses\n"):].split("\n## ")[0]
+    titles = "\n".join(re.findall(r"^(?:###|- \*\*).*", nat, re.MULTILINE))
+    rows = "\n".join(line for line in keep.splitlines() if line.startswith("|"))
+    names = {"VirtualBox", "KVM", "libvirt", "Proxmox", "VMware", "Hyper-V", "WSL", "UTM", "Parallels"}
+    for name in names:
+        assert name in titles, name
+        assert name in rows, name
+
+
 def test_no_block_escapes_the_tests() -> None:
     assert TEXT.count("```") == 2 * len(blocks())
-    assert sum(block.place == "ailleurs" for block in blocks()) == 4, "those that no machine here can run"
+    assert sum(block.place == "ailleurs" for block in blocks()) == 5, "those that no machine here can run"
 
 
 def test_every_block_says_where_it_is_typed() -> None:

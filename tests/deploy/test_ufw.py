@@ -1,35 +1,29 @@
 """deploy/ufw.sh with real ufw and a real engine, for a server in a process and one in a container.
 
-The desks are routed to the VM here, so that it sees slam as 10.0.108.34 and other as 10.0.109.7.
+Tests of the engine's kinds are in test_ufw_engines.py.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.deploy.lab import BASE, HOST, SLAM, VM, Lab, answers, wait_for_answer
-from tests.deploy.machines import PROJECT, Desk, Machine, until
+from tests.deploy.lab import BASE, SLAM, VM, Lab, answers, wait_for_answer
+from tests.deploy.machines import PROJECT, Machine, until
+from tests.deploy.ufw import SCHOOL, SERVER, UFW, reached, route, silent
 
 pytestmark = pytest.mark.lab
 
-UFW = f"sh {PROJECT}/deploy/ufw.sh"
-SCHOOL = "10.0.108.0/24"
-SERVER = "python3 server.py --data /tmp/data --password-cost 1"
+UNIT = "classcord-firewall.service"
+OURS, LOCAL = f"/usr/local/lib/systemd/system/{UNIT}", f"/etc/systemd/system/{UNIT}"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _ways(lab: Lab) -> None:
     lab.start_engine(lab.vm)
-    _route(lab)
-
-
-def _route(lab: Lab) -> None:
-    lab.host.run("sysctl -q -w net.ipv4.ip_forward=1")
-    lab.slam.run(f"ip route replace {VM} via {HOST}")
+    route(lab)
 
 
 @pytest.fixture(scope="module")
@@ -65,25 +59,13 @@ def containers(active: Machine, _running: None) -> None:
     """The server in a container, published as 12345, and in another on its own network, published as 8080."""
 
 
-def silent(desk: Desk, address: str, port: int = 12345) -> bool:
-    """Whether that port can't be reached. A dropped packet takes a second."""
-    return desk.run(f"nc.openbsd -z -w 1 {address} {port}", check=False).returncode != 0
-
-
 def state(machine: Machine) -> str:
     """Everything that ufw.sh may change, without counters and without empty tables."""
     rules = machine.run("iptables-save; ip6tables-save").stdout
     rules = re.sub(r" \[\d+:\d+\]|^#.*\n", "", rules, flags=re.MULTILINE)
     rules = re.sub(r"^\*\w+\n(:[A-Z]+ ACCEPT\n)*COMMIT\n", "", rules, flags=re.MULTILINE)
-    files = "find /etc/ufw /etc/systemd/system ! -type d | sort | xargs -d '\\n' sha256sum"
+    files = "find /etc/ufw /etc/systemd /usr/local/lib/systemd ! -type d | sort | xargs -d '\\n' sha256sum"
     return rules + machine.run(f"{files}; ls -d /var/lib/classcord*", check=False).stdout
-
-
-def reached(lab: Lab, *ports: int) -> list[bool]:
-    """Whether slam and other reach the server on those ports: slam, other, slam, other... All are tried at once."""
-    tries = [(desk, port) for port in ports or (12345,) for desk in (lab.slam, lab.other)]
-    with ThreadPoolExecutor(len(tries)) as pool:
-        return list(pool.map(lambda each: not silent(each[0], VM, each[1]) and answers(each[0], VM, each[1]), tries))
 
 
 def test_undo_restores_all_byte_for_byte(lab: Lab) -> None:
@@ -235,6 +217,12 @@ def test_over_ipv6_nobody_gets_in_once_a_network_is_named(lab: Lab, containers: 
     assert silent(lab.host, "fd00::10")
     # this engine publishes over IPv6 by a proxy of its own, which ufw sees; newer ones can do it as over IPv4
     lab.vm.run("ip6tables -C DOCKER-USER -j CLASSCORD && ip6tables -C CLASSCORD -m conntrack --ctstate DNAT -j DROP")
+    assert "Over IPv6" not in lab.vm.run(f"{UFW} status").stdout
+    lab.vm.run("ufw disable")
+    assert not silent(lab.host, "fd00::10")
+    said = lab.vm.run(f"{UFW} status", check=False).stdout
+    lab.vm.run("ufw --force enable")
+    assert "publishes is closed. Over IPv6, like a service: open to everybody.\n" in said
 
 
 def test_the_profile_and_a_rule_typed_by_hand_are_understood(active: Machine) -> None:
@@ -254,7 +242,7 @@ def test_the_rules_outlast_reload_restart_and_reboot(lab: Lab, containers: None)
         vm.reboot,
     ):
         event()
-        _route(lab)
+        route(lab)
         wait_for_answer(lab.slam, VM)
         wait_for_answer(vm, "127.0.0.1", 8080)  # otherwise a closed port would prove nothing
         assert reached(lab, 12345, 8080) == [True, False, False, False]
@@ -264,49 +252,28 @@ def test_the_rules_outlast_reload_restart_and_reboot(lab: Lab, containers: None)
     assert reached(lab) == [True, False]
 
 
-def configure_engine(machine: Machine, settings: str) -> None:
-    """Restart the engine with these settings, and without the rules that it made before."""
-    machine.run(f"mkdir -p /etc/docker; echo '{settings}' >/etc/docker/daemon.json; systemctl stop docker.service "
-                "docker.socket; iptables -F; iptables -t nat -F; iptables -X; systemctl start docker; ufw reload")
+def test_the_unit_of_an_older_version_is_replaced_or_removed(active: Machine) -> None:
+    before = state(active)
+    change = "-e /classcord.nft/d -e 's/^Description=.*/Description=ClassCord: who may reach the ports/'"
+    for action in (f"apply --from {SCHOOL}", "undo"):
+        active.run(f"{UFW} apply --from {SCHOOL} && systemctl disable -q {UNIT} && sed {change} {OURS} >{LOCAL}")
+        active.run(f"rm {OURS}; systemctl daemon-reload && systemctl enable -q --now {UNIT}")
+        assert active.run(f"{UFW} {action}").stderr == ""
+        assert active.run(f"test -e {LOCAL}", check=False).returncode == 1
+        if action != "undo":
+            assert active.run(f"systemctl show -P FragmentPath {UNIT}").stdout == f"{OURS}\n"
+            assert active.run(f"{UFW} status").returncode == 0
+    assert state(active) == before
 
 
-def test_an_engine_that_does_not_use_docker_user_is_guarded_by_nft(lab: Lab, containers: None) -> None:
-    """The packets of an engine with rules of nft pass FORWARD without DOCKER-USER: here the test makes its rule."""
-    vm = lab.vm
-    vm.run("systemctl stop chat 2>/dev/null; docker rm -f chat 2>/dev/null", check=False)
-    configure_engine(vm, '{"iptables": false, "userland-proxy": false}')
-    vm.run(f"docker run -d --name chat -p 12345:12345 -w /app -v {PROJECT}:/app:ro {BASE} {SERVER}")
-    inner = vm.run("docker inspect -f '{{.NetworkSettings.IPAddress}}' chat").stdout.strip()
-    vm.run("sysctl -qw net.ipv4.ip_forward=1; iptables -P FORWARD ACCEPT")
-    vm.run("nft -f -", input=f"table ip docker-bridges {{ chain p {{ type nat hook prerouting priority dstnat; "
-                             f"fib daddr type local tcp dport 12345 dnat to {inner}:12345; }}; }}\n")
-    wait_for_answer(lab.slam, VM)
-    assert reached(lab) == [True, True]
-    vm.run(f"ufw allow 12345/tcp; {UFW} undo; {UFW} apply --from {SCHOOL} && ufw delete allow 12345/tcp")
-    assert reached(lab) == [True, False]
-    done = vm.run(f"{UFW} apply --from {SCHOOL} && {UFW} status").stdout
-    assert "the table inet classcord-guard of nft guards the ports that Docker publishes" in done
-    assert "✔ a stranger (192.0.2.2) does not reach the container" in done
-    assert f"container: open to {SCHOOL} only" in done
-    vm.run("systemctl restart classcord-firewall")
-    assert reached(lab) == [True, False]
-    vm.run("nft delete table inet classcord-guard")
-    found = vm.run(f"{UFW} status", check=False)
-    assert (found.returncode, "DOCKER-USER is not used" in found.stdout) == (1, True)
-    vm.run(f"{UFW} undo; nft delete table ip docker-bridges; docker rm -f chat")
-    assert "classcord" not in vm.run("nft list ruleset; ls /etc/ufw").stdout
-    configure_engine(vm, "{}")
-
-
-def test_apply_says_if_a_stranger_still_gets_in(lab: Lab, containers: None) -> None:
-    vm = lab.vm
-    vm.run("docker rm -f chat 2>/dev/null; docker run -d --name chat -p 12345:12345 -w /app "
-           f"-v {PROJECT}:/app:ro {BASE} {SERVER}")
-    wait_for_answer(lab.slam, VM)
-    vm.run("iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT")  # before DOCKER-USER
-    done = vm.run(f"{UFW} apply --from {SCHOOL}", check=False)
-    vm.run("iptables -D FORWARD -m conntrack --ctstate DNAT -j ACCEPT")
-    assert done.returncode == 1
-    assert "the guard does not hold: 192.0.2.2, which is not in 10.0.108.0/24, reaches the container" in done.stderr
-    assert "✔ a stranger" in vm.run(f"{UFW} apply --from {SCHOOL}").stdout
-    assert "classcord-test" not in vm.run("ip netns; ip link").stdout
+def test_an_edited_unit_survives_and_is_in_force(active: Machine) -> None:
+    active.run(f"{UFW} apply --from {SCHOOL}")
+    edited = active.run(f"sed '/^Type=/aTimeoutStartSec=90' {OURS}").stdout
+    active.run(f"cat >{LOCAL} && systemctl daemon-reload", input=edited)
+    done = active.run(f"{UFW} apply --from {SCHOOL}")
+    assert done.stderr == f"ufw.sh: {LOCAL} is used as you wrote it; sudo systemctl revert {UNIT} removes it\n"
+    assert active.run(f"systemctl show -P TimeoutStartUSec {UNIT}").stdout == "1min 30s\n"
+    assert active.run(f"{UFW} status").returncode == 0
+    assert f"{LOCAL} stays, because you changed it." in active.run(f"{UFW} undo").stdout
+    assert active.run(f"cat {LOCAL}; systemctl is-enabled {UNIT}", check=False).stdout == f"{edited}disabled\n"
+    active.run(f"rm {LOCAL} && systemctl daemon-reload")
