@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -251,7 +252,7 @@ def test_it_listens_and_is_healthy_sooner_than_without_bytecode_of_the_standard_
         names = {}
         for image in starts:  # the second starts when the first is done with it
             name = names[image] = started(image)
-            until(lambda name=name: first_lines(vm, name), f"{name} listens", 60)
+            until(partial(first_lines, vm, name), f"{name} listens", 60)
         for image, name in names.items():
             starts[image].append(start_of(vm, name))
     # another program on this machine makes some of them longer
