@@ -146,11 +146,12 @@ def test_a_stopped_container_and_a_removed_one_are_upgraded_with_a_backup_too(vm
     assert len(backups(vm)) == 2
 
 
-@pytest.mark.parametrize("container", ["kept", "removed"])
-@pytest.mark.parametrize("way", ["make docker-build", "make docker-load FILE=/tmp/new.gz",
-                                 "docker build -t classcord-server ."])
+@pytest.mark.parametrize(("container", "way"), [
+    ("kept", "make docker-build"), ("removed", "make docker-build"), ("removed", "make docker-load FILE=/tmp/new.gz"),
+    ("removed", "docker build -t classcord-server ."),
+])
 def test_whatever_way_a_new_image_comes_its_first_run_saves_the_data_and_names_the_way_back(
-    vm: Machine, way: str, container: str
+    vm: Machine, container: str, way: str
 ) -> None:
     make(vm, "docker-run")
     first = image(vm)
@@ -171,13 +172,9 @@ def test_whatever_way_a_new_image_comes_its_first_run_saves_the_data_and_names_t
     assert "The data of before the upgrade is in the volume classcord-data: /data/backups/classcord-" in said
     assert said.index(ROLLBACK) < said.index("The server runs in the container classcord and answers")
     assert image(vm, "classcord-server:previous") == first
-    # the same image again is not an upgrade, with a container or without
-    for words in ("docker-run", "docker-stop docker-run", "docker-stop docker-build docker-run"):
-        assert "image before" not in make(vm, words).stdout
+    # the same image again is not an upgrade
+    assert "image before" not in make(vm, "docker-stop docker-build docker-run").stdout
     assert len(backups(vm)) == 1
-    make(vm, "docker-stop docker-rollback")
-    assert state(vm)["Image"] == first
-    assert len(backups(vm)) == 2
 
 
 def test_data_of_an_image_that_is_not_known_is_saved_too(vm: Machine) -> None:
