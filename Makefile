@@ -9,9 +9,10 @@ PORT = 12345
 IMAGE = classcord-server
 FILE = build/classcord-server.tar.gz
 ARGS =
+BACKUP =
 VOLUME =
 PURGE =
-DOCKER := CONTAINER='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' FILE='$(FILE)' sh deploy/docker.sh
+DOCKER := CONTAINER='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' FILE='$(FILE)' BACKUP='$(BACKUP)' sh deploy/docker.sh
 
 # The targets that use each variable of the command line. Other targets refuse the variable.
 venv := test test-functional test-deploy docker-test lint fmt bench
@@ -29,6 +30,7 @@ used-NAME := docker-run docker-rollback docker-stop docker-logs docker-shell doc
     migrate-to-systemd migrate-to-docker doctor
 used-IMAGE := $(docker) migrate-to-systemd migrate-to-docker
 used-FILE := docker-save docker-load
+used-BACKUP := docker-run docker-rollback
 used-VOLUME := docker-clean
 used-PURGE := uninstall
 used-DOCKER_HOST := $(docker)
@@ -41,8 +43,10 @@ ifneq ($(useless),)
 $(error make $(goals) does not use $(firstword $(useless))=; it takes $(or $(subst %,...,$(addsuffix =,$(sort $(takes)))),no variables))
 endif
 
-# make prints "*** [...] Error N" after a command that failed. It looks like one more fault, so a line comes before it
-explained = || { code=$$?; echo "make: the reason is above; the next line is not another fault" >&2; exit $$code; }
+# make prints "*** [...] Error N" after a command that failed. It looks like one more fault, so a line comes before it,
+# in the language of the lines above: only the doctor speaks French
+explanation := the reason is above; the next line is not another fault
+explained = || { code=$$?; echo "make: $(explanation)" >&2; exit $$code; }
 
 .DEFAULT_GOAL := help
 .PHONY: help check-python run test test-functional test-deploy assemble lint fmt bench clean
@@ -65,40 +69,41 @@ test-functional: $(VENV)/ready ## run the functional tests, against CLASSCORD_TE
 # without pytest's cache: root would own its files
 test-deploy: TESTS = tests/deploy
 test-deploy: $(VENV)/ready ## as root: run the tests of deploy/ in a lab with real Docker, systemd, ufw (TESTS=...)
-	$(BIN)/python -m pytest -m lab -p no:cacheprovider --numprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
+	$(BIN)/python -m pytest -m lab -p no:cacheprovider --numprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS) \
+		$(explained)
 
 docker-build: ## build the image classcord-server
-	@$(DOCKER) build
+	@$(DOCKER) build $(explained)
 
 docker-run: ## build if needed, start the container classcord, wait until it is healthy, print the addresses
-	@$(DOCKER) run
+	@$(DOCKER) run $(explained)
 
 docker-rollback: ## start the image before again, which docker-run kept; a second time: go forward again
-	@$(DOCKER) rollback
+	@$(DOCKER) rollback $(explained)
 
 docker-stop: ## stop the container and remove it; the data stays
-	@$(DOCKER) stop
+	@$(DOCKER) stop $(explained)
 
 docker-logs: ## show and follow the container's log; Ctrl-C ends that
-	@$(DOCKER) logs
+	@trap ended=yes INT; $(DOCKER) logs || [ -n "$$ended" ] $(explained)
 
 docker-shell: ## open a shell in the running container
-	@$(DOCKER) shell
+	@$(DOCKER) shell $(explained)
 
 docker-check:
-	@$(DOCKER) check
+	@$(DOCKER) check $(explained)
 
 docker-test: docker-check $(VENV)/ready ## run the functional tests against a new container
-	@PYTEST='$(BIN)/python -m pytest' $(DOCKER) test
+	@PYTEST='$(BIN)/python -m pytest' $(DOCKER) test $(explained)
 
 docker-save: ## write the image to FILE=build/classcord-server.tar.gz, to carry it to another machine
-	@$(DOCKER) save
+	@$(DOCKER) save $(explained)
 
 docker-load: ## read the image from FILE
-	@$(DOCKER) load
+	@$(DOCKER) load $(explained)
 
 docker-clean: ## remove the container and its images; VOLUME=yes removes the data too
-	@VOLUME='$(VOLUME)' $(DOCKER) clean
+	@VOLUME='$(VOLUME)' $(DOCKER) clean $(explained)
 
 install: ## as root: install to /opt/classcord, enable and start the systemd service
 	@sh deploy/install.sh install $(explained)
@@ -118,6 +123,9 @@ migrate-to-systemd: ## as root: stop the container, carry its data to the system
 migrate-to-docker: ## as root: stop the systemd service, carry its data to the container, start that
 	@CONTAINER='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' sh deploy/migrate.sh to-docker $(explained)
 
+ifeq ($(filter en% En% eN% EN%,$(CLASSCORD_LANG)),)
+doctor: explanation := la raison est plus haut ; la ligne suivante n'est pas une autre panne
+endif
 doctor: ## walk the way to the server hop by hop, and say what is broken (ARGS="--from-slam HOST")
 	@sh deploy/doctor.sh --port '$(PORT)' --name '$(NAME)' $(ARGS) $(explained)
 
@@ -147,17 +155,18 @@ clean: ## remove what make made (not the data)
 is-new := import sys; sys.exit(sys.version_info < (3, 10))
 check-python:
 	@command -v $(PYTHON) >/dev/null || \
-		{ echo "No interpreter is called $(PYTHON): sudo apt install python3-venv (Debian, Ubuntu), or PYTHON=..." >&2; exit 1; }
+		{ echo "No interpreter is called $(PYTHON): sudo apt install python3-venv (Debian, Ubuntu), or PYTHON=..." >&2; \
+		false; } $(explained)
 	@$(PYTHON) -c '$(is-new)' || { for other in /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3.10; do \
 		if $$other -c 'import sqlite3; $(is-new)' 2>/dev/null; then hint="type make $(MAKECMDGOALS) PYTHON=$$other"; break; fi; done; \
 		echo "Python 3.10 or later is needed, $(PYTHON) is older:" \
-			"$${hint:-sudo apt install python3 (Debian 12, Ubuntu 22.04 or later), or make docker-run}" >&2; exit 1; }
+			"$${hint:-sudo apt install python3 (Debian 12, Ubuntu 22.04 or later), or make docker-run}" >&2; false; } $(explained)
 
 # Debian and Ubuntu ship Python without venv; the message says how to get it
 $(VENV)/ready: pyproject.toml | check-python
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
-		{ echo "The venv module is missing: sudo apt install python3-venv (Debian, Ubuntu)" >&2; exit 1; }
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --group dev
+		{ echo "The venv module is missing: sudo apt install python3-venv (Debian, Ubuntu)" >&2; false; } $(explained)
+	$(PYTHON) -m venv --clear $(VENV) $(explained)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' $(explained)
+	$(BIN)/python -m pip install --quiet --group dev $(explained)
 	@touch $@

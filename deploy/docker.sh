@@ -34,8 +34,8 @@ Usage: sh deploy/docker.sh COMMAND
 Variables (defaults): CONTAINER (classcord; make calls it NAME), with its data in the volume CONTAINER-data; PORT, the
 port to publish (12345); IMAGE (classcord-server); FILE (build/classcord-server.tar.gz); PYTEST (python3 -m pytest).
 run and rollback pass the server's own variables on (CLASSCORD_LANG=en, CLASSCORD_LOG_LEVEL=debug; see server.py
---help). Before another image starts, they copy the database into the folder backups of the volume. The last three
-copies stay.
+--help). Before another image starts than the one that used the data last, they copy the database into the folder
+backups of the volume. The last three copies stay. BACKUP=no makes no copy.
 
 Exit code: 0 done, 1 failed, 2 wrong command line. If the server ends at once, run gives the server's exit code.
 END
@@ -52,6 +52,8 @@ check_settings() {
     [!a-zA-Z0-9]* | *[!a-zA-Z0-9_.-]* | '' | ?) misused "NAME=$NAME: give two or more of a-z A-Z 0-9 _ . -" ;;
     esac
     [ "$IMAGE" != "$PREVIOUS" ] || misused "IMAGE=$IMAGE: make docker-rollback starts the image of that name"
+    [ "$IMAGE" != "$LAST" ] || misused "IMAGE=$IMAGE: make docker-run gives that name to the image that it starts"
+    case ${BACKUP:-} in '' | yes | no) ;; *) misused "BACKUP=$BACKUP: give yes or no" ;; esac
     case $FILE in -*) FILE=./$FILE ;; esac
     [ ! -d "$FILE" ] || misused "FILE=$FILE is a folder: give a file in it, like $FILE/classcord-server.tar.gz"
     case $1:$(settings) in
@@ -217,7 +219,15 @@ replace() {
     check_port
     present=$(image "$IMAGE" '{{.Id}}')
     before=$(container "$NAME" '{{.Image}}')
-    before=${before:-$present}
+    # The image that used the data last; empty if it is not known. Without a container, the name IMAGE does not tell: a
+    # build or a load may have given it to another image since
+    last=''
+    if [ "$(data_of "$NAME")" = "$DATA" ]; then
+        last=$before
+    elif [ "$action" = run ]; then
+        last=$(image "$LAST" '{{.Id}}')
+    fi
+    before=${before:-${last:-$present}}
     if [ "$action" = run ]; then
         build_or_take
         new=$(image "$IMAGE" '{{.Id}}')
@@ -226,7 +236,7 @@ replace() {
         new=$(image "$PREVIOUS" '{{.Id}}')
         [ -n "$new" ] || fail "there is no image $PREVIOUS: make docker-run keeps the old image when it makes a new one"
     fi
-    [ "$before" = "$new" ] || back_up "${before:-$new}" "$new"
+    [ "$last" = "$new" ] || back_up "${before:-$new}" "$new"
     was_running=$(container "$NAME" '{{.State.Running}}')
     there=$(data_of "$NAME")
     networks=$(networks_of "$NAME")
@@ -258,6 +268,7 @@ replace() {
     wait_healthy "$NAME" || exit "$code"
     docker update --restart unless-stopped "$NAME" >/dev/null
     trap - EXIT INT TERM HUP
+    docker tag "$new" "$LAST" || : # NAME may be too long for that; without it, the next start makes a backup
     if exists "$ASIDE"; then docker rm "$ASIDE" >/dev/null; fi
     remove_networks "$networks"
     prune
@@ -302,10 +313,9 @@ shell() {
     need_container
     [ "$(container "$NAME" '{{.State.Running}}')" = true ] ||
         fail "the container $NAME is stopped: make docker-run starts it"
-    terminal=--interactive
-    if [ -t 0 ]; then terminal=--interactive\ --tty; fi
-    # shellcheck disable=SC2086 # two words
-    exec docker exec $terminal "$NAME" sh
+    [ -t 0 ] || exec docker exec --interactive "$NAME" sh
+    # the exit code is that of the last command that was typed there
+    docker exec --interactive --tty "$NAME" sh || :
 }
 
 remove_test() {

@@ -4,6 +4,7 @@
 # shellcheck disable=SC2154  # variables that docker.sh sets
 # the image before the present one; a tag of IMAGE is replaced, a port of a registry is not a tag
 case ${IMAGE##*/} in *:*) PREVIOUS=${IMAGE%:*}:previous ;; *) PREVIOUS=$IMAGE:previous ;; esac
+LAST=$TITLE:last-$NAME # the image that used the data of NAME last; whatever IMAGE is, the data is the same
 LABEL=org.opencontainers.image
 KEPT=3 # backups that upgrades leave in the volume
 
@@ -49,6 +50,8 @@ about() {
     case $commit in *-dirty) dirty=', changed' ;; esac
     commit=$(say "${commit%-dirty}" | cut -c 1-12)
     of=$(image "$1" "{{index .Config.Labels \"$LABEL.version\"}}")
+    # an image of Compose or of docker build has no such label, but the program knows its version
+    of=${of:-$(docker run --rm --network none --read-only "$1" --version 2>/dev/null | sed -n 's/^ClassCord //p')}
     if [ -n "$of" ] && [ -n "$commit" ]; then
         say "version $of (commit $commit$dirty)"
     else
@@ -87,6 +90,7 @@ name_images() {
 
 # back_up IMAGE...: copy the database in the volume before another image opens it. The first image that can do it does.
 back_up() {
+    [ "${BACKUP:-}" != no ] || return 0
     docker volume inspect "$DATA" >/dev/null 2>&1 || return 0
     for writer; do
         # the newest copies stay: their names are times, so the shell lists the oldest first
@@ -108,7 +112,7 @@ back_up() {
         fi
     done
     fail "the data can't be saved before the upgrade, so nothing was replaced: $(reason "$output");" \
-        "to go on without that: make docker-stop, then $(again run)"
+        "to go on without that: $(again "$action") BACKUP=no"
 }
 
 # Remove our images that lost their name to a newer image and that no container uses
@@ -152,8 +156,10 @@ load() {
     say "The image $IMAGE is here. Start it: make docker-run"
 }
 
-# Remove the image and the one before. If a container uses the image, it needs its way back too: both stay
+# Remove the image and the one before, and forget which one used the data last. If a container uses the image, it needs
+# its way back too: both stay
 remove_images() {
+    docker image rm "$LAST" >/dev/null 2>&1 || :
     for each in "$IMAGE" "$PREVIOUS"; do
         has_image "$each" || continue
         users=$(docker ps --all --filter "ancestor=$each" --format '{{.Names}}')

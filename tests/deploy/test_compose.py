@@ -83,6 +83,7 @@ def host_config(vm: Machine) -> dict[str, Any]:
     for limit in found["Ulimits"]:
         del limit["Name"]
     found["StopTimeout"] = facts(vm)["Config"]["StopTimeout"]
+    found["Healthcheck"] = facts(vm)["Config"]["Healthcheck"]
     found["Data"] = [(mount["Name"], mount["Destination"]) for mount in facts(vm)["Mounts"]]
     # a name without a value is a setting that isn't set
     found["Settings"] = sorted(item for item in facts(vm)["Config"]["Env"] if re.match("CLASSCORD_.*=", item))
@@ -109,6 +110,7 @@ def test_both_composes_and_make_start_the_same_container_with_the_same_data(vm: 
     assert first["Settings"] == ["CLASSCORD_DATA=/data", "CLASSCORD_LANG=en"]
     assert first["Data"] == [("classcord-data", "/data")]
     assert first["RestartPolicy"]["Name"] == "unless-stopped"
+    assert first["Healthcheck"]["Interval"] == 5_000_000_000, "that of the image, in nanoseconds"
     say(vm, {"type": "register", **account})
     type_in(vm, f"{V1} down")
     type_in(vm, f"CLASSCORD_LANG=en {V5} up -d")
@@ -156,6 +158,31 @@ def test_compose_replaces_the_container_of_make_without_a_conflict_or_a_warning(
     type_in(vm, f"{compose} down")
     assert vm.run("docker ps -aq").stdout == ""
     assert "com.docker.compose" not in networks(vm)
+
+
+@pytest.mark.lab
+def test_a_volume_that_compose_warns_of_is_made_anew_as_the_document_says(vm: Machine) -> None:
+    """The labels of a volume can't be changed."""
+    account = {"username": unique("alice"), "password": "azerty"}
+    vm.run("docker volume create classcord-data")
+    type_in(vm, "make docker-run")
+    assert say(vm, {"type": "register", **account})["status"] == "ok"
+    found = re.search(r"^\| Compose : `(volume .*?)` .*$", (ROOT / "CONTAINERS.md").read_text(), re.MULTILINE)
+    assert found is not None
+    assert found[1] in type_in(vm, f"{V5} up -d").stderr.replace('\\"', '"')
+    wait_for_answer(vm, VM)
+    assert say(vm, {"type": "login", **account})["status"] == "ok", "it is used all the same"
+    type_in(vm, "docker exec classcord python3 server.py backup - >../kept.db")
+    commands = re.findall("`(make .*?)`", found[0])
+    assert len(commands) == 2
+    for command in commands:
+        type_in(vm, command)
+    restore = "docker run --rm -i -v classcord-data:/data classcord-server restore - <../kept.db"
+    type_in(vm, f"make docker-stop && {restore} && rm ../kept.db")
+    said = type_in(vm, f"{V5} up -d")
+    assert "already exists" not in said.stdout + said.stderr
+    wait_for_answer(vm, VM)
+    assert say(vm, {"type": "login", **account})["status"] == "ok"
 
 
 @pytest.mark.lab

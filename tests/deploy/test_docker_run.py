@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -21,6 +22,8 @@ from tests.deploy.machines import PROJECT, USER, Desk, Machine, rootfs, until
 from tests.support import DEADLINE, ROOT, unique
 
 pytestmark = pytest.mark.lab
+# As at a terminal: what runs in the background ignores SIGINT, and then a shell can't trap it
+HEED = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
 BACK = "docker.sh: nothing was replaced: the old container runs again\n"
 UNIT = """[Unit]
 Before=docker.service
@@ -295,6 +298,28 @@ def test_logs_and_shell_need_a_container_and_only_clean_removes_the_data(vm: Mac
     assert make(vm, "docker-clean VOLUME=yes").stdout == ""
 
 
+def test_a_log_that_ends_by_control_c_and_a_shell_that_ends_by_a_wrong_command_are_no_failures(vm: Machine) -> None:
+    make(vm, "docker-run")
+    command = vm.command(f"cd {PROJECT} && exec make docker-logs", user=USER)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True, preexec_fn=HEED
+    ) as follower:
+        assert follower.stdout is not None
+        assert any("event=listening" in line for line in follower.stdout)
+        os.killpg(follower.pid, signal.SIGINT)
+        assert "***" not in follower.communicate(timeout=DEADLINE)[0]
+    screen, keyboard = pty.openpty()
+    try:
+        os.write(screen, b"no-such-command\nexit\n")
+        typed = vm.command(f"cd {PROJECT} && exec make docker-shell", user=USER)
+        done = subprocess.run(typed, stdin=keyboard, stdout=keyboard, stderr=keyboard, timeout=DEADLINE, check=False)
+    finally:
+        os.close(keyboard)
+        os.close(screen)
+    assert done.returncode == 0
+    assert "***" in make(vm, "docker-shell", input="no-such-command", check=False).stderr, "a program must see it"
+
+
 def test_a_container_of_another_program_is_left_alone(vm: Machine) -> None:
     vm.run(f"docker run -d --name web --stop-signal KILL {BASE} sleep infinity")
     line = "docker.sh: the container web is not ClassCord's: choose another name with NAME=...\n"
@@ -338,10 +363,8 @@ def test_control_c_ends_the_tests_and_takes_their_container_away(vm: Machine, tm
     waits.write_text('#!/bin/sh\n[ "$1" = --version ] || { echo $CLASSCORD_TEST_ADDR; exec sleep 100; }\n')
     waits.chmod(0o755)
     command = docker_test(vm, tmp_path, str(waits))
-    # as at a terminal: tests that run in the background ignore SIGINT, and then a shell can't trap it
-    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=HEED
     ) as running:
         assert running.stdout is not None
         assert any(re.match(r"127\.0\.0\.1:\d+$", line) for line in running.stdout)

@@ -25,7 +25,8 @@ def vm(docker_vm: Machine) -> Iterator[Machine]:
     docker_vm.lay_project()
     yield docker_vm
     clear(docker_vm)
-    docker_vm.run("docker rmi classcord-server classcord-server:previous; docker volume rm classcord-data", check=False)
+    names = "classcord-server classcord-server:previous classcord-server:last-classcord"
+    docker_vm.run(f"docker rmi {names}; docker volume rm classcord-data", check=False)
 
 
 def change(vm: Machine, line: str = "# changed", file: str = "classcord/__init__.py") -> None:
@@ -125,10 +126,12 @@ def test_data_that_cannot_be_saved_stops_the_upgrade_before_anything_is_replaced
     change(vm)
     line = refused(vm, "docker-run")
     assert line.startswith("docker.sh: the data can't be saved before the upgrade, so nothing was replaced: mkdir: ")
-    assert line.endswith("; to go on without that: make docker-stop, then make docker-run\n")
+    assert line.endswith("; to go on without that: make docker-run BACKUP=no\n")
     assert (state(vm)["Id"], state(vm)["State"]["StartedAt"]) == (first["Id"], first["State"]["StartedAt"])
     assert answers(vm, VM)
-    make(vm, "docker-stop docker-run")
+    assert "can't be saved" in refused(vm, "docker-stop docker-run"), "it is the same without a container"
+    assert "BACKUP=maybe: give yes or no" in refused(vm, "docker-run BACKUP=maybe")
+    make(vm, "docker-run BACKUP=no")
     assert "# changed" in vm.run("docker exec classcord cat /app/classcord/__init__.py").stdout
 
 
@@ -141,6 +144,85 @@ def test_a_stopped_container_and_a_removed_one_are_upgraded_with_a_backup_too(vm
     change(vm)
     assert "The data of before the upgrade is in" in make(vm, "docker-run").stdout
     assert len(backups(vm)) == 2
+
+
+@pytest.mark.parametrize(("container", "way"), [
+    ("kept", "make docker-build"), ("removed", "make docker-build"), ("removed", "make docker-load FILE=/tmp/new.gz"),
+    ("removed", "docker build -t classcord-server ."),
+])
+def test_whatever_way_a_new_image_comes_its_first_run_saves_the_data_and_names_the_way_back(
+    vm: Machine, container: str, way: str
+) -> None:
+    make(vm, "docker-run")
+    first = image(vm)
+    assert '"ok"' in ask(vm, "register", unique("alice"))
+    if "load" in way:
+        change(vm)
+        make(vm, "docker-build docker-save FILE=/tmp/new.gz")
+        vm.run(f"docker tag {first} classcord-server")
+    if container == "removed":
+        make(vm, "docker-stop")
+    if "load" not in way:  # an image that never runs; it must not become the one to return to
+        change(vm, "# never run")
+        vm.run(way, user=USER, cwd=PROJECT)
+        change(vm)
+    vm.run(way, user=USER, cwd=PROJECT)
+    assert image(vm) != first
+    said = make(vm, "docker-run").stdout
+    assert "The data of before the upgrade is in the volume classcord-data: /data/backups/classcord-" in said
+    assert said.index(ROLLBACK) < said.index("The server runs in the container classcord and answers")
+    assert image(vm, "classcord-server:previous") == first
+    # the same image again is not an upgrade
+    assert "image before" not in make(vm, "docker-stop docker-build docker-run").stdout
+    assert len(backups(vm)) == 1
+
+
+def test_data_of_an_image_that_is_not_known_is_saved_too(vm: Machine) -> None:
+    """Another image may have used it: one of Compose, or one that docker-clean removed."""
+    make(vm, "docker-run docker-clean")
+    assert vm.run("docker images -q classcord-server").stdout == ""
+    change(vm)
+    said = make(vm, "docker-build docker-run").stdout
+    assert "The data of before the upgrade is in" in said
+    assert "image before" not in said, "there is none"
+    make(vm, "docker-run")
+    assert len(backups(vm)) == 1
+    # a container that kept its data elsewhere says nothing about the data in the volume
+    change(vm)
+    make(vm, "docker-stop docker-build")
+    vm.run("docker run -d --name classcord classcord-server")
+    make(vm, "docker-run")
+    assert len(backups(vm)) == 2
+
+
+def test_the_last_image_is_that_of_this_data_whatever_the_image_is_called(vm: Machine) -> None:
+    make(vm, "docker-run")
+    first = image(vm)
+    make(vm, "docker-run NAME=second PORT=2000")
+    change(vm)
+    said = make(vm, "docker-stop docker-run IMAGE=other").stdout
+    assert "The data of before the upgrade is in" in said
+    assert image(vm, "other:previous") == first
+    assert "To return to the image before, other:previous: make docker-rollback IMAGE=other\n" in said
+    make(vm, "docker-stop NAME=second")
+    second = make(vm, "docker-run NAME=second PORT=2000").stdout
+    assert "The data of before the upgrade is in the volume second-data: " in second
+    vm.run("docker rm -f classcord second; docker volume rm second-data; docker rmi other:previous other"
+           " classcord-server:last-second")
+    assert "make docker-run gives that name" in refused(vm, "docker-run IMAGE=classcord-server:last-classcord")
+
+
+def test_an_image_without_labels_names_its_version_itself(vm: Machine) -> None:
+    """Compose and docker build know neither version nor commit."""
+    commit(vm)
+    vm.run("docker build -q -t by-hand .", cwd=PROJECT)
+    vm.run("docker run -d --name classcord -v classcord-data:/data by-hand")
+    by_hand = image(vm, "by-hand").removeprefix("sha256:")[:12]
+    version = vm.run("docker run --rm by-hand --version").stdout.split()[1]
+    said = make(vm, "docker-run").stdout
+    line = rf"^Now it is version {version} \(commit .*\), before it was version {version}, image {by_hand}\.$"
+    assert re.search(line, said, re.MULTILINE), said
+    vm.run("docker rmi by-hand")
 
 
 def test_an_image_that_does_not_start_names_the_way_back(vm: Machine) -> None:
