@@ -65,7 +65,7 @@ def look_at_desks(vm: Vm) -> Iterator[Finding]:
         yield note("desks_passed_on", address=vm.passed_as)
     elif vm.one_address in vm.log.peers:
         address = vm.own[0].address if vm.own else "ADDRESS"
-        apply = f"sudo sh deploy/nat/linux.sh apply --vm {address}{vm.flag}"
+        apply = f"sudo sh deploy/nat/linux.sh apply --vm {address}{vm.flag} --no-masquerade"
         yield warn("desks_hidden", text("without_masquerade", command=apply), address=vm.one_address)
     elif vm.peers:
         yield ok("desks", peers=first(vm.peers))

@@ -182,7 +182,7 @@ function Show-Mirrored {
     Write-Output ("WSL's network is mirrored: to a server in WSL, there is nothing to forward (undo removes what was). " +
         "Hyper-V's firewall must let the port in; as administrator, once:")
     Write-Output ('    New-NetFirewallHyperVRule -Name classcord -DisplayName classcord -Direction Inbound ' +
-        "-VMCreatorId '{40E0AC32-46A5-458A-A0B2-2B246E8F2E1E}' -Protocol TCP -LocalPorts $port")
+        "-VMCreatorId '{40E0AC32-46A5-438A-A0B2-2B479E8F2E90}' -Protocol TCP -LocalPorts $port")
     if (Test-Answer '127.0.0.1' $port) { Show-Next 'desk' 'the server answers at 127.0.0.1' 'that firewall, and the desks' $port }
     else { Show-Next 'vm' 'nothing answers at 127.0.0.1' "WSL, then that firewall" $port }
 }

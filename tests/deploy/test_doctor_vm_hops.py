@@ -196,7 +196,8 @@ def test_each_of_many_desks_is_checked_and_a_line_names_some() -> None:
 def test_one_address_for_all_desks_is_marked(peers: list[str], address: str) -> None:
     seen = {**CONTAINER, **logged(*peers), **by_route("dev eth0", *peers)}
     got = Said(seen)
-    got.is_told("warn", f"desks: they come as {address}", "sudo sh deploy/nat/linux.sh apply --vm 192.168.56.10")
+    got.is_told("warn", f"desks: they come as {address}",
+                "sudo sh deploy/nat/linux.sh apply --vm 192.168.56.10 --no-masquerade")
     assert "--port" not in str(got.lines)
 
 
@@ -219,7 +220,7 @@ def test_the_commands_for_another_port_name_it() -> None:
     journal = key("run journalctl _SYSTEMD", UNIT)
     seen[journal] = said("event=listening port=2000 data=/var/lib/classcord\nevent=login peer=192.168.56.1\n")
     got = Said({**seen, **by_route("dev eth0", "192.168.56.1")}, port=2000)
-    got.is_told("warn", "desks: they come as", "linux.sh apply --vm 192.168.56.10 --port 2000")
+    got.is_told("warn", "desks: they come as", "linux.sh apply --vm 192.168.56.10 --port 2000 --no-masquerade")
     got.is_told("note", "seen: the server answers", "--vm 192.168.56.10' PORT=2000", "status --port 2000",
                 "10.0.108.Y --port 2000")
 
