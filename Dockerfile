@@ -25,10 +25,6 @@ LABEL org.opencontainers.image.title="classcord-server" \
 # The user is a number: that works with any base, and a folder that is mounted at /data can be given to that number
 RUN mkdir -m 700 /data && chown 10001:10001 /data
 WORKDIR /app
-COPY --from=build /app ./
-# Official Python images have no bytecode. This is for the modules that the server and its health check load
-COPY --from=build /bytecode /
-
 ENV CLASSCORD_DATA=/data
 VOLUME /data
 EXPOSE 12345
@@ -39,3 +35,8 @@ HEALTHCHECK --interval=5s --timeout=5s --start-period=10s --retries=3 CMD ["pyth
 # The kernel drops a signal that process 1 neither blocks nor handles, and Python takes a while to reach its first line.
 # So the signals that stop the server are blocked before: a stop just after the start waits until the server looks.
 ENTRYPOINT ["env", "--block-signal=HUP,INT,TERM", "python3", "/app/server.py"]
+
+# The files come last: a build of other files takes all of the above from its cache
+COPY --from=build /app ./
+# Official Python images have no bytecode. This is for the modules that the server and its health check load
+COPY --from=build /bytecode /
