@@ -67,13 +67,11 @@ class Batch:
 
     def broadcast(self, line: bytes, excluded: Collection[Session] = ()) -> None:
         """Send `line` to every member that is not excluded."""
-        start = self._end
-        end = start + len(line)
+        end = self._end + len(line)
         for session in excluded:
             if session.member:
-                plan = self._plans.get(session) or self._plan(session)
-                if plan.start != start:
-                    plan.catch_up(start)
+                plan = self._plan(session)
+                plan.catch_up(self._end)
                 plan.start = end
         self._common.append(line)
         self._end = end

@@ -38,9 +38,9 @@ def _seconds(pid: int) -> tuple[float, float]:
 def test_threads_that_wait_for_the_interpreters_lock_do_not_keep_the_kernel_busy(
     own_server: Callable[..., Server]
 ) -> None:
-    """With Python's own switch interval they did little else than wake up: five times as much as was served."""
+    """With Python's own switch interval they did little else than wake up: four times as much as was served."""
     tries = []
-    for _ in range(4):  # other programs on the machine may disturb one; a second burst never shows the fault
+    for _ in range(4):  # another program may disturb a try; not every later burst of a server shows the fault
         server = own_server()
         with Bystanders((server.host, server.port)) as bystanders, Crowd(server.port) as crowd:
             crowd.open(MANY)
@@ -51,6 +51,6 @@ def test_threads_that_wait_for_the_interpreters_lock_do_not_keep_the_kernel_busy
             bystanders.check()
         assert server.stop() == 0
         tries.append((now[1] - kernel, now[0] - own))
-        if tries[-1][0] < 3 * tries[-1][1]:
+        if tries[-1][0] < 2 * tries[-1][1]:
             return
     raise AssertionError(f"seconds in the kernel, and in the server's own code: {tries}")

@@ -39,8 +39,11 @@ def module(path: Path) -> str:
 
 def imported(path: Path, *, at_the_start: bool = False) -> set[str]:
     names = set()
-    tree = ast.parse(path.read_text())
-    for node in tree.body if at_the_start else ast.walk(tree):
+    nodes: list[ast.AST] = [ast.parse(path.read_text())]
+    while nodes:
+        node = nodes.pop()
+        if not (at_the_start and isinstance(node, ast.FunctionDef | ast.If)):  # if it is the program, for types only
+            nodes += ast.iter_child_nodes(node)
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
