@@ -1,24 +1,10 @@
 # The ClassCord server: the base and the program. The classic builder and BuildKit build it alike, without a network.
 # deploy/Dockerfile is the same file: some look for it there, and Windows has no symbolic links.
 ARG BASE=python:3.13-slim-trixie
-
-# Files keep the modes of the checkout, and a umask of 077 makes those unreadable. A change of mode stores a file a
-# second time, so it happens in a stage of its own. Builders and registries change the times of files, so the bytecode
-# is not checked against them. A syntax error ends the build, and so does a base whose `env` can't block signals.
-FROM ${BASE} AS build
-# By this label deploy/docker.sh finds the unused images that the classic builder leaves, this stage among them
-LABEL org.opencontainers.image.title="classcord-server"
-WORKDIR /app
-COPY server.py ./
-COPY handlers handlers
-COPY classcord classcord
-COPY deploy/bytecode.py /
-RUN chmod -R go=u-w . && env --block-signal=TERM python3 -m compileall -q --invalidation-mode unchecked-hash . && \
-    python3 /bytecode.py server.py /bytecode
-
 FROM ${BASE}
 
-# deploy/docker.sh adds version, revision and source, which are known only when it builds
+# By its title deploy/docker.sh finds the images that have no name any more. That script also adds version, revision and
+# source, which are known only when it builds.
 LABEL org.opencontainers.image.title="classcord-server" \
       org.opencontainers.image.description="The chat server of a class: one JSON object a line over TCP, port 12345"
 
@@ -28,7 +14,6 @@ WORKDIR /app
 ENV CLASSCORD_DATA=/data
 VOLUME /data
 EXPOSE 12345
-USER 10001:10001
 STOPSIGNAL SIGTERM
 # The first check comes after one interval
 HEALTHCHECK --interval=5s --timeout=5s --start-period=10s --retries=3 CMD ["python3", "/app/server.py", "health"]
@@ -37,6 +22,15 @@ HEALTHCHECK --interval=5s --timeout=5s --start-period=10s --retries=3 CMD ["pyth
 ENTRYPOINT ["env", "--block-signal=HUP,INT,TERM", "python3", "/app/server.py"]
 
 # The files come last: a build of other files takes all of the above from its cache
-COPY --from=build /app ./
-# Official Python images have no bytecode. This is for the modules that the server and its health check load
-COPY --from=build /bytecode /
+COPY server.py ./
+COPY handlers handlers
+COPY classcord classcord
+COPY deploy/bytecode.py /
+# Files keep the modes of the checkout, and a umask of 077 makes those unreadable: only such files get a new mode, which
+# stores them a second time. Builders and registries change the times of files, so the bytecode is not checked against
+# them. A syntax error ends the build, and so does a base whose `env` can't block signals. Official Python images have
+# no bytecode, so bytecode.py compiles the modules that the server and its health check load.
+RUN export PYTHONDONTWRITEBYTECODE=1 && find . ! -perm -go=rX -exec chmod go=u-w {} + && \
+    env --block-signal=TERM python3 -m compileall -q --invalidation-mode unchecked-hash . && \
+    python3 /bytecode.py server.py / && rm /bytecode.py
+USER 10001:10001

@@ -2,8 +2,9 @@
 
 Usage: python3 bytecode.py SERVER TARGET
 
-SERVER is the path of server.py. TARGET is a folder to make: each file has the path below it that it has below / in
-the image. Official Python images have no bytecode: without it, each start and each check compiles these modules again.
+SERVER is the path of server.py. The bytecode goes below TARGET, to the path where Python looks for it below /: in the
+image, TARGET is / itself. Official Python images have no bytecode: without it, each start and each check compiles these
+modules again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import os
 import py_compile
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -66,29 +66,15 @@ def _serve_and_check(server: str, environment: dict[str, str]) -> None:
 
 
 def compile_below(source: str, target: str) -> None:
-    """Compile the file, without a check of its time: builders and registries change the times of files.
-
-    The folders above the bytecode get the mode and the owner of those that they are copied over.
-    """
+    """Compile the file, without a check of its time: builders and registries change the times of files."""
     folder = os.path.realpath(os.path.dirname(source))
     bytecode = cache_from_source(os.path.join(folder, os.path.basename(source)), optimization="")
-    made = Path(target + bytecode)
-    made.parent.mkdir(parents=True, exist_ok=True)
-    py_compile.compile(
-        source, str(made), doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
-    )
-    made.chmod(0o644)
-    made.parent.chmod(0o755)
-    for above in (folder, *map(str, Path(folder).parents)):
-        shutil.copymode(above, target + above)
-        if os.geteuid() == 0:  # as in a builder; another user may not give folders away
-            owner = os.stat(above)
-            os.chown(target + above, owner.st_uid, owner.st_gid)
+    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    py_compile.compile(source, target.rstrip(os.sep) + bytecode, doraise=True, invalidation_mode=mode)
 
 
 def main(server: str, target: str) -> None:
-    """Compile what `loaded` names, below `target`, which exists afterwards in any case."""
-    os.makedirs(target, exist_ok=True)
+    """Compile what `loaded` names, below `target`."""
     for source in loaded(server):
         compile_below(source, target)
 

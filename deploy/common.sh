@@ -106,11 +106,13 @@ make_volume() {
     docker volume create $(compose_labels volume=data) "$1" >/dev/null
 }
 
-# Wait until the server in a container answers. False if the container ends, or after PATIENCE
+# Wait until the server in a container answers. False if the container ends, if the engine starts it again and again, or
+# after PATIENCE
 container_answers() {
     end=$(($(date +%s) + PATIENCE))
     until docker exec "$1" python3 /app/server.py health >/dev/null 2>&1; do
-        [ "$(container "$1" '{{.State.Running}}')" = true ] && [ "$(date +%s)" -lt "$end" ] || return 1
+        case $(container "$1" '{{.State.Running}} {{.RestartCount}}') in 'true '[0-4]) ;; *) return 1 ;; esac
+        [ "$(date +%s)" -lt "$end" ] || return 1
         sleep 0.2
     done
 }

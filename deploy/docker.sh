@@ -130,14 +130,16 @@ wait_healthy() {
     ! container_answers "$1" || return 0
     last=$(docker logs --tail 1 "$1" 2>&1)
     code=1
-    if [ "$(container "$1" '{{.State.Running}}')" = true ]; then
-        warn "the server does not answer after $PATIENCE seconds: $last"
-    else
+    case $(container "$1" '{{.State.Running}} {{.RestartCount}}') in
+    'true 0') warn "the server does not answer after $PATIENCE seconds: $last" ;;
+    true*) warn "the container stops each time that it is started: $last" ;;
+    *)
         code=$(container "$1" '{{.State.ExitCode}}')
         [ "${code:-0}" != 0 ] || code=1
         check_age "$last"
         warn "the container stopped: $last"
-    fi
+        ;;
+    esac
     return 1
 }
 
