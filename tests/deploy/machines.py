@@ -85,9 +85,11 @@ def missing() -> str | None:
 def until(condition: Callable[[], object], what: str, seconds: float = DEADLINE) -> None:
     """Wait until the condition holds. For events without a line to wait for, like another machine's processes."""
     deadline = time.monotonic() + seconds
+    pause = 0.05
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s: {what}"
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(1.5 * pause, 0.5)  # a look may start programs, and what it waits for needs the processor too
 
 
 @contextmanager

@@ -127,7 +127,7 @@ def tool(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, bool]:
     program, *words = str(request.param).split()
     found = sys.executable if program == "python3" else shutil.which(program)
     if found is None:
-        pytest.skip(f"{program} is not installed")
+        pytest.skip(f"needs {program}: apt install busybox netcat-openbsd netcat-traditional")
     wrapper = tmp_path / ("python3" if program == "python3" else "nc")
     wrapper.write_text(f"#!/bin/sh\nexec {shlex.join([found, *words])} \"$@\"\n")
     wrapper.chmod(0o755)

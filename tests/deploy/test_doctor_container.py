@@ -195,3 +195,18 @@ def test_an_engine_that_hangs_or_is_down_is_named(published: Machine) -> None:
     published.run("systemctl start docker")
     hangs.only_broken("the Docker engine does not answer", "sudo systemctl restart docker")
     down.only_broken("nothing runs", "sudo systemctl start docker")
+
+
+def test_the_container_of_a_rootless_engine_is_found_under_sudo(docker: Machine, lab_without_host: Lab) -> None:
+    """Docker's usual engine is down then, and that is not a fault."""
+    docker.run("systemctl stop docker.service docker.socket")
+    docker.run("iptables -F; iptables -t nat -F; iptables -P FORWARD ACCEPT")
+    rootless = lab_without_host.start_rootless_engine(docker)
+    docker.run(f"{rootless} run -d {NAMED} {PUBLISHED} {CODE} --data /tmp/d")
+    try:
+        until(lambda: answers(docker, "127.0.0.1"), "the server in the container answers")
+        said = ask(docker, user=USER, sudo=True)
+    finally:
+        docker.run(f"{rootless} rm -f classcord; systemctl stop rootless; systemctl start docker")
+    said.well("the container classcord runs", "the server in the container answers", f"at {VM} port 12345")
+    assert "systemctl start docker" not in said.text
