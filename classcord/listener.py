@@ -13,15 +13,13 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
-from classcord import config, health, limits, logs
-from classcord.accounts import Accounts
-from classcord.hashing import Hashing
+from classcord import health, logs
+from classcord.nat import NatWatch
 from classcord.protocol import ProtocolError
-from classcord.registry import Registry
 from classcord.sockets import from_here, peer_address
-from classcord.texts import Texts
 
 __all__ = ["SPARE_FILES", "TEST_TIME", "ChatServer"]
 
@@ -46,23 +44,23 @@ class ChatServer(socketserver.ThreadingTCPServer):
     """Accepts connections, and gives each a thread with a `handler`. Methods run in the accept loop's thread.
 
     `sockets` are bound, or listen already when systemd opened them. From here on they belong to the server, which
-    closes them. Raises OSError when another server has begun to listen there.
+    closes them. `makes_progress(seconds)` says whether requests are done within this time. Raises OSError when another
+    server has begun to listen there.
     """
 
     request_queue_size = 1024  # socketserver's 5 makes a class that connects at once wait for SYN retries
 
     def __init__(
-        self, sockets: list[socket.socket], handler: type[socketserver.BaseRequestHandler], settings: config.Config,
-        registry: Registry, accounts: Accounts, hashing: Hashing, texts: Texts,
+        self, sockets: list[socket.socket], handler: Callable[..., socketserver.BaseRequestHandler],
+        max_connections: int, makes_progress: Callable[[float], bool],
     ) -> None:
-        self.registry, self.accounts, self.hashing, self.texts = registry, accounts, hashing, texts
-        self.outbox_limit = settings.outbox_limit
-        self._max_connections = settings.max_connections
+        self._max_connections = max_connections
+        self._makes_progress = makes_progress
         self._open: dict[socket.socket, str] = {}  # with the address that the NAT watch counts, if it does
         self._refused: deque[tuple[float, socket.socket]] = deque()
-        self._refusals = limits.Sometimes(10)
-        self._accept_errors = limits.Sometimes(10)
-        self._nat = limits.NatWatch()
+        self._refusals = logs.LogThrottle(10)
+        self._accept_errors = logs.LogThrottle(10)
+        self._nat = NatWatch()
         self._stopping = threading.Event()
         self._sockets = {each.fileno(): each for each in sockets}
         self.socket = sockets[0]
@@ -159,12 +157,12 @@ class ChatServer(socketserver.ThreadingTCPServer):
             logs.exception("internal_error", error, peer=peer_address(client_address[0]))
 
     def self_test(self) -> tuple[bool, str]:
-        """Whether the server answers a test client and the registry's list moves, or the server stops; and a line.
+        """Whether the server answers a test client and the registry makes progress, or the server stops; and a line.
 
         Not for the accept loop's thread.
         """
         healthy, text = health.check(*self._own_address, TEST_TIME)
-        if healthy and not self.registry.moves(TEST_TIME):  # a full server answers without asking the registry
+        if healthy and not self._makes_progress(TEST_TIME):  # a full server answers without asking the registry
             healthy, text = False, "requests are not being processed"
         return healthy or self._stopping.is_set(), text
 

@@ -24,7 +24,7 @@ import time
 import traceback
 from typing import Any
 
-__all__ = ["LEVELS", "event", "exception", "priority", "start", "stop"]
+__all__ = ["LEVELS", "LogThrottle", "event", "exception", "priority", "start", "stop"]
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -102,6 +102,27 @@ class _Queue(logging.handlers.QueueHandler):
             self.queue.put_nowait(record)
         except queue.Full:
             self.left_out += 1
+
+
+class LogThrottle:
+    """Allows one log line in `interval` seconds for many events of one kind, with their count. For one thread.
+
+    The caller gives the time, in seconds.
+    """
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._next: float | None = None
+        self._count = 0
+
+    def happened(self, now: float) -> int:
+        """Count one event; return 0 if one was reported within `interval` seconds, else the count since."""
+        self._count += 1
+        if self._next is not None and now < self._next:
+            return 0
+        self._next = now + self._interval
+        count, self._count = self._count, 0
+        return count
 
 
 _listener: logging.handlers.QueueListener | None = None

@@ -1,4 +1,4 @@
-"""The connected clients, and delivery to them: flat combining.
+"""The delivery engine: the connected clients, and flat combining.
 
 Clients' threads never send by themselves. They post items to one list and try the flush lock without waiting.
 The thread that gets the lock runs and sends everything pending: it runs the items, stores their messages in one
@@ -170,7 +170,7 @@ class Registry:
         self.post([(_set_after, None, (done,))])
         done.wait()
 
-    def moves(self, seconds: float) -> bool:
+    def makes_progress(self, seconds: float) -> bool:
         """Whether items are done within this many seconds. Any thread."""
         done = threading.Event()
         self.post([(_set_after, None, (done,))])

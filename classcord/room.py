@@ -15,7 +15,7 @@ from classcord.batch import Batch
 from classcord.ids import Ids
 from classcord.protocol import MAX_CONTENT, ProtocolError, encode, quote
 from classcord.render import message_line, status_line
-from classcord.session import Presence, Session
+from classcord.session import Person, Session
 from classcord.store import AccountRow
 from classcord.texts import SERVER_NAME, Texts, shown
 
@@ -43,9 +43,9 @@ class Room:
         self._accounts = accounts
         self._texts = texts
         self._ids = ids or Ids()
-        self._present: dict[str, Presence] = {}
+        self._present: dict[str, Person] = {}
         self._version = 0  # changes when the answer to `users` changes
-        self._listed: tuple[int, list[Presence]] = (-1, [])
+        self._listed: tuple[int, list[Person]] = (-1, [])
         self._guests = 0
 
     # --- identities ---
@@ -87,15 +87,15 @@ class Room:
 
     def logout(self, batch: Batch, session: Session) -> None:
         """End the identity; the connection stays, like a new one."""
-        if session.presence is None:
+        if session.person is None:
             raise ProtocolError("not_named", "You are not logged in.")
         batch.to(session, b'{"type":"logout","status":"ok"}\n')
         self.disconnect(batch, session)
 
     def disconnect(self, batch: Batch, session: Session) -> None:
         """The same without an answer, and without an error if there is nothing to end."""
-        if session.presence is not None:
-            session.log("logout", user=session.presence.name)
+        if session.person is not None:
+            session.log("logout", user=session.person.name)
             self._exit(batch, session)
         batch.leave(session)
         session.registered = None
@@ -104,53 +104,53 @@ class Room:
     def leave(self, batch: Batch, session: Session) -> None:
         """The connection has ended. Safe to repeat."""
         try:
-            if session.presence is not None:
+            if session.person is not None:
                 self._exit(batch, session)
         finally:  # also after an error, its thread must not wait for ever
             batch.leave(session)
             batch.leaving.append(session)
 
-    def identify(self, batch: Batch, session: Session, wanted: object = None) -> Presence:
-        """The presence of the session; a session without one becomes a guest now.
+    def identify(self, batch: Batch, session: Session, wanted: object = None) -> Person:
+        """The person of the session; a session without one becomes a guest now.
 
         `wanted` is the name that the client gave for itself; only a guest without a chosen name may take it. A guest
         that can't have it gets a number: its message is worth more than its name.
         """
-        presence = session.presence
-        if presence is not None and presence.account:
-            return presence
+        person = session.person
+        if person is not None and person.account:
+            return person
         if wanted == "":
             wanted = None  # the empty name field of a form
         if wanted is not None and not isinstance(wanted, str):
-            if presence is not None and presence.given:
-                return presence
+            if person is not None and person.chose_name:
+                return person
             raise ProtocolError("invalid_field", "a name must be a string")
         registered = session.registered
         if registered is not None and (wanted is None or names.find(wanted) == names.key(registered)):
             return self._enter_account(batch, session, registered, wanted or registered)
-        if presence is not None and (presence.given or wanted is None or wanted == session.alias):
-            return presence  # a numbered guest with this alias was refused this name before
+        if person is not None and (person.chose_name or wanted is None or wanted == session.alias):
+            return person  # a numbered guest with this alias was refused this name before
         name = self._chosen(batch, wanted) if wanted is not None else None
         alias = wanted if wanted is not None and len(wanted) <= _MAX_ALIAS and not _has_control(wanted) else None
-        if presence is None:
+        if person is None:
             entered = name or self._numbered(batch)
             refused = {"refused": wanted[: names.MAX_NAME]} if wanted is not None and name is None else {}
             session.log("guest", user=entered, **refused)
-            guest = Presence(entered, names.key(entered), account=False, given=name is not None)
+            guest = Person(entered, names.key(entered), account=False, chose_name=name is not None)
             return self._enter(batch, session, guest, alias or entered)
         if name is not None:
             # its names in the lists of the others and of its own client; a number that it chose was never its own
             chosen = [] if names.key(session.alias).startswith(f"{_GUEST}-") else [session.alias]
-            ended = dict.fromkeys((presence.name, *chosen))
-            self._rename(batch, presence, name)
-            presence.given = True
+            ended = dict.fromkeys((person.name, *chosen))
+            self._rename(batch, person, name)
+            person.chose_name = True
             for old in ended:
                 if names.find(old) not in self._present:
                     batch.to(session, status_line(quote(old), "invisible"))
         if alias is not None:
             session.alias = alias
             session.users_version = -1  # its own name in the list has changed
-        return presence
+        return person
 
     def _chosen(self, batch: Batch, wanted: str) -> str | None:
         """The name for a guest that wants `wanted`. None if that is not allowed, or all its variants are taken."""
@@ -187,79 +187,79 @@ class Room:
     def _taken(self, batch: Batch, key: str) -> bool:
         return key in self._present or key in self._accounts or key in batch.accounts
 
-    def _enter_account(self, batch: Batch, session: Session, name: str, alias: str) -> Presence:
+    def _enter_account(self, batch: Batch, session: Session, name: str, alias: str) -> Person:
         key = names.key(name)
         session.users_version = -1  # the last list was for another name
-        if session.presence is not None:
-            if session.presence.key == key:
+        if session.person is not None:
+            if session.person.key == key:
                 session.alias = alias
-                return session.presence
+                return session.person
             self._exit(batch, session)
-        return self._enter(batch, session, self._present.get(key) or Presence(name, key, account=True), alias)
+        return self._enter(batch, session, self._present.get(key) or Person(name, key, account=True), alias)
 
-    def _enter(self, batch: Batch, session: Session, presence: Presence, alias: str) -> Presence:
-        session.presence = presence
+    def _enter(self, batch: Batch, session: Session, person: Person, alias: str) -> Person:
+        session.person = person
         session.alias = alias
-        presence.sessions.append(session)
-        if presence.key not in self._present:
-            self._present[presence.key] = presence
-            self._announce(batch, presence)
+        person.sessions.append(session)
+        if person.key not in self._present:
+            self._present[person.key] = person
+            self._announce(batch, person)
         batch.join(session)
-        return presence
+        return person
 
     def _exit(self, batch: Batch, session: Session) -> None:
-        presence = session.presence
-        assert presence is not None
-        session.presence = None
-        presence.sessions.remove(session)
-        if not presence.sessions:
-            del self._present[presence.key]
+        person = session.person
+        assert person is not None
+        session.person = None
+        person.sessions.remove(session)
+        if not person.sessions:
+            del self._present[person.key]
             self._version += 1
-            if presence.known:
-                batch.broadcast(status_line(presence.name_json, "offline"), (session,))
+            if person.known:
+                batch.broadcast(status_line(person.name_json, "offline"), (session,))
 
-    def _rename(self, batch: Batch, presence: Presence, name: str) -> None:
+    def _rename(self, batch: Batch, person: Person, name: str) -> None:
         """Give another name to a person who stays.
 
         The old name ends as `invisible`, which removes it from every client's list: three known clients keep a name
         that is `offline` for ever.
         """
-        if presence.state != "invisible":
-            batch.broadcast(status_line(presence.name_json, "invisible"), presence.sessions)
-        del self._present[presence.key]
-        for session in presence.sessions:
-            session.log("renamed", old=presence.name, user=name)
-        presence.rename(name, names.key(name))
-        self._present[presence.key] = presence
-        self._announce(batch, presence)
+        if person.state != "invisible":
+            batch.broadcast(status_line(person.name_json, "invisible"), person.sessions)
+        del self._present[person.key]
+        for session in person.sessions:
+            session.log("renamed", old=person.name, user=name)
+        person.rename(name, names.key(name))
+        self._present[person.key] = person
+        self._announce(batch, person)
 
-    def _announce(self, batch: Batch, presence: Presence) -> None:
+    def _announce(self, batch: Batch, person: Person) -> None:
         self._version += 1
-        presence.known = presence.state != "invisible"
-        if not presence.known:  # an invisible person with another name
+        person.known = person.state != "invisible"
+        if not person.known:  # an invisible person with another name
             return
-        batch.broadcast(status_line(presence.name_json, "online"), presence.sessions)
-        if presence.state != "online":
-            batch.broadcast(status_line(presence.name_json, presence.state), presence.sessions)
+        batch.broadcast(status_line(person.name_json, "online"), person.sessions)
+        if person.state != "online":
+            batch.broadcast(status_line(person.name_json, person.state), person.sessions)
 
     # --- messages ---
 
     def say(self, batch: Batch, session: Session, wanted: object, content: str) -> None:
         """A message to everybody."""
-        presence = session.presence
-        if presence is None or not presence.account:
-            presence = self.identify(batch, session, wanted)
+        person = session.person
+        if person is None or not person.account:
+            person = self.identify(batch, session, wanted)
         session.announced = True
-        guest = not presence.account
+        guest = not person.account
         id, certain = self._ids.take()
-        batch.messages.append((id, batch.time, presence.name, guest, "global", None, content))
+        batch.messages.append((id, batch.time, person.name, guest, "global", None, content))
         told = id if certain else None
-        line = message_line("global", presence.name_json, '"global"', quote(content), batch.time, told, guest)
+        line = message_line("global", person.name_json, '"global"', quote(content), batch.time, told, guest)
         batch.broadcast(line, (session,))
 
     def whisper(self, batch: Batch, session: Session, wanted: object, to: str, content: str) -> None:
         """A message to every session of one person, or a notice to the sender that this person is not there."""
-        presence = self.identify(batch, session, wanted)
+        person = self.identify(batch, session, wanted)
         session.announced = True
         key = names.find(to)
         addressee = self._present.get(key) if key is not None else None
@@ -267,12 +267,12 @@ class Room:
         if addressee is None or not receivers:
             self.notice(batch, session, self._texts("only_you" if addressee else "absent", user=shown(to, _MAX_SHOWN)))
             return
-        guest = not presence.account
+        guest = not person.account
         id, certain = self._ids.take()
-        batch.messages.append((id, batch.time, presence.name, guest, "private", addressee.name, content))
+        batch.messages.append((id, batch.time, person.name, guest, "private", addressee.name, content))
         text, told = quote(content), id if certain else None
         for receiver in receivers:
-            self._hand(batch, receiver, presence.name_json, text, told, guest)
+            self._hand(batch, receiver, person.name_json, text, told, guest)
 
     def use_private_type(self, batch: Batch, session: Session) -> None:
         """The client knows the type `private`: it would show a `message` as public."""
@@ -280,7 +280,7 @@ class Room:
 
     def announce_guest(self, batch: Batch, session: Session, wanted: object) -> None:
         """An empty message: the first one on a connection names a guest; nothing is relayed."""
-        known = session.presence.name if session.presence is not None else None
+        known = session.person.name if session.person is not None else None
         if self.identify(batch, session, wanted).name == known and session.announced:
             raise ProtocolError("invalid_field", "content is empty; nothing was sent")
         session.announced = True
@@ -305,12 +305,12 @@ class Room:
 
     def set_state(self, batch: Batch, session: Session, wanted: object, state: str) -> None:
         """Set online, away, dnd or invisible; tell the others if it is new."""
-        presence = self.identify(batch, session, wanted)
-        if presence.state != state:
-            presence.state = state
-            presence.known = True
+        person = self.identify(batch, session, wanted)
+        if person.state != state:
+            person.state = state
+            person.known = True
             self._version += 1
-            batch.broadcast(status_line(presence.name_json, state), presence.sessions)
+            batch.broadcast(status_line(person.name_json, state), person.sessions)
 
     def list_users(self, batch: Batch, session: Session, kind: str = "users", channel: str | None = None) -> None:
         """List the people who are here, then the states other than online, unless nothing has changed since last time.
@@ -319,7 +319,7 @@ class Room:
         """
         own = self.identify(batch, session)
         visible = self._shown_to(own)
-        listed = {session.alias if presence is own else presence.name: presence for presence in visible}
+        listed = {session.alias if person is own else person.name: person for person in visible}
         if len(listed) < len(visible):
             # a guest's alias may be another person's name: then the list shows that person
             listed[session.alias] = next(p for p in visible if p is not own and p.name == session.alias)
@@ -328,9 +328,9 @@ class Room:
         if session.users_version == self._version:
             return
         session.users_version = self._version
-        for name, presence in listed.items():
-            if presence.state != "online":
-                batch.to(session, status_line(quote(name), presence.state))
+        for name, person in listed.items():
+            if person.state != "online":
+                batch.to(session, status_line(quote(name), person.state))
 
     def tell_who(self, batch: Batch, session: Session) -> None:
         """Answer the typed command that lists the people, with the names that the others see."""
@@ -345,7 +345,7 @@ class Room:
             text = self._texts("who_more", count=count, names=", ".join(described[:fit]), more=count - fit)
         self.notice(batch, session, text)
 
-    def _shown_to(self, asker: Presence) -> list[Presence]:
+    def _shown_to(self, asker: Person) -> list[Person]:
         """All people who are not invisible, and the asker, sorted by name."""
         version, listed = self._listed
         if version != self._version:

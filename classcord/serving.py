@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import logging
 import os
 import queue
@@ -10,14 +11,16 @@ import signal
 import socket
 import socketserver
 import threading
+from collections.abc import Callable
 
-from classcord import __version__, config, logs, needs, service, sockets
+from classcord import __version__, config, logs, needs, sockets, systemd
 from classcord.accounts import Accounts
 from classcord.failure import EXIT_CANT_LISTEN, EXIT_DATABASE, EXIT_DONE, Failure
 from classcord.hashing import Hashing
 from classcord.listener import SPARE_FILES, ChatServer
+from classcord.port_conflict import port_conflict
 from classcord.registry import Registry
-from classcord.rival import rival
+from classcord.services import Services
 from classcord.store import Store, StoreError
 from classcord.texts import Texts
 
@@ -65,8 +68,9 @@ class _Signals:
         return self._asked.get()
 
 
-def serve(settings: config.Config, handler: type[socketserver.BaseRequestHandler]) -> int:
-    """Serve until a signal says stop, and return the exit code. `handler` serves one client's connection.
+def serve(settings: config.Config, handler: Callable[..., socketserver.BaseRequestHandler]) -> int:
+    """Serve until a signal says stop, and return the exit code. `handler` serves one client's connection; it also
+    gets the `services`.
 
     For the main thread, once. Raises Failure, UsageError, or the errors that few_resources() knows.
     """
@@ -76,7 +80,7 @@ def serve(settings: config.Config, handler: type[socketserver.BaseRequestHandler
     signals.watch()
     for name in config.unknown_variables():
         logs.event("unknown_setting", logging.WARNING, name=name, hint="see server.py --help for the settings")
-    manager = service.Manager()
+    manager = systemd.Manager()
     needs.allow_files(settings.max_connections + SPARE_FILES)
     threading.stack_size(THREAD_STACK)
     inherited = manager.listening_socket()
@@ -92,7 +96,9 @@ def serve(settings: config.Config, handler: type[socketserver.BaseRequestHandler
         hashing = Hashing()
         hashing.start()
         signals.serving()
-        server = ChatServer(bound, handler, settings, registry, accounts, hashing, texts)
+        services = Services(registry, accounts, hashing, texts, settings.outbox_limit)
+        serve_client = functools.partial(handler, services=services)
+        server = ChatServer(bound, serve_client, settings.max_connections, registry.makes_progress)
     except StoreError as error:
         raise Failure(EXIT_DATABASE, str(error)) from None
     except OSError as error:
@@ -110,7 +116,7 @@ def serve(settings: config.Config, handler: type[socketserver.BaseRequestHandler
                accounts=len(accounts), hint=hint)
     if inherited is not None and (settings.sources["host"], settings.sources["port"]) != ("default", "default"):
         logs.event("setting_without_effect", logging.WARNING, name="host, port",
-                   hint=f"classcord.socket says where to listen; for another port: {service.OTHER_PORT}")
+                   hint=f"classcord.socket says where to listen; for another port: {systemd.OTHER_PORT}")
     manager.tell("READY=1", f"STATUS=Listening on {host} port {port}")
     manager.watch(server.self_test)
     number = signals.wait()
@@ -123,14 +129,14 @@ def serve(settings: config.Config, handler: type[socketserver.BaseRequestHandler
     return EXIT_DONE
 
 
-def _listen_failure(error: OSError, settings: config.Config, manager: service.Manager) -> str:
+def _listen_failure(error: OSError, settings: config.Config, manager: systemd.Manager) -> str:
     where = f"{settings.host} port {settings.port}"
     address = error.filename or settings.host
     if address != settings.host != config.EVERY_ADDRESS:
         where += f" ({address})"
     hint = "choose another address with --host (the port goes in --port)"
     if error.errno == errno.EADDRINUSE:
-        hint = rival(address, settings.port, manager)
+        hint = port_conflict(address, settings.port, manager)
     elif error.errno == errno.EACCES:
         hint = "only root may use this port: choose one from 1024 up with --port"
     elif isinstance(error, socket.gaierror):

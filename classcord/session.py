@@ -11,21 +11,21 @@ from classcord import logs, names
 from classcord.outbox import Outbox
 from classcord.protocol import quote
 
-__all__ = ["Presence", "Session"]
+__all__ = ["Person", "Session"]
 
 
-class Presence:
+class Person:
     """A person who is here: an account with all its sessions, or a guest with its one session.
 
-    `given` is false for a guest whose name is only a number from the server. `known` is false while the others have not
-    heard of the name: an invisible person has got it.
+    `chose_name` is false for a guest whose name is only a number from the server. `known` is false while the others
+    have not heard of the name: an invisible person has got it.
     """
 
-    __slots__ = ("account", "given", "key", "known", "likeness", "name", "name_json", "sessions", "state")
+    __slots__ = ("account", "chose_name", "key", "known", "likeness", "name", "name_json", "sessions", "state")
 
-    def __init__(self, name: str, key: str, *, account: bool, given: bool = True) -> None:
+    def __init__(self, name: str, key: str, *, account: bool, chose_name: bool = True) -> None:
         self.account = account
-        self.given = given
+        self.chose_name = chose_name
         self.known = False
         self.state = "online"
         self.sessions: list[Session] = []
@@ -45,7 +45,7 @@ class Session:
     client's thread; `peer` never changes.
 
     `peer` is the address that the client shows, or "".
-    `alias` is the client's own name for itself. It may differ from the presence's name in case, or because that name
+    `alias` is the client's own name for itself. It may differ from the person's name in case, or because that name
     was taken. Lines to the client use the alias as its name.
     `registered` is the account that the client has created here without logging in.
     `private_type` says that the client wants private messages with the type `private`.
@@ -54,14 +54,14 @@ class Session:
 
     __slots__ = (
         "_log_fields", "alias", "announced", "drained", "dropped", "expelled", "left", "member", "outbox", "peer",
-        "presence", "private_type", "registered", "socket", "users_version", "watched",
+        "person", "private_type", "registered", "socket", "users_version", "watched",
     )
 
     def __init__(self, connection: socket.socket, outbox_limit: int, *, peer: str = "", **log_fields: Any) -> None:
         self.socket = connection
         self.peer = peer
         self.outbox = Outbox(connection, outbox_limit)
-        self.presence: Presence | None = None
+        self.person: Person | None = None
         self.alias = ""
         self.announced = False  # has sent a first message, which may be empty
         self.registered: str | None = None

@@ -23,7 +23,6 @@ from classcord import files, logs
 from classcord.files import Files
 from classcord.folder import FILE, StoreError, lock_folder, make_database
 from classcord.ids import Ids
-from classcord.limits import Sometimes
 from classcord.remedies import explain, newer
 
 __all__ = ["FILE", "SCHEMA_VERSION", "AccountRow", "MessageRow", "Store", "StoreError"]
@@ -341,7 +340,7 @@ class Store:
 
     def _checkpoint(self) -> None:
         wal = self._path.with_name(FILE + "-wal")
-        held, failed = Sometimes(60), Sometimes(60)
+        held, failed = logs.LogThrottle(60), logs.LogThrottle(60)
         while self._checkpoint_due.wait() and not self._closing:
             self._checkpoint_due.clear()
             try:

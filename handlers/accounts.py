@@ -35,7 +35,7 @@ def register(context: Context, message: dict[str, Any]) -> None:
 def login(context: Context, message: dict[str, Any]) -> None:
     """Become an account's session. The answer is the same for a wrong name and for a wrong password."""
     typed = message["username"]
-    context.settle()  # this client may have registered the account just before
+    context.wait_until_stored()  # this client may have registered the account just before
     name = context.hashed(context.accounts.verify, typed, message["password"])
     if name is None:
         context.session.log("login_failed", logging.WARNING, user=typed[: names.MAX_NAME])

@@ -9,10 +9,9 @@ import socketserver
 import struct
 import threading
 import time
-from typing import Protocol
+from typing import Any
 
 from classcord import logs
-from classcord.accounts import Accounts
 from classcord.diagnosis import Failure
 from classcord.foreign import (
     ForeignProtocol,
@@ -23,7 +22,7 @@ from classcord.foreign import (
     negotiation,
     undecided,
 )
-from classcord.hashing import Gone, Hashing
+from classcord.hashing import Gone
 from classcord.protocol import (
     ERRORS,
     MAX_DISCARD,
@@ -35,14 +34,14 @@ from classcord.protocol import (
     not_json,
     trimmed,
 )
-from classcord.registry import Registry, internal_error
+from classcord.registry import internal_error
+from classcord.services import Services
 from classcord.session import Session
 from classcord.sockets import from_here, peer_address
-from classcord.texts import Texts
 from handlers import HELP, dispatch
 from handlers.context import Context
 
-__all__ = ["ConnectionHandler", "Services"]
+__all__ = ["ConnectionHandler"]
 
 _READ = 1024
 """Bytes per read while idle: each waiting client holds a buffer this big."""
@@ -61,16 +60,6 @@ _LINGER_MOST = 10.0
 _HELP_WORDS = frozenset({b"help", b"aide", b"?"})
 
 
-class Services(Protocol):
-    """The parts of the server that a handler uses."""
-
-    registry: Registry
-    accounts: Accounts
-    hashing: Hashing
-    texts: Texts
-    outbox_limit: int
-
-
 class _Overrun(Exception):
     """A line that does not end."""
 
@@ -79,14 +68,18 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
     """Serves one connection until it ends. socketserver makes one in each client's thread."""
 
     request: socket.socket
-    services: Services
+
+    def __init__(
+        self, request: socket.socket, client_address: Any, server: socketserver.BaseServer, services: Services
+    ) -> None:
+        self._services = services
+        super().__init__(request, client_address, server)
 
     def setup(self) -> None:
-        server = self.services = self.server  # type: ignore[assignment]
+        services = self._services
         peer, port = peer_address(self.client_address[0]), self.client_address[1]
-        self.session = Session(self.request, server.outbox_limit, peer=peer, port=port)  # type: ignore[attr-defined]
-        services = self.services
-        self.context = Context(self.session, services.registry, services.accounts, services.hashing, services.texts)
+        self.session = Session(self.request, services.outbox_limit, peer=peer, port=port)
+        self.context = Context(self.session, services)
         self._splitter = LineSplitter()
         self._overrun_since: float | None = None
         self._data = b""
@@ -96,7 +89,7 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         # health checks of a container or of systemd come several times a minute
         self._level = logging.DEBUG if from_here(self.request, peer) else logging.INFO
         self._since = time.monotonic()
-        self.services.registry.add(self.session)
+        services.registry.add(self.session)
         self.session.log("connected", self._level)
 
     def handle(self) -> None:
@@ -142,7 +135,7 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
                     return
                 self._line(line)
                 if number % _SHARE == 0:
-                    self.context.settle()
+                    self.context.wait_until_stored()
             self.context.flush()
             if self.session.dropped:
                 return
@@ -202,7 +195,7 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         """The text for a web client. It has the address that the client used: ours may be behind a NAT."""
         own = self.request.getsockname()
         host, port = http_host(self._data) or (peer_address(own[0]), own[1])
-        return self.services.texts("http", host=host, port=port)
+        return self._services.texts("http", host=host, port=port)
 
     def _check_overrun(self) -> None:
         """Give a line far over the limit little time to end: its bytes are dropped, but reading them costs time."""
@@ -233,7 +226,7 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         self.context.post(self.context.room.leave)
         self.context.flush()
         session.drained.wait()
-        self.services.registry.remove(session)
+        self._services.registry.remove(session)
         if linger and not session.dropped:
             self._discard()
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from classcord.accounts import Accounts
-from classcord.hashing import Hashing
-from classcord.registry import Item, Registry
+from classcord.registry import Item
+from classcord.services import Services
 from classcord.session import Session
-from classcord.texts import Texts
 
 __all__ = ["Context"]
 
@@ -21,15 +19,13 @@ class Context:
 
     __slots__ = ("_hashing", "_items", "accounts", "registry", "room", "session", "texts")
 
-    def __init__(
-        self, session: Session, registry: Registry, accounts: Accounts, hashing: Hashing, texts: Texts
-    ) -> None:
+    def __init__(self, session: Session, services: Services) -> None:
         self.session = session
-        self.registry = registry
-        self.room = registry.room
-        self.accounts = accounts
-        self._hashing = hashing
-        self.texts = texts
+        self.registry = services.registry
+        self.room = services.registry.room
+        self.accounts = services.accounts
+        self._hashing = services.hashing
+        self.texts = services.texts
         self._items: list[Item] = []
 
     def post(self, operation: Callable[..., object], *arguments: Any) -> None:
@@ -40,7 +36,7 @@ class Context:
         """A line to this client, after the answers to its earlier requests."""
         self._items.append((self.registry.reply, self.session, (line,)))
 
-    def settle(self) -> None:
+    def wait_until_stored(self) -> None:
         """Hand over the collected items and wait until they are done: the next request depends on them."""
         self.flush()
         self.registry.wait()

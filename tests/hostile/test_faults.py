@@ -24,7 +24,7 @@ LEAVING = """
 from classcord.room import Room
 leave = Room._exit
 def broken(self, batch, session):
-    if session.presence.name.startswith("cursed"):
+    if session.person.name.startswith("cursed"):
         raise ZeroDivisionError("a fault when leaving")
     leave(self, batch, session)
 Room._exit = broken

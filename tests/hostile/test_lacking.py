@@ -345,7 +345,7 @@ def test_an_empty_environment_and_a_name_that_is_not_ascii(tmp_path: Path) -> No
 def test_a_fault_of_ours(tmp_path: Path, place: str) -> None:
     """One line reports it, the traceback is in the log, and no process stays."""
     if place.endswith("serve_forever"):
-        change = "from classcord import service\ndef fail(*a): raise KeyError('oops')\nservice.Manager.tell = fail"
+        change = "from classcord import systemd\ndef fail(*a): raise KeyError('oops')\nsystemd.Manager.tell = fail"
     else:
         change = "from classcord import serving\ndef fail(*a): raise KeyError('oops')\nserving.Texts = fail"
     done = subprocess.run(

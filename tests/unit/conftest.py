@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from classcord.accounts import Accounts
 from classcord.hashing import Hashing
 from classcord.listener import ChatServer
 from classcord.registry import Registry
+from classcord.services import Services
 from classcord.sockets import bind, prepare
 from classcord.store import Store
 from classcord.texts import Texts
@@ -39,7 +41,9 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
             registry = Registry(store, accounts, texts, stall_timeout=settings.stall_timeout)
             hashing = Hashing()
             hashing.start()
-            made = ChatServer(bound, ConnectionHandler, settings, registry, accounts, hashing, texts)
+            services = Services(registry, accounts, hashing, texts, settings.outbox_limit)
+            handler = functools.partial(ConnectionHandler, services=services)
+            made = ChatServer(bound, handler, settings.max_connections, registry.makes_progress)
             # a wait without an end would last for ever
             thread = threading.Thread(target=made.serve_forever, args=(1e6,), daemon=True)
             thread.start()
@@ -49,7 +53,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
                 stopping.start()
                 stopping.join(DEADLINE)
                 assert not stopping.is_alive(), "the accept loop was not woken"
-                made.registry.close(drain=0)
+                registry.close(drain=0)
                 thread.join(DEADLINE)
                 assert not thread.is_alive()
 

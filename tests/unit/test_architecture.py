@@ -13,12 +13,12 @@ from tests.support import ROOT
 # a module may import those before it, never one after it
 ORDER = [
     "classcord", "classcord.foreign", "classcord.diagnosis", "classcord.protocol", "classcord.names",
-    "classcord.limits", "classcord.config", "classcord.texts", "classcord.logs", "classcord.failure", "classcord.needs",
-    "classcord.health", "classcord.service", "classcord.processes", "classcord.rival", "classcord.sockets",
+    "classcord.nat", "classcord.config", "classcord.texts", "classcord.logs", "classcord.failure", "classcord.needs",
+    "classcord.health", "classcord.systemd", "classcord.processes", "classcord.port_conflict", "classcord.sockets",
     "classcord.mounts", "classcord.remedies", "classcord.folder", "classcord.files", "classcord.ids",
     "classcord.store", "classcord.backup", "classcord.outbox", "classcord.accounts", "classcord.render",
     "classcord.session", "classcord.hashing", "classcord.batch", "classcord.backlog", "classcord.room",
-    "classcord.registry", "classcord.listener", "classcord.serving", "classcord.command_line",
+    "classcord.registry", "classcord.services", "classcord.listener", "classcord.serving", "classcord.command_line",
     "handlers.context", "handlers.accounts", "handlers.presence",
     "handlers.commands", "handlers.messages", "handlers", "handlers.connection", "server",
 ]

@@ -24,6 +24,7 @@ from classcord.accounts import MAX_PASSWORD, Accounts, _forms
 from classcord.batch import Batch
 from classcord.protocol import MAX_CONTENT, MAX_LINE, ProtocolError
 from classcord.room import Room
+from classcord.services import Services
 from classcord.session import Session
 from classcord.store import AccountRow
 from classcord.texts import Texts
@@ -326,7 +327,8 @@ class Here:
 def handle(line: bytes) -> None:
     """A line of a client that has just connected, from its bytes to its answer."""
     registry = Direct()
-    context = Context(session(), cast(Any, registry), registry.accounts, cast(Any, Here()), registry.room._texts)
+    services = Services(cast(Any, registry), registry.accounts, cast(Any, Here()), registry.room._texts, 1 << 20)
+    context = Context(session(), services)
     try:
         message = protocol.decode(line)
         if message is not None:

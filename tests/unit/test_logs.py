@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -120,3 +121,21 @@ logs.stop(3600)  # until all is read
     written = sum(b"event=many" in line for line in lines)
     assert sum(counted) + written == 50_000
     assert b"event=after" in lines[-1]
+
+
+@given(st.lists(st.floats(0, 5), max_size=60))
+def test_nothing_is_left_uncounted_and_nothing_is_said_too_often(pauses: list[float]) -> None:
+    throttle = logs.LogThrottle(10)
+    now = 0.0
+    said: list[float] = []
+    counted = 0
+    for pause in pauses:
+        now += pause
+        count = throttle.happened(now)
+        if count:
+            said.append(now)
+            counted += count
+    assert all(later - earlier >= 10 for earlier, later in itertools.pairwise(said))
+    assert counted <= len(pauses)
+    if pauses:
+        assert counted + throttle.happened(now + 20) == len(pauses) + 1

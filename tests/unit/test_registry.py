@@ -171,8 +171,8 @@ def test_when_nothing_can_be_stored_the_chat_goes_on_and_registrations_are_refus
         world.registry.post([(world.room.register, speaker, (row,)), (world.room.say, speaker, (None, "still here"))])
     assert speaks_to.messages()[-1]["code"] == "unavailable"
     assert hears.messages()[-1]["content"] == "still here"
-    assert speaker.presence is not None
-    assert not speaker.presence.account, "nobody becomes an account that is not stored"
+    assert speaker.person is not None
+    assert not speaker.person.account, "nobody becomes an account that is not stored"
     assert "newcomer" not in world.accounts
     world.registry.post([(world.room.register, speaker, (row,))])
     assert speaks_to.messages()[-1] == {"type": "register", "status": "ok"}

@@ -58,31 +58,31 @@ class World:
                 continue  # nothing comes from a connection that has ended
             if name == "leave":
                 self.left.add(who)
-            person = self.people[who]
+            client = self.people[who]
             try:
                 if name == "register":
                     row = AccountRow(names.key(arguments[0]), arguments[0], "", "")
-                    self.room.register(batch, person, row)
+                    self.room.register(batch, client, row)
                 elif name == "login":
                     # only an account can log in; the handler sees to that before it posts
                     key = names.key(arguments[0])
                     known = self.accounts._by_key.get(key) or batch.accounts.get(key)
                     if known:
-                        self.room.login(batch, person, known.name, arguments[0])
+                        self.room.login(batch, client, known.name, arguments[0])
                 else:
-                    getattr(self.room, name)(batch, person, *arguments)
+                    getattr(self.room, name)(batch, client, *arguments)
             except ProtocolError as error:
-                batch.to(person, error.line())
+                batch.to(client, error.line())
         for row in batch.accounts.values():
             self.accounts.publish(row)
         self.stored += batch.messages
-        for person, data in batch.deliveries():
-            assert person.outbox.send(data, 0.0) is None
+        for client, data in batch.deliveries():
+            assert client.outbox.send(data, 0.0) is None
 
     def own_names(self, who: int) -> set[str]:
         """The names of a person, for the others and for its own client."""
-        person = self.people[who]
-        return set() if person.presence is None else {person.presence.name, person.alias}
+        client = self.people[who]
+        return set() if client.person is None else {client.person.name, client.alias}
 
     def received(self, who: int) -> list[dict[str, Any]]:
         return self.wires[who].messages()
@@ -127,21 +127,21 @@ def test_what_must_hold_in_every_history(steps: list[Step]) -> None:
 
 def check_identities(world: World) -> None:
     present = world.room._present
-    for key, presence in present.items():
-        assert names.key(presence.name) == key == presence.key
-        assert json.loads(presence.name_json) == presence.name
-        assert presence.sessions
-        assert presence.account == (key in world.accounts), f"{presence.name} holds a name that is not its own"
-        assert presence.account or len(presence.sessions) == 1
-        assert all(person.presence is presence for person in presence.sessions)
-    for person in world.people:
-        assert person.member == (person.presence is not None) == (person in world.members)
+    for key, person in present.items():
+        assert names.key(person.name) == key == person.key
+        assert json.loads(person.name_json) == person.name
+        assert person.sessions
+        assert person.account == (key in world.accounts), f"{person.name} holds a name that is not its own"
+        assert person.account or len(person.sessions) == 1
+        assert all(client.person is person for client in person.sessions)
+    for client in world.people:
+        assert client.member == (client.person is not None) == (client in world.members)
 
 
 def check_new_lines(world: World, step: Step, new: list[list[dict[str, Any]]]) -> None:
     actor = step[1]
     for who, lines in enumerate(new):
-        own = world.people[who].presence
+        own = world.people[who].person
         for line in lines:
             if line["type"] == "message":
                 keys = ("from", "to", "subtype", "content", "timestamp")
@@ -157,11 +157,11 @@ def check_new_lines(world: World, step: Step, new: list[list[dict[str, Any]]]) -
 
 
 def check_users(world: World, who: int, users: list[str]) -> None:
-    asker = world.people[who].presence
+    asker = world.people[who].person
     shown = {
-        world.people[who].alias if presence is asker else presence.name
-        for presence in world.room._present.values()
-        if presence is asker or presence.state != "invisible"
+        world.people[who].alias if person is asker else person.name
+        for person in world.room._present.values()
+        if person is asker or person.state != "invisible"
     }
     assert len(users) == len(set(users))
     assert set(users) == shown

@@ -25,9 +25,9 @@ class Crowd:
         self.room = Room(self.accounts, Texts("fr"))
         self.members: dict[Session, None] = {}
 
-    def do(self, operation: str, person: Session, *arguments: object) -> None:
+    def do(self, operation: str, client: Session, *arguments: object) -> None:
         batch = Batch(self.members, "now", 0.0)
-        getattr(self.room, operation)(batch, person, *arguments)
+        getattr(self.room, operation)(batch, client, *arguments)
         for _, row in batch.registered:
             self.accounts.publish(row)
         for receiver, data in batch.deliveries():
@@ -44,10 +44,10 @@ def test_an_account_gets_its_name_even_where_guests_hold_all_its_variants() -> N
     crowd.do("register", bob, AccountRow("bob", "bob", "x", ""))
     crowd.do("login", bob, "bob", "bob")
     assert [line.get("status") for line in wire.messages()][:2] == ["ok", "ok"]
-    assert bob.presence is not None
-    assert bob.presence.account
-    assert bob.presence.sessions == [bob]
-    assert len({guest.presence.key for guest in guests if guest.presence} - {"bob"}) == 100
+    assert bob.person is not None
+    assert bob.person.account
+    assert bob.person.sessions == [bob]
+    assert len({guest.person.key for guest in guests if guest.person} - {"bob"}) == 100
 
 
 def test_a_guest_is_numbered_where_all_variants_of_its_name_are_held() -> None:
@@ -55,7 +55,7 @@ def test_a_guest_is_numbered_where_all_variants_of_its_name_are_held() -> None:
     guests = [session() for _ in range(102)]
     for guest in guests:
         crowd.do("say", guest, "bob", "hello")
-    held = [guest.presence.name for guest in guests if guest.presence]
+    held = [guest.person.name for guest in guests if guest.person]
     assert held[:3] == ["bob", "bob (invité)", "bob (invité 2)"]
     assert held[99:] == ["bob (invité 99)", "invité-1", "invité-2"]
     assert [guest.alias for guest in guests] == ["bob"] * 102
@@ -118,8 +118,8 @@ def test_a_list_too_long_for_an_answer_says_how_many_it_leaves_out() -> None:
         crowd = Crowd()
         wire = Wire()
         people = [session(wire), *(session() for _ in range(count - 1))]
-        for number, person in enumerate(people):
-            crowd.do("announce_guest", person, f"{number:04}".ljust(size, "x"))
+        for number, client in enumerate(people):
+            crowd.do("announce_guest", client, f"{number:04}".ljust(size, "x"))
         crowd.do("tell_who", people[0])
         text = wire.messages()[-1]["content"]
         assert len(text) <= MAX_CONTENT
@@ -185,14 +185,14 @@ def test_a_guest_never_looks_like_an_account() -> None:
     crowd.do("register", own, AccountRow("alice", "alice", "x", ""))
     crowd.do("register", own, AccountRow("gala", "Gala", "x", ""))
     crowd.do("announce_guest", late, "a.lice")
-    assert early.presence is not None
-    assert late.presence is not None
-    assert early.presence.name == "aIice (invité)"
-    assert late.presence.name == "a.lice (invité)"
-    assert own.presence is not None
-    assert own.presence.name == "a-lice", "it is the account's own client"
-    assert gaia.presence is not None
-    assert gaia.presence.name == "Gaia", "an i does not look like an l"
+    assert early.person is not None
+    assert late.person is not None
+    assert early.person.name == "aIice (invité)"
+    assert late.person.name == "a.lice (invité)"
+    assert own.person is not None
+    assert own.person.name == "a-lice", "it is the account's own client"
+    assert gaia.person is not None
+    assert gaia.person.name == "Gaia", "an i does not look like an l"
 
 
 def test_accounts_of_earlier_days_go_on_whatever_they_look_like() -> None:
@@ -202,15 +202,15 @@ def test_accounts_of_earlier_days_go_on_whatever_they_look_like() -> None:
     crowd.accounts = Accounts([AccountRow(names.key(name), name, "x", "") for name in there], 1)
     crowd.room = Room(crowd.accounts, Texts("fr"))
     for name in there:
-        person = session()
-        crowd.do("login", person, name, name)
-        assert person.presence is not None
-        assert (person.presence.name, person.presence.account) == (name, True)
+        client = session()
+        crowd.do("login", client, name, name)
+        assert client.person is not None
+        assert (client.person.name, client.person.account) == (name, True)
     first, second = session(), session()
     crowd.do("announce_guest", first, "x")
     crowd.do("announce_guest", second, "x")
-    assert second.presence is not None
-    assert second.presence.name == "x (invité 2)", "an account has the first variant"
+    assert second.person is not None
+    assert second.person.name == "x (invité 2)", "an account has the first variant"
 
 
 def test_an_invisible_guest_that_gets_another_name_does_not_appear() -> None:
@@ -221,8 +221,8 @@ def test_an_invisible_guest_that_gets_another_name_does_not_appear() -> None:
     crowd.do("set_state", guest, None, "invisible")
     seen = len(wire.messages())
     crowd.do("announce_guest", guest, "zoe")
-    assert guest.presence is not None
-    assert guest.presence.name == "zoe"
+    assert guest.person is not None
+    assert guest.person.name == "zoe"
     assert wire.messages()[seen:] == []
     crowd.do("set_state", guest, None, "online")
     assert wire.messages()[-1] == {"type": "status", "user": "zoe", "state": "online"}

@@ -14,12 +14,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from classcord.listener import ChatServer
-from classcord.rival import in_the_way, rival
-from classcord.service import Manager
+from classcord.port_conflict import in_the_way, port_conflict
+from classcord.systemd import Manager
 from tests.hostile.tools import launcher
 from tests.support import DEADLINE, IPV6_IS_OFF, ROOT, Client, Server, fields
 from tests.support import listener as answering
@@ -135,7 +136,7 @@ def test_nobody_asks_for_a_watchdog(variables: dict[str, str]) -> None:
 def test_a_server_feeds_its_watchdog_and_does_not_speak_of_it(own_server: OwnServer, tmp_path: Path) -> None:
     listener = Listener(str(tmp_path / "notify"))
     # even if this test reads the messages late, and the server its own answer
-    patient = launcher("from classcord import listener, service\nservice._PATIENCE = listener.TEST_TIME = 3600")
+    patient = launcher("from classcord import listener, systemd\nsystemd._PATIENCE = listener.TEST_TIME = 3600")
     with listener.socket:
         server = own_server(command=patient, env={"NOTIFY_SOCKET": listener.address, "WATCHDOG_USEC": "60000"})
         assert listener.next()[0] == "READY=1"
@@ -157,11 +158,17 @@ def test_the_self_test_passes_wherever_it_listens(start: Callable[..., ChatServe
     assert made.self_test()[0]
 
 
+def flush_lock(made: ChatServer) -> threading.Lock:
+    """The lock without which its registry makes no progress."""
+    registry = cast(Any, made._makes_progress).__self__
+    return cast(threading.Lock, registry._lock)
+
+
 def test_the_self_test_fails_when_the_registry_is_stuck(
     start: Callable[..., ChatServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = start()
-    with made.registry._lock, monkeypatch.context() as context:
+    with flush_lock(made), monkeypatch.context() as context:
         context.setattr("classcord.listener.TEST_TIME", 0.2)
         passes, text = made.self_test()
     assert not passes
@@ -176,7 +183,7 @@ def test_the_self_test_of_a_full_server_fails_when_the_registry_is_stuck(
     with Client(("127.0.0.1", made.server_address[1])) as client:
         assert client.ask({"type": "ping"}) == {"type": "pong"}
         assert made.self_test()[0], "full is not stuck"
-        with made.registry._lock, monkeypatch.context() as context:
+        with flush_lock(made), monkeypatch.context() as context:
             context.setattr("classcord.listener.TEST_TIME", 0.2)
             assert not made.self_test()[0]
 
@@ -216,12 +223,12 @@ def test_a_server_that_stops_is_not_called_ill(
 def test_who_has_the_port_that_cannot_be_seen() -> None:
     """This process has it, and it never looks at itself."""
     with answering(b"220 mail.example ESMTP\r\n") as port:
-        text = rival("127.0.0.1", port, Manager({}))
+        text = port_conflict("127.0.0.1", port, Manager({}))
         assert f"'sport = :{port}'" in text
         assert "--port" in text
-        assert "CLASSCORD_PORT" in rival("127.0.0.1", port, Manager({"NOTIFY_SOCKET": "/x"}))
+        assert "CLASSCORD_PORT" in port_conflict("127.0.0.1", port, Manager({"NOTIFY_SOCKET": "/x"}))
     with answering(b'{"type":"pong"}\n') as port:
-        text = rival("127.0.0.1", port, Manager({"NOTIFY_SOCKET": "/x"}))
+        text = port_conflict("127.0.0.1", port, Manager({"NOTIFY_SOCKET": "/x"}))
         # this test may run as root, as Docker's proxy does
         assert (f"sudo docker stop $(sudo docker ps -q --filter publish={port})" in text) == (os.getuid() == 0)
         assert "classcord" in text.lower()

@@ -1,4 +1,4 @@
-"""When to log an event that happens often. The callers give the time."""
+"""Whether a NAT hides the addresses of the clients."""
 
 from __future__ import annotations
 
@@ -6,25 +6,7 @@ import functools
 import threading
 from collections import Counter
 
-__all__ = ["NatWatch", "Sometimes"]
-
-
-class Sometimes:
-    """Allows one log line in `interval` seconds for many events of one kind, with their count. For one thread."""
-
-    def __init__(self, interval: float) -> None:
-        self._interval = interval
-        self._next: float | None = None
-        self._count = 0
-
-    def happened(self, now: float) -> int:
-        """Count one event; return 0 if one was reported within `interval` seconds, else the count since."""
-        self._count += 1
-        if self._next is not None and now < self._next:
-            return 0
-        self._next = now + self._interval
-        count, self._count = self._count, 0
-        return count
+__all__ = ["NatWatch"]
 
 
 @functools.lru_cache

@@ -1,31 +1,8 @@
-"""When to speak of something that happens often, and when of a NAT."""
+"""When to say that a NAT hides the clients."""
 
 from __future__ import annotations
 
-import itertools
-
-from hypothesis import given
-from hypothesis import strategies as st
-
-from classcord.limits import NatWatch, Sometimes
-
-
-@given(st.lists(st.floats(0, 5), max_size=60))
-def test_nothing_is_left_uncounted_and_nothing_is_said_too_often(pauses: list[float]) -> None:
-    sometimes = Sometimes(10)
-    now = 0.0
-    said: list[float] = []
-    counted = 0
-    for pause in pauses:
-        now += pause
-        count = sometimes.happened(now)
-        if count:
-            said.append(now)
-            counted += count
-    assert all(later - earlier >= 10 for earlier, later in itertools.pairwise(said))
-    assert counted <= len(pauses)
-    if pauses:
-        assert counted + sometimes.happened(now + 20) == len(pauses) + 1
+from classcord.nat import NatWatch
 
 
 def test_a_nat_is_noticed_once_when_most_clients_share_one_private_address() -> None:

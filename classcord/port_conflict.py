@@ -1,6 +1,6 @@
 """The program that has the port already, and what to type: the service, a container, or another process.
 
-`python3 -m classcord.rival` reports it when systemd can't start classcord.socket; its ExecStartPre= calls this.
+`python3 -m classcord.port_conflict` reports it when systemd can't start classcord.socket; its ExecStartPre= calls this.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Iterator
 
 from classcord import health, logs, processes
 from classcord.processes import Process
-from classcord.service import OTHER_PORT, Manager
+from classcord.systemd import OTHER_PORT, Manager
 
-__all__ = ["in_the_way", "rival"]
+__all__ = ["in_the_way", "port_conflict"]
 
 _UNITS = {"classcord.socket": "classcord.socket", "classcord.service": "classcord"}
 """Our units, with the name to type."""
@@ -24,15 +24,15 @@ _UNIT_RUNS = "/run/systemd/units/invocation:"
 """While a unit is active, systemd keeps a link with a name that begins with this. Every user may see it."""
 
 
-def rival(host: str, port: int, manager: Manager) -> str:
+def port_conflict(host: str, port: int, manager: Manager) -> str:
     """The program that has the port on `host`, as far as this process can see, and what to type."""
     other = "or choose another port with --port"
     if manager.present:
         other = "or choose another port: CLASSCORD_PORT in /etc/classcord/classcord.env"
-    return _rival(host, port, other, managed=manager.present)
+    return _conflict(host, port, other, managed=manager.present)
 
 
-def _rival(host: str, port: int, other: str, *, managed: bool) -> str:
+def _conflict(host: str, port: int, other: str, *, managed: bool) -> str:
     process, owner = processes.listening(port)  # first: netcat ends after one connection
     classcord, _ = health.check(host, port, seconds=1)
     units = [typed for name, typed in _UNITS.items() if os.path.lexists(_UNIT_RUNS + name)]
@@ -80,7 +80,7 @@ def in_the_way(listen: str) -> Iterator[str]:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 continue  # systemd's own line gives the reason
-            hint = _rival(host, int(port), f"or choose another port: {OTHER_PORT}", managed=True)
+            hint = _conflict(host, int(port), f"or choose another port: {OTHER_PORT}", managed=True)
             yield f"can't listen on {host} port {port}: {error.strerror}; {hint}"
 
 

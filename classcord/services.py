@@ -1,0 +1,22 @@
+"""The parts of the server that serve a client."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from classcord.accounts import Accounts
+from classcord.hashing import Hashing
+from classcord.registry import Registry
+from classcord.texts import Texts
+
+__all__ = ["Services"]
+
+
+class Services(NamedTuple):
+    """What every client's handler uses. `outbox_limit` is in bytes, for each client."""
+
+    registry: Registry
+    accounts: Accounts
+    hashing: Hashing
+    texts: Texts
+    outbox_limit: int
