@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from classcord import logs
-from classcord.session import Session
+from classcord.link import Link
 
 __all__ = ["Gone", "Hashing"]
 
@@ -69,10 +69,10 @@ class Gone(ConnectionResetError):
 class _Job:
     """A job that one client's thread waits for."""
 
-    __slots__ = ("done", "fault", "result", "session", "work")
+    __slots__ = ("done", "fault", "link", "result", "work")
 
-    def __init__(self, session: Session, work: Callable[[], Any]) -> None:
-        self.session = session
+    def __init__(self, link: Link, work: Callable[[], Any]) -> None:
+        self.link = link
         self.work = work
         self.done = threading.Lock()  # released once the job is done: cheaper than an Event
         self.done.acquire()
@@ -80,15 +80,15 @@ class _Job:
         self.fault: BaseException | None = None
 
 
-def _ended(session: Session) -> int:
+def _ended(link: Link) -> int:
     """0 while the peer is there, POLLRDHUP once it has closed its side, POLLHUP when the connection is gone.
 
     The socket is open, because only the client's own thread closes it, and that thread waits.
     """
-    if session.dropped:
+    if link.dropped:
         return select.POLLHUP
     poll = select.poll()
-    poll.register(session.socket.fileno(), select.POLLRDHUP)  # the other two are always reported
+    poll.register(link.socket.fileno(), select.POLLRDHUP)  # the other two are always reported
     seen = poll.poll(0)
     if not seen:
         return 0
@@ -105,7 +105,7 @@ class _Turns:
         return bool(self._by_address)
 
     def add(self, job: _Job) -> None:
-        self._by_address.setdefault(job.session.peer, deque()).append(job)
+        self._by_address.setdefault(job.link.peer, deque()).append(job)
 
     def pop(self) -> _Job:
         """The first job of the address at the front. The address stays at the front until `served`."""
@@ -136,12 +136,12 @@ class Hashing:
         for number in range(_THREADS):
             threading.Thread(target=self._serve, name=f"hashing-{number + 1}", daemon=True).start()
 
-    def run(self, session: Session, work: Callable[[], Result]) -> Result:
+    def run(self, link: Link, work: Callable[[], Result]) -> Result:
         """Wait for this client's turn; the result of `work()`. For the client's thread, which may hold no lock.
 
         Raises Gone if the connection has ended when its turn comes.
         """
-        job = _Job(session, work)
+        job = _Job(link, work)
         with self._lock:
             self._here.add(job)
             self._lock.notify()
@@ -184,7 +184,7 @@ class Hashing:
         turns = self._leaving if share or not self._here else self._here
         job = turns.pop()
         try:
-            ended = _ended(job.session)
+            ended = _ended(job.link)
             if ended == select.POLLHUP:
                 job.fault = Gone()
                 job.done.release()
@@ -196,6 +196,6 @@ class Hashing:
             job.fault = fault
             job.done.release()
             raise
-        turns.served(job.session.peer)
+        turns.served(job.link.peer)
         self._count += 1
         return job

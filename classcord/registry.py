@@ -21,6 +21,7 @@ The store's checkpoint lock comes before its write lock; a thread that has the w
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import select
@@ -30,26 +31,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from classcord import logs
 from classcord.accounts import Accounts
 from classcord.backlog import Backlog
 from classcord.batch import Batch
+from classcord.delivery import deliver
+from classcord.link import Link
 from classcord.outbox import WAITING
 from classcord.protocol import ProtocolError
-from classcord.room import Room
-from classcord.session import Session
+from classcord.room import Item, Room
 from classcord.store import Store
 from classcord.texts import Texts
 
-__all__ = ["Item", "Registry", "internal_error", "timestamp"]
-
-Item = tuple[Callable[..., object], Session | None, tuple[Any, ...]]
-"""An operation, its session, and its other arguments: `operation(batch, session, *arguments)`.
-
-An item that belongs to no session is called as `operation(batch, *arguments)`.
-"""
+__all__ = ["Registry", "internal_error", "timestamp"]
 
 _BATCH_ITEMS = 256
 """Items in a batch: with more, sharing gains little, and the first waits for the last."""
@@ -60,13 +55,16 @@ _TURNS = 4
 slowest hundredth of messages on a busy server waits several times as long (`make bench`, 1000 messages a second)."""
 _BACKLOG = 4096
 """With more pending items, a posting thread waits for the flush lock, so that the list stays bounded."""
+_NOT_STORED = ProtocolError(
+    "unavailable", "The server can't store an account for now; try again later."
+).line()
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close() throws away the data that the client didn't read
 
 
-def internal_error(session: Session, error: BaseException) -> ProtocolError:
+def internal_error(link: Link, error: BaseException) -> ProtocolError:
     """Log a fault under a new incident number; the reply that tells the client the number. Any thread."""
     incident = os.urandom(4).hex()
-    session.log_exception("internal_error", error, incident=incident)
+    link.log_exception("internal_error", error, incident=incident)
     return ProtocolError("internal", f"Internal error, incident {incident}; the server's log has the details.")
 
 
@@ -85,41 +83,44 @@ def timestamp() -> str:
     return f"{text}.{now % 1000:03d}Z"
 
 
-def _set_after(batch: Batch, event: threading.Event) -> None:
-    """Item without a session: set the event after the batch."""
-    batch.waiting.append(event)
-
-
 class Registry:
-    """The sessions, and the one list of items about them. `clock` gives seconds and never goes back."""
+    """The links, and the one list of items about them. `clock` gives seconds and never goes back."""
 
     def __init__(
         self, store: Store, accounts: Accounts, texts: Texts, *, stall_timeout: float = 30,
         unsaved_limit: int = 8 << 20, clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.room = Room(accounts, texts, store.ids)
+        self._own: dict[str, Callable[..., None]] = {
+            "_resume": self._resume, "_drop_stalled": self._drop_stalled, "_save": self._save, "_tell": self._tell,
+        }
+        """The operations that are not the room's."""
         self._store = store
         self._backlog = Backlog(store, unsaved_limit)
-        self._accounts = accounts
         self._texts = texts
         self._stall_timeout = stall_timeout
         self._clock = clock
         self._items: deque[Item] = deque()
         self._lock = threading.Lock()
-        self._members: dict[Session, None] = {}
-        self._sessions: dict[int, Session] = {}  # by file descriptor
+        self._members: dict[int, None] = {}
+        self._numbers = itertools.count(1)
+        self._links: dict[int, Link] = {}
+        self._by_descriptor: dict[int, Link] = {}
+        self._waiting: dict[int, threading.Event] = {}
         self._epoll = select.epoll()
         self._relief = threading.Event()
         threading.Thread(target=self._watch, name="writable", daemon=True).start()
         threading.Thread(target=self._relieve, name="relief", daemon=True).start()
 
-    def add(self, session: Session) -> None:
-        """A connection was accepted. Its own thread calls this first and `remove` last."""
-        self._sessions[session.socket.fileno()] = session
+    def add(self, link: Link) -> None:
+        """A connection was accepted: give it its number. Its own thread calls this first and `remove` last."""
+        link.number = next(self._numbers)
+        self._links[link.number] = self._by_descriptor[link.socket.fileno()] = link
 
-    def remove(self, session: Session) -> None:
+    def remove(self, link: Link) -> None:
         """The connection is about to be closed; nothing is pending for it."""
-        self._sessions.pop(session.socket.fileno(), None)
+        self._by_descriptor.pop(link.socket.fileno(), None)
+        self._links.pop(link.number, None)
 
     def post(self, items: Iterable[Item]) -> None:
         """Append items to the list and see that they run. Any thread; never waits for a client.
@@ -157,24 +158,23 @@ class Registry:
             except Exception as error:
                 logs.exception("internal_error", error)
 
-    def reply(self, batch: Batch, session: Session, line: bytes) -> None:
-        """Item: send a line to the client that asked."""
-        batch.to(session, line)
-
     def wait(self) -> None:
         """Wait until all items that this thread has posted are done and stored. Any thread.
 
         After `close` has begun it may wait for ever.
         """
-        done = threading.Event()
-        self.post([(_set_after, None, (done,))])
-        done.wait()
+        self._told().wait()
 
     def makes_progress(self, seconds: float) -> bool:
         """Whether items are done within this many seconds. Any thread."""
-        done = threading.Event()
-        self.post([(_set_after, None, (done,))])
-        return done.wait(seconds)
+        return self._told().wait(seconds)
+
+    def _told(self) -> threading.Event:
+        """An event that is set once the batch of the items before it is stored and sent."""
+        done, number = threading.Event(), next(self._numbers)
+        self._waiting[number] = done
+        self.post([("_tell", None, (number,))])
+        return done
 
     # --- for the holder of the flush lock ---
 
@@ -185,116 +185,139 @@ class Registry:
             self._carry_out(batch)
             if batch.messages or batch.accounts:
                 self._commit(batch)
-            for session, data in batch.deliveries():
+            for number, event, fields in batch.events:
+                if number in self._links:
+                    self._links[number].log(event, **fields)
+            for number, data in batch.deliveries():
+                link = self._links.get(number)
+                if link is None:
+                    continue
                 try:
-                    trouble = session.outbox.send(data, batch.now)
+                    trouble = link.outbox.send(data, batch.now)
                     if trouble is not None:
-                        self._look_after(session, trouble)
+                        self._look_after(link, trouble)
                 except Exception as error:  # it ends only this client's connection
-                    session.log_exception("internal_error", error)
-                    self._drop(session, "internal_error")
+                    link.log_exception("internal_error", error)
+                    self._drop(link, "internal_error")
             if batch.messages:
                 self._backlog.confirm(batch.messages)
         finally:
-            for event in batch.waiting:
-                event.set()
-            for session in batch.leaving:
-                session.left = True
-                self._let_go(session)
+            for number in batch.waiting:
+                self._waiting.pop(number).set()
+            for number in batch.leaving:
+                link = self._links.get(number)
+                if link is not None:
+                    link.left = True
+                    self._let_go(link)
 
     def _carry_out(self, batch: Batch) -> None:
-        items = self._items
+        items, links, do, effects = self._items, self._links, self.room.do, self.room.effects
         for _ in range(min(len(items), _BATCH_ITEMS)):
-            operation, session, arguments = items.popleft()
+            operation, number, arguments = items.popleft()
+            link = links.get(number) if number is not None else None
             try:
-                if session is None:
-                    operation(batch, *arguments)
-                elif not session.expelled or operation == self.room.leave:  # else it would come back as a new guest
-                    operation(batch, session, *arguments)
+                if number is None and operation in self._own:
+                    self._own[operation](batch, *arguments)
+                # nothing of an expelled client but its end: else it would come back as a new guest
+                elif link is None or not link.expelled or operation == "leave":
+                    try:
+                        do(operation, number, arguments)
+                    finally:
+                        caused = effects[:]
+                        effects.clear()
+                        for effect in caused:
+                            deliver(batch, effect)
             except Exception as error:
-                if session is None:
+                if link is None:
                     logs.exception("internal_error", error)
                 else:
-                    reply = error if isinstance(error, ProtocolError) else internal_error(session, error)
-                    batch.to(session, reply.line())
+                    batch.to(link.number, internal_error(link, error).line())
             if batch.size > _BATCH_BYTES:
                 break
 
-    def _look_after(self, session: Session, trouble: str) -> None:
+    def _look_after(self, link: Link, trouble: str) -> None:
         """Handle a socket that did not take everything."""
-        if session.dropped:
-            session.outbox.clear()
+        if link.dropped:
+            link.outbox.clear()
         elif trouble != WAITING:
-            self._drop(session, trouble)
-        elif not session.watched:
-            self._await_writable(session)
+            self._drop(link, trouble)
+        elif not link.watched:
+            self._await_writable(link)
 
-    def _let_go(self, session: Session) -> None:
+    def _let_go(self, link: Link) -> None:
         """Let the client's thread close the connection, once the client has left and nothing is left to send."""
-        if session.left and not session.outbox.pending and session.drained is not None:
-            session.drained.set()
+        if link.left and not link.outbox.pending and link.drained is not None:
+            link.drained.set()
 
     def _commit(self, batch: Batch) -> None:
         """Store the batch. While that fails its messages wait in the backlog, and registrations are refused."""
-        if not self._backlog.commit(batch.messages, list(batch.accounts.values())):
-            self.room.unregister(batch)
-            batch.failed()
-            return
-        for session, row in batch.registered:
-            self._accounts.publish(row)
-            session.log("register", user=row.name)
+        if self._backlog.commit(batch.messages, batch.accounts):
+            self.room.registrations.stored()
+        else:
+            self.room.not_stored()
+            batch.failed(_NOT_STORED)
+
+    def _tell(self, batch: Batch, number: int) -> None:
+        """Item: set the event with this number after the batch."""
+        batch.waiting.append(number)
 
     def _save(self, batch: Batch) -> None:
         """Item: check the storage, and store the messages of the backlog."""
         if self._backlog.tick():
-            self._items.append((self._save, None, ()))
+            self._items.append(("_save", None, ()))
 
-    def _drop(self, session: Session, reason: str) -> None:
+    def _drop(self, link: Link, reason: str) -> None:
         """Drop this client; its own thread notices and closes.
 
         If the client itself is gone, the requests that it sent before still run, and then its thread leaves: many
         programs send their lines and close without reading.
         """
-        session.dropped = True
+        link.dropped = True
         if reason != "gone":
-            session.expelled = True
-            self._items.append((self.room.leave, session, ()))
-            session.log("dropped", logging.WARNING, reason=reason, pending=session.outbox.pending)
-        session.outbox.clear()
+            link.expelled = True
+            self._items.append(("leave", link.number, ()))
+            link.log("dropped", logging.WARNING, reason=reason, pending=link.outbox.pending)
+        link.outbox.clear()
         try:
             if reason != "gone":
-                session.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            session.socket.shutdown(socket.SHUT_RDWR)
+                link.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            link.socket.shutdown(socket.SHUT_RDWR)
         except Exception:
             pass  # the peer was faster; a fault of one socket must not end the batch
-        self._let_go(session)
+        self._let_go(link)
 
     # --- sockets that were full ---
 
-    def _await_writable(self, session: Session) -> None:
+    def _await_writable(self, link: Link) -> None:
         flags = select.EPOLLOUT | select.EPOLLONESHOT
         try:
             try:
-                self._epoll.register(session.socket.fileno(), flags)
+                self._epoll.register(link.socket.fileno(), flags)
             except FileExistsError:
-                self._epoll.modify(session.socket.fileno(), flags)
-            session.watched = True
+                self._epoll.modify(link.socket.fileno(), flags)
+            link.watched = True
         except (OSError, ValueError):  # no memory for example: no event would say when to send on
-            self._drop(session, "unwatched")
+            self._drop(link, "unwatched")
 
-    def _resume(self, batch: Batch, session: Session) -> None:
+    def _resume(self, batch: Batch, number: int) -> None:
         """Item: the client's socket can be written again."""
-        session.watched = False
-        trouble = session.outbox.resume(batch.now)
+        link = self._links.get(number)
+        if link is None:
+            return
+        link.watched = False
+        trouble = link.outbox.resume(batch.now)
         if trouble is not None:
-            self._look_after(session, trouble)
-        self._let_go(session)
+            self._look_after(link, trouble)
+        self._let_go(link)
 
-    def _drop_stalled(self, batch: Batch, session: Session) -> None:
+    def _drop_stalled(self, batch: Batch, number: int) -> None:
         """Item: drop the client if its socket has taken nothing for too long."""
-        outbox = session.outbox
-        if outbox.pending and not session.dropped and batch.now - outbox.progress >= self._stall_timeout:
-            self._drop(session, "stalled")
+        link = self._links.get(number)
+        if link is None:
+            return
+        outbox = link.outbox
+        if outbox.pending and not link.dropped and batch.now - outbox.progress >= self._stall_timeout:
+            self._drop(link, "stalled")
 
     def _watch(self) -> None:
         """The thread that waits for full sockets. It only posts items."""
@@ -302,13 +325,13 @@ class Registry:
         while True:
             try:
                 events = self._epoll.poll(1)
-                full = [self._sessions.get(descriptor) for descriptor, _ in events]
-                items: list[Item] = [(self._resume, session, ()) for session in full if session is not None]
+                full = [self._by_descriptor.get(descriptor) for descriptor, _ in events]
+                items: list[Item] = [("_resume", None, (link.number,)) for link in full if link is not None]
                 if self._clock() - looked >= 1:
                     looked = self._clock()
-                    waiting = [session for session in list(self._sessions.values()) if session.outbox.pending]
-                    items += [(self._drop_stalled, session, ()) for session in waiting]
-                    items.append((self._save, None, ()))
+                    waiting = [link for link in list(self._links.values()) if link.outbox.pending]
+                    items += [("_drop_stalled", None, (link.number,)) for link in waiting]
+                    items.append(("_save", None, ()))
                 if items:
                     self.post(items)
             except Exception as error:
@@ -321,20 +344,20 @@ class Registry:
 
         For the main thread, after the server has stopped accepting connections.
         """
-        self.post([(self.room.announce, None, (self._texts("stopping"),))])
+        self.post([("announce", None, (self._texts("stopping"),))])
         deadline = self._clock() + drain
         while self._clock() < deadline and (
-            self._items or any(session.outbox.pending for session in list(self._sessions.values()))
+            self._items or any(link.outbox.pending for link in list(self._links.values()))
         ):
             time.sleep(0.01)
         self._lock.acquire()  # never released: from here on nothing is delivered
-        for session in list(self._sessions.values()):
-            session.dropped = True
+        for link in list(self._links.values()):
+            link.dropped = True
             try:
-                session.socket.shutdown(socket.SHUT_RDWR)
+                link.socket.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-            if session.drained is not None:
-                session.drained.set()
+            if link.drained is not None:
+                link.drained.set()
         self._backlog.close()
         self._store.close()

@@ -9,7 +9,7 @@ from classcord import names
 from classcord.accounts import check_password
 from classcord.protocol import ProtocolError
 from classcord.registry import timestamp
-from classcord.store import AccountRow
+from classcord.room import Room
 from handlers.context import Context
 
 __all__ = ["change_username", "disconnect", "login", "logout", "register"]
@@ -23,13 +23,12 @@ def register(context: Context, message: dict[str, Any]) -> None:
     except names.NameRefused as refused:
         raise ProtocolError("invalid_name", str(refused)) from None
     check_password(password)
-    key = names.key(name)
     if not context.accounts.resembles(name):  # else the room refuses it, in the right order
         context.flush()
         hashed = context.hashed(context.accounts.hash_password, password)
     else:
         hashed = ""
-    context.post(context.room.register, AccountRow(key, name, hashed, timestamp()))
+    context.post(Room.register, name, hashed, timestamp())
 
 
 def login(context: Context, message: dict[str, Any]) -> None:
@@ -38,22 +37,22 @@ def login(context: Context, message: dict[str, Any]) -> None:
     context.wait_until_stored()  # this client may have registered the account just before
     name = context.hashed(context.accounts.verify, typed, message["password"])
     if name is None:
-        context.session.log("login_failed", logging.WARNING, user=typed[: names.MAX_NAME])
+        context.link.log("login_failed", logging.WARNING, user=typed[: names.MAX_NAME])
         raise ProtocolError("login_failed", "Login failed.")
-    context.session.log("login", user=name)
-    context.post(context.room.login, name, typed)
+    context.link.log("login", user=name)
+    context.post(Room.login, name, typed)
 
 
 def logout(context: Context, message: dict[str, Any]) -> None:
     """End the identity, keep the connection."""
-    context.post(context.room.logout)
+    context.post(Room.logout)
 
 
 def disconnect(context: Context, message: dict[str, Any]) -> None:
     """The same without an answer; some clients send it just before they close."""
-    context.post(context.room.disconnect)
+    context.post(Room.disconnect)
 
 
 def change_username(context: Context, message: dict[str, Any]) -> None:
     """Give a guest its name, without an answer. A member, or a guest that has chosen a name, keeps it."""
-    context.post(context.room.identify, message["new_user"])
+    context.post(Room.identify, message["new_user"])

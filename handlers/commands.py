@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 
 from classcord import names
+from classcord.room import Room
 from classcord.texts import shown
 from handlers.context import Context
 from handlers.presence import state_of
@@ -50,7 +51,7 @@ def _letters(word: str) -> str:
 
 
 def _say(context: Context, line: str) -> None:
-    context.post(context.room.notice, line)
+    context.post(Room.notice, line)
 
 
 def _help(context: Context, rest: str) -> None:
@@ -66,7 +67,7 @@ def _help(context: Context, rest: str) -> None:
 
 
 def _who(context: Context, rest: str) -> None:
-    context.post(context.room.tell_who)
+    context.post(Room.tell_who)
 
 
 def _state(context: Context, rest: str) -> None:
@@ -76,7 +77,7 @@ def _state(context: Context, rest: str) -> None:
     elif state is None:
         _say(context, context.texts("state_unknown", state=shown(rest, _MAX_WORD)))
     else:
-        context.post(context.room.set_state, None, state)
+        context.post(Room.set_state, None, state)
         _say(context, context.texts("state_set", state=state))
 
 
@@ -90,7 +91,7 @@ def _message(context: Context, rest: str) -> None:
     if not name or not text or not name.isprintable() or len(name) > 2 * names.MAX_NAME:
         _say(context, context.texts("command_usage", usage="/msg alice Bonjour"))
     else:
-        context.post(context.room.whisper, None, name, text)
+        context.post(Room.whisper, None, name, text)
 
 
 def _password(context: Context, rest: str) -> None:

@@ -23,6 +23,7 @@ from classcord.foreign import (
     undecided,
 )
 from classcord.hashing import Gone
+from classcord.link import Link
 from classcord.protocol import (
     ERRORS,
     MAX_DISCARD,
@@ -35,8 +36,8 @@ from classcord.protocol import (
     trimmed,
 )
 from classcord.registry import internal_error
+from classcord.room import Room
 from classcord.services import Services
-from classcord.session import Session
 from classcord.sockets import from_here, peer_address
 from handlers import HELP, dispatch
 from handlers.context import Context
@@ -78,8 +79,8 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
     def setup(self) -> None:
         services = self._services
         peer, port = peer_address(self.client_address[0]), self.client_address[1]
-        self.session = Session(self.request, services.outbox_limit, peer=peer, port=port)
-        self.context = Context(self.session, services)
+        self.link = Link(self.request, services.outbox_limit, peer=peer, port=port)
+        self.context = Context(self.link, services)
         self._splitter = LineSplitter()
         self._overrun_since: float | None = None
         self._data = b""
@@ -89,8 +90,8 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         # health checks of a container or of systemd come several times a minute
         self._level = logging.DEBUG if from_here(self.request, peer) else logging.INFO
         self._since = time.monotonic()
-        services.registry.add(self.session)
-        self.session.log("connected", self._level)
+        services.registry.add(self.link)
+        self.link.log("connected", self._level)
 
     def handle(self) -> None:
         why = "closed"
@@ -98,21 +99,21 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
             self._serve()
         except ForeignProtocol as foreign:
             why = foreign.name
-            self.session.log("foreign_protocol", logging.WARNING, protocol=foreign.name, hint=foreign.hint)
+            self.link.log("foreign_protocol", logging.WARNING, protocol=foreign.name, hint=foreign.hint)
             if foreign.name == "http":
                 self.context.reply(http_answer(foreign.head, self._http_text()))
         except _Overrun:
             why = "endless_line"
-            self.session.log("endless_line", logging.WARNING, hint="a line must end with a newline")
+            self.link.log("endless_line", logging.WARNING, hint="a line must end with a newline")
         except OSError as error:
             why = error.strerror or "reset"
         except Exception as error:  # a bug of the server ends only this client's connection
             why = "internal_error"
-            self.context.reply(internal_error(self.session, error).line())
+            self.context.reply(internal_error(self.link, error).line())
         self._leave(linger=why == "http")
-        if self.session.dropped and why == "closed":
+        if self.link.dropped and why == "closed":
             why = "dropped"
-        self.session.log(
+        self.link.log(
             "disconnected", self._level, reason=why, seconds=round(time.monotonic() - self._since, 1),
             lines=self._lines, errors=sum(self._errors.values()),
         )
@@ -131,13 +132,13 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         while data:
             self._data = data
             for number, line in enumerate(itertools.chain(splitter.feed(data), splitter.unended()), 1):
-                if self.session.expelled:
+                if self.link.expelled:
                     return
                 self._line(line)
                 if number % _SHARE == 0:
                     self.context.wait_until_stored()
             self.context.flush()
-            if self.session.dropped:
+            if self.link.dropped:
                 return
             if splitter.overrun or self._overrun_since is not None:
                 self._check_overrun()
@@ -163,7 +164,7 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         except (ForeignProtocol, Gone):
             raise
         except Exception as error:  # a bug of the server: the client gets an incident number, and goes on
-            self.context.reply(internal_error(self.session, error).line())
+            self.context.reply(internal_error(self.link, error).line())
 
     def _oddly_begun(self, line: bytes | TooLong) -> bytes:
         """The part to decode of a line that doesn't begin with a brace."""
@@ -187,7 +188,7 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
 
     def _refuse(self, error: ProtocolError) -> None:
         if error.code not in self._errors:
-            self.session.log("request_refused", code=error.code, text=error.text[:200])
+            self.link.log("request_refused", code=error.code, text=error.text[:200])
         self._errors[error.code] = self._errors.get(error.code, 0) + 1
         self.context.reply(error.line())
 
@@ -221,13 +222,13 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
 
     def _leave(self, *, linger: bool) -> None:
         """Leave the registry once everything for this client is sent, or the client is dropped."""
-        session = self.session
-        session.drained = threading.Event()
-        self.context.post(self.context.room.leave)
+        link = self.link
+        link.drained = threading.Event()
+        self.context.post(Room.leave)
         self.context.flush()
-        session.drained.wait()
-        self._services.registry.remove(session)
-        if linger and not session.dropped:
+        link.drained.wait()
+        self._services.registry.remove(link)
+        if linger and not link.dropped:
             self._discard()
 
     def _discard(self) -> None:

@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from classcord.registry import Item
+from classcord.link import Link
+from classcord.room import Item, Room
+from classcord.seat import Seat
 from classcord.services import Services
-from classcord.session import Session
 
 __all__ = ["Context"]
 
+Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
 class Context:
     """Collects the items of a client's requests. Only the client's own thread uses it."""
 
-    __slots__ = ("_hashing", "_items", "accounts", "registry", "room", "session", "texts")
+    __slots__ = ("_hashing", "_items", "accounts", "link", "registry", "texts")
 
-    def __init__(self, session: Session, services: Services) -> None:
-        self.session = session
+    def __init__(self, link: Link, services: Services) -> None:
+        self.link = link
         self.registry = services.registry
-        self.room = services.registry.room
         self.accounts = services.accounts
         self._hashing = services.hashing
         self.texts = services.texts
         self._items: list[Item] = []
 
-    def post(self, operation: Callable[..., object], *arguments: Any) -> None:
-        """Add the item `operation(batch, session, *arguments)`; the next flush hands it over."""
-        self._items.append((operation, self.session, arguments))
+    def post(
+        self, operation: Callable[Concatenate[Room, Seat, Arguments], object], *arguments: Arguments.args,
+        **named: Arguments.kwargs,
+    ) -> None:
+        """Add an item: the room's method `operation`, with these arguments. The next flush hands it over.
+
+        mypy checks the arguments. They are plain values, and none has a name here.
+        """
+        assert not named
+        self._items.append((operation.__name__, self.link.number, arguments))
 
     def reply(self, line: bytes) -> None:
         """A line to this client, after the answers to its earlier requests."""
-        self._items.append((self.registry.reply, self.session, (line,)))
+        self._items.append(("reply", self.link.number, (line,)))
 
     def wait_until_stored(self) -> None:
         """Hand over the collected items and wait until they are done: the next request depends on them."""
@@ -46,7 +54,7 @@ class Context:
 
         Raises hashing.Gone if the connection has ended by then.
         """
-        return self._hashing.run(self.session, lambda: work(*arguments))
+        return self._hashing.run(self.link, lambda: work(*arguments))
 
     def flush(self) -> None:
         """Hand over the collected items. Call it before slow work, so that earlier requests don't wait for that."""

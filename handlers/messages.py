@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from classcord.protocol import ProtocolError, clean_content
+from classcord.room import Room
 from handlers import commands
 from handlers.context import Context
 
@@ -24,12 +25,12 @@ def message(context: Context, message: dict[str, Any]) -> None:
     else:
         content = _relayed(context, message)
         if content:
-            context.post(context.room.say, message.get("from"), content)
+            context.post(Room.say, message.get("from"), content)
 
 
 def private(context: Context, message: dict[str, Any]) -> None:
     """A message to one person, with the type `private`. From now on the client gets private messages of that type."""
-    context.post(context.room.use_private_type)
+    context.post(Room.use_private_type)
     _whisper(context, message)
 
 
@@ -40,7 +41,7 @@ def _whisper(context: Context, message: dict[str, Any]) -> None:
         raise ProtocolError("missing_field", "a private message needs the field to: the name of a person", example)
     content = _relayed(context, message)
     if content:
-        context.post(context.room.whisper, message.get("from"), to, content)
+        context.post(Room.whisper, message.get("from"), to, content)
 
 
 def _relayed(context: Context, message: dict[str, Any]) -> str:
@@ -54,9 +55,9 @@ def _relayed(context: Context, message: dict[str, Any]) -> str:
     if typed.startswith("/"):
         if typed.startswith("//"):
             return typed[1:]
-        context.post(context.room.identify, message.get("from"))
+        context.post(Room.identify, message.get("from"))
         commands.run(context, typed)
         return ""
     if not content:
-        context.post(context.room.announce_guest, message.get("from"))
+        context.post(Room.announce_guest, message.get("from"))
     return content

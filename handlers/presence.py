@@ -6,6 +6,7 @@ from typing import Any
 
 from classcord import names
 from classcord.protocol import ProtocolError
+from classcord.room import Room
 from handlers.context import Context
 
 __all__ = ["STATES", "list_users", "ping", "state_of", "status", "users", "who"]
@@ -30,17 +31,17 @@ def status(context: Context, message: dict[str, Any]) -> None:
     state = state_of(message["state"])
     if state is None:
         raise ProtocolError("invalid_field", "state must be online, away, dnd or invisible")
-    context.post(context.room.set_state, message.get("user"), state)
+    context.post(Room.set_state, message.get("user"), state)
 
 
 def users(context: Context, message: dict[str, Any]) -> None:
     """List the people who are here; a client that has not logged in becomes a guest."""
-    context.post(context.room.list_users)
+    context.post(Room.list_users)
 
 
 def list_users(context: Context, message: dict[str, Any]) -> None:
     """The same, for the clients that expect the answer with the type of their request."""
-    context.post(context.room.list_users, "list_users")
+    context.post(Room.list_users, "list_users")
 
 
 def who(context: Context, message: dict[str, Any]) -> None:
@@ -48,8 +49,8 @@ def who(context: Context, message: dict[str, Any]) -> None:
     channel = message.get("channel") or "global"
     if not channel.isprintable():
         raise ProtocolError("invalid_field", "channel has a character that is not allowed")
-    context.post(context.room.use_private_type)
-    context.post(context.room.list_users, "who", channel)
+    context.post(Room.use_private_type)
+    context.post(Room.list_users, "who", channel)
 
 
 def ping(context: Context, message: dict[str, Any]) -> None:

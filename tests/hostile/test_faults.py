@@ -16,17 +16,18 @@ handlers.REQUESTS["who"] = handlers.REQUESTS["who"]._replace(handle=broken)
 """
 ROOM = """
 from classcord.room import Room
-def broken(self, batch, session, *arguments):
+def broken(self, seat, *arguments):
     raise ZeroDivisionError("a fault\\nin the room")
+broken.__name__ = "set_state"
 Room.set_state = broken
 """
 LEAVING = """
 from classcord.room import Room
 leave = Room._exit
-def broken(self, batch, session):
-    if session.person.name.startswith("cursed"):
+def broken(self, seat):
+    if seat.person.name.startswith("cursed"):
         raise ZeroDivisionError("a fault when leaving")
-    leave(self, batch, session)
+    leave(self, seat)
 Room._exit = broken
 """
 READING = """

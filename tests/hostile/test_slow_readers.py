@@ -101,9 +101,9 @@ def test_a_stuck_client_that_half_closes_does_not_stay(
     changes = f"""
 from classcord.registry import Registry
 drop = Registry._drop_stalled
-def later(self, batch, session):
+def later(self, batch, number):
     if os.path.exists({str(flag)!r}):
-        drop(self, batch, session)
+        drop(self, batch, number)
 Registry._drop_stalled = later
 """
     server = own_server("--stall-timeout", "1", "--outbox-limit", str(64 << 20), command=launcher(changes))

@@ -1,14 +1,24 @@
-"""Sessions without a network, for tests of the registry's parts."""
+"""Clients without a network, for tests of the registry's parts."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from typing import Any, cast
 
+from classcord.accounts import Accounts
+from classcord.batch import Batch
+from classcord.delivery import deliver
+from classcord.effects import Effect
+from classcord.link import Link
 from classcord.registry import Registry
-from classcord.session import Session
+from classcord.room import Item, Room
+from classcord.seat import Seat
 from classcord.store import Store
+from classcord.texts import Texts
+
+_numbers = itertools.count(1)
 
 
 class Wire:
@@ -32,14 +42,58 @@ class Wire:
         self.arrived.set()
         return taken
 
+    def fileno(self) -> int:
+        return id(self)
+
     def messages(self) -> list[dict[str, Any]]:
         """Everything sent so far, decoded; a torn line would not decode."""
         assert self.data == b"" or self.data.endswith(b"\n")
         return [json.loads(line) for line in self.data.splitlines()]
 
 
-def session(wire: Wire | None = None, limit: int = 1 << 20) -> Session:
-    return Session(cast(Any, wire or Wire()), limit)
+def connected(registry: Registry, wire: Wire | None = None, limit: int = 1 << 20) -> Link:
+    """A client of the registry."""
+    link = Link(cast(Any, wire or Wire()), limit)
+    registry.add(link)
+    return link
+
+
+class Crowd:
+    """A room without a registry: `sat` gives its clients, and `wires` has what each has received."""
+
+    def __init__(self, accounts: Accounts | None = None) -> None:
+        self.accounts = accounts or Accounts([], 1)
+        self.room = Room(self.accounts, Texts("fr"))
+        self.members: dict[int, None] = {}
+        self.wires: dict[int, Wire] = {}
+        self.caused: list[Effect] = []
+
+    def sat(self, wire: Wire | None = None) -> Seat:
+        """A new client's seat."""
+        seat = Seat(next(_numbers))
+        self.room._seats[seat.number] = seat
+        self.wires[seat.number] = wire or Wire()
+        return seat
+
+    def run(self, *items: Item) -> Batch:
+        """Carry out some items as one batch, and store it."""
+        batch = Batch(self.members, "2026-01-01T00:00:00.000Z", 0.0)
+        for item in items:
+            try:
+                self.room.do(*item)
+            finally:
+                for effect in self.room.effects:
+                    deliver(batch, effect)
+                self.caused += self.room.effects
+                self.room.effects.clear()
+        self.room.registrations.stored()
+        for number, data in batch.deliveries():
+            self.wires.setdefault(number, Wire()).send(data)
+        return batch
+
+    def do(self, operation: str, seat: Seat, *arguments: object) -> None:
+        """One step, as a batch of its own."""
+        self.run((operation, seat.number, arguments))
 
 
 def end(registry: Registry, store: Store) -> None:

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from classcord.accounts import Accounts
 from classcord.batch import Batch
-from classcord.registry import Item, Registry
-from classcord.session import Session
+from classcord.link import Link
+from classcord.registry import Registry
+from classcord.room import Item
 from classcord.store import Store
 from classcord.texts import Texts
-from tests.unit.stubs import Wire, end
+from tests.unit.stubs import Wire, connected, end
 
 FAULTS: list[Exception | None] = [
     None, OSError(errno.EBADF, "closed"), OSError(errno.ENOBUFS, "no memory"), ConnectionResetError(),
@@ -75,35 +76,35 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     store = Store(tmp_path_factory.mktemp("ends"))
     registry = Registry(store, Accounts([], 1), Texts("fr"))
     registry._epoll = cast(Any, Poller())
+    registry._own["_broadcast"] = Batch.broadcast
     yield registry
     end(registry, store)
 
 
-def _member(made: Registry, wire: Wire) -> Session:
-    session = Session(cast(Any, wire), 1 << 20)
-    made.post([(made.room.identify, session, (None,))])
-    return session
+def _member(made: Registry, wire: Wire) -> Link:
+    link = connected(made, wire)
+    made.post([("identify", link.number, (None,))])
+    return link
 
 
-def _broadcast(batch: Batch, line: bytes) -> None:
-    batch.broadcast(line)
-
-
-def _set_after(batch: Batch, event: threading.Event) -> None:
-    batch.waiting.append(event)
+def _after(made: Registry, event: threading.Event) -> Item:
+    """The item that sets the event after its batch."""
+    number = next(made._numbers)
+    made._waiting[number] = event
+    return ("_tell", None, (number,))
 
 
 def test_the_last_answers_of_a_client_that_was_behind_leave_before_it_is_closed(made: Registry) -> None:
     """A socket becomes writable again in the batch that also holds the client's last answer and its end."""
     wire = Socket(3, 0, [])
-    session = Session(cast(Any, wire), 1 << 20)
-    made.post([(made.reply, session, (b"first\n",))])
+    link = connected(made, wire)
+    made.post([("reply", link.number, (b"first\n",))])
     wire.room = 9
-    session.drained = drained = threading.Event()
-    made.post([(made._resume, session, ()), (made.reply, session, (b"last\n",)), (made.room.leave, session, ())])
+    link.drained = drained = threading.Event()
+    made.post([("_resume", None, (link.number,)), ("reply", link.number, (b"last\n",)), ("leave", link.number, ())])
     assert not drained.is_set(), "two bytes of the last answer are still waiting"
     wire.room = None
-    made.post([(made._resume, session, ())])
+    made.post([("_resume", None, (link.number,))])
     assert drained.is_set()
     assert wire.data == b"first\nlast\n"
 
@@ -116,11 +117,11 @@ def test_a_client_that_nobody_can_watch_is_dropped_alone(made: Registry, faults:
     """No memory for epoll, or a descriptor that has just been closed: no event would say when to send on."""
     wires = Socket(3, 0, faults), Socket(4, None, [])
     unwatched, hears = [_member(made, wire) for wire in wires]
-    made.post([(_broadcast, None, (b"hello\n",))])
+    made.post([("_broadcast", None, (b"hello\n",))])
     assert b"hello\n" in wires[1].data
-    made.post([(made._resume, unwatched, ())])
+    made.post([("_resume", None, (unwatched.number,))])
     assert unwatched.dropped
-    made.post([(made.room.leave, unwatched, ()), (made.room.leave, hears, ())])
+    made.post([("leave", unwatched.number, ()), ("leave", hears.number, ())])
 
 
 def test_a_fault_of_ours_in_the_middle_of_a_batch_leaves_no_thread_waiting(
@@ -129,22 +130,20 @@ def test_a_fault_of_ours_in_the_middle_of_a_batch_leaves_no_thread_waiting(
     def broken(batch: Batch) -> None:
         raise ZeroDivisionError
 
-    session, done = _member(made, Socket(3, None, [])), threading.Event()
-    session.drained = threading.Event()
+    link, done = _member(made, Socket(3, None, [])), threading.Event()
+    link.drained = threading.Event()
     monkeypatch.setattr(Batch, "deliveries", broken)
     with pytest.raises(ZeroDivisionError):
-        made.post([(_set_after, None, (done,)), (made.room.leave, session, ())])
+        made.post([_after(made, done), ("leave", link.number, ())])
     assert done.is_set()
-    assert session.drained.is_set()
+    assert link.drained.is_set()
 
 
 def test_the_stop_is_announced_though_the_oldest_connection_has_just_been_expelled(tmp_path: Path) -> None:
     made = Registry(Store(tmp_path), Accounts([], 1), Texts("fr"))
-    expelled, wire = Session(cast(Any, Socket(3, None, [])), 1 << 20), Socket(4, None, [])
-    hears = Session(cast(Any, wire), 1 << 20)
-    made.add(expelled)
-    made.add(hears)
-    made.post([(made.room.identify, hears, (None,))])
+    wire = Socket(4, None, [])
+    expelled, hears = connected(made, Socket(3, None, [])), connected(made, wire)
+    made.post([("identify", hears.number, (None,))])
     expelled.expelled = True
     made.close()
     assert "s'arrête" in wire.messages()[-1]["content"]
@@ -181,14 +180,14 @@ def test_whatever_call_of_a_socket_fails_all_others_get_everything_and_every_thr
             if step == "broadcast":
                 line = b"line %d\n" % number
                 said += line
-                items.append((_broadcast, None, (line,)))
+                items.append(("_broadcast", None, (line,)))
             elif step == "reply" and person.drained is None:
-                items.append((made.reply, person, (b"an answer of some length\n",)))
+                items.append(("reply", person.number, (b"an answer of some length\n",)))
             elif step == "end" and person.drained is None:
                 person.drained = threading.Event()
-                items.append((made.room.leave, person, ()))
+                items.append(("leave", person.number, ()))
             elif step == "resume":
-                items.append((made._resume, person, ()))
+                items.append(("_resume", None, (person.number,)))
             elif step == "room" and wires[target].room is not None:
                 wires[target].room = 30
         _post(made, items)
@@ -200,11 +199,11 @@ def test_whatever_call_of_a_socket_fails_all_others_get_everything_and_every_thr
         wire.room = None
         if person.drained is None:
             person.drained = threading.Event()
-            _post(made, [(made.room.leave, person, ())])
-        _post(made, [(made._resume, person, ())])
+            _post(made, [("leave", person.number, ())])
+        _post(made, [("_resume", None, (person.number,))])
         assert person.drained.is_set()
         assert person.dropped or wire.data.endswith(b"\n"), "nothing is torn"
-    _post(made, [(made.room.leave, hears, ())])
+    _post(made, [("leave", hears.number, ())])
     got = [line + b"\n" for line in whole.data.splitlines() if line.startswith(b"line ")]
     assert b"".join(got) == said
 
@@ -213,7 +212,7 @@ def _post(made: Registry, items: list[Item]) -> None:
     """Run them as one batch. The client that waits for the batch learns of its end, also after an error."""
     done = threading.Event()
     with made._lock:
-        made._items.extend([*items, (_set_after, None, (done,))])
+        made._items.extend([*items, _after(made, done)])
         made._flush()
     assert done.is_set()
     made.post([])  # the ends of the clients that were dropped meanwhile

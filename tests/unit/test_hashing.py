@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from classcord import hashing
 from classcord.hashing import Gone, Hashing
-from classcord.session import Session
+from classcord.link import Link
 from tests.support import DEADLINE
 
 
@@ -28,12 +28,12 @@ class Waiting:
         self.fault: type[BaseException] | None = None
         self.peer = socket.create_connection(hall.listener.getsockname())
         self.connection, _ = hall.listener.accept()
-        self.session = Session(self.connection, 1 << 20, peer=name[0])
+        self.link = Link(self.connection, 1 << 20, peer=name[0])
         self.thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
         try:
-            self.text = self._hall.hashing.run(self.session, self._work)
+            self.text = self._hall.hashing.run(self.link, self._work)
         except BaseException as error:
             self.text = type(error).__name__
 
@@ -113,7 +113,7 @@ def test_the_turns_are_those_of_a_plain_model(arrivals: list[str]) -> None:
     left, right = socket.socketpair()
     with left, right:
         for number, address in enumerate(arrivals):
-            turns.add(hashing._Job(Session(left, 1 << 20, peer=address), str(number).__str__))
+            turns.add(hashing._Job(Link(left, 1 << 20, peer=address), str(number).__str__))
             jobs.append(f"{address}{number}")
             if address not in ring:
                 ring.append(address)
@@ -125,13 +125,13 @@ def test_the_turns_are_those_of_a_plain_model(arrivals: list[str]) -> None:
             if any(job[0] == address for job in jobs):
                 ring.append(address)
             job = turns.pop()
-            turns.served(job.session.peer)
-            got.append(job.session.peer + job.work())
+            turns.served(job.link.peer)
+            got.append(job.link.peer + job.work())
     assert got == expected
     assert not turns
 
 
-@pytest.mark.parametrize("end", [Waiting.reset, lambda client: setattr(client.session, "dropped", True)])
+@pytest.mark.parametrize("end", [Waiting.reset, lambda client: setattr(client.link, "dropped", True)])
 def test_nothing_is_hashed_for_who_is_gone_and_that_costs_nobody_a_turn(
     hall: Hall, end: Callable[[Waiting], None]
 ) -> None:
@@ -179,7 +179,7 @@ def test_a_fault_reaches_the_client_that_it_belongs_to_and_the_thread_goes_on(
         client.fault = fault
     unlucky += hall.enter("a2")
     # no job can be looked at: its socket is not one
-    unlucky[-1].session.socket = None  # type: ignore[assignment]
+    unlucky[-1].link.socket = None  # type: ignore[assignment]
     hall.enter("a3", "b2")
     assert hall.open() == ["a3", "b2"]
     assert [client.text for client in unlucky] == [fault.__name__, fault.__name__, "AttributeError"]
@@ -201,8 +201,8 @@ def test_two_at_a_time_and_never_more() -> None:
         together.wait()
 
     with left, right:
-        session = Session(left, 1 << 20)
-        threads = [threading.Thread(target=made.run, args=(session, work)) for _ in range(10)]
+        link = Link(left, 1 << 20)
+        threads = [threading.Thread(target=made.run, args=(link, work)) for _ in range(10)]
         for thread in threads:
             thread.start()
         for thread in threads:

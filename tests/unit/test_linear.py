@@ -21,17 +21,15 @@ import pytest
 
 from classcord import diagnosis, foreign, hashing, logs, names, protocol
 from classcord.accounts import MAX_PASSWORD, Accounts, _forms
-from classcord.batch import Batch
+from classcord.link import Link
 from classcord.protocol import MAX_CONTENT, MAX_LINE, ProtocolError
-from classcord.room import Room
+from classcord.room import Item
 from classcord.services import Services
-from classcord.session import Session
 from classcord.store import AccountRow
-from classcord.texts import Texts
 from handlers import REQUESTS, dispatch
 from handlers.context import Context
 from handlers.presence import state_of
-from tests.unit.stubs import session
+from tests.unit.stubs import Crowd, Wire
 from tests.unit.test_architecture import SOURCES, module
 
 Make = Callable[[int], Any]
@@ -258,14 +256,13 @@ def test_only_names_and_passwords_are_normalized() -> None:
 
 
 def test_the_hundredth_namesake_is_not_normalized_a_hundred_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    room = Room(Accounts([], 1), Texts("fr"))
-    batch = Batch({}, "now", 0.0)
+    crowd = Crowd()
     for _ in range(99):
-        room.announce_guest(batch, session(), "zoé")
+        crowd.do("announce_guest", crowd.sat(), "zoé")
     normalized = []
     key = names.key
     monkeypatch.setattr(names, "key", lambda name: normalized.append(name) or key(name))  # type: ignore[func-returns-value]
-    room.announce_guest(batch, session(), "zoé")
+    crowd.do("announce_guest", crowd.sat(), "zoé")
     assert 0 < len(normalized) < 10
 
 
@@ -293,25 +290,14 @@ def test_looking_at_the_nesting_costs_less_than_reading_the_line() -> None:
 # --- whole lines ----------------------------------------------------------------------------------------------------
 
 
-class Direct:
+class Direct(Crowd):
     """Stands for the registry: carries everything out at once."""
 
     def __init__(self) -> None:
-        self.accounts = Accounts([AccountRow("alice", "alice", "scrypt$1$8$1$AAAA$AAAA", "")], 1)
-        self.room = Room(self.accounts, Texts("fr"))
-        self.members: dict[Session, None] = {}
+        super().__init__(Accounts([AccountRow("alice", "alice", "scrypt$1$8$1$AAAA$AAAA", "")], 1))
 
-    def reply(self, batch: Batch, person: Session, line: bytes) -> None:
-        batch.to(person, line)
-
-    def post(self, items: Iterable[Any]) -> None:
-        batch = Batch(self.members, "now", 0.0)
-        for operation, person, arguments in items:
-            try:
-                operation(batch, person, *arguments)
-            except ProtocolError as error:
-                batch.to(person, error.line())
-        list(batch.deliveries())
+    def post(self, items: Iterable[Item]) -> None:
+        self.run(*items)
 
     def wait(self) -> None:
         pass
@@ -320,7 +306,7 @@ class Direct:
 class Here:
     """Stands for the hashing threads: hashes in the thread that asks."""
 
-    def run(self, person: Session, work: Callable[[], object]) -> object:
+    def run(self, link: Link, work: Callable[[], object]) -> object:
         return work()
 
 
@@ -328,7 +314,9 @@ def handle(line: bytes) -> None:
     """A line of a client that has just connected, from its bytes to its answer."""
     registry = Direct()
     services = Services(cast(Any, registry), registry.accounts, cast(Any, Here()), registry.room._texts, 1 << 20)
-    context = Context(session(), services)
+    link = Link(cast(Any, Wire()), 1 << 20)
+    link.number = registry.sat().number
+    context = Context(link, services)
     try:
         message = protocol.decode(line)
         if message is not None:

@@ -14,15 +14,16 @@ from typing import Any, cast
 
 import pytest
 
-from classcord import names, registry, store
+from classcord import registry, store
 from classcord.accounts import Accounts
 from classcord.hashing import Hashing
+from classcord.link import Link
 from classcord.registry import Registry
-from classcord.session import Session
-from classcord.store import AccountRow, Store
+from classcord.seat import Seat
+from classcord.store import Store
 from classcord.texts import Texts
 from tests.support import DEADLINE
-from tests.unit.stubs import Wire, end, session
+from tests.unit.stubs import Wire, connected, end
 from tests.unit.test_store import rows
 
 HELD = threading.local()
@@ -80,13 +81,16 @@ class World:
         self.registry = Registry(self.store, self.accounts, Texts("fr"), clock=clock)
         self.room = self.registry.room
 
-    def guest(self, name: str, wire: Wire | None = None) -> Session:
-        made = session(wire)
-        self.registry.post([(self.room.identify, made, (name,))])
+    def guest(self, name: str, wire: Wire | None = None) -> Link:
+        made = connected(self.registry, wire)
+        self.do("identify", made, name)
         return made
 
-    def say(self, person: Session, text: str) -> None:
-        self.registry.post([(self.room.say, person, (None, text))])
+    def say(self, person: Link, text: str) -> None:
+        self.do("say", person, None, text)
+
+    def do(self, operation: str, person: Link, *arguments: object) -> None:
+        self.registry.post([(operation, person.number, arguments)])
 
 
 @pytest.fixture
@@ -102,7 +106,7 @@ def test_locks_are_taken_in_rank_order(world: World) -> None:
     hashers._lock = threading.Condition(cast(Any, hashing))
     hashers.start()
     left, right = socket.socketpair()
-    waits = Session(left, 1 << 20)
+    waits = Link(left, 1 << 20)
     flush = Ranked(world.registry._lock, 2)
     writing = Ranked(world.store._writing, 3)
     world.registry._lock = cast(Any, flush)
@@ -112,17 +116,16 @@ def test_locks_are_taken_in_rank_order(world: World) -> None:
     def live(number: int) -> None:
         try:
             wire = Wire()
-            person = session(wire)
+            person = connected(world.registry, wire)
             name = f"person{number}"
             hashed = hashers.run(waits, functools.partial(world.accounts.hash_password, "x"))
-            row = AccountRow(names.key(name), name, hashed, "")
-            world.registry.post([(world.room.register, person, (row,))])
+            world.registry.post([("register", person.number, (name, hashed, ""))])
             assert wire.arrived.wait(DEADLINE)
             for _ in range(20):
                 assert hashers.run(waits, functools.partial(world.accounts.verify, name, "x")) == name
-                world.registry.post([(world.room.login, person, (name, name))])
+                world.registry.post([("login", person.number, (name, name))])
                 world.say(person, "hello")
-                world.registry.post([(world.room.logout, person, ())])
+                world.registry.post([("logout", person.number, ())])
         except BaseException as fault:
             faults.append(fault)
 
@@ -145,7 +148,7 @@ def test_who_posts_past_the_bound_waits_for_its_turn(world: World, monkeypatch: 
     world.registry._lock = cast(Any, flush)
     with held:
         world.say(person, "does not wait: one item only")
-        flood = [(world.room.say, person, (None, f"{number}")) for number in range(50)]
+        flood = [("say", person.number, (None, f"{number}")) for number in range(50)]
         thread = threading.Thread(target=world.registry.post, args=(flood,))
         thread.start()
         assert flush.awaited.wait(DEADLINE), "the list has more than its bound, so the poster waits"
@@ -167,14 +170,15 @@ def test_when_nothing_can_be_stored_the_chat_goes_on_and_registrations_are_refus
 
     with monkeypatch.context() as patch:
         patch.setattr(world.store, "commit", full)
-        row = AccountRow("newcomer", "newcomer", "x", "")
-        world.registry.post([(world.room.register, speaker, (row,)), (world.room.say, speaker, (None, "still here"))])
+        row = "newcomer", "x", ""
+        world.registry.post([("register", speaker.number, row), ("say", speaker.number, (None, "still here"))])
     assert speaks_to.messages()[-1]["code"] == "unavailable"
     assert hears.messages()[-1]["content"] == "still here"
-    assert speaker.person is not None
-    assert not speaker.person.account, "nobody becomes an account that is not stored"
+    person = world.room._seats[speaker.number].person
+    assert person is not None
+    assert not person.account, "nobody becomes an account that is not stored"
     assert "newcomer" not in world.accounts
-    world.registry.post([(world.room.register, speaker, (row,))])
+    world.registry.post([("register", speaker.number, row)])
     assert speaks_to.messages()[-1] == {"type": "register", "status": "ok"}
     assert [row.key for row in world.store.accounts()] == ["newcomer"]
 
@@ -202,9 +206,9 @@ def test_a_batch_that_went_to_a_file_without_its_name_is_not_taken_for_stored(
 
 def test_a_client_that_is_gone_is_dropped_alone(world: World) -> None:
     left, right = socket.socketpair()
-    gone = Session(left, 1 << 20)
+    gone = Link(left, 1 << 20)
     world.registry.add(gone)
-    world.registry.post([(world.room.identify, gone, ("gone",))])
+    world.registry.post([("identify", gone.number, ("gone",))])
     hears = Wire()
     world.guest("hears", hears)
     right.close()
@@ -212,8 +216,8 @@ def test_a_client_that_is_gone_is_dropped_alone(world: World) -> None:
     for number in range(10):
         world.say(speaker, str(number))
     assert gone.dropped
-    world.registry.post([(world.room.leave, gone, ())])  # as its own thread does then
-    assert not gone.member
+    world.registry.post([("leave", gone.number, ())])  # as its own thread does then
+    assert gone.number not in world.registry._members
     lines = hears.messages()
     assert [line["content"] for line in lines if line["type"] == "message"] == [str(number) for number in range(10)]
     assert {"type": "status", "user": "gone", "state": "offline"} in lines
@@ -225,24 +229,25 @@ def test_a_fault_in_one_item_costs_its_client_an_answer_and_nobody_else_anything
     person = world.guest("person", wire)
     world.guest("hears", hears)
 
-    def broken(batch: object, session: Session) -> None:
+    def broken(seat: Seat) -> None:
         raise ZeroDivisionError
 
+    world.room._operations["broken"] = broken
     world.registry.post([
-        (world.room.say, person, (None, "before")), (broken, person, ()), (world.room.say, person, (None, "after")),
+        ("say", person.number, (None, "before")), ("broken", person.number, ()),
+        ("say", person.number, (None, "after")),
     ])
     assert wire.messages()[-1]["code"] == "internal"
     assert [line["content"] for line in hears.messages()] == ["before", "after"]
 
 
 def test_waiting_means_that_what_was_posted_is_stored_even_while_another_thread_delivers(world: World) -> None:
-    person = session()
-    row = AccountRow("alice", "alice", "x", "")
+    person = connected(world.registry)
     world.registry._lock.acquire()
     seen: list[bool] = []
 
     def register() -> None:
-        world.registry.post([(world.room.register, person, (row,))])
+        world.registry.post([("register", person.number, ("alice", "x", ""))])
         world.registry.wait()
         seen.append("alice" in world.accounts)
 
@@ -252,24 +257,25 @@ def test_waiting_means_that_what_was_posted_is_stored_even_while_another_thread_
         thread.join(0.001)
     assert seen == [], "nobody has carried it out yet"
     world.registry._lock.release()
-    world.registry.post([(world.room.leave, session(), ())])
+    world.registry.post([("leave", connected(world.registry).number, ())])
     thread.join(DEADLINE)
     assert seen == [True]
 
 
 def test_on_a_server_that_is_never_idle_a_clients_thread_gets_back_to_its_client(world: World) -> None:
-    person = session()
+    person = connected(world.registry)
     who: list[threading.Thread] = []
     over = threading.Event()
 
-    def more(batch: object, session: Session) -> None:
+    def more(seat: Seat) -> None:
         who.append(threading.current_thread())
         if len(who) == 100:
             over.set()
         else:
-            world.registry._items.append((more, session, ()))
+            world.registry._items.append(("more", person.number, ()))
 
-    world.registry.post([(more, person, ())])
+    world.room._operations["more"] = more
+    world.registry.post([("more", person.number, ())])
     assert over.wait(DEADLINE), "what the poster left was carried out"
     assert who.count(threading.current_thread()) == registry._TURNS, "the poster did not stay for all of it"
 
@@ -287,9 +293,9 @@ def test_the_end_waits_three_seconds_for_who_does_not_read_and_no_longer(tmp_pat
     world = World(tmp_path, clock)
     left, right = socket.socketpair()
     with left, right:
-        stuck = Session(left, 64 << 20)
+        stuck = Link(left, 64 << 20)
         world.registry.add(stuck)
-        world.registry.post([(world.registry.reply, stuck, (b"x" * (8 << 20),))])
+        world.registry.post([("reply", stuck.number, (b"x" * (8 << 20),))])
         assert stuck.outbox.pending
         before = now
         world.registry.close()

@@ -2,57 +2,34 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import pytest
 
 from classcord import names
 from classcord.accounts import Accounts
-from classcord.batch import Batch
-from classcord.protocol import MAX_CONTENT, ProtocolError
-from classcord.room import Room
-from classcord.session import Session
+from classcord.protocol import MAX_CONTENT
 from classcord.store import AccountRow
-from classcord.texts import Texts
-from tests.unit.stubs import Wire, session
-
-
-class Crowd:
-    """A room in which every step is a batch."""
-
-    def __init__(self) -> None:
-        self.accounts = Accounts([], 1)
-        self.room = Room(self.accounts, Texts("fr"))
-        self.members: dict[Session, None] = {}
-
-    def do(self, operation: str, client: Session, *arguments: object) -> None:
-        batch = Batch(self.members, "now", 0.0)
-        getattr(self.room, operation)(batch, client, *arguments)
-        for _, row in batch.registered:
-            self.accounts.publish(row)
-        for receiver, data in batch.deliveries():
-            receiver.outbox.send(data, 0.0)
+from tests.unit.stubs import Crowd, Wire
 
 
 def test_an_account_gets_its_name_even_where_guests_hold_all_its_variants() -> None:
     crowd = Crowd()
-    guests = [session() for _ in range(100)]
+    guests = [crowd.sat() for _ in range(100)]
     for guest in guests:
         crowd.do("announce_guest", guest, "bob")
     wire = Wire()
-    bob = session(wire)
-    crowd.do("register", bob, AccountRow("bob", "bob", "x", ""))
+    bob = crowd.sat(wire)
+    crowd.do("register", bob, "bob", "x", "")
     crowd.do("login", bob, "bob", "bob")
     assert [line.get("status") for line in wire.messages()][:2] == ["ok", "ok"]
     assert bob.person is not None
     assert bob.person.account
-    assert bob.person.sessions == [bob]
+    assert bob.person.seats == [bob]
     assert len({guest.person.key for guest in guests if guest.person} - {"bob"}) == 100
 
 
 def test_a_guest_is_numbered_where_all_variants_of_its_name_are_held() -> None:
     crowd = Crowd()
-    guests = [session() for _ in range(102)]
+    guests = [crowd.sat() for _ in range(102)]
     for guest in guests:
         crowd.do("say", guest, "bob", "hello")
     held = [guest.person.name for guest in guests if guest.person]
@@ -64,7 +41,7 @@ def test_a_guest_is_numbered_where_all_variants_of_its_name_are_held() -> None:
 def test_a_number_that_a_guest_chose_is_not_told_as_its_end() -> None:
     """It was the number of another guest, and its end was told when that guest chose a name."""
     crowd, wire = Crowd(), Wire()
-    first, second = session(), session(wire)
+    first, second = crowd.sat(), crowd.sat(wire)
     crowd.do("list_users", first)
     crowd.do("say", second, "invité-1", "hello")
     crowd.do("say", first, "zoe", "hello")
@@ -75,7 +52,7 @@ def test_a_number_that_a_guest_chose_is_not_told_as_its_end() -> None:
 
 def test_the_leaving_of_an_invisible_guest_is_not_told_under_a_name_that_nobody_heard() -> None:
     crowd, wire = Crowd(), Wire()
-    hears, guest, other = session(wire), session(), session()
+    hears, guest, other = crowd.sat(wire), crowd.sat(), crowd.sat()
     crowd.do("list_users", hears)
     crowd.do("list_users", guest)
     crowd.do("set_state", guest, None, "invisible")
@@ -100,11 +77,11 @@ def test_a_refused_name_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(names, "check", judge)
     crowd = Crowd()
-    guest = session()
+    guest = crowd.sat()
     for _ in range(10):
         crowd.do("say", guest, ">BBB", "hello")
     assert judged == [">BBB"]
-    guests = [session() for _ in range(101)]
+    guests = [crowd.sat() for _ in range(101)]
     for guest in guests:
         crowd.do("say", guest, "bob", "hello")
     judged.clear()
@@ -117,7 +94,7 @@ def test_a_list_too_long_for_an_answer_says_how_many_it_leaves_out() -> None:
     for count, size in ((150, 30), (400, 10), (103, 40), (104, 40)):
         crowd = Crowd()
         wire = Wire()
-        people = [session(wire), *(session() for _ in range(count - 1))]
+        people = [crowd.sat(wire), *(crowd.sat() for _ in range(count - 1))]
         for number, client in enumerate(people):
             crowd.do("announce_guest", client, f"{number:04}".ljust(size, "x"))
         crowd.do("tell_who", people[0])
@@ -137,16 +114,16 @@ def test_a_text_too_long_for_a_name_is_not_even_normalized() -> None:
     assert names.find("BOB (invité 99)") == "bob (invité 99)"
     crowd = Crowd()
     wire = Wire()
-    alice = session(wire)
+    alice = crowd.sat(wire)
     crowd.do("whisper", alice, "alice", "\u0301" * 16000 + "\u0323" * 16000, "hello")
     assert wire.messages()[-1]["from"] == "Serveur"
 
 
 def test_states_are_shown_again_to_a_session_that_has_become_somebody_else() -> None:
     crowd = Crowd()
-    crowd.do("register", session(), AccountRow("bob", "bob", "x", ""))
+    crowd.do("register", crowd.sat(), "bob", "x", "")
     wire = Wire()
-    bob = session(wire)
+    bob = crowd.sat(wire)
     crowd.do("login", bob, "bob", "bob")
     crowd.do("set_state", bob, None, "away")
     crowd.do("list_users", bob)
@@ -157,13 +134,8 @@ def test_states_are_shown_again_to_a_session_that_has_become_somebody_else() -> 
 
 def registered(crowd: Crowd, *wanted: str) -> list[str]:
     """Register all of these names in one batch; the names of those that won."""
-    batch = Batch(crowd.members, "now", 0.0)
-    for name in wanted:
-        with suppress(ProtocolError):
-            crowd.room.register(batch, session(), AccountRow(names.key(name), name, "x", ""))
-    for _, row in batch.registered:
-        crowd.accounts.publish(row)
-    return [row.name for _, row in batch.registered]
+    batch = crowd.run(*[("register", crowd.sat().number, (name, "x", "")) for name in wanted])
+    return [row.name for row in batch.accounts]
 
 
 def test_of_two_names_that_look_alike_one_is_registered_even_in_one_batch() -> None:
@@ -178,12 +150,12 @@ def test_of_two_names_that_look_alike_one_is_registered_even_in_one_batch() -> N
 
 def test_a_guest_never_looks_like_an_account() -> None:
     crowd = Crowd()
-    early, late, own, gaia = session(), session(), session(), session()
+    early, late, own, gaia = crowd.sat(), crowd.sat(), crowd.sat(), crowd.sat()
     crowd.do("announce_guest", early, "aIice")
     crowd.do("announce_guest", gaia, "Gaia")
     crowd.do("announce_guest", own, "a-lice")
-    crowd.do("register", own, AccountRow("alice", "alice", "x", ""))
-    crowd.do("register", own, AccountRow("gala", "Gala", "x", ""))
+    crowd.do("register", own, "alice", "x", "")
+    crowd.do("register", own, "Gala", "x", "")
     crowd.do("announce_guest", late, "a.lice")
     assert early.person is not None
     assert late.person is not None
@@ -198,15 +170,13 @@ def test_a_guest_never_looks_like_an_account() -> None:
 def test_accounts_of_earlier_days_go_on_whatever_they_look_like() -> None:
     """They may resemble each other, or have names that are not allowed now."""
     there = ["alice", "aIice", "5erveur", "x (invité)"]
-    crowd = Crowd()
-    crowd.accounts = Accounts([AccountRow(names.key(name), name, "x", "") for name in there], 1)
-    crowd.room = Room(crowd.accounts, Texts("fr"))
+    crowd = Crowd(Accounts([AccountRow(names.key(name), name, "x", "") for name in there], 1))
     for name in there:
-        client = session()
+        client = crowd.sat()
         crowd.do("login", client, name, name)
         assert client.person is not None
         assert (client.person.name, client.person.account) == (name, True)
-    first, second = session(), session()
+    first, second = crowd.sat(), crowd.sat()
     crowd.do("announce_guest", first, "x")
     crowd.do("announce_guest", second, "x")
     assert second.person is not None
@@ -216,7 +186,7 @@ def test_accounts_of_earlier_days_go_on_whatever_they_look_like() -> None:
 def test_an_invisible_guest_that_gets_another_name_does_not_appear() -> None:
     crowd = Crowd()
     wire = Wire()
-    other, guest = session(wire), session()
+    other, guest = crowd.sat(wire), crowd.sat()
     crowd.do("list_users", other)
     crowd.do("set_state", guest, None, "invisible")
     seen = len(wire.messages())

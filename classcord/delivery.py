@@ -1,0 +1,99 @@
+"""What each effect means for the batch: who gets which line, what is stored, and what the log says.
+
+For the holder of the registry's flush lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from classcord import render
+from classcord.batch import Batch
+from classcord.effects import (
+    AccountMade,
+    Announced,
+    Effect,
+    Gone,
+    GuestNamed,
+    IdentityEnded,
+    Joined,
+    LoggedIn,
+    LoggedOut,
+    Noticed,
+    Parted,
+    Refused,
+    Renamed,
+    Replied,
+    Said,
+    StateSet,
+    StateTold,
+    UsersListed,
+    Whispered,
+)
+from classcord.store import AccountRow
+
+__all__ = ["deliver"]
+
+
+def _said(batch: Batch, effect: Said) -> None:
+    batch.messages.append((effect.id, batch.time, effect.sender, effect.guest, "global", None, effect.content))
+    batch.broadcast(render.said(effect, batch.time), (effect.seat,))
+
+
+def _whispered(batch: Batch, effect: Whispered) -> None:
+    row = effect.id, batch.time, effect.sender, effect.guest, "private", effect.addressee, effect.content
+    batch.messages.append(row)
+    for receiver, line in zip(effect.receivers, render.whispered(effect, batch.time), strict=True):
+        batch.to(receiver.seat, line)
+
+
+def _account_made(batch: Batch, effect: AccountMade) -> None:
+    batch.register(effect.seat, AccountRow(*effect[1:]), render.REGISTERED)
+
+
+def _guest_named(batch: Batch, effect: GuestNamed) -> None:
+    batch.events.append((effect.seat, "guest", {"user": effect.name, "refused": effect.refused}))
+
+
+def _identity_ended(batch: Batch, effect: IdentityEnded) -> None:
+    batch.events.append((effect.seat, "logout", {"user": effect.name}))
+
+
+def _renamed(batch: Batch, effect: Renamed) -> None:
+    batch.events.append((effect.seat, "renamed", {"old": effect.old, "user": effect.name}))
+
+
+def _state_set(batch: Batch, effect: StateSet) -> None:
+    batch.broadcast(render.status(effect.name, effect.state), effect.own)
+
+
+def _state_told(batch: Batch, effect: StateTold) -> None:
+    batch.to(effect.seat, render.status(effect.name, effect.state))
+
+
+_MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
+    Said: _said,
+    Whispered: _whispered,
+    Noticed: lambda batch, effect: batch.to(effect.receiver.seat, render.noticed(effect, batch.time)),
+    Announced: lambda batch, effect: batch.broadcast(render.announced(effect, batch.time)),
+    StateSet: _state_set,
+    StateTold: _state_told,
+    UsersListed: lambda batch, effect: batch.to(effect.seat, render.users(effect)),
+    AccountMade: _account_made,
+    LoggedIn: lambda batch, effect: batch.to(effect.seat, render.logged_in(effect.alias)),
+    LoggedOut: lambda batch, effect: batch.to(effect.seat, render.LOGGED_OUT),
+    GuestNamed: _guest_named,
+    IdentityEnded: _identity_ended,
+    Renamed: _renamed,
+    Joined: lambda batch, effect: batch.join(effect.seat),
+    Parted: lambda batch, effect: batch.leave(effect.seat),
+    Gone: lambda batch, effect: batch.leaving.append(effect.seat),
+    Replied: lambda batch, effect: batch.to(effect.seat, effect.line),
+    Refused: lambda batch, effect: batch.to(effect.seat, render.refused(effect)),
+}
+
+
+def deliver(batch: Batch, effect: Effect) -> None:
+    """Add the lines, rows and log events of one effect to the batch, in order."""
+    _MEANINGS[type(effect)](batch, effect)

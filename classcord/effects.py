@@ -1,0 +1,188 @@
+"""What happened in the room, as data: the effects of the items, in their order.
+
+An effect has plain values only. A seat is named by its number. `classcord/render.py` makes the lines of them; the
+registry stores, logs and delivers what they say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+__all__ = [
+    "AccountMade",
+    "Addressed",
+    "Announced",
+    "Effect",
+    "Gone",
+    "GuestNamed",
+    "IdentityEnded",
+    "Joined",
+    "LoggedIn",
+    "LoggedOut",
+    "Noticed",
+    "Parted",
+    "Refused",
+    "Renamed",
+    "Replied",
+    "Said",
+    "StateSet",
+    "StateTold",
+    "UsersListed",
+    "Whispered",
+]
+
+
+class Said(NamedTuple):
+    """A message from the seat to everybody else. If the id is not `certain`, nobody is told it."""
+
+    seat: int
+    id: int
+    certain: bool
+    sender: str
+    guest: bool
+    content: str
+
+
+class Addressed(NamedTuple):
+    """A seat that gets a private line: its client's name for itself, and whether it knows the type `private`."""
+
+    seat: int
+    alias: str
+    private_type: bool
+
+
+class Whispered(NamedTuple):
+    """A message to one person, who has one or more seats."""
+
+    receivers: tuple[Addressed, ...]
+    id: int
+    certain: bool
+    sender: str
+    guest: bool
+    addressee: str
+    content: str
+
+
+class Noticed(NamedTuple):
+    """A text from the server to one seat."""
+
+    receiver: Addressed
+    text: str
+
+
+class Announced(NamedTuple):
+    """A text from the server to everybody."""
+
+    text: str
+
+
+class StateSet(NamedTuple):
+    """The state of a person, told to everybody but that person's own seats."""
+
+    name: str
+    state: str
+    own: tuple[int, ...]
+
+
+class StateTold(NamedTuple):
+    """The state of a person, told to one seat."""
+
+    seat: int
+    name: str
+    state: str
+
+
+class UsersListed(NamedTuple):
+    """The answer to a request for the people who are here. `channel` is that of the request, if it named one."""
+
+    seat: int
+    kind: str
+    channel: str | None
+    names: tuple[str, ...]
+
+
+class AccountMade(NamedTuple):
+    """An account is to be stored. Its answer is an error if that fails."""
+
+    seat: int
+    key: str
+    name: str
+    password: str
+    created: str
+
+
+class LoggedIn(NamedTuple):
+    """The answer to a login; `alias` is the name as the client wrote it."""
+
+    seat: int
+    alias: str
+
+
+class LoggedOut(NamedTuple):
+    """The answer to a logout."""
+
+    seat: int
+
+
+class GuestNamed(NamedTuple):
+    """A guest came in. `refused` is the name that it asked for and did not get."""
+
+    seat: int
+    name: str
+    refused: str | None
+
+
+class IdentityEnded(NamedTuple):
+    """The client gave up its name, and stays connected."""
+
+    seat: int
+    name: str
+
+
+class Renamed(NamedTuple):
+    """A person who stays has another name."""
+
+    seat: int
+    old: str
+    name: str
+
+
+class Joined(NamedTuple):
+    """From here on the seat gets what everybody gets."""
+
+    seat: int
+
+
+class Parted(NamedTuple):
+    """From here on it does not."""
+
+    seat: int
+
+
+class Gone(NamedTuple):
+    """The seat's connection has ended."""
+
+    seat: int
+
+
+class Replied(NamedTuple):
+    """A line that the client's own thread has made."""
+
+    seat: int
+    line: bytes
+
+
+class Refused(NamedTuple):
+    """A request that can't be done."""
+
+    seat: int
+    code: str
+    text: str
+    example: Mapping[str, Any] | None
+
+
+Effect = (
+    Said | Whispered | Noticed | Announced | StateSet | StateTold | UsersListed | AccountMade | LoggedIn | LoggedOut
+    | GuestNamed | IdentityEnded | Renamed | Joined | Parted | Gone | Replied | Refused
+)

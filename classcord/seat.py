@@ -1,0 +1,60 @@
+"""Who is here: the people, and the seats of their connections. Plain state of the room, without sockets."""
+
+from __future__ import annotations
+
+from classcord import names
+from classcord.effects import Addressed
+
+__all__ = ["Person", "Seat"]
+
+
+class Person:
+    """A person who is here: an account with all its seats, or a guest with its one seat.
+
+    `chose_name` is false for a guest whose name is only a number from the server. `known` is false while the others
+    have not heard of the name: an invisible person has got it.
+    """
+
+    __slots__ = ("account", "chose_name", "key", "known", "likeness", "name", "seats", "state")
+
+    def __init__(self, name: str, key: str, *, account: bool, chose_name: bool = True) -> None:
+        self.account = account
+        self.chose_name = chose_name
+        self.known = False
+        self.state = "online"
+        self.seats: list[Seat] = []
+        self.rename(name, key)
+
+    def rename(self, name: str, key: str) -> None:
+        self.name = name
+        self.key = key
+        self.likeness = names.likeness(name)
+
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers of the person's seats."""
+        return tuple([seat.number for seat in self.seats])
+
+
+class Seat:
+    """One connection's place in the room, known to the others by its number.
+
+    `alias` is the client's own name for itself. It may differ from the person's name in case, or because that name
+    was taken. Lines to the client use the alias as its name.
+    `registered` is the account that the client has created here without logging in.
+    `private_type` says that the client wants private messages with the type `private`.
+    """
+
+    __slots__ = ("alias", "announced", "number", "person", "private_type", "registered", "users_version")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.person: Person | None = None
+        self.alias = ""
+        self.announced = False  # has sent a first message, which may be empty
+        self.registered: str | None = None
+        self.private_type = False
+        self.users_version = -1  # the room's version at the client's last request for the list
+
+    def address(self) -> Addressed:
+        """Where private lines for this client go."""
+        return Addressed(self.number, self.alias or names.GUEST, self.private_type)
