@@ -6,7 +6,6 @@ batch. The log gets one line with the cause when storing fails, and one line whe
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 import sys
@@ -121,7 +120,7 @@ class Backlog:
             wait = 0
         count = len(self._rows) + self._lost
         if count:
-            logs.event("messages_lost", logging.ERROR, count=count, hint="storage_failed above says why")
+            logs.event("messages_lost", count=count, hint="storage_failed above says why")
 
     def _keep(self, messages: Sequence[MessageRow]) -> None:
         self._rows.extend(messages)
@@ -135,7 +134,7 @@ class Backlog:
             self._lost += 1
         if self._lost and not before:
             hint = "new messages are sent but not stored; make storing work again"
-            logs.event("backlog_full", logging.ERROR, waiting=len(self._rows), limit=self._limit, hint=hint)
+            logs.event("backlog_full", waiting=len(self._rows), limit=self._limit, hint=hint)
 
     def _store_piece(self, accounts: Sequence[AccountRow], waited: int, wait: int = 0) -> bool:
         """Store the oldest messages, and these accounts. `waited` is the number of messages before this batch."""
@@ -157,7 +156,7 @@ class Backlog:
         self._size -= size
         self._late += min(len(piece), waited)
         if not self._rows:
-            logs.event("storage_recovered", logging.WARNING, stored_late=self._late, lost=self._lost)
+            logs.event("storage_recovered", stored_late=self._late, lost=self._lost)
             self._failing = False
             self._causes.clear()
             self._late = self._lost = 0
@@ -169,4 +168,4 @@ class Backlog:
         if cause not in self._causes and len(self._causes) < _CAUSES:
             self._causes.add(cause)
             detail, hint = _explain(error, self._store)
-            logs.event("storage_failed", logging.ERROR, detail=detail, hint=hint)
+            logs.event("storage_failed", detail=detail, hint=hint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import threading
 from typing import Any
@@ -39,7 +38,7 @@ class Link:
         """The client's thread makes it before it leaves; set once the client has left and everything is sent."""
         self._log_fields = {"peer": peer, **log_fields}
 
-    def log(self, event: str, level: int = logging.INFO, /, **fields: Any) -> None:
+    def log(self, event: str, level: int | None = None, /, **fields: Any) -> None:
         """Log an event of this connection. Any thread."""
         logs.event(event, level, **fields, **self._log_fields)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _thread
 import errno
-import logging
 import os
 import select
 import socket
@@ -95,7 +94,7 @@ class ChatServer(socketserver.ThreadingTCPServer):
             if not self._stopping.is_set() and error.errno not in (errno.ECONNABORTED, errno.EAGAIN):
                 count = self._accept_errors.happened(time.monotonic())
                 if count:
-                    logs.event("accept_failed", logging.ERROR, detail=str(error), count=count,
+                    logs.event("accept_failed", detail=str(error), count=count,
                                hint="raise the limit of open files (ulimit -n), or lower --max-connections")
                 self._stopping.wait(0.1)  # the connection still waits: without a pause the loop would spin
             raise
@@ -110,7 +109,7 @@ class ChatServer(socketserver.ThreadingTCPServer):
         warned = counted and self._nat.connected(counted)
         if warned:
             hint = "most clients show one private address; to see their own, forward the port without masquerading"
-            logs.event("nat_hides_clients", logging.WARNING, peer=warned, hint=hint)
+            logs.event("nat_hides_clients", peer=warned, hint=hint)
         try:
             # threading.Thread would wait here until the new thread runs, and a class that comes at once would wait too
             _thread.start_new_thread(self.process_request_thread, (request, client_address))
@@ -137,7 +136,7 @@ class ChatServer(socketserver.ThreadingTCPServer):
         """Answer without a thread, and close a moment later."""
         count = self._refusals.happened(time.monotonic())
         if count:
-            logs.event("refused", logging.WARNING, reason=reason, count=count, peer=peer_address(client_address[0]))
+            logs.event("refused", reason=reason, count=count, peer=peer_address(client_address[0]))
         try:
             request.send(_FULL, socket.MSG_DONTWAIT)
             request.shutdown(socket.SHUT_WR)

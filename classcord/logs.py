@@ -24,6 +24,8 @@ import time
 import traceback
 from typing import Any
 
+from classcord.events import EVENTS
+
 __all__ = ["LEVELS", "LogThrottle", "event", "exception", "priority", "start", "stop"]
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -95,7 +97,8 @@ class _Queue(logging.handlers.QueueHandler):
     def enqueue(self, record: logging.LogRecord) -> None:
         try:
             if self.left_out:
-                lost = logging.LogRecord(_log.name, logging.WARNING, "", 0, "log_lines_left_out", None, None)
+                name = "log_lines_left_out"
+                lost = logging.LogRecord(_log.name, EVENTS[name].level, "", 0, name, None, None)
                 lost.fields = {"count": self.left_out}
                 self.queue.put_nowait(lost)
                 self.left_out = 0
@@ -159,8 +162,13 @@ def stop(seconds: float = 1.0) -> None:
         thread.join(seconds)
 
 
-def event(event_name: str, level: int = logging.INFO, /, **fields: Any) -> None:
-    """Log `event_name` (a fixed word) with its fields; None fields are left out. Any thread; never waits."""
+def event(event_name: str, level: int | None = None, /, **fields: Any) -> None:
+    """Log an event of events.EVENTS with its fields, at its level or at another one. None fields are left out.
+
+    Any thread; never waits.
+    """
+    if level is None:
+        level = EVENTS[event_name].level
     if _log.isEnabledFor(level):
         kept = {
             name: value[:_LONGEST] if isinstance(value, str) else value
@@ -172,4 +180,4 @@ def event(event_name: str, level: int = logging.INFO, /, **fields: Any) -> None:
 def exception(event_name: str, error: BaseException, /, **fields: Any) -> None:
     """Log a fault with its traceback, escaped into one line."""
     detail = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    event(event_name, logging.ERROR, **fields, detail=detail[-_LONGEST:])  # the end is the most useful part
+    event(event_name, **fields, detail=detail[-_LONGEST:])  # the end is the most useful part

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import logging
 import mmap
 import os
 import resource
@@ -51,7 +50,7 @@ def allow_files(wanted: int) -> None:
         raise Failure(EXIT_FAILED, f"the limit of open files is {allowed}, and {_FEWEST_FILES} are needed to start; "
                                    + _raised("nofile", wanted, f"--ulimit nofile={wanted}", f"LimitNOFILE={wanted}"))
     if allowed < wanted:
-        logs.event("few_open_files", logging.WARNING, allowed=allowed, wanted=wanted,
+        logs.event("few_open_files", allowed=allowed, wanted=wanted,
                    hint=f"raise the hard limit (ulimit -Hn; the service: {_drop_in(f'LimitNOFILE={wanted}')}), or lower"
                         " --max-connections")
 

@@ -22,7 +22,6 @@ The store's checkpoint lock comes before its write lock; a thread that has the w
 from __future__ import annotations
 
 import itertools
-import logging
 import os
 import select
 import socket
@@ -276,7 +275,7 @@ class Registry:
         if reason != "gone":
             link.expelled = True
             self._items.append(("leave", link.number, ()))
-            link.log("dropped", logging.WARNING, reason=reason, pending=link.outbox.pending)
+            link.log("dropped", reason=reason, pending=link.outbox.pending)
         link.outbox.clear()
         try:
             if reason != "gone":

@@ -79,7 +79,7 @@ def serve(settings: config.Config, handler: Callable[..., socketserver.BaseReque
     logs.start(settings.log_level, settings.log_format)
     signals.watch()
     for name in config.unknown_variables():
-        logs.event("unknown_setting", logging.WARNING, name=name, hint="see server.py --help for the settings")
+        logs.event("unknown_setting", name=name, hint="see server.py --help for the settings")
     manager = systemd.Manager()
     needs.allow_files(settings.max_connections + SPARE_FILES)
     threading.stack_size(THREAD_STACK)
@@ -115,7 +115,7 @@ def serve(settings: config.Config, handler: Callable[..., socketserver.BaseReque
     logs.event("listening", level, host=host, port=port, version=__version__, data=os.path.abspath(settings.data),
                accounts=len(accounts), hint=hint)
     if inherited is not None and (settings.sources["host"], settings.sources["port"]) != ("default", "default"):
-        logs.event("setting_without_effect", logging.WARNING, name="host, port",
+        logs.event("setting_without_effect", name="host, port",
                    hint=f"classcord.socket says where to listen; for another port: {systemd.OTHER_PORT}")
     manager.tell("READY=1", f"STATUS=Listening on {host} port {port}")
     manager.watch(server.self_test)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import socket
 from typing import Any
 
@@ -66,7 +65,7 @@ def bind(host: str, port: int) -> list[socket.socket]:
             raise
         for address, missing in absent:
             if not _is_loopback(address):
-                logs.event("address_left_out", logging.WARNING, address=address, detail=missing.strerror,
+                logs.event("address_left_out", address=address, detail=missing.strerror,
                            hint="this machine does not have this address of the host; the server listens on the others")
         return made
     raise AssertionError("unreachable")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import os
 import re
 import sqlite3
@@ -328,7 +327,7 @@ class Store:
             if self._repairing:
                 self._repairing = False
                 hint = "nothing is lost, everything is in the database; do not touch the files beside the database"
-                logs.event("storage_repaired", logging.WARNING, detail=self._cause.partition(";")[0], hint=hint)
+                logs.event("storage_repaired", detail=self._cause.partition(";")[0], hint=hint)
         except Exception as error:
             self._broken = error
             raise
@@ -351,10 +350,10 @@ class Store:
                             (busy, _, _) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                         if busy and held.happened(time.monotonic()):
                             hint = "another program keeps the database open in a transaction; end it"
-                            logs.event("checkpoint_busy", logging.WARNING, hint=hint)
+                            logs.event("checkpoint_busy", hint=hint)
             except (sqlite3.Error, StoreError, OSError) as error:
                 if failed.happened(time.monotonic()):
-                    logs.event("checkpoint_failed", logging.WARNING, detail=str(error))
+                    logs.event("checkpoint_failed", detail=str(error))
 
     def _second_connection(self) -> sqlite3.Connection:
         """A connection that certainly has the same files as the writing connection. Raises StoreError."""

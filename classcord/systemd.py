@@ -5,7 +5,6 @@ Without systemd nothing here has an effect. See sd_notify(3), sd_watchdog_enable
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import threading
@@ -74,7 +73,7 @@ class Manager:
                 channel.settimeout(_PATIENCE)
                 channel.sendto("\n".join(states).encode(), address)
         except OSError as error:
-            logs.event("notify_failed", logging.WARNING, detail=str(error))
+            logs.event("notify_failed", detail=str(error))
 
     def listening_socket(self) -> socket.socket | None:
         """The socket that clients connect to, if systemd opened it.
@@ -115,7 +114,7 @@ class Manager:
                 if passes:
                     self.tell("WATCHDOG=1")
                 else:
-                    logs.event("self_test_failed", logging.ERROR, detail=text, hint=hint)
+                    logs.event("self_test_failed", detail=text, hint=hint)
             except Exception as error:
                 logs.exception("internal_error", error)
             time.sleep(self._watchdog / 3)  # three times as often as needed: one test may fail or be late

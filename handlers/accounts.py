@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from classcord import names
@@ -37,7 +36,7 @@ def login(context: Context, message: dict[str, Any]) -> None:
     context.wait_until_stored()  # this client may have registered the account just before
     name = context.hashed(context.accounts.verify, typed, message["password"])
     if name is None:
-        context.link.log("login_failed", logging.WARNING, user=typed[: names.MAX_NAME])
+        context.link.log("login_failed", user=typed[: names.MAX_NAME])
         raise ProtocolError("login_failed", "Login failed.")
     context.link.log("login", user=name)
     context.post(Room.login, name, typed)

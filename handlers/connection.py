@@ -99,12 +99,12 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
             self._serve()
         except ForeignProtocol as foreign:
             why = foreign.name
-            self.link.log("foreign_protocol", logging.WARNING, protocol=foreign.name, hint=foreign.hint)
+            self.link.log("foreign_protocol", protocol=foreign.name, hint=foreign.hint)
             if foreign.name == "http":
                 self.context.reply(http_answer(foreign.head, self._http_text()))
         except _Overrun:
             why = "endless_line"
-            self.link.log("endless_line", logging.WARNING, hint="a line must end with a newline")
+            self.link.log("endless_line", hint="a line must end with a newline")
         except OSError as error:
             why = error.strerror or "reset"
         except Exception as error:  # a bug of the server ends only this client's connection
@@ -239,4 +239,4 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
             while self.request.recv(_READ_BUSY) and time.monotonic() < deadline:
                 pass
         except OSError as error:
-            logs.event("linger_ended", logging.DEBUG, detail=str(error))
+            logs.event("linger_ended", detail=str(error))

@@ -25,6 +25,7 @@ from handlers.presence import STATES
 from tests.support import ROOT, Client, Server, member
 
 PROTOCOL = (ROOT / "docs" / "PROTOCOLE.md").read_text()
+DOCS = sorted((ROOT / "docs").glob("*.md"))
 README = (ROOT / "README.md").read_text()
 INDIA = {**os.environ, "TZ": "IST-5:30"}
 """The environment of a machine in India (no summer time), even if the names of time zones are not installed."""
@@ -43,7 +44,7 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTAINERS.md", "docs/CONNEXION.md", "docs/PROTOCOLE.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTAINERS.md", *(f"docs/{path.name}" for path in DOCS)])
 def test_links_lead_somewhere(name: str) -> None:
     document = ROOT / name
     for file, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", document.read_text()):

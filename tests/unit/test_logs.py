@@ -72,7 +72,7 @@ import sys
 from classcord import logs
 logs.start("info", {format!r})
 for number in range(50_000):
-    logs.event("many", number=number, padding="x" * 100)
+    logs.event("listening", number=number, padding="x" * 100)
 print("went on", flush=True)
 sys.stdin.read()
 """
@@ -96,10 +96,10 @@ import sys
 from classcord import logs
 logs.start("info", "text")
 for number in range(50_000):
-    logs.event("many", number=number, padding="x" * 100)
+    logs.event("listening", number=number, padding="x" * 100)
 print("full", flush=True)
 sys.stdin.readline()
-logs.event("after")
+logs.event("stopped")
 logs.stop(3600)  # until all is read
 """
     process = subprocess.Popen(
@@ -118,9 +118,9 @@ logs.stop(3600)  # until all is read
     process.stdout.close()
     process.stderr.close()
     counted = [int(fields(line.decode())["count"]) for line in lines if b"event=log_lines_left_out" in line]
-    written = sum(b"event=many" in line for line in lines)
+    written = sum(b"event=listening" in line for line in lines)
     assert sum(counted) + written == 50_000
-    assert b"event=after" in lines[-1]
+    assert b"event=stopped" in lines[-1]
 
 
 @given(st.lists(st.floats(0, 5), max_size=60))

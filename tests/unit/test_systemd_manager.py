@@ -252,7 +252,7 @@ import logging
 from classcord import logs
 logs.start("debug", {format!r})
 for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
-    logs.event("it", level, user="a\\n<0>b")
+    logs.event("login", level, user="a\\n<0>b")
 logs.stop(3600)
 """
     ours, theirs = socket.socketpair()
