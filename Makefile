@@ -48,6 +48,8 @@ endif
 explanation := the reason is above; the next line is not another fault
 explained = || { code=$$?; echo "make: $(explanation)" >&2; exit $$code; }
 
+EVERY_CORE := --numprocesses auto --dist loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help check-python run test test-functional test-deploy assemble lint fmt bench clean
 .PHONY: docker-build docker-run docker-rollback docker-stop docker-logs docker-shell docker-check docker-test
@@ -61,7 +63,7 @@ run: check-python ## start the server (PORT=2000 on another port, ARGS="--lang e
 	@exec $(PYTHON) server.py $(if $(findstring command line,$(origin PORT)),--port '$(PORT)') $(ARGS)
 
 test: $(VENV)/ready ## run all tests (PYTHON=python3.13 chooses the interpreter, TESTS=tests/unit some of them)
-	$(BIN)/python -m pytest -m 'not lab' $(TESTS)
+	$(BIN)/python -m pytest -m 'not lab' $(EVERY_CORE) $(TESTS)
 
 test-functional: $(VENV)/ready ## run the functional tests, against CLASSCORD_TEST_ADDR=host:port if it is set
 	$(BIN)/python -m pytest tests/functional

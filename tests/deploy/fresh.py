@@ -104,8 +104,8 @@ class FreshMachine:
         environment = {
             "HOME": "/home/eleve", "USER": "eleve", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "PIP_CERT": CERTIFICATES, **proxies, **pip_settings(),
-            # Most tests wait more than they compute. The hostile tests take half of the time, and run elsewhere.
-            "PYTEST_ADDOPTS": "--numprocesses 2 --dist loadfile --ignore tests/hostile",
+            # the hostile tests take half of the time, and run elsewhere
+            "PYTEST_ADDOPTS": "--ignore tests/hostile",
         }
         inside = [
             "chroot", f"--userspec={USER}:{USER}", str(self.root), "env", "PATH=/usr/local/bin:/usr/bin:/bin",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from tests.support import Client, Message
+from tests.support import Client, Message, say
 
 Connect = Callable[[], Client]
 Join = Callable[[str], Client]
@@ -42,11 +42,6 @@ def notices(lines: Iterable[Message]) -> list[Message]:
 def errors(lines: Iterable[Message]) -> list[str]:
     """The codes of the error lines, in order."""
     return [line["code"] for line in lines if line["type"] == "error"]
-
-
-def say(text: str, **more: object) -> Message:
-    """A global message as most clients send it."""
-    return {"type": "message", "subtype": "global", "to": "global", "content": text, **more}
 
 
 def private(to: str, text: str, **more: object) -> Message:

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.lines import Address, say
+from tests.functional.lines import Address
 from tests.functional.programs import Program, Terminal, Words
-from tests.support import DEADLINE, Client, member, unique
+from tests.support import DEADLINE, Client, member, say, unique
 
 CONSOLES = {
     "python": {

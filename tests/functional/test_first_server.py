@@ -8,21 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.functional.lines import (
-    Address,
-    Connect,
-    Join,
-    about,
-    after,
-    contents,
-    errors,
-    guest,
-    private,
-    say,
-    states,
-    users,
-)
-from tests.support import Client, member, unique
+from tests.functional.lines import Address, Connect, Join, about, after, contents, errors, guest, private, states, users
+from tests.support import Client, member, say, unique
 
 
 @pytest.mark.parametrize(

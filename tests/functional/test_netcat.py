@@ -10,8 +10,8 @@ import threading
 
 import pytest
 
-from tests.functional.lines import Address, Connect, Join, say
-from tests.support import DEADLINE, Message, unique
+from tests.functional.lines import Address, Connect, Join
+from tests.support import DEADLINE, Message, say, unique
 
 PACKAGES = {
     "nc.openbsd": "netcat-openbsd", "nc.traditional": "netcat-traditional", "ncat": "ncat", "telnet": "telnet",

@@ -23,11 +23,10 @@ from tests.functional.lines import (
     errors,
     nameless,
     private,
-    say,
     states,
     users,
 )
-from tests.support import Client, Message, Server, unique
+from tests.support import Client, Message, Server, say, unique
 
 LOGIN_FAILED = {"type": "error", "message": "Login failed.", "error": "Login failed.", "code": "login_failed"}
 NAME_EXISTS = {

@@ -18,10 +18,9 @@ from tests.functional.lines import (
     guest,
     notices,
     private,
-    say,
     states,
 )
-from tests.support import Client, Message, unique
+from tests.support import Client, Message, say, unique
 
 
 def typed(client: Client, text: str) -> list[Message]:

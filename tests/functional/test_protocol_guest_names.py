@@ -6,20 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.functional.lines import (
-    Connect,
-    Join,
-    after,
-    contents,
-    errors,
-    nameless,
-    notices,
-    private,
-    say,
-    states,
-    users,
-)
-from tests.support import unique
+from tests.functional.lines import Connect, Join, after, contents, errors, nameless, notices, private, states, users
+from tests.support import say, unique
 
 NAMINGS: list[dict[str, Any]] = [
     say("hello", **{"from": "NAME"}), say("", **{"from": "NAME"}), say("/qui", **{"from": "NAME"}),

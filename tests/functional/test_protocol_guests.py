@@ -17,11 +17,10 @@ from tests.functional.lines import (
     nameless,
     notices,
     private,
-    say,
     states,
     users,
 )
-from tests.support import unique
+from tests.support import say, unique
 
 
 def test_asking_for_users_makes_a_guest_who_gets_broadcasts(connect: Connect, join: Join) -> None:

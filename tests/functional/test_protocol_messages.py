@@ -7,21 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.functional.lines import (
-    SERVER,
-    Connect,
-    Join,
-    about,
-    after,
-    contents,
-    errors,
-    guest,
-    notices,
-    private,
-    say,
-    users,
-)
-from tests.support import Client, Message, unique
+from tests.functional.lines import SERVER, Connect, Join, about, after, contents, errors, guest, notices, private, users
+from tests.support import Client, Message, say, unique
 
 FIELDS = ("from", "to", "subtype", "content", "timestamp")
 

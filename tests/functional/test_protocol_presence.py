@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.functional.lines import Connect, Join, about, after, answer, guest, nameless, say, states, users
-from tests.support import Client, Message, unique
+from tests.functional.lines import Connect, Join, about, after, answer, guest, nameless, states, users
+from tests.support import Client, Message, say, unique
 
 
 def listing(client: Client) -> tuple[list[str], list[Message]]:

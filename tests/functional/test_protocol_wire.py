@@ -8,8 +8,8 @@ import struct
 
 import pytest
 
-from tests.functional.lines import Connect, Join, about, after, contents, errors, say, states, users
-from tests.support import unique
+from tests.functional.lines import Connect, Join, about, after, contents, errors, states, users
+from tests.support import say, unique
 
 TEXT = "Ça va, Zoé ? œ € ’ “ ”"
 """Characters that Windows-1252 has."""

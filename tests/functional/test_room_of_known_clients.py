@@ -22,8 +22,8 @@ from tests.functional.clients import (
     Shown,
     ShowsNewest,
 )
-from tests.functional.lines import SERVER, Address, Connect, Join, say, states, users
-from tests.support import Client, unique
+from tests.functional.lines import SERVER, Address, Connect, Join, states, users
+from tests.support import Client, say, unique
 
 
 @pytest.fixture

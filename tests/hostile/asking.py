@@ -8,7 +8,7 @@ from collections.abc import Callable
 from tests.support import Bystanders, Client, Message
 
 __all__ = [
-    "PING", "PONG", "Connect", "Join", "Logged", "answers", "heard", "hijack", "not_run", "refused", "say", "works",
+    "PING", "PONG", "Connect", "Join", "Logged", "answers", "heard", "hijack", "not_run", "refused", "works",
 ]
 
 Connect = Callable[[], Client]
@@ -17,11 +17,6 @@ Logged = Callable[[Client, str], None]
 
 PING: Message = {"type": "ping"}
 PONG: Message = {"type": "pong"}
-
-
-def say(text: str, **more: object) -> Message:
-    """A message to everybody."""
-    return {"type": "message", "subtype": "global", "to": "global", "content": text, **more}
 
 
 def answers(client: Client) -> list[Message]:

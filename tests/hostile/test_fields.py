@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from handlers import ALIASES, REQUESTS
-from tests.hostile.asking import PONG, Connect, Join, answers, heard, refused, say, works
-from tests.support import Bystanders, Client, Message, unique
+from tests.hostile.asking import PONG, Connect, Join, answers, heard, refused, works
+from tests.support import Bystanders, Client, Message, say, unique
 
 pytestmark = pytest.mark.usefixtures("bystanders")
 

@@ -12,9 +12,9 @@ import pytest
 
 from classcord.protocol import MAX_DEPTH, MAX_LINE
 from handlers import REQUESTS
-from tests.hostile.asking import PING, Connect, Join, answers, heard, refused, say, works
+from tests.hostile.asking import PING, Connect, Join, answers, heard, refused, works
 from tests.hostile.tools import launcher
-from tests.support import DEADLINE, ROOT, Bystanders, Client, Server, unique
+from tests.support import DEADLINE, ROOT, Bystanders, Client, Server, say, unique
 
 pytestmark = pytest.mark.usefixtures("bystanders")
 

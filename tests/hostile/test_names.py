@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.hostile.asking import Connect, Join, answers, heard, refused, say, works
+from tests.hostile.asking import Connect, Join, answers, heard, refused, works
 from tests.hostile.tools import at_once
-from tests.support import Bystanders, Client, unique
+from tests.support import Bystanders, Client, say, unique
 
 pytestmark = pytest.mark.usefixtures("bystanders")
 

@@ -1,0 +1,38 @@
+"""`Context.post` lets mypy check the arguments of an item.
+
+`mypy --strict` reports a `type: ignore` that is not needed. So `make lint` fails once it no longer sees these faults.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+import pytest
+
+from classcord import room
+from classcord.room import Room
+from handlers.context import Context
+from tests.unit.stubs import Crowd
+
+Post = Callable[[Context], None]
+WRONG: list[Post] = [
+    lambda context: context.post(Room.set_state, None),  # type: ignore[call-arg]
+    lambda context: context.post(Room.set_state, None, 5),  # type: ignore[arg-type]
+    lambda context: context.post(Room.say, None, "text", "more"),  # type: ignore[call-arg]
+    lambda context: context.post(Room.login, "alice"),  # type: ignore[call-arg]
+    lambda context: context.post(Room.announce, "text"),  # type: ignore[call-arg]
+]
+
+
+def test_every_operation_is_a_method_with_a_seat() -> None:
+    for name in room._OPERATIONS:
+        first = list(inspect.signature(getattr(Room, name)).parameters)[:2]
+        assert first == ["self", "seat"], name
+
+
+@pytest.mark.parametrize("operation", ["do", "_enter", "announce", "not_stored", "__init__"])
+def test_an_item_of_a_seat_can_name_nothing_else(operation: str) -> None:
+    assert hasattr(Room, operation)
+    with pytest.raises(KeyError):
+        Crowd().room.do(operation, 1, ())
