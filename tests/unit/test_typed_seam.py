@@ -21,7 +21,7 @@ WRONG: list[Post] = [
     lambda context: context.post(Room.set_state, None, 5),  # type: ignore[arg-type]
     lambda context: context.post(Room.say, None, "text", "more"),  # type: ignore[call-arg]
     lambda context: context.post(Room.login, "alice"),  # type: ignore[call-arg]
-    lambda context: context.post(Room.announce, "text"),  # type: ignore[call-arg]
+    lambda context: context.post(Room.announce, "text"),  # type: ignore[arg-type, call-arg]
 ]
 
 
