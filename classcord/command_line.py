@@ -46,7 +46,11 @@ def main(arguments: list[str], serve: Callable[[config.Config], int]) -> int:
     except BrokenPipeError:  # `| head` has read enough
         return EXIT_FAILED
     except Exception as error:
-        code, text = _explain(error)
+        try:
+            code, text = _explain(error)
+        except MemoryError:
+            code = EXIT_FAILED
+            text = "there is not even enough memory to find the cause; type ulimit -v unlimited, or end other programs"
         _say(text)
     return code
 
@@ -75,7 +79,7 @@ def _say(text: str) -> None:
 
 
 def _explain(error: Exception) -> tuple[int, str]:
-    """The exit code and the line for the error that ended a command."""
+    """The exit code and the line for the error that ended a command. Raises MemoryError."""
     if isinstance(error, Failure):
         return error.code, str(error)
     if isinstance(error, config.UsageError):
@@ -86,9 +90,6 @@ def _explain(error: Exception) -> tuple[int, str]:
         few = needs.few_resources(error)
         if few is not None:
             return few.code, str(few)
-    except MemoryError:
-        text = "there is not even enough memory to find the cause; type ulimit -v unlimited, or end other programs"
-        return EXIT_FAILED, text
     except ImportError as lacking:
         if not isinstance(error, ImportError):
             error = lacking

@@ -359,3 +359,22 @@ def test_a_fault_of_ours(tmp_path: Path, place: str) -> None:
     (entry,) = [each for each in logged if "event=internal_error" in each]
     assert incident in entry
     assert "Traceback" in entry
+
+
+@pytest.mark.parametrize("step", ["classcord.needs.few_resources", "traceback.extract_tb", "classcord.logs.exception"])
+def test_memory_that_ends_while_the_cause_is_looked_for(tmp_path: Path, step: str) -> None:
+    module, function = step.rsplit(".", 1)
+    change = f"""
+import {module}
+from classcord import serving
+def fail(*a): raise KeyError("oops")
+def lack(*a, **b): raise MemoryError
+serving.Texts, {step} = fail, lack
+"""
+    done = subprocess.run(
+        [*launcher(change), *at(tmp_path / "data")], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=DEADLINE, check=False,
+    )
+    assert done.returncode == FAILED
+    assert done.stderr.startswith("server.py: there is not even enough memory to find the cause; ")
+    assert done.stderr.count("\n") == 1
