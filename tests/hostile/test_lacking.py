@@ -363,7 +363,7 @@ def test_a_fault_of_ours(tmp_path: Path, place: str) -> None:
 
 @pytest.mark.parametrize("step", ["classcord.needs.few_resources", "traceback.extract_tb", "classcord.logs.exception"])
 def test_memory_that_ends_while_the_cause_is_looked_for(tmp_path: Path, step: str) -> None:
-    module, function = step.rsplit(".", 1)
+    module = step.rpartition(".")[0]
     change = f"""
 import {module}
 from classcord import serving
