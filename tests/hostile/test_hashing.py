@@ -18,12 +18,14 @@ CLASS = 400
 HELD = """
 import threading
 from classcord import accounts, hashing, logs
+from classcord.events import EVENTS
+EVENTS["handed_in"] = EVENTS["hashes"] = EVENTS["login"]
 hashing._THREADS = 1
 flag = {flag!r}
 add, scrypt = hashing._Turns.add, accounts._scrypt
 def announced(self, job):
     add(self, job)
-    logs.event("handed_in", port=job.session.socket.getpeername()[1])
+    logs.event("handed_in", port=job.link.socket.getpeername()[1])
 def held(password, *more):
     logs.event("hashes", password=password)
     while os.path.exists(flag):

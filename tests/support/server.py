@@ -31,6 +31,7 @@ class Server:
     ) -> None:
         self.data = data
         self._log: list[str] = []
+        self._ended = False  # nothing more will be logged
         self._more = threading.Condition()
         clean = {name: value for name, value in os.environ.items() if not name.startswith("CLASSCORD_")}
         arguments = command or [python, str(ROOT / "server.py")]
@@ -56,6 +57,7 @@ class Server:
                 self._log.append(line.rstrip("\n"))
                 self._more.notify_all()
         with self._more:
+            self._ended = True
             self._more.notify_all()
 
     @property
@@ -76,7 +78,7 @@ class Server:
             return next((line for line in self._log[since:] if re.search(pattern, line)), None)
 
         with self._more:
-            self._more.wait_for(lambda: found() is not None or not self._reader.is_alive(), DEADLINE)
+            self._more.wait_for(lambda: found() is not None or self._ended, DEADLINE)
             line = found()
         assert line is not None, f"no log line matches {pattern!r}; the last are {self._log[since:][-30:]}"
         return line

@@ -259,7 +259,7 @@ logs.stop(3600)
     with ours, theirs:
         status = os.fstat(theirs.fileno())
         for stream, format, pattern in (
-            (f"{status.st_dev}:{status.st_ino}", "text", r'<(\d)>[A-Z]+ event=it user="a\\n<0>b"'),
+            (f"{status.st_dev}:{status.st_ino}", "text", r'<(\d)>[A-Z]+ event=login user="a\\n<0>b"'),
             (f"{status.st_dev}:{status.st_ino}", "json", r"<(\d)>{.*}"),
             (f"{status.st_dev}:{status.st_ino + 1}", "text", r"()20\d\d-.*"),
         ):
