@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from classcord.link import Link
 from classcord.store import AccountRow, MessageRow
 
 __all__ = ["Batch"]
@@ -35,11 +36,12 @@ class _Plan:
 class Batch:
     """What some items have caused, to be stored and then sent. For the holder of the flush lock.
 
-    `members` is the registry's own dictionary: the seats that get broadcasts, in the order in which they joined.
+    `links` and `members` are the registry's own dictionaries: all links by their numbers, and those whose seats get
+    broadcasts, in the order in which they joined.
     `time` is the timestamp of all messages of the batch; `now` is the registry's clock, in seconds.
     """
 
-    def __init__(self, members: dict[int, None], time: str, now: float) -> None:
+    def __init__(self, links: dict[int, Link], members: dict[int, Link], time: str, now: float) -> None:
         self.time = time
         self.now = now
         self.messages: list[MessageRow] = []
@@ -50,6 +52,7 @@ class Batch:
         self.waiting: list[int] = []
         """Who waits until the batch is stored, and sent as far as the sockets take it: numbers of the registry."""
         self.size = 0
+        self._links = links
         self._members = members
         self._common: list[bytes] = []
         self._end = 0  # of the common lines, in bytes
@@ -83,9 +86,10 @@ class Batch:
 
     def join(self, seat: int) -> None:
         """From here on broadcasts reach the seat."""
-        if seat not in self._members:
+        link = self._links.get(seat)
+        if link is not None and seat not in self._members:
             self._plan(seat).start = self._end
-            self._members[seat] = None
+            self._members[seat] = link
 
     def leave(self, seat: int) -> None:
         """From here on broadcasts don't reach the seat."""
@@ -109,16 +113,16 @@ class Batch:
             plan.parts[index] = line
         self.events = [event for event in self.events if event[1] != "register"]
 
-    def deliveries(self) -> Iterator[tuple[int, bytes]]:
-        """Each seat that receives something, with all its bytes."""
+    def deliveries(self) -> Iterator[tuple[Link, bytes]]:
+        """Each link that receives something, with all its bytes."""
         plans = self._plans
         shared = b"".join(self._common)
         if shared:
-            for seat in self._members:
+            for seat, link in self._members.items():
                 if seat not in plans:
-                    yield seat, shared
+                    yield link, shared
         for seat, plan in plans.items():
             plan.catch_up(self._end)
-            if plan.parts:
+            if plan.parts and seat in self._links:
                 parts = [part if isinstance(part, bytes) else shared[part[0] : part[1]] for part in plan.parts]
-                yield seat, b"".join(parts)
+                yield self._links[seat], b"".join(parts)

@@ -33,12 +33,13 @@ from classcord.effects import (
 )
 from classcord.store import AccountRow
 
-__all__ = ["deliver"]
+__all__ = ["MEANINGS"]
 
 
 def _said(batch: Batch, effect: Said) -> None:
-    batch.messages.append((effect.id, batch.time, effect.sender, effect.guest, "global", None, effect.content))
-    batch.broadcast(render.said(effect, batch.time), (effect.seat,))
+    seat, id, _, sender, guest, content = effect
+    batch.messages.append((id, batch.time, sender, guest, "global", None, content))
+    batch.broadcast(render.said(effect, batch.time), (seat,))
 
 
 def _whispered(batch: Batch, effect: Whispered) -> None:
@@ -72,7 +73,7 @@ def _state_told(batch: Batch, effect: StateTold) -> None:
     batch.to(effect.seat, render.status(effect.name, effect.state))
 
 
-_MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
+MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     Said: _said,
     Whispered: _whispered,
     Noticed: lambda batch, effect: batch.to(effect.receiver.seat, render.noticed(effect, batch.time)),
@@ -92,8 +93,4 @@ _MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     Replied: lambda batch, effect: batch.to(effect.seat, effect.line),
     Refused: lambda batch, effect: batch.to(effect.seat, render.refused(effect)),
 }
-
-
-def deliver(batch: Batch, effect: Effect) -> None:
-    """Add the lines, rows and log events of one effect to the batch, in order."""
-    _MEANINGS[type(effect)](batch, effect)
+"""Each adds the lines, rows and log events of one effect to the batch."""

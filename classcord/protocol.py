@@ -224,8 +224,8 @@ def decode(line: bytes) -> dict[str, Any] | None:
         text = line.decode()
     except UnicodeDecodeError:
         text = _not_utf8(line, raw)
-    # counting first costs little and is nearly always enough
-    if text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(text):
+    # looking first costs little and is nearly always enough
+    if ("[" in text or text.find("{", 1) > 0) and text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(text):
         raise ProtocolError("too_deep", ERRORS["too_deep"], EXAMPLE)
     try:
         value, end = _scan(text, 0)
@@ -236,7 +236,7 @@ def decode(line: bytes) -> dict[str, Any] | None:
         raise not_json(Failure(raw, text, at, diagnosis.EXTRA), _lead(raw))
     if not isinstance(value, dict):
         raise not_json(Failure(raw, text, 0, diagnosis.NOT_OBJECT, value), _lead(raw))
-    if "\\u" in text and _MAYBE_SURROGATE.search(text):
+    if "\\" in text and _MAYBE_SURROGATE.search(text):
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:

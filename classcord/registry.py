@@ -35,7 +35,7 @@ from classcord import logs
 from classcord.accounts import Accounts
 from classcord.backlog import Backlog
 from classcord.batch import Batch
-from classcord.delivery import deliver
+from classcord.delivery import MEANINGS
 from classcord.link import Link
 from classcord.outbox import WAITING
 from classcord.protocol import ProtocolError
@@ -101,7 +101,7 @@ class Registry:
         self._clock = clock
         self._items: deque[Item] = deque()
         self._lock = threading.Lock()
-        self._members: dict[int, None] = {}
+        self._members: dict[int, Link] = {}
         self._numbers = itertools.count(1)
         self._links: dict[int, Link] = {}
         self._by_descriptor: dict[int, Link] = {}
@@ -179,7 +179,7 @@ class Registry:
 
     def _flush(self) -> None:
         """Run one batch to its end: items that were taken from the list are not put back."""
-        batch = Batch(self._members, timestamp(), self._clock())
+        batch = Batch(self._links, self._members, timestamp(), self._clock())
         try:
             self._carry_out(batch)
             if batch.messages or batch.accounts:
@@ -187,10 +187,7 @@ class Registry:
             for number, event, fields in batch.events:
                 if number in self._links:
                     self._links[number].log(event, **fields)
-            for number, data in batch.deliveries():
-                link = self._links.get(number)
-                if link is None:
-                    continue
+            for link, data in batch.deliveries():
                 try:
                     trouble = link.outbox.send(data, batch.now)
                     if trouble is not None:
@@ -204,29 +201,28 @@ class Registry:
             for number in batch.waiting:
                 self._waiting.pop(number).set()
             for number in batch.leaving:
-                link = self._links.get(number)
-                if link is not None:
-                    link.left = True
-                    self._let_go(link)
+                if number in self._links:
+                    self._links[number].left = True
+                    self._let_go(self._links[number])
 
     def _carry_out(self, batch: Batch) -> None:
         items, links, do, effects = self._items, self._links, self.room.do, self.room.effects
         for _ in range(min(len(items), _BATCH_ITEMS)):
             operation, number, arguments = items.popleft()
-            link = links.get(number) if number is not None else None
+            link = None if number is None else links.get(number)
             try:
-                if number is None and operation in self._own:
+                if link is None and operation in self._own:
                     self._own[operation](batch, *arguments)
                 # nothing of an expelled client but its end: else it would come back as a new guest
                 elif link is None or not link.expelled or operation == "leave":
                     try:
                         do(operation, number, arguments)
-                    finally:
-                        caused = effects[:]
+                    finally:  # what it caused until a fault is delivered too
+                        for effect in effects:
+                            MEANINGS[type(effect)](batch, effect)
                         effects.clear()
-                        for effect in caused:
-                            deliver(batch, effect)
             except Exception as error:
+                effects.clear()
                 if link is None:
                     logs.exception("internal_error", error)
                 else:

@@ -54,6 +54,8 @@ _OPERATIONS = (
     "announce_guest", "notice", "reply", "set_state", "list_users", "tell_who",
 )
 """The methods that an item with a seat may name."""
+_new = tuple.__new__
+"""Makes a named tuple several times as fast as its class does."""
 _GUEST = names.GUEST
 _VARIANTS = 100
 """Guests that may choose the same name; the next one gets a number instead."""
@@ -70,14 +72,12 @@ def _has_control(text: str) -> bool:
 
 
 class Room:
-    """Everybody who is here. `ids` gives messages their ids; without it they begin at 1.
-
-    `effects` are those since the last call of `do`; the caller takes them out.
-    """
+    """Everybody who is here. `ids` gives messages their ids; without it they begin at 1."""
 
     def __init__(self, accounts: Accounts, texts: Texts, ids: Ids | None = None) -> None:
         self.registrations = Registrations(accounts)
         self.effects: list[Effect] = []
+        """Those of the last item. The caller of `do` takes them out."""
         self._emit = self.effects.append
         self._seats: dict[int, Seat] = {}
         self._operations: dict[str, Callable[..., object]] = {name: getattr(self, name) for name in _OPERATIONS}
@@ -90,17 +90,18 @@ class Room:
         self._guests = 0
 
     def do(self, operation: str, number: int | None, arguments: tuple[Any, ...]) -> None:
-        """Carry out one item; what it causes is in `effects`, even if a fault of the server is raised."""
+        """Carry out one item."""
         if number is None:
             self._without_seat[operation](*arguments)
             return
-        seat = self._seats.get(number)
-        if seat is None:
-            seat = self._seats[number] = Seat(number)
         try:
-            self._operations[operation](seat, *arguments)
+            self._operations[operation](self._seats.get(number) or self._seat(number), *arguments)
         except ProtocolError as error:
             self._emit(Refused(number, error.code, error.text, error.example))
+
+    def _seat(self, number: int) -> Seat:
+        seat = self._seats[number] = Seat(number)
+        return seat
 
     def not_stored(self) -> None:
         """The accounts of the batch could not be stored."""
@@ -297,7 +298,7 @@ class Room:
             person = self.identify(seat, wanted)
         seat.announced = True
         id, certain = self._ids.take()
-        self._emit(Said(seat.number, id, certain, person.name, not person.account, content))
+        self._emit(_new(Said, (seat.number, id, certain, person.name, not person.account, content)))
 
     def whisper(self, seat: Seat, wanted: object, to: str, content: str) -> None:
         """A message to every seat of one person, or a notice to the sender that this person is not there."""

@@ -80,6 +80,7 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         services = self._services
         peer, port = peer_address(self.client_address[0]), self.client_address[1]
         self.link = Link(self.request, services.outbox_limit, peer=peer, port=port)
+        services.registry.add(self.link)
         self.context = Context(self.link, services)
         self._splitter = LineSplitter()
         self._overrun_since: float | None = None
@@ -90,7 +91,6 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         # health checks of a container or of systemd come several times a minute
         self._level = logging.DEBUG if from_here(self.request, peer) else logging.INFO
         self._since = time.monotonic()
-        services.registry.add(self.link)
         self.link.log("connected", self._level)
 
     def handle(self) -> None:

@@ -19,10 +19,11 @@ Result = TypeVar("Result")
 class Context:
     """Collects the items of a client's requests. Only the client's own thread uses it."""
 
-    __slots__ = ("_hashing", "_items", "accounts", "link", "registry", "texts")
+    __slots__ = ("_hashing", "_items", "_number", "accounts", "link", "registry", "texts")
 
     def __init__(self, link: Link, services: Services) -> None:
         self.link = link
+        self._number = link.number
         self.registry = services.registry
         self.accounts = services.accounts
         self._hashing = services.hashing
@@ -37,12 +38,11 @@ class Context:
 
         mypy checks the arguments. They are plain values, and none has a name here.
         """
-        assert not named
-        self._items.append((operation.__name__, self.link.number, arguments))
+        self._items.append((operation.__name__, self._number, arguments))
 
     def reply(self, line: bytes) -> None:
         """A line to this client, after the answers to its earlier requests."""
-        self._items.append(("reply", self.link.number, (line,)))
+        self._items.append(("reply", self._number, (line,)))
 
     def wait_until_stored(self) -> None:
         """Hand over the collected items and wait until they are done: the next request depends on them."""

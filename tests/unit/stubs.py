@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from classcord.accounts import Accounts
 from classcord.batch import Batch
-from classcord.delivery import deliver
+from classcord.delivery import MEANINGS
 from classcord.effects import Effect
 from classcord.link import Link
 from classcord.registry import Registry
@@ -64,7 +64,8 @@ class Crowd:
     def __init__(self, accounts: Accounts | None = None) -> None:
         self.accounts = accounts or Accounts([], 1)
         self.room = Room(self.accounts, Texts("fr"))
-        self.members: dict[int, None] = {}
+        self.links: dict[int, Link] = {}
+        self.members: dict[int, Link] = {}
         self.wires: dict[int, Wire] = {}
         self.caused: list[Effect] = []
 
@@ -72,23 +73,26 @@ class Crowd:
         """A new client's seat."""
         seat = Seat(next(_numbers))
         self.room._seats[seat.number] = seat
-        self.wires[seat.number] = wire or Wire()
+        self.listen(seat.number, wire)
         return seat
+
+    def listen(self, number: int, wire: Wire | None = None) -> None:
+        """From now on `wires` has what the seat with this number receives."""
+        self.wires[number] = wire or Wire()
+        self.links[number] = Link(cast(Any, self.wires[number]), 1 << 20)
 
     def run(self, *items: Item) -> Batch:
         """Carry out some items as one batch, and store it."""
-        batch = Batch(self.members, "2026-01-01T00:00:00.000Z", 0.0)
+        batch = Batch(self.links, self.members, "2026-01-01T00:00:00.000Z", 0.0)
         for item in items:
-            try:
-                self.room.do(*item)
-            finally:
-                for effect in self.room.effects:
-                    deliver(batch, effect)
-                self.caused += self.room.effects
-                self.room.effects.clear()
+            self.room.do(*item)
+            for effect in self.room.effects:
+                MEANINGS[type(effect)](batch, effect)
+            self.caused += self.room.effects
+            self.room.effects.clear()
         self.room.registrations.stored()
-        for number, data in batch.deliveries():
-            self.wires.setdefault(number, Wire()).send(data)
+        for link, data in batch.deliveries():
+            assert link.outbox.send(data, 0.0) is None
         return batch
 
     def do(self, operation: str, seat: Seat, *arguments: object) -> None:

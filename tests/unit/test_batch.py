@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from classcord.batch import Batch
+from classcord.link import Link
 
 PEOPLE = 5
 STEPS = st.one_of(
@@ -18,13 +21,14 @@ STEPS = st.one_of(
 def test_everybody_gets_the_lines_of_its_time_in_the_common_order(
     at_first: frozenset[int], batches: list[list[tuple[str, int | frozenset[int]]]]
 ) -> None:
-    members: dict[int, None] = dict.fromkeys(at_first)
+    links = {number: cast(Link, number) for number in range(PEOPLE)}
+    members = {number: links[number] for number in at_first}
     inside = set(at_first)
     expected: list[bytes] = [b""] * PEOPLE
     received: list[bytes] = [b""] * PEOPLE
     count = 0
     for steps in batches:
-        batch = Batch(members, "now", 0.0)
+        batch = Batch(links, members, "now", 0.0)
         for step, target in steps:
             count += 1
             line = b"%d\n" % count
@@ -46,6 +50,6 @@ def test_everybody_gets_the_lines_of_its_time_in_the_common_order(
             assert receiver not in seen, "one send a receiver and batch"
             assert data
             seen.add(receiver)
-            received[receiver] += data
+            received[cast(int, receiver)] += data
         assert set(members) == inside
     assert received == expected

@@ -95,6 +95,8 @@ def test_the_same_items_make_the_same_room_with_the_same_effects_anywhere(steps:
     for step in steps:
         here.step([step])
     carried = marshal.dumps(here.done)  # refuses all but plain values
+    for client in here.people:
+        there.listen(client.number)
     for operation, number, arguments in marshal.loads(carried):
         there.run((operation, number, arguments))
     assert there.caused == here.caused
