@@ -1,4 +1,4 @@
-"""The delivery engine: the connected clients, and flat combining.
+"""The delivery engine: the connected clients, and delivery to them by flat combining.
 
 Clients' threads never send by themselves. They post items to one list and try the flush lock without waiting.
 The thread that gets the lock runs and sends everything pending: it runs the items, stores their messages in one
@@ -83,7 +83,10 @@ def timestamp() -> str:
 
 
 class Registry:
-    """The links, and the one list of items about them. `clock` gives seconds and never goes back."""
+    """The delivery engine: the links, and the one list of items about them.
+
+    `clock` gives seconds and never goes back.
+    """
 
     def __init__(
         self, store: Store, accounts: Accounts, texts: Texts, *, stall_timeout: float = 30,

@@ -31,7 +31,7 @@ def register(context: Context, message: dict[str, Any]) -> None:
 
 
 def login(context: Context, message: dict[str, Any]) -> None:
-    """Become an account's session. The answer is the same for a wrong name and for a wrong password."""
+    """Become the account. The answer is the same for a wrong name and for a wrong password."""
     typed = message["username"]
     context.wait_until_stored()  # this client may have registered the account just before
     name = context.hashed(context.accounts.verify, typed, message["password"])
