@@ -1,14 +1,17 @@
 """The lines of one batch for each receiver, in order. Touches no socket and no lock. Receivers are numbers of seats.
 
-Most receivers get every broadcast line of a batch: for them the lines are joined once. A seat has a plan of its own if
-it sent one of the lines, joins, leaves or gets a reply.
+A batch has one order over all audiences. Most receivers get every broadcast line of their audiences: for those in the
+same audiences the lines are joined once. A seat has a plan of its own if it sent one of the lines, joins, leaves or
+gets a reply.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import itertools
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
+from classcord.audiences import EVERYBODY, Audiences
 from classcord.link import Link
 from classcord.store import AccountRow, MessageRow
 
@@ -16,32 +19,67 @@ __all__ = ["Batch"]
 
 
 class _Plan:
-    """The bytes for one seat: lines of its own, and parts of the common lines as (from, to) in their joined bytes.
+    """The bytes for one seat: lines of its own, and parts of the common lines as (from, to, mask): the lines from one
+    number to another of the audiences in the mask.
 
-    `start` is the place of the first common line that is not in it yet; None while the seat is not a member.
+    `start` is the number of the first common line that was not looked at yet; `mask` has the seat's audiences.
     """
 
-    __slots__ = ("parts", "start")
+    __slots__ = ("mask", "parts", "start")
 
-    def __init__(self, start: int | None) -> None:
-        self.parts: list[bytes | tuple[int, int]] = []
-        self.start = start
+    def __init__(self, mask: int) -> None:
+        self.parts: list[bytes | tuple[int, int, int]] = []
+        self.start = 0
+        self.mask = mask
 
     def catch_up(self, end: int) -> None:
-        if self.start is not None and self.start < end:
-            self.parts.append((self.start, end))
-            self.start = end
+        if self.mask and self.start < end:
+            self.parts.append((self.start, end, self.mask))
+        self.start = end
+
+
+class _Blocks:
+    """The common lines of a batch, joined once for each combination of its audiences."""
+
+    def __init__(self, lines: list[bytes], bits: list[int], spoke: int) -> None:
+        self._lines = lines
+        self._bits = bits
+        self._spoke = spoke
+        self._joined: dict[int, bytes] = {}
+        self._offsets: dict[int, list[int]] = {}
+
+    def of(self, mask: int) -> bytes:
+        """All lines of these audiences."""
+        mask &= self._spoke
+        block = self._joined.get(mask)
+        if block is None:
+            if mask == self._spoke:
+                block = b"".join(self._lines)
+            else:
+                block = b"".join([line for line, bit in zip(self._lines, self._bits, strict=True) if bit & mask])
+            self._joined[mask] = block
+        return block
+
+    def part(self, start: int, end: int, mask: int) -> bytes:
+        """Those from one number to another."""
+        mask &= self._spoke
+        offsets = self._offsets.get(mask)
+        if offsets is None:
+            sizes: Iterable[int] = map(len, self._lines)
+            if mask != self._spoke:
+                sizes = [size if bit & mask else 0 for size, bit in zip(sizes, self._bits, strict=True)]
+            offsets = self._offsets[mask] = list(itertools.accumulate(sizes, initial=0))
+        return self.of(mask)[offsets[start] : offsets[end]]
 
 
 class Batch:
     """What some items have caused, to be stored and then sent. For the holder of the flush lock.
 
-    `links` and `members` are the registry's own dictionaries: all links by their numbers, and those whose seats get
-    broadcasts, in the order in which they joined.
+    `links` and `audiences` are the registry's own: all links by their numbers, and who gets which broadcasts.
     `time` is the timestamp of all messages of the batch; `now` is the registry's clock, in seconds.
     """
 
-    def __init__(self, links: dict[int, Link], members: dict[int, Link], time: str, now: float) -> None:
+    def __init__(self, links: dict[int, Link], audiences: Audiences, time: str, now: float) -> None:
         self.time = time
         self.now = now
         self.messages: list[MessageRow] = []
@@ -53,51 +91,54 @@ class Batch:
         """Who waits until the batch is stored, and sent as far as the sockets take it: numbers of the registry."""
         self.size = 0
         self._links = links
-        self._members = members
+        self._audiences = audiences
         self._common: list[bytes] = []
-        self._end = 0  # of the common lines, in bytes
+        self._bits: list[int] = []  # the audience of each common line
+        self._spoke = 0  # all audiences that have a line
         self._plans: dict[int, _Plan] = {}
         self._answers: list[tuple[_Plan, int]] = []  # to registrations: the places in the plans
 
     def _plan(self, seat: int) -> _Plan:
         plan = self._plans.get(seat)
         if plan is None:
-            plan = self._plans[seat] = _Plan(0 if seat in self._members else None)
+            plan = self._plans[seat] = _Plan(self._audiences.mask(seat))
         return plan
 
-    def broadcast(self, line: bytes, excluded: Collection[int] = ()) -> None:
-        """Send `line` to every member that is not excluded."""
-        end = self._end + len(line)
+    def broadcast(self, line: bytes, excluded: Collection[int] = (), audience: int = EVERYBODY) -> None:
+        """Send `line` to every member of the audience that is not excluded."""
         for seat in excluded:
-            if seat in self._members:
+            if self._audiences.mask(seat) & audience:
                 plan = self._plan(seat)
-                plan.catch_up(self._end)
-                plan.start = end
+                plan.catch_up(len(self._common))
+                plan.start += 1
         self._common.append(line)
-        self._end = end
+        self._bits.append(audience)
+        self._spoke |= audience
         self.size += len(line)
 
     def to(self, seat: int, line: bytes) -> None:
         """Send `line` only to this seat, member or not."""
         plan = self._plan(seat)
-        plan.catch_up(self._end)
+        plan.catch_up(len(self._common))
         plan.parts.append(line)
         self.size += len(line)
 
-    def join(self, seat: int) -> None:
-        """From here on broadcasts reach the seat."""
+    def join(self, seat: int, audience: int = EVERYBODY) -> None:
+        """From here on broadcasts to the audience reach the seat."""
         link = self._links.get(seat)
-        if link is not None and seat not in self._members:
-            self._plan(seat).start = self._end
-            self._members[seat] = link
-
-    def leave(self, seat: int) -> None:
-        """From here on broadcasts don't reach the seat."""
-        if seat in self._members:
+        if link is not None:
             plan = self._plan(seat)
-            plan.catch_up(self._end)
-            plan.start = None
-            del self._members[seat]
+            plan.catch_up(len(self._common))
+            plan.mask |= audience
+            self._audiences.join(seat, link, audience)
+
+    def leave(self, seat: int, audience: int = EVERYBODY) -> None:
+        """From here on they don't."""
+        if self._audiences.mask(seat) & audience:
+            plan = self._plan(seat)
+            plan.catch_up(len(self._common))
+            plan.mask &= ~audience
+            self._audiences.leave(seat, audience)
 
     def register(self, seat: int, row: AccountRow, line: bytes) -> None:
         """Store an account and answer with `line`, unless it can't be stored: see `failed`."""
@@ -115,14 +156,22 @@ class Batch:
 
     def deliveries(self) -> Iterator[tuple[Link, bytes]]:
         """Each link that receives something, with all its bytes."""
-        plans = self._plans
-        shared = b"".join(self._common)
-        if shared:
-            for seat, link in self._members.items():
+        plans, mask_of = self._plans, self._audiences.mask
+        blocks = _Blocks(self._common, self._bits, self._spoke)
+        members = self._audiences.members(self._spoke)
+        if self._spoke & (self._spoke - 1) == 0:  # nearly always only one audience has spoken
+            shared = blocks.of(self._spoke)
+            for seat, link in members.items():
                 if seat not in plans:
                     yield link, shared
+        else:
+            for seat, link in members.items():
+                if seat not in plans:
+                    yield link, blocks.of(mask_of(seat))
         for seat, plan in plans.items():
-            plan.catch_up(self._end)
+            plan.catch_up(len(self._common))
             if plan.parts and seat in self._links:
-                parts = [part if isinstance(part, bytes) else shared[part[0] : part[1]] for part in plan.parts]
-                yield self._links[seat], b"".join(parts)
+                parts = [part if isinstance(part, bytes) else blocks.part(*part) for part in plan.parts]
+                data = b"".join(parts)
+                if data:
+                    yield self._links[seat], data

@@ -33,6 +33,7 @@ from collections.abc import Callable, Iterable
 
 from classcord import logs
 from classcord.accounts import Accounts
+from classcord.audiences import Audiences
 from classcord.backlog import Backlog
 from classcord.batch import Batch
 from classcord.delivery import MEANINGS
@@ -104,7 +105,7 @@ class Registry:
         self._clock = clock
         self._items: deque[Item] = deque()
         self._lock = threading.Lock()
-        self._members: dict[int, Link] = {}
+        self._audiences = Audiences()
         self._numbers = itertools.count(1)
         self._links: dict[int, Link] = {}
         self._by_descriptor: dict[int, Link] = {}
@@ -182,7 +183,7 @@ class Registry:
 
     def _flush(self) -> None:
         """Run one batch to its end: items that were taken from the list are not put back."""
-        batch = Batch(self._links, self._members, timestamp(), self._clock())
+        batch = Batch(self._links, self._audiences, timestamp(), self._clock())
         try:
             self._carry_out(batch)
             if batch.messages or batch.accounts:

@@ -8,6 +8,7 @@ import threading
 from typing import Any, cast
 
 from classcord.accounts import Accounts
+from classcord.audiences import Audiences
 from classcord.batch import Batch
 from classcord.delivery import MEANINGS
 from classcord.effects import Effect
@@ -65,7 +66,7 @@ class Crowd:
         self.accounts = accounts or Accounts([], 1)
         self.room = Room(self.accounts, Texts("fr"))
         self.links: dict[int, Link] = {}
-        self.members: dict[int, Link] = {}
+        self.audiences = Audiences()
         self.wires: dict[int, Wire] = {}
         self.caused: list[Effect] = []
 
@@ -83,7 +84,7 @@ class Crowd:
 
     def run(self, *items: Item) -> Batch:
         """Carry out some items as one batch, and store it."""
-        batch = Batch(self.links, self.members, "2026-01-01T00:00:00.000Z", 0.0)
+        batch = Batch(self.links, self.audiences, "2026-01-01T00:00:00.000Z", 0.0)
         for item in items:
             self.room.do(*item)
             for effect in self.room.effects:

@@ -18,10 +18,10 @@ ORDER = [
     "classcord.port_conflict", "classcord.sockets", "classcord.mounts", "classcord.remedies", "classcord.folder",
     "classcord.files", "classcord.ids", "classcord.store", "classcord.backup", "classcord.outbox",
     "classcord.accounts", "classcord.effects", "classcord.seat", "classcord.registrations", "classcord.room",
-    "classcord.link", "classcord.hashing", "classcord.render", "classcord.batch", "classcord.delivery",
-    "classcord.backlog", "classcord.registry", "classcord.services", "classcord.listener", "classcord.serving",
-    "classcord.command_line", "handlers.context", "handlers.accounts", "handlers.presence", "handlers.commands",
-    "handlers.messages", "handlers", "handlers.connection", "server",
+    "classcord.link", "classcord.hashing", "classcord.audiences", "classcord.render", "classcord.batch",
+    "classcord.delivery", "classcord.backlog", "classcord.registry", "classcord.services", "classcord.listener",
+    "classcord.serving", "classcord.command_line", "handlers.context", "handlers.accounts", "handlers.presence",
+    "handlers.commands", "handlers.messages", "handlers", "handlers.connection", "server",
 ]
 DOCTOR = [
     "machine", "hops", "texts_vm", "texts_vm_network", "texts_host", "texts", "addresses", "listening", "server_log",

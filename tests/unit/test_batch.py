@@ -2,54 +2,64 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from classcord.audiences import Audiences
 from classcord.batch import Batch
 from classcord.link import Link
 
 PEOPLE = 5
+AUDIENCES = [1, 2, 4]
+people, audiences = st.integers(0, PEOPLE - 1), st.sampled_from(AUDIENCES)
 STEPS = st.one_of(
-    st.tuples(st.just("broadcast"), st.frozensets(st.integers(0, PEOPLE - 1), max_size=3)),
-    st.tuples(st.sampled_from(["to", "join", "leave"]), st.integers(0, PEOPLE - 1)),
+    st.tuples(st.just("broadcast"), st.frozensets(people, max_size=3), audiences),
+    st.tuples(st.sampled_from(["join", "leave"]), people, audiences),
+    st.tuples(st.just("to"), people),
 )
+Step = tuple[Any, ...]
 
 
-@given(st.frozensets(st.integers(0, PEOPLE - 1)), st.lists(st.lists(STEPS, max_size=12), max_size=4))
-def test_everybody_gets_the_lines_of_its_time_in_the_common_order(
-    at_first: frozenset[int], batches: list[list[tuple[str, int | frozenset[int]]]]
+@given(st.frozensets(st.tuples(people, audiences)), st.lists(st.lists(STEPS, max_size=14), max_size=4))
+@settings(max_examples=500)
+def test_everybody_gets_the_lines_of_its_audiences_and_its_time_in_the_common_order(
+    at_first: frozenset[tuple[int, int]], batches: list[list[Step]]
 ) -> None:
     links = {number: cast(Link, number) for number in range(PEOPLE)}
-    members = {number: links[number] for number in at_first}
-    inside = set(at_first)
+    everyone = Audiences()
+    inside: dict[int, set[int]] = {audience: set() for audience in AUDIENCES}
+    for number, audience in at_first:
+        everyone.join(number, links[number], audience)
+        inside[audience].add(number)
     expected: list[bytes] = [b""] * PEOPLE
     received: list[bytes] = [b""] * PEOPLE
     count = 0
     for steps in batches:
-        batch = Batch(links, members, "now", 0.0)
-        for step, target in steps:
+        batch = Batch(links, everyone, "now", 0.0)
+        for step, target, *more in steps:
             count += 1
             line = b"%d\n" % count
-            if isinstance(target, frozenset):
-                batch.broadcast(line, target)
-                for n in inside - target:
+            if step == "broadcast":
+                batch.broadcast(line, target, *more)
+                for n in inside[more[0]] - target:
                     expected[n] += line
             elif step == "to":
                 batch.to(target, line)
                 expected[target] += line
             elif step == "join":
-                batch.join(target)
-                inside.add(target)
+                batch.join(target, *more)
+                inside[more[0]].add(target)
             else:
-                batch.leave(target)
-                inside.discard(target)
+                batch.leave(target, *more)
+                inside[more[0]].discard(target)
         seen = set()
         for receiver, data in batch.deliveries():
             assert receiver not in seen, "one send a receiver and batch"
             assert data
             seen.add(receiver)
             received[cast(int, receiver)] += data
-        assert set(members) == inside
+        for audience in AUDIENCES:
+            assert set(everyone.members(audience)) == inside[audience]
     assert received == expected

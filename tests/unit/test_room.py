@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classcord import names
+from classcord.audiences import EVERYBODY
 from classcord.room import Item
 from classcord.store import MessageRow
 from tests.unit.stubs import Crowd
@@ -116,7 +117,7 @@ def described(crowd: Crowd) -> dict[str, Any]:
              seat.private_type, seat.users_version)
             for seat in room._seats.values() if seat.announced or seat.person or seat.alias or seat.registered
         ]),
-        "numbers": (room._version, room._guests, room._ids._last), "members": list(crowd.members),
+        "numbers": (room._version, room._guests, room._ids._last), "members": list(crowd.audiences.members(EVERYBODY)),
     }
 
 
@@ -151,7 +152,7 @@ def check_identities(world: World) -> None:
         assert person.account or len(person.seats) == 1
         assert all(client.person is person for client in person.seats)
     for client in world.people:
-        assert (client.person is not None) == (client.number in world.members)
+        assert (client.person is not None) == bool(world.audiences.mask(client.number))
 
 
 def check_new_lines(world: World, step: Step, new: list[list[dict[str, Any]]]) -> None:

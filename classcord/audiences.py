@@ -1,0 +1,48 @@
+"""Who gets which broadcasts. An audience is one bit; a seat's audiences are a mask of bits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from classcord.link import Link
+
+__all__ = ["EVERYBODY", "Audiences"]
+
+EVERYBODY = 1
+"""The audience of all who have a name."""
+
+
+class Audiences:
+    """The members of each audience, in the order in which they joined. For the holder of the flush lock."""
+
+    def __init__(self) -> None:
+        self._members: dict[int, dict[int, Link]] = {}
+        self._masks: dict[int, int] = {}
+
+    def mask(self, seat: int) -> int:
+        """The audiences of a seat."""
+        return self._masks.get(seat, 0)
+
+    def members(self, mask: int) -> Mapping[int, Link]:
+        """The links of all who are in at least one of these audiences, by the numbers of their seats."""
+        one = self._members.get(mask)
+        if one is not None:
+            return one
+        return {seat: link for bit, some in self._members.items() if bit & mask for seat, link in some.items()}
+
+    def join(self, seat: int, link: Link, audience: int) -> None:
+        """Safe to repeat."""
+        self._members.setdefault(audience, {})[seat] = link
+        self._masks[seat] = self.mask(seat) | audience
+
+    def leave(self, seat: int, audience: int) -> None:
+        """Safe to repeat."""
+        mask = self.mask(seat) & ~audience
+        if mask:
+            self._masks[seat] = mask
+        else:
+            self._masks.pop(seat, None)
+        members = self._members.get(audience, {})
+        members.pop(seat, None)
+        if not members:
+            self._members.pop(audience, None)
