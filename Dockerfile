@@ -26,11 +26,11 @@ COPY server.py ./
 COPY handlers handlers
 COPY classcord classcord
 COPY deploy/bytecode.py /
-# Files keep the modes of the checkout, and a umask of 077 makes those unreadable: only such files get a new mode, which
-# stores them a second time. Builders and registries change the times of files, so the bytecode is not checked against
+# Files keep the modes of the checkout. A umask of 077 makes those unreadable, and on some shared folders everybody may
+# write to them. Only such files get a new mode, which stores them a second time. Builders and registries change the times of files, so the bytecode is not checked against
 # them. A syntax error ends the build, and so does a base whose `env` can't block signals. Official Python images have
 # no bytecode, so bytecode.py compiles the modules that the server and its health check load.
-RUN export PYTHONDONTWRITEBYTECODE=1 && find . ! -perm -go=rX -exec chmod go=u-w {} + && \
+RUN export PYTHONDONTWRITEBYTECODE=1 && find . \( ! -perm -go=rX -o -perm /go=w \) -exec chmod go=u-w {} + && \
     env --block-signal=TERM python3 -m compileall -q --invalidation-mode unchecked-hash . && \
     python3 /bytecode.py server.py / && rm /bytecode.py
 USER 10001:10001

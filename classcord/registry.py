@@ -31,7 +31,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from classcord import logs
+from classcord import logs, render
 from classcord.accounts import Accounts
 from classcord.audiences import Audiences
 from classcord.backlog import Backlog
@@ -55,9 +55,6 @@ _TURNS = 4
 slowest hundredth of messages on a busy server waits several times as long (`make bench`, 1000 messages a second)."""
 _BACKLOG = 4096
 """With more pending items, a posting thread waits for the flush lock, so that the list stays bounded."""
-_NOT_STORED = ProtocolError(
-    "unavailable", "The server can't store an account for now; try again later."
-).line()
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close() throws away the data that the client didn't read
 
 
@@ -254,7 +251,7 @@ class Registry:
             self.room.registrations.stored()
         else:
             self.room.not_stored()
-            batch.failed(_NOT_STORED)
+            batch.failed(render.NOT_STORED)
 
     def _tell(self, batch: Batch, number: int) -> None:
         """Item: set the event with this number after the batch."""

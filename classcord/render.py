@@ -12,11 +12,13 @@ from classcord.protocol import ProtocolError, encode, quote
 from classcord.texts import SERVER_NAME
 
 __all__ = [
-    "LOGGED_OUT", "REGISTERED", "announced", "logged_in", "noticed", "refused", "said", "status", "users", "whispered",
+    "LOGGED_OUT", "NOT_STORED", "REGISTERED", "announced", "logged_in", "noticed", "refused", "said", "status", "users",
+    "whispered",
 ]
 
 LOGGED_OUT = b'{"type":"logout","status":"ok"}\n'
 REGISTERED = b'{"type":"register","status":"ok"}\n'
+NOT_STORED = ProtocolError("unavailable", "The server can't store an account for now; try again later.").line()
 _SERVER = quote(SERVER_NAME)
 _quoted = functools.lru_cache(4096)(quote)
 """For names, which come again and again."""

@@ -109,13 +109,13 @@ class Room:
 
     # --- identities ---
 
-    def login(self, seat: Seat, name: str, alias: str) -> None:
+    def login(self, seat: Seat, name: str, alias: str, /) -> None:
         """The client has proved that it is account `name`; it calls itself `alias`."""
         self._emit(LoggedIn(seat.number, alias))
         seat.registered = None
         self._enter_account(seat, name, alias)
 
-    def register(self, seat: Seat, name: str, password: str, created: str) -> None:
+    def register(self, seat: Seat, name: str, password: str, created: str, /) -> None:
         """Create an account, without logging in. `password` is hashed.
 
         But some clients assume that registering logs them in; identify() honours that.
@@ -138,14 +138,14 @@ class Room:
             # the account comes first, even where a hundred guests hold its variants
             self._rename(guest, self._variant(guest.name) or self._numbered())
 
-    def logout(self, seat: Seat) -> None:
+    def logout(self, seat: Seat, /) -> None:
         """End the identity; the connection stays, like a new one."""
         if seat.person is None:
             raise ProtocolError("not_named", "You are not logged in.")
         self._emit(LoggedOut(seat.number))
         self.disconnect(seat)
 
-    def disconnect(self, seat: Seat) -> None:
+    def disconnect(self, seat: Seat, /) -> None:
         """The same without an answer, and without an error if there is nothing to end."""
         if seat.person is not None:
             self._emit(IdentityEnded(seat.number, seat.person.name))
@@ -154,7 +154,7 @@ class Room:
         seat.registered = None
         seat.users_version = -1
 
-    def leave(self, seat: Seat) -> None:
+    def leave(self, seat: Seat, /) -> None:
         """The connection has ended. Safe to repeat."""
         try:
             if seat.person is not None:
@@ -164,7 +164,7 @@ class Room:
             self._emit(Parted(seat.number))
             self._emit(Gone(seat.number))
 
-    def identify(self, seat: Seat, wanted: object = None) -> Person:
+    def identify(self, seat: Seat, wanted: object = None, /) -> Person:
         """The person of the seat; a seat without one becomes a guest now.
 
         `wanted` is the name that the client gave for itself; only a guest without a chosen name may take it. A guest
@@ -291,7 +291,7 @@ class Room:
 
     # --- messages ---
 
-    def say(self, seat: Seat, wanted: object, content: str) -> None:
+    def say(self, seat: Seat, wanted: object, content: str, /) -> None:
         """A message to everybody."""
         person = seat.person
         if person is None or not person.account:
@@ -300,7 +300,7 @@ class Room:
         id, certain = self._ids.take()
         self._emit(_new(Said, (seat.number, id, certain, person.name, not person.account, content)))
 
-    def whisper(self, seat: Seat, wanted: object, to: str, content: str) -> None:
+    def whisper(self, seat: Seat, wanted: object, to: str, content: str, /) -> None:
         """A message to every seat of one person, or a notice to the sender that this person is not there."""
         person = self.identify(seat, wanted)
         seat.announced = True
@@ -313,22 +313,22 @@ class Room:
         id, certain = self._ids.take()
         self._emit(Whispered(receivers, id, certain, person.name, not person.account, addressee.name, content))
 
-    def use_private_type(self, seat: Seat) -> None:
+    def use_private_type(self, seat: Seat, /) -> None:
         """The client knows the type `private`: it would show a `message` as public."""
         seat.private_type = True
 
-    def announce_guest(self, seat: Seat, wanted: object) -> None:
+    def announce_guest(self, seat: Seat, wanted: object, /) -> None:
         """An empty message: the first one on a connection names a guest; nothing is relayed."""
         known = seat.person.name if seat.person is not None else None
         if self.identify(seat, wanted).name == known and seat.announced:
             raise ProtocolError("invalid_field", "content is empty; nothing was sent")
         seat.announced = True
 
-    def notice(self, seat: Seat, text: str) -> None:
+    def notice(self, seat: Seat, text: str, /) -> None:
         """A text from the server to one person, in the form that its client shows."""
         self._emit(Noticed(seat.address(), text))
 
-    def reply(self, seat: Seat, line: bytes) -> None:
+    def reply(self, seat: Seat, line: bytes, /) -> None:
         """A line that the client's own thread has made, after the answers to the requests before it."""
         self._emit(Replied(seat.number, line))
 
@@ -338,7 +338,7 @@ class Room:
 
     # --- presence ---
 
-    def set_state(self, seat: Seat, wanted: object, state: str) -> None:
+    def set_state(self, seat: Seat, wanted: object, state: str, /) -> None:
         """Set online, away, dnd or invisible; tell the others if it is new."""
         person = self.identify(seat, wanted)
         if person.state != state:
@@ -347,7 +347,7 @@ class Room:
             self._version += 1
             self._emit(StateSet(person.name, state, person.numbers()))
 
-    def list_users(self, seat: Seat, kind: str = "users", channel: str | None = None) -> None:
+    def list_users(self, seat: Seat, kind: str = "users", channel: str | None = None, /) -> None:
         """List the people who are here, then the states other than online, unless nothing has changed since last time.
 
         The answer has the type `kind` and names the `channel` of the request, if any.
@@ -366,7 +366,7 @@ class Room:
             if person.state != "online":
                 self._emit(StateTold(seat.number, name, person.state))
 
-    def tell_who(self, seat: Seat) -> None:
+    def tell_who(self, seat: Seat, /) -> None:
         """Answer the typed command that lists the people, with the names that the others see."""
         visible = self._shown_to(self.identify(seat))
         count = len(visible)

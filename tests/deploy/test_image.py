@@ -150,15 +150,18 @@ def test_both_builders_make_the_same_small_image(vm: Machine) -> None:
     vm.run(f"cp -a {PROJECT} /tmp/strict && chmod -R go= /tmp/strict")
     vm.run("cd /tmp/strict && mkdir classcord/__pycache__ && touch classcord/__pycache__/stray.cpython-313.pyc .env")
     vm.run("cd /tmp/strict && DOCKER_BUILDKIT=1 docker build -t buildkit .")
+    # and one on a shared folder, where everybody may write
+    vm.run(f"cp -a {PROJECT} /tmp/loose && chmod -R a=rwX /tmp/loose && cd /tmp/loose && docker build -t loose .")
     listing = 'cd /app && find . -printf "%p %m %u %l\\n" | sort; find . -name "*.py" | sort | xargs cat | sha256sum'
     seen = in_image(vm, listing)
     assert seen == in_image(vm, listing, image="buildkit")
+    assert seen == in_image(vm, listing, image="loose")
     sources = in_project(vm, "git init -q . && git add . && git ls-files server.py handlers classcord").split()
     files = re.findall(r"^\./(\S+\.py) 644 root", seen, re.MULTILINE)
     assert sorted(files) == sorted(sources)
     assert len(re.findall(r"^\./\S+\.cpython-313\.pyc 644", seen, re.MULTILINE)) == len(sources)
     base = inspect(vm, BASE)["Size"]
-    for image in (IMAGE, "buildkit"):
+    for image in (IMAGE, "buildkit", "loose"):
         grown = inspect(vm, image)["Size"] - base
         print(f"\n{image}: {grown} bytes above the base")
         assert 0 < grown < 3_000_000

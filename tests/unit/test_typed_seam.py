@@ -20,15 +20,18 @@ WRONG: list[Post] = [
     lambda context: context.post(Room.set_state, None),  # type: ignore[call-arg]
     lambda context: context.post(Room.set_state, None, 5),  # type: ignore[arg-type]
     lambda context: context.post(Room.say, None, "text", "more"),  # type: ignore[call-arg]
+    lambda context: context.post(Room.set_state, None, state="away"),  # type: ignore[call-arg]
     lambda context: context.post(Room.login, "alice"),  # type: ignore[call-arg]
     lambda context: context.post(Room.announce, "text"),  # type: ignore[arg-type, call-arg]
 ]
 
 
-def test_every_operation_is_a_method_with_a_seat() -> None:
+def test_every_operation_is_a_method_with_a_seat_and_arguments_by_position() -> None:
+    """An item has no names for its arguments."""
     for name in room._OPERATIONS:
-        first = list(inspect.signature(getattr(Room, name)).parameters)[:2]
-        assert first == ["self", "seat"], name
+        parameters = inspect.signature(getattr(Room, name)).parameters
+        assert list(parameters)[:2] == ["self", "seat"], name
+        assert {each.kind for each in parameters.values()} == {inspect.Parameter.POSITIONAL_ONLY}, name
 
 
 @pytest.mark.parametrize("operation", ["do", "_enter", "announce", "not_stored", "__init__"])
