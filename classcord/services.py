@@ -7,16 +7,21 @@ from typing import NamedTuple
 from classcord.chat.accounts import Accounts
 from classcord.delivery.registry import Registry
 from classcord.net.hashing import Hashing
+from classcord.net.limits import Limits
+from classcord.net.places import Places
 from classcord.wire.texts import Texts
 
 __all__ = ["Services"]
 
 
 class Services(NamedTuple):
-    """What every client's handler uses. `outbox_limit` is in bytes, for each client."""
+    """What every client's handler uses. `outbox_limit` is in bytes, for each client. No limits, no `limits`."""
 
     registry: Registry
     accounts: Accounts
     hashing: Hashing
     texts: Texts
     outbox_limit: int
+    unread_limit: int
+    limits: Limits | None = None
+    places: Places | None = None

@@ -19,7 +19,9 @@ from classcord.data.store import Store, StoreError
 from classcord.delivery.registry import Registry
 from classcord.net import sockets
 from classcord.net.hashing import Hashing
+from classcord.net.limits import Limits
 from classcord.net.listener import SPARE_FILES, ChatServer
+from classcord.net.places import Places
 from classcord.ops import config, logs, needs, systemd
 from classcord.ops.failure import EXIT_CANT_LISTEN, EXIT_DATABASE, EXIT_DONE, Failure
 from classcord.ops.port_conflict import port_conflict
@@ -78,7 +80,7 @@ def serve(settings: config.Config, handler: Callable[..., socketserver.BaseReque
     """
     needs.check()
     signals = _Signals()  # before any other thread: threads inherit the blocked signals
-    logs.start(settings.log_level, settings.log_format)
+    logs.start(settings.log_level, settings.log_format, settings.log_lines if settings.limits == "on" else None)
     signals.watch()
     for name in config.unknown_variables():
         logs.event("unknown_setting", name=name, hint="see server.py --help for the settings")
@@ -93,14 +95,18 @@ def serve(settings: config.Config, handler: Callable[..., socketserver.BaseReque
         store = Store(settings.data)
         accounts, texts = Accounts(map(Account._make, store.accounts()), settings.password_cost), Texts(settings.lang)
         registry = Registry(
-            store, accounts, texts, stall_timeout=settings.stall_timeout, unsaved_limit=settings.unsaved_limit
+            store, accounts, texts, stall_timeout=settings.stall_timeout, unsaved_limit=settings.unsaved_limit,
+            outboxes_limit=settings.outboxes_limit,
         )
         hashing = Hashing()
         hashing.start()
         signals.serving()
-        services = Services(registry, accounts, hashing, texts, settings.outbox_limit)
+        limits, places = (Limits(settings), Places()) if settings.limits == "on" else (None, None)
+        services = Services(
+            registry, accounts, hashing, texts, settings.outbox_limit, settings.unread_limit, limits, places
+        )
         serve_client = functools.partial(handler, services=services)
-        server = ChatServer(bound, serve_client, settings.max_connections, registry.makes_progress)
+        server = ChatServer(bound, serve_client, settings.max_connections, registry.makes_progress, places)
     except StoreError as error:
         raise Failure(EXIT_DATABASE, str(error)) from None
     except OSError as error:

@@ -333,7 +333,8 @@ run_tests() {
     scratch=$NAME-test-$$
     trap 'remove_test; exit 130' INT TERM HUP
     trap remove_test EXIT
-    output=$(start "$scratch" "$scratch" 127.0.0.1::12345 --env CLASSCORD_PASSWORD_COST=1) ||
+    output=$(start "$scratch" "$scratch" 127.0.0.1::12345 --env CLASSCORD_PASSWORD_COST=1 \
+        --env CLASSCORD_LIMITS=off) ||
         fail "the container can't start: $(reason "$output")"
     wait_healthy "$scratch" || exit "$code"
     CLASSCORD_TEST_ADDR=$(docker port "$scratch" 12345/tcp | head -n 1)

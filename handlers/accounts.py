@@ -23,6 +23,8 @@ def register(context: Context, message: dict[str, Any]) -> None:
         raise ProtocolError("invalid_name", str(refused)) from None
     check_password(password)
     if not context.accounts.resembles(name):  # else the room refuses it, in the right order
+        if context.limiter is not None:
+            context.limiter.register()
         context.flush()
         hashed = context.hashed(context.accounts.hash_password, password)
     else:
@@ -33,22 +35,30 @@ def register(context: Context, message: dict[str, Any]) -> None:
 def login(context: Context, message: dict[str, Any]) -> None:
     """Become the account. The answer is the same for a wrong name and for a wrong password."""
     typed = message["username"]
+    if context.limiter is not None:
+        context.limiter.login(typed)
     context.wait_until_stored()  # this client may have registered the account just before
     name = context.hashed(context.accounts.verify, typed, message["password"])
     if name is None:
         context.link.log("login_failed", user=typed[: names.MAX_NAME])
         raise ProtocolError("login_failed", "Login failed.")
+    if context.limiter is not None:
+        context.limiter.logged_in(name)
     context.link.log("login", user=name)
     context.post(Room.login, name, typed)
 
 
 def logout(context: Context, message: dict[str, Any]) -> None:
     """End the identity, keep the connection."""
+    if context.limiter is not None:
+        context.limiter.logged_out()
     context.post(Room.logout)
 
 
 def disconnect(context: Context, message: dict[str, Any]) -> None:
     """The same without an answer; some clients send it just before they close."""
+    if context.limiter is not None:
+        context.limiter.logged_out()
     context.post(Room.disconnect)
 
 

@@ -6,16 +6,16 @@ import itertools
 import logging
 import socket
 import socketserver
-import struct
 import threading
 import time
 from typing import Any
 
 from classcord.chat.room import Room
 from classcord.delivery.registry import internal_error
-from classcord.net.hashing import Gone
-from classcord.net.link import Link
-from classcord.net.sockets import from_here, peer_address
+from classcord.net.link import Gone, Link
+from classcord.net.peer import Peer
+from classcord.net.sockets import peer_address
+from classcord.net.transport import Plain
 from classcord.ops import logs
 from classcord.services import Services
 from classcord.wire.diagnosis import Failure
@@ -41,6 +41,7 @@ from classcord.wire.protocol import (
 )
 from handlers import HELP, dispatch
 from handlers.context import Context
+from handlers.limiter import Flooding
 
 __all__ = ["ConnectionHandler"]
 
@@ -78,10 +79,12 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
 
     def setup(self) -> None:
         services = self._services
-        peer, port = peer_address(self.client_address[0]), self.client_address[1]
-        self.link = Link(self.request, services.outbox_limit, peer=peer, port=port)
+        peer: Peer = self.client_address
+        self._transport = Plain(self.request)
+        self.link = Link(self._transport, services.outbox_limit, peer)
         services.registry.add(self.link)
         self.context = Context(self.link, services)
+        self._limiter = self.context.limiter
         self._splitter = LineSplitter()
         self._overrun_since: float | None = None
         self._data = b""
@@ -89,7 +92,7 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         self._lines = 0
         self._errors: dict[str, int] = {}
         # health checks of a container or of systemd come several times a minute
-        self._level = logging.DEBUG if from_here(self.request, peer) else logging.INFO
+        self._level = logging.DEBUG if peer.here else logging.INFO
         self._since = time.monotonic()
         self.link.log("connected", self._level)
 
@@ -102,6 +105,8 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
             self.link.log("foreign_protocol", protocol=foreign.name, hint=foreign.hint)
             if foreign.name == "http":
                 self.context.reply(http_answer(foreign.head, self._http_text()))
+        except Flooding:
+            why = "flooding"
         except _Overrun:
             why = "endless_line"
             self.link.log("endless_line", hint="a line must end with a newline")
@@ -121,7 +126,7 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
     # --- reading ---
 
     def _serve(self) -> None:
-        receive, splitter = self.request.recv, self._splitter
+        receive, splitter, limiter = self._transport.receive, self._splitter, self._limiter
         size = _READ
         data = receive(size)
         while undecided(data) and (more := receive(size)):
@@ -131,13 +136,19 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
             raise foreign
         while data:
             self._data = data
+            if limiter is not None:
+                limiter.received(len(data))
             for number, line in enumerate(itertools.chain(splitter.feed(data), splitter.unended()), 1):
                 if self.link.expelled:
                     return
+                if limiter is not None:
+                    limiter.line()
                 self._line(line)
                 if number % _SHARE == 0:
                     self.context.wait_until_stored()
+                    self._wait_until_taken()
             self.context.flush()
+            self._wait_until_taken()
             if self.link.dropped:
                 return
             if splitter.overrun or self._overrun_since is not None:
@@ -150,6 +161,11 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         for line in splitter.rest():
             self._line(line)
 
+    def _wait_until_taken(self) -> None:
+        """Don't read on while the client doesn't read its answers."""
+        if self.link.outbox.pending > self._services.unread_limit:
+            self.link.wait_until_taken(self._services.unread_limit)
+
     def _line(self, line: bytes | TooLong) -> None:
         """Run one line; an error in it becomes its answer."""
         self._lines += 1
@@ -159,9 +175,11 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
             message = decode(line)
             if message is not None:
                 dispatch(self.context, message)
+                if not self.link.peer.spoke and self._services.places is not None:
+                    self._services.places.spoke(self.link.peer)
         except ProtocolError as error:
             self._refuse(error)
-        except (ForeignProtocol, Gone):
+        except (ForeignProtocol, Flooding, Gone):
             raise
         except Exception as error:  # a bug of the server: the client gets an incident number, and goes on
             self.context.reply(internal_error(self.link, error).line())
@@ -208,15 +226,10 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         if self._splitter.overrun > MAX_OVERRUN:
             if self._overrun_since is None:
                 self._overrun_since = now
-                self._receive_timeout(_OVERRUN_TIME)
+                self._transport.receive_timeout(_OVERRUN_TIME)
         elif self._overrun_since is not None:
             self._overrun_since = None
-            self._receive_timeout(0)
-
-    def _receive_timeout(self, seconds: float) -> None:
-        """Limit the time of each read; 0 is for ever. Unlike settimeout, this has no effect on sends."""
-        value = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
-        self.request.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
+            self._transport.receive_timeout(0)
 
     # --- the end ---
 
@@ -224,6 +237,8 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         """Leave the registry once everything for this client is sent, or the client is dropped."""
         link = self.link
         link.drained = threading.Event()
+        if self._limiter is not None:
+            self._limiter.leave()
         self.context.post(Room.leave)
         self.context.flush()
         link.drained.wait()
@@ -234,9 +249,9 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
     def _discard(self) -> None:
         deadline = time.monotonic() + _LINGER_MOST
         try:
-            self.request.shutdown(socket.SHUT_WR)
-            self._receive_timeout(_LINGER)
-            while self.request.recv(_READ_BUSY) and time.monotonic() < deadline:
+            self._transport.end_sending()
+            self._transport.receive_timeout(_LINGER)
+            while self._transport.receive(_READ_BUSY) and time.monotonic() < deadline:
                 pass
         except OSError as error:
             logs.event("linger_ended", detail=str(error))

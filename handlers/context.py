@@ -9,6 +9,7 @@ from classcord.chat.people import Seat
 from classcord.chat.room import Item, Room
 from classcord.net.link import Link
 from classcord.services import Services
+from handlers.limiter import Limiter
 
 __all__ = ["Context"]
 
@@ -19,7 +20,7 @@ Result = TypeVar("Result")
 class Context:
     """Collects the items of a client's requests. Only the client's own thread uses it."""
 
-    __slots__ = ("_hashing", "_items", "_number", "accounts", "link", "registry", "texts")
+    __slots__ = ("_hashing", "_items", "_number", "accounts", "limiter", "link", "registry", "texts")
 
     def __init__(self, link: Link, services: Services) -> None:
         self.link = link
@@ -29,6 +30,9 @@ class Context:
         self._hashing = services.hashing
         self.texts = services.texts
         self._items: list[Item] = []
+        limits = services.limits
+        self.limiter = Limiter(limits, link, self.flush, self.reply) if limits is not None else None
+        """None without limits."""
 
     def post(
         self, operation: Callable[Concatenate[Room, Seat, Arguments], object], *arguments: Arguments.args,

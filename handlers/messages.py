@@ -47,6 +47,8 @@ def _whisper(context: Context, message: dict[str, Any]) -> None:
 def _relayed(context: Context, message: dict[str, Any]) -> str:
     """The content to relay, or "" if it was for the server itself."""
     content = clean_content(message["content"])
+    if context.limiter is not None:
+        context.limiter.content(content)
     if content[:1].isalnum():  # as nearly always; the rest looks for commands
         return content
     typed = content.lstrip()

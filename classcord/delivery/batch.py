@@ -154,8 +154,8 @@ class Batch:
             plan.parts[index] = line
         self.events = [event for event in self.events if event[1] != "register"]
 
-    def deliveries(self) -> Iterator[tuple[Link, bytes]]:
-        """Each link that receives something, with all its bytes."""
+    def deliveries(self) -> Iterator[tuple[Link, bytes, bool]]:
+        """Each link that receives something, with all its bytes, and whether others get the same object."""
         plans, mask_of = self._plans, self._audiences.mask
         blocks = _Blocks(self._common, self._bits, self._spoke)
         members = self._audiences.members(self._spoke)
@@ -163,15 +163,15 @@ class Batch:
             shared = blocks.of(self._spoke)
             for seat, link in members.items():
                 if seat not in plans:
-                    yield link, shared
+                    yield link, shared, True
         else:
             for seat, link in members.items():
                 if seat not in plans:
-                    yield link, blocks.of(mask_of(seat))
+                    yield link, blocks.of(mask_of(seat)), True
         for seat, plan in plans.items():
             plan.catch_up(len(self._common))
             if plan.parts and seat in self._links:
                 parts = [part if isinstance(part, bytes) else blocks.part(*part) for part in plan.parts]
                 data = b"".join(parts)
                 if data:
-                    yield self._links[seat], data
+                    yield self._links[seat], data, False

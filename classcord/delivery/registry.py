@@ -24,8 +24,6 @@ from __future__ import annotations
 import itertools
 import os
 import select
-import socket
-import struct
 import threading
 import time
 from collections import deque
@@ -40,7 +38,7 @@ from classcord.delivery.audiences import Audiences
 from classcord.delivery.batch import Batch
 from classcord.delivery.meanings import MEANINGS
 from classcord.net.link import Link
-from classcord.net.outbox import WAITING
+from classcord.net.outbox import WAITING, Memory
 from classcord.ops import logs
 from classcord.wire.protocol import ProtocolError
 from classcord.wire.texts import Texts
@@ -56,7 +54,6 @@ _TURNS = 4
 slowest hundredth of messages on a busy server waits several times as long (`make bench`, 1000 messages a second)."""
 _BACKLOG = 4096
 """With more pending items, a posting thread waits for the flush lock, so that the list stays bounded."""
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close() throws away the data that the client didn't read
 
 
 def internal_error(link: Link, error: BaseException) -> ProtocolError:
@@ -89,7 +86,7 @@ class Registry:
 
     def __init__(
         self, store: Store, accounts: Accounts, texts: Texts, *, stall_timeout: float = 30,
-        unsaved_limit: int = 8 << 20, clock: Callable[[], float] = time.monotonic,
+        unsaved_limit: int = 8 << 20, outboxes_limit: int = 64 << 20, clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.room = Room(accounts, texts, store.ids.take)
         self._own: dict[str, Callable[..., None]] = {
@@ -108,6 +105,8 @@ class Registry:
         self._links: dict[int, Link] = {}
         self._by_descriptor: dict[int, Link] = {}
         self._waiting: dict[int, threading.Event] = {}
+        self._memory = Memory()
+        self._outboxes_limit = outboxes_limit
         self._epoll = select.epoll()
         self._relief = threading.Event()
         threading.Thread(target=self._watch, name="writable", daemon=True).start()
@@ -116,11 +115,12 @@ class Registry:
     def add(self, link: Link) -> None:
         """A connection was accepted: give it its number. Its own thread calls this first and `remove` last."""
         link.number = next(self._numbers)
-        self._links[link.number] = self._by_descriptor[link.socket.fileno()] = link
+        link.outbox.memory = self._memory
+        self._links[link.number] = self._by_descriptor[link.transport.fileno()] = link
 
     def remove(self, link: Link) -> None:
         """The connection is about to be closed; nothing is pending for it."""
-        self._by_descriptor.pop(link.socket.fileno(), None)
+        self._by_descriptor.pop(link.transport.fileno(), None)
         self._links.pop(link.number, None)
 
     def post(self, items: Iterable[Item]) -> None:
@@ -189,14 +189,16 @@ class Registry:
             for number, event, fields in batch.events:
                 if number in self._links:
                     self._links[number].log(event, **fields)
-            for link, data in batch.deliveries():
+            for link, data, shared in batch.deliveries():
                 try:
-                    trouble = link.outbox.send(data, batch.now)
+                    trouble = link.outbox.send(data, batch.now, shared=shared)
                     if trouble is not None:
                         self._look_after(link, trouble)
                 except Exception as error:  # it ends only this client's connection
                     link.log_exception("internal_error", error)
                     self._drop(link, "internal_error")
+            while self._memory.used > self._outboxes_limit:
+                self._drop(max(self._links.values(), key=lambda each: each.outbox.own), "outboxes_full")
             if batch.messages:
                 self._backlog.confirm(batch.messages)
         finally:
@@ -242,7 +244,8 @@ class Registry:
             self._await_writable(link)
 
     def _let_go(self, link: Link) -> None:
-        """Let the client's thread close the connection, once the client has left and nothing is left to send."""
+        """Wake the client's thread if it waits: for its outbox, or for its end, when nothing is left to send."""
+        link.taken()
         if link.left and not link.outbox.pending and link.drained is not None:
             link.drained.set()
 
@@ -277,8 +280,8 @@ class Registry:
         link.outbox.clear()
         try:
             if reason != "gone":
-                link.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            link.socket.shutdown(socket.SHUT_RDWR)
+                link.transport.discard()
+            link.transport.end()
         except Exception:
             pass  # the peer was faster; a fault of one socket must not end the batch
         self._let_go(link)
@@ -289,9 +292,9 @@ class Registry:
         flags = select.EPOLLOUT | select.EPOLLONESHOT
         try:
             try:
-                self._epoll.register(link.socket.fileno(), flags)
+                self._epoll.register(link.transport.fileno(), flags)
             except FileExistsError:
-                self._epoll.modify(link.socket.fileno(), flags)
+                self._epoll.modify(link.transport.fileno(), flags)
             link.watched = True
         except (OSError, ValueError):  # no memory for example: no event would say when to send on
             self._drop(link, "unwatched")
@@ -329,6 +332,7 @@ class Registry:
                     waiting = [link for link in list(self._links.values()) if link.outbox.pending]
                     items += [("_drop_stalled", None, (link.number,)) for link in waiting]
                     items.append(("_save", None, ()))
+                    logs.report_left_out()
                 if items:
                     self.post(items)
             except Exception as error:
@@ -351,7 +355,7 @@ class Registry:
         for link in list(self._links.values()):
             link.dropped = True
             try:
-                link.socket.shutdown(socket.SHUT_RDWR)
+                link.transport.end()
             except OSError:
                 pass
             if link.drained is not None:

@@ -13,18 +13,16 @@ gets one turn in ten, so that it never waits for ever.
 
 from __future__ import annotations
 
-import errno
-import os
 import select
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from classcord.net.link import Link
+from classcord.net.link import Gone, Link
 from classcord.ops import logs
 
-__all__ = ["Gone", "Hashing"]
+__all__ = ["Hashing"]
 
 Result = TypeVar("Result")
 
@@ -59,13 +57,6 @@ def _give_memory_back() -> None:
     mallopt(_M_TRIM_THRESHOLD, 2 * _OWN_MAPPING)  # glibc's own default ends with the line above
 
 
-class Gone(ConnectionResetError):
-    """The client's connection ended before its turn came; nothing was hashed."""
-
-    def __init__(self) -> None:
-        super().__init__(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
-
-
 class _Job:
     """A job that one client's thread waits for."""
 
@@ -88,7 +79,7 @@ def _ended(link: Link) -> int:
     if link.dropped:
         return select.POLLHUP
     poll = select.poll()
-    poll.register(link.socket.fileno(), select.POLLRDHUP)  # the other two are always reported
+    poll.register(link.transport.fileno(), select.POLLRDHUP)  # the other two are always reported
     seen = poll.poll(0)
     if not seen:
         return 0
@@ -105,7 +96,7 @@ class _Turns:
         return bool(self._by_address)
 
     def add(self, job: _Job) -> None:
-        self._by_address.setdefault(job.link.peer, deque()).append(job)
+        self._by_address.setdefault(job.link.peer.share, deque()).append(job)
 
     def pop(self) -> _Job:
         """The first job of the address at the front. The address stays at the front until `served`."""
@@ -196,6 +187,6 @@ class Hashing:
             job.fault = fault
             job.done.release()
             raise
-        turns.served(job.link.peer)
+        turns.served(job.link.peer.share)
         self._count += 1
         return job

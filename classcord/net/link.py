@@ -1,15 +1,25 @@
-"""One client's connection, as the registry sees it: its socket, what waits for it, and how it ends."""
+"""One client's connection, as the registry sees it: its transport, what waits for it, and how it ends."""
 
 from __future__ import annotations
 
-import socket
+import errno
+import os
 import threading
 from typing import Any
 
 from classcord.net.outbox import Outbox
+from classcord.net.peer import Peer
+from classcord.net.transport import Transport
 from classcord.ops import logs
 
-__all__ = ["Link"]
+__all__ = ["Gone", "Link"]
+
+
+class Gone(ConnectionResetError):
+    """The client's connection ended while its thread waited for something."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
 
 
 class Link:
@@ -18,30 +28,45 @@ class Link:
     Exceptions: any thread may log, and read `dropped`, `expelled` and `outbox.pending`; `drained` is made by the
     client's thread; `number` and `peer` never change once the registry has the link.
 
-    `number` is also that of its seat in the room. `peer` is the address that the client shows, or "".
+    `number` is also that of its seat in the room.
     """
 
     __slots__ = (
-        "_log_fields", "drained", "dropped", "expelled", "left", "number", "outbox", "peer", "socket", "watched",
+        "_awaited", "drained", "dropped", "expelled", "left", "number", "outbox", "peer", "transport", "watched",
     )
 
-    def __init__(self, connection: socket.socket, outbox_limit: int, *, peer: str = "", **log_fields: Any) -> None:
+    def __init__(self, transport: Transport, outbox_limit: int, peer: Peer) -> None:
         self.number = 0
-        self.socket = connection
+        self.transport = transport
         self.peer = peer
-        self.outbox = Outbox(connection, outbox_limit)
+        self.outbox = Outbox(transport.send, outbox_limit)
         self.watched = False  # the registry waits until the socket takes more
         self.dropped = False  # nothing more is sent to it
         self.expelled = False  # and nothing is taken from it either
         self.left = False  # it gets nothing more: its last batch is sent, or in the outbox
+        self._awaited: tuple[int, threading.Event] | None = None
         self.drained: threading.Event | None = None
         """The client's thread makes it before it leaves; set once the client has left and everything is sent."""
-        self._log_fields = {"peer": peer, **log_fields}
+
+    def wait_until_taken(self, limit: int) -> None:
+        """Wait while more than `limit` bytes are pending, or until the client is dropped. For the client's thread."""
+        taken = threading.Event()
+        self._awaited = (limit, taken)
+        if self.outbox.pending > limit and not self.dropped:
+            taken.wait()
+        self._awaited = None
+
+    def taken(self) -> None:
+        """Bytes may have been taken, or the client is dropped: wake its thread if it waits for that. For the holder."""
+        awaited = self._awaited
+        if awaited is not None and (self.outbox.pending <= awaited[0] or self.dropped):
+            awaited[1].set()
 
     def log(self, event: str, level: int | None = None, /, **fields: Any) -> None:
         """Log an event of this connection. Any thread."""
-        logs.event(event, level, **fields, **self._log_fields)
+        peer = self.peer
+        logs.caused(peer.share, event, level, **fields, peer=peer.address, port=peer.port)
 
     def log_exception(self, event: str, error: BaseException, /, **fields: Any) -> None:
         """Log a fault that happened while serving this connection. Any thread."""
-        logs.exception(event, error, **fields, **self._log_fields)
+        self.log(event, detail=logs.traceback_of(error), **fields)

@@ -16,7 +16,9 @@ from collections.abc import Callable
 from typing import Any
 
 from classcord.net.nat import NatWatch
-from classcord.net.sockets import from_here, peer_address
+from classcord.net.peer import Peer
+from classcord.net.places import Places
+from classcord.net.sockets import from_here
 from classcord.ops import health, logs
 from classcord.wire.protocol import ProtocolError
 
@@ -24,7 +26,9 @@ __all__ = ["SPARE_FILES", "TEST_TIME", "ChatServer"]
 
 _REFUSED = 64
 """Refused connections that stay open for a moment, so that the clients get the refusal."""
-SPARE_FILES = 64 + _REFUSED
+_LEAVING = 64
+"""Connections whose places are given up, and whose threads have not ended yet."""
+SPARE_FILES = 64 + _REFUSED + _LEAVING
 """Open files besides the connections."""
 SWITCH_INTERVAL = 0.005
 """The least switch interval in seconds, which is Python's own."""
@@ -43,21 +47,25 @@ class ChatServer(socketserver.ThreadingTCPServer):
     """Accepts connections, and gives each a thread with a `handler`. Methods run in the accept loop's thread.
 
     `sockets` are bound, or listen already when systemd opened them. From here on they belong to the server, which
-    closes them. `makes_progress(seconds)` says whether requests are done within this time. Raises OSError when another
-    server has begun to listen there.
+    closes them. `makes_progress(seconds)` says whether requests are done within this time. With `places`, a newcomer
+    may take the place of a connection that has said nothing. Raises OSError when another server has begun to listen
+    there.
     """
 
     request_queue_size = 1024  # socketserver's 5 makes a class that connects at once wait for SYN retries
 
     def __init__(
         self, sockets: list[socket.socket], handler: Callable[..., socketserver.BaseRequestHandler],
-        max_connections: int, makes_progress: Callable[[float], bool],
+        max_connections: int, makes_progress: Callable[[float], bool], places: Places | None = None,
     ) -> None:
         self._max_connections = max_connections
         self._makes_progress = makes_progress
-        self._open: dict[socket.socket, str] = {}  # with the address that the NAT watch counts, if it does
+        self._open: dict[socket.socket, Peer] = {}
+        self._places = places
+        self._leaving: set[socket.socket] = set()  # their places are given up; their threads have not ended yet
         self._refused: deque[tuple[float, socket.socket]] = deque()
         self._refusals = logs.LogThrottle(10)
+        self._given_up = logs.LogThrottle(10)
         self._accept_errors = logs.LogThrottle(10)
         self._nat = NatWatch()
         self._stopping = threading.Event()
@@ -89,7 +97,7 @@ class ChatServer(socketserver.ThreadingTCPServer):
             ready = self._ready.poll(0, 1)  # the next time it begins with another one
             self.socket = self._sockets.get(ready[0][0], self.socket) if ready else self.socket
         try:
-            return super().get_request()
+            connection, address = super().get_request()
         except OSError as error:
             if not self._stopping.is_set() and error.errno not in (errno.ECONNABORTED, errno.EAGAIN):
                 count = self._accept_errors.happened(time.monotonic())
@@ -98,24 +106,27 @@ class ChatServer(socketserver.ThreadingTCPServer):
                                hint="raise the limit of open files (ulimit -n), or lower --max-connections")
                 self._stopping.wait(0.1)  # the connection still waits: without a pause the loop would spin
             raise
+        return connection, Peer(address[0], address[1], here=from_here(connection, address[0]))
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if len(self._open) >= self._max_connections:
-            self._refuse(request, client_address, "max_connections")
+        peer: Peer = client_address
+        if len(self._open) - len(self._leaving) >= self._max_connections and not self._make_room():
+            self._refuse(request, peer, "max_connections")
             return
-        peer = peer_address(client_address[0])
-        self._open[request] = counted = "" if from_here(request, peer) else peer
+        self._open[request] = peer
+        if self._places is not None:
+            self._places.entered(peer, request)
         self._adapt_switch_interval()
-        warned = counted and self._nat.connected(counted)
+        warned = None if peer.here else self._nat.connected(peer.address)
         if warned:
             hint = "most clients show one private address; to see their own, forward the port without masquerading"
             logs.event("nat_hides_clients", peer=warned, hint=hint)
         try:
             # threading.Thread would wait here until the new thread runs, and a class that comes at once would wait too
-            _thread.start_new_thread(self.process_request_thread, (request, client_address))
+            _thread.start_new_thread(self.process_request_thread, (request, peer))
         except RuntimeError:  # the system can't start another thread
             self._closed(request)
-            self._refuse(request, client_address, "no_thread")
+            self._refuse(request, peer, "no_thread")
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
@@ -127,16 +138,42 @@ class ChatServer(socketserver.ThreadingTCPServer):
         sys.setswitchinterval(max(SWITCH_INTERVAL, SWITCH_PER_CONNECTION * len(self._open)))
 
     def _closed(self, request: socket.socket) -> None:
-        counted = self._open.pop(request)
+        peer = self._open.pop(request)
+        self._leaving.discard(request)
+        if self._places is not None:
+            self._places.left(peer)
         self._adapt_switch_interval()
-        if counted:
-            self._nat.disconnected(counted)
+        if not peer.here:
+            self._nat.disconnected(peer.address)
 
-    def _refuse(self, request: socket.socket, client_address: Any, reason: str) -> None:
+    def _make_room(self) -> bool:
+        """Let a newcomer take the place of a connection that has said nothing."""
+        # those that are about to end still have a thread and an open file
+        if self._places is None or len(self._leaving) >= _LEAVING:
+            return False
+        found = self._places.give_up()
+        if found is None:
+            return False
+        peer, silent = found
+        self._leaving.add(silent)
+        if silent not in self._open:  # it ended meanwhile
+            self._leaving.discard(silent)
+        count = self._given_up.happened(time.monotonic())
+        if count:
+            hint = "the server is full; the connections that said nothing for longest make room"
+            logs.event("place_given_up", count=count, peer=peer.address, hint=hint)
+        try:
+            silent.send(_FULL, socket.MSG_DONTWAIT)  # nothing else was ever sent to it
+            silent.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it has gone already
+        return True
+
+    def _refuse(self, request: socket.socket, peer: Peer, reason: str) -> None:
         """Answer without a thread, and close a moment later."""
         count = self._refusals.happened(time.monotonic())
         if count:
-            logs.event("refused", reason=reason, count=count, peer=peer_address(client_address[0]))
+            logs.event("refused", reason=reason, count=count, peer=peer.address)
         try:
             request.send(_FULL, socket.MSG_DONTWAIT)
             request.shutdown(socket.SHUT_WR)
@@ -153,7 +190,7 @@ class ChatServer(socketserver.ThreadingTCPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         error = sys.exc_info()[1]
         if error is not None:
-            logs.exception("internal_error", error, peer=peer_address(client_address[0]))
+            logs.exception("internal_error", error, peer=client_address.address)
 
     def self_test(self) -> tuple[bool, str]:
         """Whether the server answers a test client and the registry makes progress, or the server stops; and a line.

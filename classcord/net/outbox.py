@@ -5,60 +5,79 @@ Only the holder of the registry's flush lock may call an outbox. Any thread may 
 
 from __future__ import annotations
 
-import socket
 from collections import deque
+from collections.abc import Callable
 
-__all__ = ["WAITING", "Outbox"]
+__all__ = ["WAITING", "Memory", "Outbox"]
 
 WAITING = "waiting"
 """Not everything was sent yet; that is normal."""
 
 
+class Memory:
+    """The bytes that wait in all outboxes together, without the blocks that several clients wait for."""
+
+    __slots__ = ("used",)
+
+    def __init__(self) -> None:
+        self.used = 0
+
+
 class Outbox:
-    """The bytes that one socket hasn't taken yet.
+    """The bytes that one client's transport hasn't taken yet; `send` is that transport's.
 
     `send` and `resume` return None when all is sent, WAITING when bytes are left, or the reason to drop the client:
     "gone" (the peer reset the connection) or "outbox_full" (more than `limit` bytes wait).
     """
 
-    __slots__ = ("_limit", "_send", "_waiting", "pending", "progress")
+    __slots__ = ("_limit", "_send", "_waiting", "memory", "own", "pending", "progress")
 
-    def __init__(self, connection: socket.socket, limit: int) -> None:
-        self._send = connection.send
+    def __init__(self, send: Callable[[bytes | memoryview], int], limit: int) -> None:
+        self._send = send
         self._limit = limit
-        self._waiting: deque[bytes | memoryview] | None = None  # most outboxes never hold anything
+        self._waiting: deque[tuple[bytes | memoryview, int]] | None = None  # most outboxes never hold anything
         self.pending = 0
+        self.own = 0
+        """The pending bytes that no other client waits for."""
+        self.memory = Memory()
+        """The registry gives all outboxes the same one."""
         self.progress = 0.0
         """The time when the socket last took bytes, in seconds of the caller's clock; valid while `pending`."""
 
-    def send(self, data: bytes, now: float) -> str | None:
-        """Send as much as the socket takes at once; keep the rest. If bytes wait already, keep everything."""
+    def send(self, data: bytes, now: float, *, shared: bool = False) -> str | None:
+        """Send as much as the socket takes at once; keep the rest. If bytes wait already, keep everything.
+
+        `shared` says that other clients get the same object.
+        """
+        sent = 0
         if not self.pending:
             try:
-                sent = self._send(data, socket.MSG_DONTWAIT)
+                sent = self._send(data)
             except BlockingIOError:
-                sent = 0
+                pass
             except OSError:
                 return "gone"
             if sent == len(data):
                 return None
             self.progress = now
-            if self._waiting is None:
-                self._waiting = deque()
-            self._waiting.append(memoryview(data)[sent:] if sent else data)
-            self.pending = len(data) - sent
-        else:
-            assert self._waiting is not None
-            self._waiting.append(data)
-            self.pending += len(data)
+        if self._waiting is None:
+            self._waiting = deque()
+        own = 0 if shared else len(data)  # all of it, because a part keeps the whole
+        self._waiting.append((memoryview(data)[sent:] if sent else data, own))
+        self.pending += len(data) - sent
+        self._use(own)
         return "outbox_full" if self.pending > self._limit else WAITING
+
+    def _use(self, size: int) -> None:
+        self.own += size
+        self.memory.used += size
 
     def resume(self, now: float) -> str | None:
         """The socket can be written again: send on."""
         while self._waiting:
-            data = self._waiting[0]
+            data, own = self._waiting[0]
             try:
-                sent = self._send(data, socket.MSG_DONTWAIT)
+                sent = self._send(data)
             except BlockingIOError:
                 return WAITING
             except OSError:
@@ -66,9 +85,10 @@ class Outbox:
             self.progress = now
             self.pending -= sent
             if sent < len(data):
-                self._waiting[0] = memoryview(data)[sent:]
+                self._waiting[0] = memoryview(data)[sent:], own
                 return WAITING
             self._waiting.popleft()
+            self._use(-own)
         self._waiting = None
         return None
 
@@ -76,3 +96,4 @@ class Outbox:
         """Forget everything: the client is being dropped."""
         self._waiting = None
         self.pending = 0
+        self._use(-self.own)

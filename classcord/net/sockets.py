@@ -30,8 +30,9 @@ def peer_address(address: str) -> str:
     return address.removeprefix("::ffff:") if "." in address else address
 
 
-def from_here(connection: socket.socket, peer: str) -> bool:
+def from_here(connection: socket.socket, address: str) -> bool:
     """Whether the peer with this address is on this machine: a health check, the watchdog's test, the operator."""
+    peer = peer_address(address)
     return peer in ("127.0.0.1", "::1") or peer == peer_address(connection.getsockname()[0])
 
 

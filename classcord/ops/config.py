@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
-    "EVERY_ADDRESS", "PREFIX", "SETTINGS", "Config", "Setting", "SettingError", "UsageError", "environment_file",
-    "load", "markdown", "report", "unknown_variables",
+    "EVERY_ADDRESS", "NO_NETWORK", "PREFIX", "SETTINGS", "Config", "Setting", "SettingError", "UsageError",
+    "environment_file", "load", "markdown", "report", "unknown_variables",
 ]
 
 PREFIX = "CLASSCORD_"
 """The names of all variables begin with this."""
 EVERY_ADDRESS = "*"
 """The host that stands for all of this machine's addresses."""
+NO_NETWORK = "none"
+"""The list of networks that has none."""
 
 
 class UsageError(Exception):
@@ -61,6 +63,8 @@ class Setting:
             return " or ".join(self.choices)
         if isinstance(self.default, int):
             return f"a whole number from {self.low} to {self.high}"
+        if self.default == NO_NETWORK:
+            return f"{NO_NETWORK}, or networks and addresses with commas between them"
         if self.name == "data":
             return "the name of a folder, without line breaks or other control characters"
         return "a text that isn't empty, without control characters"
@@ -75,6 +79,8 @@ class Setting:
             right = value is not None and (self.low or 0) <= value <= (self.high or 0)
         elif self.choices:
             right = text in self.choices
+        elif self.default == NO_NETWORK:
+            right = text == NO_NETWORK or _are_networks(text)
         else:
             # bytes of a file name that aren't UTF-8 come as surrogates; they are allowed
             right = text != "" and not any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u2028\u2029" for c in text)
@@ -100,6 +106,15 @@ class Setting:
         return self.parse(value, self.variable)
 
 
+def _are_networks(text: str) -> bool:
+    import ipaddress  # slow; most servers don't need it
+
+    try:
+        return all(ipaddress.ip_network(each.strip(), strict=False) for each in text.split(","))
+    except ValueError:
+        return False
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting("host", EVERY_ADDRESS, "address to listen on; * is every address, IPv4 and IPv6"),
     Setting("port", 12345, "TCP port; 0 takes a free one and logs it", low=0, high=65535),
@@ -117,6 +132,39 @@ SETTINGS: tuple[Setting, ...] = (
             " not stored", "bytes", 0, 1 << 30),
     Setting("stall-timeout", 30, "time without progress after which a client that doesn't read is dropped", "seconds",
             1, 3600),
+    Setting("limits", "on", "limits of what clients may send; off only for benchmarks", choices=("on", "off")),
+    # a paste of 50 lines is the longest that people really make
+    Setting("line-burst", 50, "lines that a client may send at once", "lines", 1, 1_000_000),
+    # nobody types faster; a client that asks for the list every three seconds has the rest
+    Setting("line-rate", 5, "lines that a client may send after that", "lines a second", 1, 1_000_000),
+    # 50 of the longest lines, as sent and as the others receive them
+    Setting("byte-burst", 6_000_000, "bytes that a client may send, and make each other client receive, at once",
+            "bytes", 1 << 17, 1 << 40),
+    # a third of the room's rate
+    Setting("byte-rate", 32_768, "the same after that", "bytes a second", 1024, 1 << 40),
+    # TCP and the client itself notice within a second that the server reads slowly; people need a little longer
+    Setting("excess-time", 10, "a client that goes on sending too fast is disconnected after this time", "seconds",
+            1, 3600),
+    # a reader with 1 Mbit/s takes 125,000; the rest is for headers
+    Setting("room-rate", 100_000, "bytes that all clients together may make everybody receive", "bytes a second",
+            1024, 1 << 40),
+    # as many as the answers to a paste of 50 lines
+    Setting("unread-limit", 1 << 16, "unsent bytes from which on a client is not read until it takes some", "bytes",
+            1 << 12, 1 << 30),
+    # an eighth of the memory that a container or the service may have
+    Setting("outboxes-limit", 1 << 26, "unsent bytes of all clients together; past it, the client with most is dropped",
+            "bytes", 1 << 20, 1 << 40),
+    # people mistype a password two or three times
+    Setting("login-failures", 5, "failed logins to one account from one address, before pauses that grow", "a minute",
+            1, 1_000_000),
+    # a class of 40 twice, and some more
+    Setting("registrations", 100, "new accounts from one address", "in ten minutes", 1, 1_000_000),
+    # one for oneself, one for a neighbour, and one mistake
+    Setting("connection-registrations", 3, "new accounts from one connection", "in ten minutes", 1, 1_000_000),
+    Setting("exempt-networks", NO_NETWORK, "networks whose addresses have no limits of their own, for example"
+            " 10.0.2.2,192.168.56.0/24"),
+    # 1.5 kB in ten seconds for an event that somebody causes on purpose
+    Setting("log-lines", 10, "log lines of one event that one address may cause", "in ten seconds", 1, 1_000_000),
 )
 
 
@@ -134,6 +182,20 @@ class Config:
     outbox_limit: int
     unsaved_limit: int
     stall_timeout: int
+    limits: str
+    line_burst: int
+    line_rate: int
+    byte_burst: int
+    byte_rate: int
+    excess_time: int
+    room_rate: int
+    unread_limit: int
+    outboxes_limit: int
+    login_failures: int
+    registrations: int
+    connection_registrations: int
+    exempt_networks: str
+    log_lines: int
     sources: Mapping[str, str]
 
     def __init__(self, values: dict[str, Any]) -> None:

@@ -12,10 +12,14 @@ CONNECTION = ("peer", "port")
 
 
 class Event(NamedTuple):
-    """An event: its level, and the fields that its line may have. The code may name another level for one line."""
+    """An event: its level, and the fields that its line may have. The code may name another level for one line.
+
+    `always`: no line of it is left out, however many an address causes; other limits bound these events.
+    """
 
     level: int
     fields: tuple[str, ...] = ()
+    always: bool = False
 
 
 _DEBUG, _INFO, _WARNING, _ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
@@ -32,7 +36,7 @@ EVENTS: dict[str, Event] = {
     "notify_failed": Event(_WARNING, ("detail",)),
     "self_test_failed": Event(_ERROR, ("detail", "hint")),
     "internal_error": Event(_ERROR, ("incident", "detail", *CONNECTION)),
-    "log_lines_left_out": Event(_WARNING, ("count",)),
+    "log_lines_left_out": Event(_WARNING, ("what", "count", "peer")),
     # connections
     "connected": Event(_INFO, CONNECTION),
     "disconnected": Event(_INFO, ("reason", "seconds", "lines", "errors", *CONNECTION)),
@@ -42,10 +46,12 @@ EVENTS: dict[str, Event] = {
     "foreign_protocol": Event(_WARNING, ("protocol", "hint", *CONNECTION)),
     "endless_line": Event(_WARNING, ("hint", *CONNECTION)),
     "dropped": Event(_WARNING, ("reason", "pending", *CONNECTION)),
+    "rate_limited": Event(_WARNING, ("what", "user", "wait", "hint", *CONNECTION)),
+    "place_given_up": Event(_WARNING, ("count", "peer", "hint")),
     "linger_ended": Event(_DEBUG, ("detail",)),
     # people
-    "register": Event(_INFO, ("user", *CONNECTION)),
-    "login": Event(_INFO, ("user", *CONNECTION)),
+    "register": Event(_INFO, ("user", *CONNECTION), always=True),
+    "login": Event(_INFO, ("user", *CONNECTION), always=True),
     "login_failed": Event(_WARNING, ("user", *CONNECTION)),
     "guest": Event(_INFO, ("user", "refused", *CONNECTION)),
     "renamed": Event(_INFO, ("old", "user", *CONNECTION)),

@@ -25,8 +25,12 @@ import traceback
 from typing import Any
 
 from classcord.ops.events import EVENTS
+from classcord.ops.quota import Quota
 
-__all__ = ["LEVELS", "LogThrottle", "event", "exception", "priority", "start", "stop"]
+__all__ = [
+    "LEVELS", "LogThrottle", "caused", "event", "exception", "priority", "report_left_out", "start", "stop",
+    "traceback_of",
+]
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -129,11 +133,16 @@ class LogThrottle:
 
 
 _listener: logging.handlers.QueueListener | None = None
+_quota: Quota | None = None
 
 
-def start(level: str = "info", style: str = "text") -> None:
-    """Begin to write; `level` is a key of LEVELS, `style` is text or json. Once, in the main thread."""
-    global _listener
+def start(level: str = "info", style: str = "text", lines: int | None = None) -> None:
+    """Begin to write; `level` is a key of LEVELS, `style` is text or json. Once, in the main thread.
+
+    `lines` is how many lines of one event an address may cause in ten seconds.
+    """
+    global _listener, _quota
+    _quota = Quota(lines) if lines is not None else None
     waiting: queue.Queue[logging.LogRecord] = queue.Queue(_WAITING)
     writer = logging.StreamHandler(sys.stderr)
     writer.setFormatter(_Json() if style == "json" else _Logfmt())
@@ -177,7 +186,29 @@ def event(event_name: str, level: int | None = None, /, **fields: Any) -> None:
         _log.log(level, event_name, extra={"fields": kept})
 
 
+def caused(share: str, event_name: str, level: int | None = None, /, **fields: Any) -> None:
+    """Log an event that a client of this share of the network (see net/peer.py) has caused.
+
+    If it causes too many, the line is left out and counted.
+
+    Events that matter each time are never left out.
+    """
+    if _quota is None or EVENTS[event_name].always or _quota.take(event_name, share, time.monotonic()):
+        event(event_name, level, **fields)
+
+
+def report_left_out() -> None:
+    """Log how many lines were left out in the times that are over. Any thread calls it now and then."""
+    if _quota is not None:
+        for event_name, address, count in _quota.ended(time.monotonic()):
+            event("log_lines_left_out", what=event_name, count=count, peer=address or None)
+
+
+def traceback_of(error: BaseException) -> str:
+    """The traceback; of a very long one only the end, which is the most useful part."""
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))[-_LONGEST:]
+
+
 def exception(event_name: str, error: BaseException, /, **fields: Any) -> None:
     """Log a fault with its traceback, escaped into one line."""
-    detail = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    event(event_name, **fields, detail=detail[-_LONGEST:])  # the end is the most useful part
+    event(event_name, **fields, detail=traceback_of(error))

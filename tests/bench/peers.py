@@ -82,7 +82,7 @@ class Running:
 def _ours(port: int, folder: Path) -> list[str]:
     return [
         sys.executable, str(ROOT / "server.py"), "--host", HOST, "--port", str(port), "--data", str(folder / "data"),
-        "--password-cost", "1", "--max-connections", str(MAX_CONNECTIONS),
+        "--password-cost", "1", "--limits", "off", "--max-connections", str(MAX_CONNECTIONS),
     ]
 
 

@@ -42,7 +42,7 @@ def line_of(
 
 def at(data: Path) -> list[str]:
     """The flags of a server that would start."""
-    return ["--host", "127.0.0.1", "--port", "0", "--data", str(data), "--password-cost", "1"]
+    return ["--host", "127.0.0.1", "--port", "0", "--data", str(data), "--password-cost", "1", "--limits", "off"]
 
 
 def in_shell(before: str, command: list[str]) -> list[str]:

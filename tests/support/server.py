@@ -36,6 +36,8 @@ class Server:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("CLASSCORD_")}
         arguments = command or [python, str(ROOT / "server.py")]
         defaults = ["--host", "127.0.0.1", "--port", "0", "--data", str(data), "--password-cost", "1"]
+        if "--limits" not in options:
+            defaults += ["--limits", "off"]  # tests send more than people do
         self.process = subprocess.Popen(
             [*arguments, *defaults, *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True, env={**clean, **(env or {})}, pass_fds=pass_fds,

@@ -41,7 +41,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
             registry = Registry(store, accounts, texts, stall_timeout=settings.stall_timeout)
             hashing = Hashing()
             hashing.start()
-            services = Services(registry, accounts, hashing, texts, settings.outbox_limit)
+            services = Services(registry, accounts, hashing, texts, settings.outbox_limit, settings.unread_limit)
             handler = functools.partial(ConnectionHandler, services=services)
             made = ChatServer(bound, handler, settings.max_connections, registry.makes_progress)
             # a wait without an end would last for ever

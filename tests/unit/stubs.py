@@ -17,6 +17,7 @@ from classcord.delivery.batch import Batch
 from classcord.delivery.meanings import MEANINGS
 from classcord.delivery.registry import Registry
 from classcord.net.link import Link
+from classcord.net.peer import Peer
 from classcord.wire.texts import Texts
 
 _numbers = itertools.count(1)
@@ -31,7 +32,7 @@ class Wire:
         self.broken = False
         self.arrived = threading.Event()
 
-    def send(self, data: bytes, flags: int = 0) -> int:
+    def send(self, data: bytes) -> int:
         if self.broken:
             raise BrokenPipeError
         taken = len(data) if self.room is None else min(self.room, len(data))
@@ -54,7 +55,7 @@ class Wire:
 
 def connected(registry: Registry, wire: Wire | None = None, limit: int = 1 << 20) -> Link:
     """A client of the registry."""
-    link = Link(cast(Any, wire or Wire()), limit)
+    link = Link(cast(Any, wire or Wire()), limit, Peer())
     registry.add(link)
     return link
 
@@ -85,7 +86,7 @@ class Crowd:
     def listen(self, number: int, wire: Wire | None = None) -> None:
         """From now on `wires` has what the seat with this number receives."""
         self.wires[number] = wire or Wire()
-        self.links[number] = Link(cast(Any, self.wires[number]), 1 << 20)
+        self.links[number] = Link(cast(Any, self.wires[number]), 1 << 20, Peer())
 
     def run(self, *items: Item) -> Batch:
         """Carry out some items as one batch, and store it."""
@@ -97,7 +98,7 @@ class Crowd:
             self.caused += self.room.effects
             self.room.effects.clear()
         self.room.registrations.stored()
-        for link, data in batch.deliveries():
+        for link, data, _ in batch.deliveries():
             assert link.outbox.send(data, 0.0) is None
         return batch
 

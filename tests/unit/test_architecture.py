@@ -12,7 +12,8 @@ from tests.support import ROOT
 
 # a module may import those before it, never one after it
 ORDER = [
-    "classcord", "classcord.ops", "classcord.ops.config", "classcord.ops.events", "classcord.ops.logs",
+    "classcord", "classcord.ops", "classcord.ops.config", "classcord.ops.events", "classcord.ops.quota",
+    "classcord.ops.logs",
     "classcord.ops.failure", "classcord.ops.needs", "classcord.ops.health", "classcord.ops.systemd",
     "classcord.ops.processes", "classcord.ops.port_conflict",
     "classcord.wire", "classcord.wire.foreign", "classcord.wire.diagnosis", "classcord.wire.protocol",
@@ -20,15 +21,17 @@ ORDER = [
     "classcord.data", "classcord.data.mounts", "classcord.data.remedies", "classcord.data.folder",
     "classcord.data.files", "classcord.data.ids", "classcord.data.store", "classcord.data.backlog",
     "classcord.data.backup",
-    "classcord.net", "classcord.net.sockets", "classcord.net.nat", "classcord.net.outbox", "classcord.net.link",
+    "classcord.net", "classcord.net.sockets", "classcord.net.nat", "classcord.net.peer", "classcord.net.transport",
+    "classcord.net.outbox", "classcord.net.link", "classcord.net.buckets", "classcord.net.pace",
+    "classcord.net.shares", "classcord.net.guards", "classcord.net.limits", "classcord.net.places",
     "classcord.net.hashing", "classcord.net.listener",
     "classcord.chat", "classcord.chat.accounts", "classcord.chat.effects", "classcord.chat.people",
     "classcord.chat.registrations", "classcord.chat.room",
     "classcord.delivery", "classcord.delivery.audiences", "classcord.delivery.render", "classcord.delivery.batch",
     "classcord.delivery.meanings", "classcord.delivery.registry",
     "classcord.services", "classcord.serving", "classcord.command_line",
-    "handlers.context", "handlers.accounts", "handlers.presence", "handlers.commands", "handlers.messages",
-    "handlers", "handlers.connection", "server",
+    "handlers.limiter", "handlers.context", "handlers.accounts", "handlers.presence", "handlers.commands",
+    "handlers.messages", "handlers", "handlers.connection", "server",
 ]
 WINGS: dict[str, set[str]] = {
     "ops": set(), "wire": set(), "data": {"ops"}, "net": {"ops", "wire"}, "chat": {"wire"},

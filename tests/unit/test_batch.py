@@ -55,7 +55,7 @@ def test_everybody_gets_the_lines_of_its_audiences_and_its_time_in_the_common_or
                 batch.leave(target, *more)
                 inside[more[0]].discard(target)
         seen = set()
-        for receiver, data in batch.deliveries():
+        for receiver, data, _ in batch.deliveries():
             assert receiver not in seen, "one send a receiver and batch"
             assert data
             seen.add(receiver)

@@ -105,6 +105,8 @@ def one_line(done: subprocess.CompletedProcess[str], code: int) -> str:
 WRONG_VALUES = [
     ("port", "abc"), ("port", "70000"), ("port", "-1"), ("port", ""), ("port", "1_000"), ("port", "1e3"), ("port", "٣"),
     ("port", "9" * 5000), ("host", ""), ("lang", "de"), ("log-level", "loud"), ("log-format", "JSON"), ("data", ""),
+    ("limits", "maybe"), ("line-rate", "0"), ("exempt-networks", "10.0.2.256"),
+    ("exempt-networks", "10.0.2.2;10.0.2.3"), ("exempt-networks", "10.0.2.2,"),
     ("password-cost", "0"), ("password-cost", "21"), ("max-connections", "0"), ("outbox-limit", "1"),
     ("stall-timeout", "0.5"), ("data", "a\nb"),
 ]

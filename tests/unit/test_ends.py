@@ -41,18 +41,18 @@ class Socket(Wire):
         if fault is not None:
             raise fault
 
-    def send(self, data: bytes, flags: int = 0) -> int:
+    def send(self, data: bytes) -> int:
         self._call()
-        return super().send(data, flags)
+        return super().send(data)
 
     def fileno(self) -> int:
         self._call()
         return self.number
 
-    def setsockopt(self, *arguments: object) -> None:
+    def discard(self) -> None:
         self._call()
 
-    def shutdown(self, how: int) -> None:
+    def end(self) -> None:
         self._call()
 
 

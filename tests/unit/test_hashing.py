@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classcord.net import hashing
-from classcord.net.hashing import Gone, Hashing
-from classcord.net.link import Link
+from classcord.net.hashing import Hashing
+from classcord.net.link import Gone, Link
+from classcord.net.peer import Peer
+from classcord.net.transport import Plain
 from tests.support import DEADLINE
 
 
@@ -28,7 +30,7 @@ class Waiting:
         self.fault: type[BaseException] | None = None
         self.peer = socket.create_connection(hall.listener.getsockname())
         self.connection, _ = hall.listener.accept()
-        self.link = Link(self.connection, 1 << 20, peer=name[0])
+        self.link = Link(Plain(self.connection), 1 << 20, Peer(name[0]))
         self.thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
@@ -113,7 +115,7 @@ def test_the_turns_are_those_of_a_plain_model(arrivals: list[str]) -> None:
     left, right = socket.socketpair()
     with left, right:
         for number, address in enumerate(arrivals):
-            turns.add(hashing._Job(Link(left, 1 << 20, peer=address), str(number).__str__))
+            turns.add(hashing._Job(Link(Plain(left), 1 << 20, Peer(address)), str(number).__str__))
             jobs.append(f"{address}{number}")
             if address not in ring:
                 ring.append(address)
@@ -125,8 +127,8 @@ def test_the_turns_are_those_of_a_plain_model(arrivals: list[str]) -> None:
             if any(job[0] == address for job in jobs):
                 ring.append(address)
             job = turns.pop()
-            turns.served(job.link.peer)
-            got.append(job.link.peer + job.work())
+            turns.served(job.link.peer.share)
+            got.append(job.link.peer.address + job.work())
     assert got == expected
     assert not turns
 
@@ -178,8 +180,8 @@ def test_a_fault_reaches_the_client_that_it_belongs_to_and_the_thread_goes_on(
     for client in unlucky:
         client.fault = fault
     unlucky += hall.enter("a2")
-    # no job can be looked at: its socket is not one
-    unlucky[-1].link.socket = None  # type: ignore[assignment]
+    # no job can be looked at: its transport is not one
+    unlucky[-1].link.transport = None  # type: ignore[assignment]
     hall.enter("a3", "b2")
     assert hall.open() == ["a3", "b2"]
     assert [client.text for client in unlucky] == [fault.__name__, fault.__name__, "AttributeError"]
@@ -201,7 +203,7 @@ def test_two_at_a_time_and_never_more() -> None:
         together.wait()
 
     with left, right:
-        link = Link(left, 1 << 20)
+        link = Link(Plain(left), 1 << 20, Peer())
         threads = [threading.Thread(target=made.run, args=(link, work)) for _ in range(10)]
         for thread in threads:
             thread.start()

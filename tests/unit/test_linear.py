@@ -23,6 +23,7 @@ from classcord.chat.accounts import MAX_PASSWORD, Account, Accounts, _forms
 from classcord.chat.room import Item
 from classcord.net import hashing
 from classcord.net.link import Link
+from classcord.net.peer import Peer
 from classcord.ops import logs
 from classcord.services import Services
 from classcord.wire import diagnosis, foreign, names, protocol
@@ -314,8 +315,9 @@ class Here:
 def handle(line: bytes) -> None:
     """A line of a client that has just connected, from its bytes to its answer."""
     registry = Direct()
-    services = Services(cast(Any, registry), registry.accounts, cast(Any, Here()), registry.room._texts, 1 << 20)
-    link = Link(cast(Any, Wire()), 1 << 20)
+    texts, hashing = registry.room._texts, cast(Any, Here())
+    services = Services(cast(Any, registry), registry.accounts, hashing, texts, 1 << 20, 1 << 16)
+    link = Link(cast(Any, Wire()), 1 << 20, Peer())
     link.number = registry.sat().number
     context = Context(link, services)
     try:

@@ -7,12 +7,12 @@ from typing import Any, cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classcord.net.outbox import WAITING, Outbox
+from classcord.net.outbox import WAITING, Memory, Outbox
 from tests.unit.stubs import Wire
 
 
 def outbox(wire: Wire, limit: int = 1 << 20) -> Outbox:
-    return Outbox(cast(Any, wire), limit)
+    return Outbox(cast(Any, wire).send, limit)
 
 
 @given(st.lists(st.one_of(st.binary(min_size=1, max_size=50), st.integers(0, 60)), max_size=40))
@@ -63,6 +63,23 @@ def test_progress_is_when_the_socket_last_took_something() -> None:
     wire.room = 2
     box.resume(4.0)
     assert box.progress == 4.0
+
+
+def test_all_outboxes_together_count_what_only_one_client_waits_for() -> None:
+    memory, shared = Memory(), b"x" * 100
+    one, other = outbox(Wire(0)), outbox(Wire(30))
+    one.memory = other.memory = memory
+    for box in (one, other):
+        box.send(shared, 0, shared=True)
+    assert (one.pending, other.pending, memory.used) == (100, 70, 0)
+    one.send(b"12345", 0)
+    other.send(b"1234567", 0)
+    assert (one.own, other.own, memory.used) == (5, 7, 12)
+    one.clear()
+    assert memory.used == 7
+    other._send = cast(Any, Wire()).send
+    assert other.resume(1) is None
+    assert (other.own, memory.used) == (0, 0)
 
 
 def test_clear_forgets_everything() -> None:

@@ -22,6 +22,8 @@ from classcord.delivery import registry
 from classcord.delivery.registry import Registry
 from classcord.net.hashing import Hashing
 from classcord.net.link import Link
+from classcord.net.peer import Peer
+from classcord.net.transport import Plain
 from classcord.wire.texts import Texts
 from tests.support import DEADLINE
 from tests.unit.stubs import Wire, connected, end
@@ -107,7 +109,7 @@ def test_locks_are_taken_in_rank_order(world: World) -> None:
     hashers._lock = threading.Condition(cast(Any, hashing))
     hashers.start()
     left, right = socket.socketpair()
-    waits = Link(left, 1 << 20)
+    waits = Link(Plain(left), 1 << 20, Peer())
     flush = Ranked(world.registry._lock, 2)
     writing = Ranked(world.store._writing, 3)
     world.registry._lock = cast(Any, flush)
@@ -207,7 +209,7 @@ def test_a_batch_that_went_to_a_file_without_its_name_is_not_taken_for_stored(
 
 def test_a_client_that_is_gone_is_dropped_alone(world: World) -> None:
     left, right = socket.socketpair()
-    gone = Link(left, 1 << 20)
+    gone = Link(Plain(left), 1 << 20, Peer())
     world.registry.add(gone)
     world.registry.post([("identify", gone.number, ("gone",))])
     hears = Wire()
@@ -294,7 +296,7 @@ def test_the_end_waits_three_seconds_for_who_does_not_read_and_no_longer(tmp_pat
     world = World(tmp_path, clock)
     left, right = socket.socketpair()
     with left, right:
-        stuck = Link(left, 64 << 20)
+        stuck = Link(Plain(left), 64 << 20, Peer())
         world.registry.add(stuck)
         world.registry.post([("reply", stuck.number, (b"x" * (8 << 20),))])
         assert stuck.outbox.pending

@@ -1,0 +1,29 @@
+"""The other end of a connection: what is known of the client before it has said its name."""
+
+from __future__ import annotations
+
+import time
+
+from classcord.net.sockets import peer_address
+
+__all__ = ["Peer"]
+
+
+class Peer:
+    """A client's address, and whether it has spoken. Limits, log lines and the NAT watch ask it.
+
+    `here` says that the client is on this machine: a health check, the watchdog's test, the operator.
+    `share` is the part of the network that counts as one where limits are shared: an IPv4 address, or the 64 bits of an
+    IPv6 address that a network gives out, because one machine may use all addresses below them.
+    """
+
+    __slots__ = ("address", "failures", "here", "port", "share", "since", "spoke")
+
+    def __init__(self, address: str = "", port: int = 0, *, here: bool = False) -> None:
+        self.address = peer_address(address)
+        self.port = port
+        self.here = here
+        self.share = ":".join(self.address.split(":")[:4]) if ":" in self.address else self.address
+        self.spoke = False  # has sent a request that was understood; the listener's lock guards the change
+        self.failures = 0  # logins with a wrong password; only its own thread changes it
+        self.since = time.monotonic()

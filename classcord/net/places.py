@@ -1,0 +1,56 @@
+"""Whose place a newcomer takes when the server is full: that of a connection that has said nothing."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+from classcord.net.peer import Peer
+
+__all__ = ["Places"]
+
+
+class Places:
+    """The connections that have said nothing yet. Any thread.
+
+    A client that has sent a request that was understood keeps its place. Before that a connection may stay for as long
+    as it likes, until its place is needed.
+    """
+
+    def __init__(self) -> None:
+        self._silent: dict[str, dict[Peer, socket.socket]] = {}  # by address, the oldest first
+        self._lock = threading.Lock()
+
+    def entered(self, peer: Peer, connection: socket.socket) -> None:
+        """A connection was accepted."""
+        with self._lock:
+            self._silent.setdefault(peer.share, {})[peer] = connection
+
+    def spoke(self, peer: Peer) -> None:
+        """It has sent a request: from now on its place is its own."""
+        peer.spoke = True
+        self.left(peer)
+
+    def left(self, peer: Peer) -> None:
+        """It has ended. Safe to repeat."""
+        with self._lock:
+            here = self._silent.get(peer.share, {})
+            here.pop(peer, None)
+            if not here:
+                self._silent.pop(peer.share, None)
+
+    def give_up(self) -> tuple[Peer, socket.socket] | None:
+        """Take out the one that has said nothing for longest, of the address that has most of them; None without one.
+
+        Its thread may end meanwhile: the socket is closed then, which does no harm.
+        """
+        with self._lock:
+            if not self._silent:
+                return None
+            share = max(self._silent, key=lambda each: len(self._silent[each]))
+            here = self._silent[share]
+            peer = next(iter(here))
+            connection = here.pop(peer)
+            if not here:
+                del self._silent[share]
+            return peer, connection

@@ -1,0 +1,153 @@
+"""The limits of one client: its thread waits here, so that the client is read more slowly."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from classcord.net.limits import Limits, Member
+from classcord.net.link import Gone, Link
+from classcord.net.shares import Flow
+from classcord.wire import names
+from classcord.wire.protocol import ProtocolError, quote
+
+__all__ = ["Flooding", "Limiter"]
+
+_LOOK = 0.5
+"""Seconds after which a waiting thread looks whether its client is still there."""
+_FRAME = 160
+"""Bytes of a line beside its content: the keys, a name, a time, an id; as many for a line of presence."""
+_LEAVE = 2.0
+"""Seconds that the end of a client may wait for its share of the room."""
+
+
+class Flooding(Exception):
+    """The client goes on sending faster than it may."""
+
+
+class Limiter:
+    """Counts what one client sends. Only that client's own thread uses it.
+
+    `flush` hands over the collected items: what came before must not wait. `reply` sends a line to the client.
+    """
+
+    def __init__(
+        self, limits: Limits, link: Link, flush: Callable[[], None], reply: Callable[[bytes], None]
+    ) -> None:
+        self._limits = limits
+        self._link = link
+        self._flush = flush
+        self._reply = reply
+        self._clock = limits.clock
+        self._pace = limits.pace()
+        self._own: Flow = Flow()
+        self._member: Member | None = None
+        self._registrations = limits.own_registrations()
+        self._tries = limits.logins.tries()
+
+    # --- lines and bytes ---
+
+    def received(self, size: int) -> None:
+        """So many bytes have come. Raises Flooding, Gone."""
+        wait = self._pace.received(size, self._clock())
+        if wait:
+            self._slow(wait, "bytes")
+
+    def line(self) -> None:
+        """A line is next. Raises Flooding, Gone."""
+        now = self._clock()
+        wait = self._pace.line(now)
+        if wait:
+            self._slow(wait, "lines")
+        if self._member is not None:
+            wait = self._member.line(now)
+            if wait:
+                self._wait(wait)
+
+    def cost(self, lines: int) -> None:
+        """The line that runs costs as much as so many."""
+        if lines != 1:
+            self._pace.cost(lines - 1, self._clock())
+
+    def _slow(self, wait: float, what: str) -> None:
+        now = self._clock()
+        left = self._pace.to_tell(now)
+        if left is not None:
+            rates = self._limits.rates
+            text = (
+                f"you send too fast: {rates.line_burst} lines at once and {rates.line_rate} a second are allowed."
+                " The server reads more slowly, and nothing is lost so far;"
+                f" but if this goes on, the connection ends in {math.ceil(left)} seconds"
+            )
+            self._link.log("rate_limited", what=what, hint="see --line-rate and --byte-rate")
+            self._reply(ProtocolError("rate_limited", text).line())
+        if self._pace.is_over(now):
+            raise Flooding
+        self._wait(wait)
+
+    def _wait(self, seconds: float) -> None:
+        self._flush()
+        end = self._clock() + seconds
+        while (left := end - self._clock()) > 0:
+            if self._link.dropped:
+                raise Gone
+            time.sleep(min(left, _LOOK))
+
+    # --- what the others receive ---
+
+    def presence(self) -> None:
+        """The request may make everybody receive a line or two of presence. Raises Gone."""
+        self._take(_FRAME, lambda: self._link.dropped)
+
+    def content(self, content: str) -> None:
+        """The request makes others receive this content. Raises Gone."""
+        size = _FRAME + (len(content) if content.isascii() else len(quote(content)))
+        self._pace.relayed(size, self._clock())
+        self._take(size, lambda: self._link.dropped)
+
+    def leave(self) -> None:
+        """The client leaves, which everybody is told."""
+        end = self._clock() + _LEAVE
+        self._take(_FRAME, lambda: self._clock() >= end)
+
+    def _take(self, size: int, gone: Callable[[], bool]) -> None:
+        flow = self._member or self._own
+        if not self._limits.room.take(flow, size):
+            self._flush()
+            self._limits.room.wait(flow, size, gone)
+
+    # --- accounts ---
+
+    def login(self, account: str) -> None:
+        """Before the password for this name is hashed. Raises ProtocolError if there were too many failures."""
+        key = names.find(account[: 2 * names.MAX_NAME]) or ""
+        wait, allowed = self._limits.logins.begin(key, self._link.peer, self._tries)
+        if not allowed:
+            seconds = math.ceil(wait)
+            self._link.log("rate_limited", what="login", user=account[: names.MAX_NAME], wait=seconds)
+            raise ProtocolError("rate_limited", f"Too many wrong passwords; try again in {seconds} seconds.")
+        if wait:
+            self._wait(wait)
+
+    def logged_in(self, account: str) -> None:
+        """The password was right: the account counts now, with all its connections."""
+        key = names.key(account)
+        self._limits.logins.succeeded(key, self._link.peer)
+        self._tries = self._limits.logins.tries()
+        self._member = self._limits.member(key)
+
+    def logged_out(self) -> None:
+        """The connection counts for itself again."""
+        self._member = None
+
+    def register(self) -> None:
+        """Before the password of a new account is hashed. Raises ProtocolError if there are too many."""
+        now = self._clock()
+        wait = self._registrations.wait(1, now) or self._limits.registrations.take(self._link.peer)
+        if wait:
+            seconds = math.ceil(wait)
+            self._link.log("rate_limited", what="register", wait=seconds,
+                           hint="see --registrations, --connection-registrations and --exempt-networks")
+            raise ProtocolError("rate_limited", f"Too many new accounts; try again in {seconds} seconds.")
+        self._registrations.take(1, now)

@@ -1,0 +1,327 @@
+"""The limits as plain rules: the time is handed in, and models say what is right."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from classcord.net.buckets import Bucket
+from classcord.net.guards import Logins, Registrations, Tries
+from classcord.net.limits import ROOM_BURST, Limits
+from classcord.net.pace import Pace, Rates
+from classcord.net.peer import Peer
+from classcord.net.places import Places
+from classcord.net.shares import Flow, Shares
+from classcord.ops import config
+from classcord.ops.quota import SECONDS, Quota
+from tests.support import DEADLINE, ROOT
+
+RATES = Rates(50, 5, 6_000_000, 32_768, 10)
+
+
+class Clock:
+    """Gives the time that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def nowhere(address: str) -> bool:
+    return False
+
+
+@given(st.lists(st.tuples(st.floats(0, 5), st.integers(0, 40)), max_size=40))
+def test_a_bucket_is_what_a_plain_model_says(steps: list[tuple[float, int]]) -> None:
+    bucket, now, tokens = Bucket(20, 4, 0.0), 0.0, 20.0
+    for pause, cost in steps:
+        now += pause
+        tokens = min(20.0, tokens + 4 * pause)
+        assert bucket.wait(cost, now) == pytest.approx(max(0.0, (min(cost, 20) - tokens) / 4), abs=1e-6)
+        tokens -= cost
+        assert bucket.take(cost, now) == pytest.approx(max(0.0, -tokens / 4), abs=1e-6)
+
+
+# --- the pace of one client ---
+
+
+def paste(pace: Pace, lines: int, now: float) -> float:
+    """Send so many lines as fast as they are read; when the last one runs."""
+    for _ in range(lines):
+        now += pace.line(now)
+    return now
+
+
+def test_a_paste_of_fifty_lines_does_not_wait() -> None:
+    pace = Pace(RATES, 0.0)
+    assert paste(pace, 50, 0.0) == 0.0
+    assert pace.to_tell(0.0) is None
+
+
+def test_more_lines_are_read_at_the_rate_and_the_client_is_told_once_and_then_ended() -> None:
+    pace, now, ended = Pace(RATES, 0.0), 0.0, 0.0
+    told: list[Any] = []
+    for number in range(200):
+        wait = pace.line(now)
+        left = pace.to_tell(now)
+        if left is not None:
+            told.append((number, left))
+        if pace.is_over(now):
+            ended = now
+            break
+        now += wait
+    assert told == [(60, pytest.approx(8.0))], "after two of ten seconds of excess"
+    assert ended == pytest.approx(10.0, abs=0.3)
+
+
+def test_one_who_pauses_begins_anew() -> None:
+    pace = Pace(RATES, 0.0)
+    now = paste(pace, 90, 0.0)
+    assert now == pytest.approx(8.0)
+    now += 1.0
+    assert pace.line(now) == 0.0
+    assert not pace.is_over(now + 100)
+    assert paste(pace, 60, now + 10) == pytest.approx(now + 12)
+
+
+def test_a_client_at_the_rate_never_waits() -> None:
+    pace = Pace(RATES, 0.0)
+    for number in range(3000):
+        assert pace.line(number / 5) == 0.0
+
+
+def test_bytes_count_too_and_what_the_others_receive() -> None:
+    pace = Pace(RATES, 0.0)
+    for _ in range(50):  # the longest lines that there are, written as \\u escapes
+        assert pace.received(65_536, 0.0) == 0.0
+        assert pace.line(0.0) == 0.0
+        pace.relayed(48_200, 0.0)
+    assert pace.received(2 * 65_536, 0.0) == 0.0
+    pace.relayed(1_000_000, 0.0)
+    assert pace.received(1, 0.0) > 0
+    assert pace.line(60.0) == 0.0
+    assert pace.is_over(60.0), "lines that do not wait are not the end of an excess of bytes"
+
+
+def test_a_costly_line_counts_as_several() -> None:
+    pace = Pace(RATES, 0.0)
+    for _ in range(10):
+        assert pace.line(0.0) == 0.0
+        pace.cost(4, 0.0)
+    assert pace.line(0.0) > 0
+
+
+# --- the room's shares ---
+
+
+def test_the_room_says_no_more_than_its_rate() -> None:
+    clock = Clock()
+    room, flow, said = Shares(1000, 500, clock), Flow(), 0
+    for _ in range(400):
+        clock.now += 0.01
+        while room.take(flow, 50):
+            said += 50
+    assert 4 * 1000 <= said <= 4 * 1000 + 500
+
+
+def waiting(room: Shares, flow: Flow, size: int, got: list[Any], name: Any) -> threading.Thread:
+    """A thread that waits for its share; it is in the queue when this returns."""
+    before = len(room._waiting)
+
+    def run() -> None:
+        room.wait(flow, size, lambda: False)
+        got.append(name)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    end = threading.Event()
+    for _ in range(int(DEADLINE * 1000)):
+        if len(room._waiting) > before:
+            return thread
+        end.wait(0.001)
+    raise AssertionError("it does not wait")
+
+
+def grant(room: Shares, clock: Clock, threads: list[threading.Thread], got: list[Any]) -> None:
+    """Let the time pass, a line at a time."""
+    while any(thread.is_alive() for thread in threads):
+        count = len(got)
+        clock.now += 1.0
+        with room._lock:
+            room._wake_first()
+        for _ in range(int(DEADLINE * 1000)):
+            if len(got) > count:
+                break
+            threading.Event().wait(0.001)
+        assert len(got) > count, "nobody got a turn"
+
+
+def test_those_who_speak_have_equal_shares_and_a_quiet_person_does_not_wait_for_them() -> None:
+    clock, got = Clock(), list[Any]()
+    room = Shares(100, 100, clock)
+    assert room.take(Flow(), 100)
+    flooder, other = Flow(), Flow()
+    threads = [waiting(room, flooder, 100, got, ("flooder", n)) for n in range(4)]
+    threads += [waiting(room, other, 100, got, ("other", n)) for n in range(2)]
+    threads.append(waiting(room, Flow(), 100, got, "quiet"))
+    grant(room, clock, threads, got)
+    assert {got[0], got[1], got[2]} == {("flooder", 0), ("other", 0), "quiet"}
+    assert {got[3], got[4]} == {("flooder", 1), ("other", 1)}
+    assert got[5:] == [("flooder", 2), ("flooder", 3)]
+
+
+def test_one_who_is_gone_gives_up_its_turn() -> None:
+    clock, got = Clock(), list[Any]()
+    room = Shares(100, 100, clock)
+    assert room.take(Flow(), 100)
+    room.wait(Flow(), 100, lambda: True)
+    assert not room._waiting
+    thread = waiting(room, Flow(), 100, got, "next")
+    grant(room, clock, [thread], got)
+    assert got == ["next"]
+
+
+# --- passwords and accounts ---
+
+
+def test_five_failures_a_minute_then_growing_pauses() -> None:
+    tries, waits, now = Tries(5, 0.0), [], 0.0
+    for _ in range(9):
+        waits.append(round(tries.begin(now)))
+        now += waits[-1]
+    assert waits == [0, 0, 0, 0, 0, 1, 2, 4, 8]
+    assert tries.begin(now) > 8, "refused"
+    assert tries.begin(now) > 8, "and a refused try makes it no longer"
+    assert tries.begin(now + 3600) == 0
+
+
+def test_one_failure_now_and_then_is_free() -> None:
+    tries = Tries(5, 0.0)
+    assert [tries.begin(15.0 * number) for number in range(100)] == [0.0] * 100
+
+
+def test_forty_who_try_at_once_are_counted_before_anything_is_hashed() -> None:
+    clock = Clock()
+    logins = Logins(5, nowhere, clock)
+    peers = [Peer("10.0.2.2", port) for port in range(40)]
+    begun = [logins.begin("bob", peer, logins.tries()) for peer in peers]
+    assert [allowed for _, allowed in begun].count(True) <= 9
+    assert [wait for wait, _ in begun].count(0.0) == 5
+    assert logins.begin("bob", Peer("10.0.2.3"), logins.tries()) == (0.0, True), "from elsewhere"
+    assert logins.begin("alice", peers[0], logins.tries()) == (0.0, True), "another account"
+    logins.succeeded("bob", peers[0])
+    assert logins.begin("bob", peers[0], logins.tries()) == (0.0, True)
+
+
+def test_one_connection_that_tries_many_accounts_is_slowed_too() -> None:
+    logins = Logins(5, nowhere, Clock())
+    own = logins.tries()
+    begun = [logins.begin(f"account{number}", Peer("10.0.2.2"), own) for number in range(40)]
+    assert [wait for wait, _ in begun].count(0.0) == 5
+    assert not begun[-1][1]
+
+
+def test_a_machine_with_many_ipv6_addresses_is_one() -> None:
+    logins = Logins(5, nowhere, Clock())
+    begun = [logins.begin("bob", Peer(f"2001:db8:0:1::{n:x}"), logins.tries()) for n in range(1, 30)]
+    assert [wait for wait, _ in begun].count(0.0) == 5
+    assert Peer("::ffff:10.0.2.2").share == "10.0.2.2"
+
+
+def test_a_hundred_accounts_in_ten_minutes_an_address() -> None:
+    clock = Clock()
+    guard = Registrations(100, 600, nowhere, clock)
+    here, there = Peer("10.0.2.2"), Peer("10.0.2.3")
+    assert [guard.take(here) for _ in range(100)] == [0.0] * 100
+    assert guard.take(here) == pytest.approx(6.0)
+    assert guard.take(there) == 0.0
+    clock.now += 60
+    assert [guard.take(here) for _ in range(10)] == [0.0] * 10
+    assert guard.take(here) > 0
+
+
+def limits(**values: Any) -> Limits:
+    defaults = {setting.attribute: setting.default for setting in config.SETTINGS}
+    return Limits(config.Config({**defaults, **values}))
+
+
+def test_exempt_networks_have_no_limits_of_their_own() -> None:
+    made = limits(exempt_networks="10.0.2.2, 192.168.56.0/24,2001:db8::/32", registrations=1, login_failures=1)
+    for address in ("10.0.2.2", "::ffff:192.168.56.7", "2001:db8::5", "192.168.56.9"):
+        assert [made.registrations.take(Peer(address)) for _ in range(3)] == [0.0] * 3
+        assert [made.logins.begin("bob", Peer(address), made.logins.tries())[0] for _ in range(3)] == [0.0] * 3
+    assert made.registrations.take(Peer("10.0.2.3")) == 0
+    assert made.registrations.take(Peer("10.0.2.3")) > 0
+
+
+def test_the_connections_of_one_account_are_one_sender() -> None:
+    made = limits()
+    one = made.member("alice")
+    assert made.member("alice") is one
+    assert made.member("bob") is not one
+    assert [one.line(made.clock()) for _ in range(150)][-1] == 0
+    del one
+    assert not made._members, "nothing is kept for who has gone"
+
+
+def test_the_burst_of_the_room_fits_an_outbox() -> None:
+    defaults = {setting.name: setting.default for setting in config.SETTINGS}
+    assert defaults["outbox-limit"] >= 4 * ROOM_BURST
+
+
+def test_readme_tells_how_much_is_stored_in_an_hour() -> None:
+    rate = next(setting.default for setting in config.SETTINGS if setting.name == "room-rate")
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert f"at most {rate * 3600 // 1_000_000} MB of messages an hour ({rate:,} bytes × 3600 s)" in text
+
+
+# --- places ---
+
+
+def test_the_silent_one_of_the_address_with_most_gives_up_its_place() -> None:
+    places: Any = Places()
+    few, many = [Peer("10.0.108.1") for _ in range(2)], [Peer("10.0.2.2") for _ in range(4)]
+    for peer in [few[0], *many, few[1]]:
+        places.entered(peer, f"socket {id(peer)}")
+    places.spoke(many[0])
+    places.left(many[3])
+    gone = [places.give_up()[0] for _ in range(4)]
+    assert gone[0] is few[0] or gone[0] is many[1], "two each: the first of either"
+    assert many[0] not in gone
+    assert sorted(map(id, gone)) == sorted(map(id, [few[0], few[1], many[1], many[2]]))
+    assert places.give_up() is None
+
+
+def test_the_longest_silence_goes_first() -> None:
+    places: Any = Places()
+    peers = [Peer("10.0.2.2", port) for port in range(5)]
+    for peer in peers:
+        places.entered(peer, None)
+    assert [places.give_up()[0].port for _ in range(5)] == [0, 1, 2, 3, 4]
+
+
+# --- the log ---
+
+
+def test_ten_lines_of_an_event_and_then_one_with_the_number_left_out() -> None:
+    quota = Quota(10)
+    assert [quota.take("guest", "10.0.2.2", 0.0) for _ in range(25)].count(True) == 10
+    assert quota.take("guest", "10.0.2.3", 0.0)
+    assert quota.take("renamed", "10.0.2.2", 0.0)
+    assert quota.ended(SECONDS - 1) == []
+    assert quota.ended(SECONDS) == [("guest", "10.0.2.2", 15)]
+    assert quota.ended(SECONDS) == []
+    assert quota.take("guest", "10.0.2.2", SECONDS)
+
+
+def test_an_attacker_with_many_addresses_fills_neither_the_log_nor_the_memory() -> None:
+    quota = Quota(10)
+    taken = [quota.take("connected", f"2001:db8::{number:x}", 0.0) for number in range(10_000)]
+    assert len(quota._windows) <= 4097
+    assert taken.count(True) <= 4096 + 10
