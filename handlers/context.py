@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from classcord.chat.people import Seat
+from classcord.chat.people import Seat, Who
 from classcord.chat.room import Item, Room
 from classcord.net.link import Link
 from classcord.services import Services
 
 __all__ = ["Context"]
 
+Argument = TypeVar("Argument")
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -19,7 +20,7 @@ Result = TypeVar("Result")
 class Context:
     """Collects the items of a client's requests. Only the client's own thread uses it."""
 
-    __slots__ = ("_hashing", "_items", "_number", "accounts", "link", "registry", "texts")
+    __slots__ = ("_hashing", "_items", "_number", "_whole", "accounts", "link", "registry", "texts")
 
     def __init__(self, link: Link, services: Services) -> None:
         self.link = link
@@ -29,6 +30,7 @@ class Context:
         self._hashing = services.hashing
         self.texts = services.texts
         self._items: list[Item] = []
+        self._whole = False  # the items so far are parts of one
 
     def post(
         self, operation: Callable[Concatenate[Room, Seat, Arguments], object], *arguments: Arguments.args,
@@ -39,6 +41,23 @@ class Context:
         mypy checks the arguments. They are plain values, and none has a name here.
         """
         self._items.append((operation.__name__, self._number, arguments))
+
+    def only(
+        self, who: Who, run: Callable[[Context, Argument], None], argument: Argument, *, typed: bool = False
+    ) -> None:
+        """Run a request whose items are carried out only if the client is one of those who may: see Room.only.
+
+        They are one item, which is handed over after the function has returned. If it raises, none of them is.
+        """
+        self.flush()
+        self._whole = True
+        try:
+            run(self, argument)
+            parts = tuple([(operation, arguments) for operation, _, arguments in self._items])
+        finally:
+            self._whole = False
+            self._items = []
+        self.post(Room.only, who, typed, parts)
 
     def reply(self, line: bytes) -> None:
         """A line to this client, after the answers to its earlier requests."""
@@ -58,6 +77,6 @@ class Context:
 
     def flush(self) -> None:
         """Hand over the collected items. Call it before slow work, so that earlier requests don't wait for that."""
-        if self._items:
+        if self._items and not self._whole:
             items, self._items = self._items, []
             self.registry.post(items)
