@@ -11,7 +11,9 @@ from classcord.wire.texts import shown
 from handlers.context import Context
 from handlers.request import PUNCTUATION, Misused
 
-__all__ = ["STATES", "list_users", "ping", "state_of", "status", "typed_status", "typed_users", "users", "who"]
+__all__ = [
+    "STATES", "list_users", "ping", "state_of", "status", "typed_status", "typed_users", "users", "who",
+]
 
 STATES: dict[str, str] = {
     "online": "online", "available": "online", "disponible": "online", "en ligne": "online",
