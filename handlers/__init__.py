@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from classcord.chat.people import Who
 from classcord.wire.protocol import EXAMPLE, ProtocolError
 from handlers import commands
 from handlers.context import Context
@@ -15,15 +13,14 @@ from handlers.table import HELP, LISTED, TYPES
 
 __all__ = ["HELP", "dispatch"]
 
-Handle = Callable[[Context, dict[str, Any]], None]
-
 _ANY_LENGTH = 1 << 62
+"""Longer than any text."""
 
 
 class _Route(NamedTuple):
     """What `dispatch` needs of a request, made once."""
 
-    handle: Handle
+    handle: Callable[[Context, dict[str, Any]], None]
     quick: tuple[tuple[str, str | None, int], ...]
     """Each field: its name, its value if it is not given, and the greatest length that needs no closer look."""
     cost: int
@@ -31,19 +28,15 @@ class _Route(NamedTuple):
 
 
 def _route(request: Request) -> _Route:
-    handle = request.handle
+    who, handle = request.who, request.handle
     assert handle is not None
-    if request.who != "anybody":
-        handle = functools.partial(_restricted, request.who, handle)
     quick = tuple([
-        (field.name, None if field.required else "", -1 if field.any_value else field.most or _ANY_LENGTH)
-        for field in request.fields
+        (name, None if required else "", -1 if any_value else _ANY_LENGTH if most is None else most)
+        for name, required, most, any_value in request.fields
     ])
-    return _Route(handle, quick, request.cost, request)
-
-
-def _restricted(who: Who, handle: Handle, context: Context, message: dict[str, Any]) -> None:
-    context.only(who, handle, message)
+    if who == "anybody":
+        return _Route(handle, quick, request.cost, request)
+    return _Route(lambda context, message: context.only(who, handle, message), quick, request.cost, request)
 
 
 _ROUTES = {kind: _route(request) for kind, request in TYPES.items()}
@@ -51,7 +44,7 @@ _KNOWN = ", ".join(LISTED)
 
 
 def dispatch(context: Context, message: dict[str, Any]) -> int:
-    """Check a decoded line against the table and run it. Returns its cost. Raises ProtocolError."""
+    """Check a decoded line against the table and run it. Returns its cost. Raises ProtocolError, which also has it."""
     kind = message.get("type")
     if not isinstance(kind, str) or (route := _ROUTES.get(kind)) is None:
         raise _unknown_type(message)
@@ -65,6 +58,9 @@ def dispatch(context: Context, message: dict[str, Any]) -> int:
         handle(context, message)
     except Command as command:
         return commands.run(context, command.text)
+    except ProtocolError as error:
+        error.cost = cost  # a wrong password takes as much work as the right one
+        raise
     return cost
 
 

@@ -8,6 +8,7 @@ at once, two known clients show only the newest, and other clients show no line 
 from __future__ import annotations
 
 from classcord.chat.room import Room
+from classcord.wire.protocol import ProtocolError
 from handlers.context import Context
 from handlers.request import Misused
 from handlers.table import find, letters, named
@@ -19,10 +20,9 @@ def run(context: Context, text: str) -> int:
     """Run the command in `text`, which begins with a slash. Returns its cost."""
     word, rest = [*text[1:].split(None, 1), "", ""][:2]
     request = find(word)
-    if request is None:
-        request = find(letters(word))
-        if request is not None and request.typed is not None and not request.typed.secret:
-            request = None
+    guess = find(letters(word))
+    if request is None and guess is not None and guess.typed is not None and guess.typed.secret:
+        request = guess
     if request is None or request.typed is None:
         context.post(Room.notice, context.texts("unknown_command", command=named(word)))
         return 1
@@ -32,6 +32,9 @@ def run(context: Context, text: str) -> int:
             typed.run(context, rest.strip())
         else:
             context.only(request.who, typed.run, rest.strip(), typed=True)
+    except ProtocolError as error:
+        error.cost = request.cost
+        raise
     except Misused:
         explained = typed.explained[context.texts.language]
         line = context.texts("command_usage", usage=typed.example) if typed.example else explained

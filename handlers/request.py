@@ -73,5 +73,5 @@ class Request(NamedTuple):
     who: Who = "anybody"
     """Who may send it. The room decides that when the turn of the request comes: see Room.only."""
     cost: int = 1
-    """What it takes from its sender's allowance of lines, 0 or more. A line that is refused costs 1."""
+    """What it takes from its sender's allowance of lines, 0 or more; see `dispatch`. With wrong fields it takes 1."""
     typed: Typed | None = None

@@ -112,10 +112,29 @@ def test_a_line_costs_what_its_row_says(kind: str, monkeypatch: pytest.MonkeyPat
     assert dispatch(a_context(), {**TYPES[kind].example, "type": kind}) == 7
 
 
+def test_a_refused_line_costs_what_its_row_says_if_work_was_done_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a wrong password would be cheap."""
+    row = TYPES["status"]._replace(cost=7)
+    monkeypatch.setitem(handlers._ROUTES, "status", handlers._route(row))
+    for message, cost in (({"state": "asleep"}, 7), ({}, 1), ({"state": 5}, 1), ({"type": "?"}, 1)):
+        with pytest.raises(ProtocolError) as caught:
+            dispatch(a_context(), {"type": "status", **message})
+        assert caught.value.cost == cost, message
+
+
 def test_a_typed_command_costs_what_its_row_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(WORDS, "qui", WORDS["qui"]._replace(cost=7))
+    def fail(context: Context, rest: str) -> None:
+        raise ProtocolError("unavailable", "fail")
+
+    row = WORDS["qui"]
+    assert row.typed is not None
+    monkeypatch.setitem(WORDS, "qui", row._replace(cost=7))
+    monkeypatch.setitem(WORDS, "fail", row._replace(cost=7, typed=row.typed._replace(run=fail)))
     assert dispatch(a_context(), say("/qui")) == 7
     assert dispatch(a_context(), say("/quoi")) == 1
+    with pytest.raises(ProtocolError) as caught:
+        dispatch(a_context(), say("/fail"))
+    assert caught.value.cost == 7
 
 
 # --- who may ---
