@@ -31,8 +31,8 @@ def _route(request: Request) -> _Route:
     who, handle = request.who, request.handle
     assert handle is not None
     quick = tuple([
-        (name, None if required else "", -1 if any_value else _ANY_LENGTH if most is None else most)
-        for name, required, most, any_value in request.fields
+        (name, None if required else "", _ANY_LENGTH if most is None else most)
+        for name, required, most, _ in request.fields
     ])
     if who == "anybody":
         return _Route(handle, quick, request.cost, request)

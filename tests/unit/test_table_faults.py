@@ -70,6 +70,11 @@ def test_a_document_with_a_request_that_does_not_exist_is_named() -> None:
     ]
 
 
+def test_a_document_with_another_order_is_named() -> None:
+    (fault,) = protocol_faults([*TABLE[1:], TABLE[0]])
+    assert fault.startswith("docs/PROTOCOLE.md: the table of requests has another order than the code: login, logout,")
+
+
 def test_a_document_without_an_error_code_is_named_with_the_row_to_add() -> None:
     assert [*error_faults([*ERRORS, "too_fast"])] == [
         f"{file}: the table of errors lacks a row for `too_fast`: | `too_fast` | ... | ... |" for file in DOCUMENTS
