@@ -1,112 +1,77 @@
-"""The requests of clients: the table of request types, and the function that runs a request."""
+"""The requests of clients: from a decoded line to the function that the table names for it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from classcord.wire.protocol import EXAMPLE, ProtocolError, encode
-from handlers import accounts, messages, presence
+from classcord.wire.protocol import EXAMPLE, ProtocolError
+from handlers import commands
 from handlers.context import Context
+from handlers.request import Command, Request
+from handlers.table import HELP, LISTED, TYPES
 
-__all__ = ["ALIASES", "REQUESTS", "Field", "Request", "dispatch"]
+__all__ = ["HELP", "dispatch"]
 
-_MAX_FIELD = 1000
-"""Characters in a field without a special limit."""
-_MAX_CHANNEL = 100
-"""Characters in the name of a channel; only the client that sent it gets it back."""
-
-
-class Field(NamedTuple):
-    """A field that must be a string. `most` is its greatest length in characters.
-
-    `null` means not given, because some clients always send all their fields.
-    """
-
-    name: str
-    required: bool = True
-    most: int | None = _MAX_FIELD
-    any_value: bool = False
-    """The function checks the value itself, also null; only the presence of the field is checked before."""
+_ANY_LENGTH = 1 << 62
+"""Longer than any text."""
 
 
-class Request(NamedTuple):
-    """A type of request: its function, its help, an example line, and its fields."""
+class _Route(NamedTuple):
+    """What `dispatch` needs of a request, made once."""
 
     handle: Callable[[Context, dict[str, Any]], None]
-    help: str
-    example: dict[str, Any]
-    fields: tuple[Field, ...] = ()
+    quick: tuple[tuple[str, str | None, int], ...]
+    """Each field: its name, its value if it is not given, and the greatest length that needs no closer look."""
+    cost: int
+    announces: bool
+    request: Request
 
 
-def _help(context: Context, message: dict[str, Any]) -> None:
-    """One line that lists the types."""
-    context.reply(HELP)
+def _route(request: Request) -> _Route:
+    who, handle = request.who, request.handle
+    assert handle is not None
+    quick = tuple([
+        (name, None if required else "", _ANY_LENGTH if most is None else most)
+        for name, required, most, _ in request.fields
+    ])
+    if who == "anybody":
+        return _Route(handle, quick, request.cost, request.announces, request)
+    return _Route(lambda context, message: context.only(who, handle, message), quick, request.cost,
+                  request.announces, request)
 
 
-_CONTENT = Field("content", most=None)  # clean_content says more than "too long"
-
-REQUESTS: dict[str, Request] = {
-    "register": Request(
-        accounts.register, "create an account; then log in",
-        {"type": "register", "username": "alice", "password": "azerty"},
-        (Field("username"), Field("password", most=None)),
-    ),
-    "login": Request(
-        accounts.login, "log in to an account",
-        {"type": "login", "username": "alice", "password": "azerty"},
-        (Field("username"), Field("password", any_value=True)),
-    ),
-    "logout": Request(accounts.logout, "log out, stay connected", {"type": "logout"}),
-    "message": Request(
-        messages.message, "write to everybody, or to one person with subtype private",
-        {"type": "message", "subtype": "global", "to": "global", "content": "Bonjour"},
-        (_CONTENT, Field("subtype", required=False), Field("to", required=False)),
-    ),
-    "private": Request(
-        messages.private, "write to one person", {"type": "private", "to": "bob", "content": "Salut"},
-        (_CONTENT, Field("to")),
-    ),
-    "status": Request(
-        presence.status, "change your state: online, away, dnd or invisible", {"type": "status", "state": "away"},
-        (Field("state"),),
-    ),
-    "users": Request(presence.users, "list the people here; the first time, join as a guest", {"type": "users"}),
-    "who": Request(
-        presence.who, "list the people here, in an answer of type who", {"type": "who", "channel": "global"},
-        (Field("channel", required=False, most=_MAX_CHANNEL),),
-    ),
-    "ping": Request(presence.ping, "see whether the server answers", {"type": "ping"}),
-    "help": Request(_help, "this list", {"type": "help"}),
-}
-"""Every type of request. The room checks `from` and `user`, the fields in which a guest gives its name."""
-
-ALIASES: dict[str, Request] = {
-    "list_users": Request(presence.list_users, "users, in an answer of type list_users", {"type": "list_users"}),
-    "connected_users": Request(presence.users, "users", {"type": "connected_users"}),
-    "userlist": Request(presence.users, "users", {"type": "userlist"}),
-    "change_username": Request(
-        accounts.change_username, "give a guest its name", {"type": "change_username", "new_user": "zoe"},
-        (Field("new_user"),),
-    ),
-    "disconnect": Request(accounts.disconnect, "logout without an answer", {"type": "disconnect"}),
-}
-"""Other words for the same requests, which some clients send. `help` leaves them out: new clients don't need them."""
-
-HELP = encode(
-    {"type": "help", "types": [{"type": name, "help": r.help, "example": r.example} for name, r in REQUESTS.items()]}
-)
+_ROUTES = {kind: _route(request) for kind, request in TYPES.items()}
+_KNOWN = ", ".join(LISTED)
 
 
-def dispatch(context: Context, message: dict[str, Any]) -> None:
-    """Check a decoded line against the tables and run it. Raises ProtocolError."""
+def dispatch(context: Context, message: dict[str, Any]) -> int:
+    """Check a decoded line against the table and run it. Returns its cost. Raises ProtocolError, which also has it."""
     kind = message.get("type")
-    request = (REQUESTS.get(kind) or ALIASES.get(kind)) if isinstance(kind, str) else None
-    if request is None:
+    if not isinstance(kind, str) or (route := _ROUTES.get(kind)) is None:
         raise _unknown_type(message)
-    if None in message.values():
-        kept = {field.name for field in request.fields if field.any_value}
-        message = {name: value for name, value in message.items() if value is not None or name in kept}
+    handle, quick, cost, announces, request = route
+    for name, absent, most in quick:
+        value = message.get(name, absent)
+        if not isinstance(value, str) or len(value) > most:
+            message = _checked(kind, request, message)
+            break
+    if announces:
+        context.announces()
+    try:
+        handle(context, message)
+    except Command as command:
+        return commands.run(context, command.text)
+    except ProtocolError as error:
+        error.cost = cost  # a wrong password takes as much work as the right one
+        raise
+    return cost
+
+
+def _checked(kind: str, request: Request, message: dict[str, Any]) -> dict[str, Any]:
+    """The message without what counts as not given. Raises ProtocolError if a field is missing or wrong."""
+    kept = {field.name for field in request.fields if field.any_value}
+    message = {name: value for name, value in message.items() if value is not None or name in kept}
     for name, required, most, any_value in request.fields:
         if name not in message:
             if required:
@@ -117,7 +82,7 @@ def dispatch(context: Context, message: dict[str, Any]) -> None:
                 raise ProtocolError("invalid_field", f"{name} must be a string", request.example)
             if most is not None and len(value) > most:
                 raise ProtocolError("invalid_field", f"{name} has more than {most} characters")
-    request.handle(context, message)
+    return message
 
 
 def _unknown_type(message: dict[str, Any]) -> ProtocolError:
@@ -127,4 +92,4 @@ def _unknown_type(message: dict[str, Any]) -> ProtocolError:
         text = "the field type must be a string"
     else:
         text = f"unknown type {message['type'][:32]!a}"
-    return ProtocolError("unknown_type", f"{text}; the known types are {', '.join(REQUESTS)}", EXAMPLE)
+    return ProtocolError("unknown_type", f"{text}; the known types are {_KNOWN}", EXAMPLE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from classcord.chat.people import Seat
+from classcord.chat.people import Seat, Who
 from classcord.chat.room import Item, Room
 from classcord.net.link import Link
 from classcord.services import Services
@@ -13,6 +13,7 @@ from handlers.limiter import Limiter
 
 __all__ = ["Context"]
 
+Argument = TypeVar("Argument")
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -20,7 +21,7 @@ Result = TypeVar("Result")
 class Context:
     """Collects the items of a client's requests. Only the client's own thread uses it."""
 
-    __slots__ = ("_hashing", "_items", "_number", "accounts", "limiter", "link", "registry", "texts")
+    __slots__ = ("_hashing", "_items", "_number", "_whole", "accounts", "limiter", "link", "registry", "texts")
 
     def __init__(self, link: Link, services: Services) -> None:
         self.link = link
@@ -30,9 +31,15 @@ class Context:
         self._hashing = services.hashing
         self.texts = services.texts
         self._items: list[Item] = []
+        self._whole = False  # the items so far are parts of one
         limits = services.limits
         self.limiter = Limiter(limits, link, self.flush, self.reply) if limits is not None else None
         """None without limits."""
+
+    def announces(self) -> None:
+        """Wait for a share of the room: it may tell everybody that somebody came, went or changed."""
+        if self.limiter is not None:
+            self.limiter.presence()
 
     def post(
         self, operation: Callable[Concatenate[Room, Seat, Arguments], object], *arguments: Arguments.args,
@@ -43,6 +50,23 @@ class Context:
         mypy checks the arguments. They are plain values, and none has a name here.
         """
         self._items.append((operation.__name__, self._number, arguments))
+
+    def only(
+        self, who: Who, run: Callable[[Context, Argument], None], argument: Argument, *, typed: bool = False
+    ) -> None:
+        """Run a request whose items are carried out only if the client is one of those who may: see Room.only.
+
+        They are one item, which is handed over after the function has returned. If it raises, none of them is.
+        """
+        self.flush()
+        self._whole = True
+        try:
+            run(self, argument)
+            parts = tuple([(operation, arguments) for operation, _, arguments in self._items])
+        finally:
+            self._whole = False
+            self._items = []
+        self.post(Room.only, who, typed, parts)
 
     def reply(self, line: bytes) -> None:
         """A line to this client, after the answers to its earlier requests."""
@@ -56,12 +80,12 @@ class Context:
     def hashed(self, work: Callable[..., Result], *arguments: Any) -> Result:
         """The result of `work(*arguments)`, which runs in a hashing thread when this client's turn comes.
 
-        Raises hashing.Gone if the connection has ended by then.
+        Raises Gone if the connection has ended by then.
         """
         return self._hashing.run(self.link, lambda: work(*arguments))
 
     def flush(self) -> None:
         """Hand over the collected items. Call it before slow work, so that earlier requests don't wait for that."""
-        if self._items:
+        if self._items and not self._whole:
             items, self._items = self._items, []
             self.registry.post(items)

@@ -42,6 +42,7 @@ class Limiter:
         self._clock = limits.clock
         self._pace = limits.pace()
         self._own: Flow = Flow()
+        self._seen = False  # the others may know of this client
         self._member: Member | None = None
         self._registrations = limits.own_registrations()
         self._tries = limits.logins.tries()
@@ -107,11 +108,13 @@ class Limiter:
         self._take(size, lambda: self._link.dropped)
 
     def leave(self) -> None:
-        """The client leaves, which everybody is told."""
-        end = self._clock() + _LEAVE
-        self._take(_FRAME, lambda: self._clock() >= end)
+        """The client leaves, which everybody is told if they know of it."""
+        if self._seen:
+            end = self._clock() + _LEAVE
+            self._take(_FRAME, lambda: self._clock() >= end)
 
     def _take(self, size: int, gone: Callable[[], bool]) -> None:
+        self._seen = True
         flow = self._member or self._own
         if not self._limits.room.take(flow, size):
             self._flush()

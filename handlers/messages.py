@@ -1,4 +1,4 @@
-"""Global and private messages."""
+"""Global and private messages, and /msg."""
 
 from __future__ import annotations
 
@@ -6,26 +6,30 @@ import re
 from typing import Any
 
 from classcord.chat.room import Room
+from classcord.wire import names
 from classcord.wire.protocol import ProtocolError, clean_content
-from handlers import commands
 from handlers.context import Context
+from handlers.request import Command, Misused
 
-__all__ = ["message", "private"]
+__all__ = ["message", "private", "typed_private"]
 
 _UNSEEN = re.compile("^[\\s\\u00ad\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u2069\\ufeff]+")
+_QUOTED = re.compile(r'["“«]([^"”»]+)["”»]\s+(\S.*)', re.DOTALL)
 
 
 def message(context: Context, message: dict[str, Any]) -> None:
     """A message to everybody, or to one person with subtype private."""
     subtype = message.get("subtype", "global")
-    if subtype == "private":
-        _whisper(context, message)
-    elif subtype != "global":
-        raise ProtocolError("invalid_field", "subtype must be global or private")
-    else:
-        content = _relayed(context, message)
-        if content:
+    if subtype == "global":
+        content = clean_content(message["content"])
+        if content[:1].isalnum() or (content := _relayed(context, message, content)):  # nearly always the first
+            if context.limiter is not None:
+                context.limiter.content(content)
             context.post(Room.say, message.get("from"), content)
+    elif subtype == "private":
+        _whisper(context, message)
+    else:
+        raise ProtocolError("invalid_field", "subtype must be global or private")
 
 
 def private(context: Context, message: dict[str, Any]) -> None:
@@ -34,32 +38,44 @@ def private(context: Context, message: dict[str, Any]) -> None:
     _whisper(context, message)
 
 
+def typed_private(context: Context, rest: str) -> None:
+    """The same, typed: `/msg bob Salut`."""
+    found = _QUOTED.fullmatch(rest)
+    name, text = found.groups() if found else [*rest.split(None, 1), "", ""][:2]
+    name = name.strip()
+    if not name or not text or not name.isprintable() or len(name) > 2 * names.MAX_NAME:
+        raise Misused
+    _whispered(context, None, name, text)
+
+
 def _whisper(context: Context, message: dict[str, Any]) -> None:
     to = message.get("to", "").strip()
     if not to:
         example = {"type": "message", "subtype": "private", "to": "bob", "content": "Salut"}
         raise ProtocolError("missing_field", "a private message needs the field to: the name of a person", example)
-    content = _relayed(context, message)
+    content = _relayed(context, message, clean_content(message["content"]))
     if content:
-        context.post(Room.whisper, message.get("from"), to, content)
+        _whispered(context, message.get("from"), to, content)
 
 
-def _relayed(context: Context, message: dict[str, Any]) -> str:
-    """The content to relay, or "" if it was for the server itself."""
-    content = clean_content(message["content"])
+def _whispered(context: Context, wanted: object, to: str, content: str) -> None:
     if context.limiter is not None:
         context.limiter.content(content)
-    if content[:1].isalnum():  # as nearly always; the rest looks for commands
-        return content
+    context.post(Room.whisper, wanted, to, content)
+
+
+def _relayed(context: Context, message: dict[str, Any], content: str) -> str:
+    """The content to relay, or "" if it only announces a guest. Raises Command."""
     typed = content.lstrip()
     if not typed[:1].isprintable():  # a zero-width space, pasted with the command
         typed = _UNSEEN.sub("", content)
     if typed.startswith("/"):
         if typed.startswith("//"):
             return typed[1:]
+        context.announces()
         context.post(Room.identify, message.get("from"))
-        commands.run(context, typed)
-        return ""
+        raise Command(typed)
     if not content:
+        context.announces()
         context.post(Room.announce_guest, message.get("from"))
     return content

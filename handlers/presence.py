@@ -1,4 +1,4 @@
-"""status, ping, and the lists of people: users, who, list_users."""
+"""status, ping, and the lists of people: users, who, list_users; /etat and /qui."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import Any
 from classcord.chat.room import Room
 from classcord.wire import names
 from classcord.wire.protocol import ProtocolError
+from classcord.wire.texts import shown
 from handlers.context import Context
+from handlers.request import PUNCTUATION, Misused
 
-__all__ = ["STATES", "list_users", "ping", "state_of", "status", "users", "who"]
+__all__ = [
+    "STATES", "list_users", "ping", "state_of", "status", "typed_status", "typed_users", "users", "who",
+]
 
 STATES: dict[str, str] = {
     "online": "online", "available": "online", "disponible": "online", "en ligne": "online",
@@ -19,6 +23,8 @@ STATES: dict[str, str] = {
     "offline": "invisible",  # a connected client can't be offline
 }
 """The words of clients for a state, by names.key, and the state that the server relays."""
+_MAX_SHOWN = 20
+"""Characters of an unknown state that an answer repeats."""
 
 
 def state_of(text: str) -> str | None:
@@ -34,9 +40,26 @@ def status(context: Context, message: dict[str, Any]) -> None:
     context.post(Room.set_state, message.get("user"), state)
 
 
+def typed_status(context: Context, rest: str) -> None:
+    """The same, typed: `/etat away`. The answer says which state it is now."""
+    state = state_of(rest.strip(PUNCTUATION + " \"'«»“”"))
+    if not rest:
+        raise Misused
+    if state is None:
+        context.post(Room.notice, context.texts("state_unknown", state=shown(rest, _MAX_SHOWN)))
+    else:
+        context.post(Room.set_state, None, state)
+        context.post(Room.notice, context.texts("state_set", state=state))
+
+
 def users(context: Context, message: dict[str, Any]) -> None:
     """List the people who are here; a client that has not logged in becomes a guest."""
     context.post(Room.list_users)
+
+
+def typed_users(context: Context, rest: str) -> None:
+    """The same, typed: `/qui`. The answer has the states too."""
+    context.post(Room.tell_who)
 
 
 def list_users(context: Context, message: dict[str, Any]) -> None:

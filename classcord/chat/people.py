@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from classcord.chat.effects import Addressed
 from classcord.wire import names
+from classcord.wire.protocol import ProtocolError
 
-__all__ = ["Person", "Seat"]
+__all__ = ["Person", "Seat", "Who"]
+
+Who = Literal["anybody", "named", "account"]
+"""Who may do something: each client, one with a name (a guest too), one that is logged in to an account."""
 
 
 class Person:
@@ -54,6 +60,12 @@ class Seat:
         self.registered: str | None = None
         self.private_type = False
         self.users_version = -1  # the room's version at the client's last request for the list
+
+    def refusal(self, who: Who) -> ProtocolError | None:
+        """Why the client is not one of those; None if it is."""
+        if who == "anybody" or (self.person is not None and (who == "named" or self.person.account)):
+            return None
+        return ProtocolError("not_named", "You are not logged in.")
 
     def address(self) -> Addressed:
         """Where private lines for this client go."""

@@ -32,14 +32,13 @@ from classcord.chat.effects import (
     UsersListed,
     Whispered,
 )
-from classcord.chat.people import Person, Seat
+from classcord.chat.people import Person, Seat, Who
 from classcord.chat.registrations import Registrations
 from classcord.wire import names
 from classcord.wire.protocol import MAX_CONTENT, ProtocolError
 from classcord.wire.texts import Texts, shown
 
 __all__ = ["Item", "Room"]
-
 
 Item = tuple[str, "int | None", tuple[Any, ...]]
 """A request to the room: the name of a method of Room, the number of the seat that asks, and plain values.
@@ -49,7 +48,7 @@ Without a seat it is the server itself that asks. A plain tuple is made faster t
 
 _OPERATIONS = (
     "login", "register", "logout", "disconnect", "leave", "identify", "say", "whisper", "use_private_type",
-    "announce_guest", "notice", "reply", "set_state", "list_users", "tell_who",
+    "announce_guest", "notice", "reply", "set_state", "list_users", "tell_who", "only",
 )
 """The methods that an item with a seat may name."""
 _new = tuple.__new__
@@ -97,6 +96,20 @@ class Room:
         except ProtocolError as error:
             self._emit(Refused(number, error.code, error.text, error.example))
 
+    def only(self, seat: Seat, who: Who, typed: bool, parts: tuple[tuple[str, tuple[Any, ...]], ...], /) -> None:
+        """Carry out the operations of one request, if the client is one of those who may. Only here is that checked.
+
+        Else its answer is an error; the answer to a `typed` request has the form that each client shows.
+        """
+        refusal = seat.refusal(who)
+        if refusal is None:
+            for operation, arguments in parts:
+                self._operations[operation](seat, *arguments)
+        elif typed:
+            self.notice(seat, self._texts("account_needed"))
+        else:
+            raise refusal
+
     def _seat(self, number: int) -> Seat:
         seat = self._seats[number] = Seat(number)
         return seat
@@ -138,8 +151,6 @@ class Room:
 
     def logout(self, seat: Seat, /) -> None:
         """End the identity; the connection stays, like a new one."""
-        if seat.person is None:
-            raise ProtocolError("not_named", "You are not logged in.")
         self._emit(LoggedOut(seat.number))
         self.disconnect(seat)
 

@@ -58,8 +58,10 @@ class ProtocolError(Exception):
     """A request that the server refuses. One place turns it into the reply; the connection goes on.
 
     `code` is a key of `ERRORS`; `text` is for people; `example` is a correct line; `details` are more keys of the
-    reply, for programs.
+    reply, for programs. `cost` is what the line takes from its sender's allowance: see handlers/request.py.
     """
+
+    cost = 1
 
     def __init__(
         self, code: str, text: str, example: Mapping[str, Any] | None = None, details: Mapping[str, Any] | None = None

@@ -1,5 +1,7 @@
 """The texts that `Serveur` says to people, in French or in English.
 
+The explanations of the typed commands stand beside their words, in handlers/table.py.
+
 Error lines are not here: their texts are part of the protocol (clients compare two of them to the letter)
 and stay as they are in every language.
 """
@@ -19,14 +21,9 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "unknown_command": "Commande inconnue : « {command} ». Rien n'a été envoyé. Tapez /aide pour la liste,"
         " ou // pour commencer un message par une barre oblique.",
         "command_usage": "Utilisation : {usage}",
-        "password_typed": "Les commandes qui portent un mot de passe ne se tapent pas ici."
-        " Rien n'a été envoyé aux autres ; connectez-vous par la fenêtre de connexion de votre client.",
-        "help": "Commandes : /aide /qui /etat /msg. Pour en savoir plus : /aide msg",
+        "account_needed": "Cette commande demande un compte : connectez-vous d'abord. Rien n'a été envoyé.",
+        "help": "Commandes : {commands}. Pour en savoir plus : /aide msg",
         "help_unknown": "Pas de commande « {command} ». Tapez /aide pour la liste.",
-        "help_aide": "/aide : la liste des commandes ; /aide msg explique l'une d'elles",
-        "help_qui": "/qui : qui est là, et dans quel état",
-        "help_etat": "/etat online|away|dnd|invisible : changer d'état",
-        "help_msg": "/msg NOM TEXTE : message privé (un nom avec des espaces se met entre guillemets)",
         "who": "Présents ({count}) : {names}",
         "who_more": "Présents ({count}) : {names} … et {more} autres",
         "state_set": "Votre état : {state}",
@@ -49,14 +46,9 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "unknown_command": 'Unknown command: "{command}". Nothing was sent. Type /help for the list,'
         " or // to begin a message with a slash.",
         "command_usage": "Usage: {usage}",
-        "password_typed": "Commands with a password can't be typed here."
-        " Nothing was sent to the others; use your client's own window to log in.",
-        "help": "Commands: /help /who /status /msg. To learn more: /help msg",
+        "account_needed": "This command needs an account: log in first. Nothing was sent.",
+        "help": "Commands: {commands}. To learn more: /help msg",
         "help_unknown": 'No command "{command}". Type /help for the list.',
-        "help_aide": "/help: the list of commands; /help msg explains one of them",
-        "help_qui": "/who: the people here, and their states",
-        "help_etat": "/status online|away|dnd|invisible: change your state",
-        "help_msg": "/msg NAME TEXT: private message (quote a name that has spaces)",
         "who": "Here ({count}): {names}",
         "who_more": "Here ({count}): {names} … and {more} others",
         "state_set": "Your state: {state}",
@@ -85,6 +77,7 @@ class Texts:
     """The texts of one language. Immutable; any thread may use it."""
 
     def __init__(self, language: str) -> None:
+        self.language = language
         self._texts = LANGUAGES[language]
 
     def __call__(self, text: str, **values: object) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from handlers import ALIASES, REQUESTS
+from handlers.table import LISTED, TYPES
 from tests.hostile.asking import PONG, Connect, Join, answers, heard, refused, works
 from tests.support import Bystanders, Client, Message, say, unique
 
@@ -19,9 +19,8 @@ MISSING = "missing"
 VALUES: dict[str, Any] = {
     MISSING: None, "null": None, "number": 12, "true": True, "list": ["a"], "object": {"a": "b"}, "10 KB": "x" * 10240,
 }
-ALL = {**REQUESTS, **ALIASES}
-FIELDS = [(kind, field.name) for kind, request in ALL.items() for field in request.fields]
-REQUIRED = {(kind, field.name) for kind, request in ALL.items() for field in request.fields if field.required}
+FIELDS = [(kind, field.name) for kind, request in TYPES.items() for field in request.fields]
+REQUIRED = {(kind, field.name) for kind, request in TYPES.items() for field in request.fields if field.required}
 
 
 # --- control characters ---
@@ -88,7 +87,7 @@ def test_controls_in_an_addressee_are_never_sent_back(join: Join, control: str) 
 
 def request(kind: str, changed: str, value: str) -> Message:
     """A request of this type that is right except for one field."""
-    message = {**ALL[kind].example, changed: VALUES[value]}
+    message = {**TYPES[kind].example, "type": kind, changed: VALUES[value]}
     if value == MISSING:
         del message[changed]
     return message
@@ -128,7 +127,7 @@ def test_a_field_that_is_missing_or_no_fitting_string_is_refused(
 
 def test_there_are_fields_to_test() -> None:
     assert {("register", "username"), ("login", "password"), ("message", "content"), ("status", "state")} <= REQUIRED
-    assert set(REQUESTS) >= {"register", "login", "logout", "message", "private", "status", "users", "who", "ping"}
+    assert set(LISTED) >= {"register", "login", "logout", "message", "private", "status", "users", "who", "ping"}
 
 
 @pytest.mark.parametrize("value", [value for value in VALUES if value != MISSING])
@@ -222,14 +221,14 @@ def test_a_guest_with_a_chosen_name_may_send_anything_as_its_name(connect: Conne
 # --- null ---
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", TYPES)
 def test_fields_that_are_null_are_as_if_they_were_not_there(connect: Connect, kind: str) -> None:
     """Clients that serialize an object send all its fields."""
     nulls: Message = dict.fromkeys(
         ("type", "subtype", "to", "from", "user", "username", "content", "channel", "state", "timestamp", "new_user")
     )
     one, other = connect(), connect()
-    example = dict(ALL[kind].example)
+    example = {**TYPES[kind].example, "type": kind}
     if "username" in example:
         example["username"] = unique("null")
     one.send({**nulls, **example})

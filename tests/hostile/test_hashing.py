@@ -27,7 +27,7 @@ flag = {flag!r}
 add, scrypt = hashing._Turns.add, accounts._scrypt
 def announced(self, job):
     add(self, job)
-    logs.event("handed_in", port=job.link.socket.getpeername()[1])
+    logs.event("handed_in", port=job.link.peer.port)
 def held(password, *more):
     logs.event("hashes", password=password)
     while os.path.exists(flag):

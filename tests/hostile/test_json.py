@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from classcord.wire.protocol import MAX_DEPTH, MAX_LINE
-from handlers import REQUESTS
+from handlers.table import LISTED
 from tests.hostile.asking import PING, Connect, Join, answers, heard, refused, works
 from tests.hostile.tools import launcher
 from tests.support import DEADLINE, ROOT, Bystanders, Client, Server, say, unique
@@ -261,7 +261,7 @@ def test_another_json_value_is_told_what_was_expected(connect: Connect, value: s
 ])
 def test_a_missing_or_unknown_type_is_told_which_there_are(connect: Connect, line: bytes) -> None:
     error = refused(connect(), line, "unknown_type")
-    assert all(known in error["message"] for known in REQUESTS)
+    assert all(known in error["message"] for known in LISTED)
 
 
 def test_at_most_32_characters_of_an_unknown_type_are_echoed(connect: Connect) -> None:

@@ -30,8 +30,8 @@ ORDER = [
     "classcord.delivery", "classcord.delivery.audiences", "classcord.delivery.render", "classcord.delivery.batch",
     "classcord.delivery.meanings", "classcord.delivery.registry",
     "classcord.services", "classcord.serving", "classcord.command_line",
-    "handlers.limiter", "handlers.context", "handlers.accounts", "handlers.presence", "handlers.commands",
-    "handlers.messages", "handlers", "handlers.connection", "server",
+    "handlers.limiter", "handlers.context", "handlers.request", "handlers.accounts", "handlers.presence",
+    "handlers.messages", "handlers.table", "handlers.commands", "handlers", "handlers.connection", "server",
 ]
 WINGS: dict[str, set[str]] = {
     "ops": set(), "wire": set(), "data": {"ops"}, "net": {"ops", "wire"}, "chat": {"wire"},

@@ -11,9 +11,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from classcord.wire.protocol import ERRORS, MAX_CONTENT, MAX_LINE
+from classcord.wire.protocol import MAX_CONTENT, MAX_LINE
 from tests.support import DEADLINE, ROOT, Client, Server, member
-from tests.unit.test_documents import PROTOCOL, same, table
+from tests.unit.test_documents import same, table
 
 CONNEXION = (ROOT / "docs" / "CONNEXION.md").read_text()
 ADDRESS = "10.0.108.42 12345"
@@ -24,13 +24,6 @@ def netcat() -> str:
     if found is None:
         pytest.skip("needs netcat: apt install netcat-openbsd")
     return found
-
-
-def test_every_error_code_is_explained() -> None:
-    rows = table(CONNEXION, "code")
-    assert [row[0].strip("`") for row in rows] == list(ERRORS)
-    assert [row[0] for row in rows] == [row[0] for row in table(PROTOCOL, "code")]
-    assert all(row[2] for row in rows)
 
 
 def test_the_line_beside_an_error_provokes_it(own_server: Callable[..., Server]) -> None:

@@ -28,9 +28,10 @@ from classcord.ops import logs
 from classcord.services import Services
 from classcord.wire import diagnosis, foreign, names, protocol
 from classcord.wire.protocol import MAX_CONTENT, MAX_LINE, ProtocolError
-from handlers import REQUESTS, dispatch
+from handlers import dispatch
 from handlers.context import Context
 from handlers.presence import state_of
+from handlers.table import LISTED
 from tests.unit.stubs import Crowd, Wire
 from tests.unit.test_architecture import SOURCES, module
 
@@ -134,9 +135,9 @@ PATTERNS = {
     "classcord.wire.foreign:_DECIMAL": ("match", MAX_LINE),
     "classcord.wire.protocol:_LEAD": ("match", MAX_LINE),
     "classcord.wire.protocol:_MAYBE_SURROGATE": ("search", MAX_LINE),
-    "handlers.commands:_LETTERS": ("match", MAX_CONTENT),
-    "handlers.commands:_QUOTED": ("fullmatch", MAX_CONTENT),
+    "handlers.messages:_QUOTED": ("fullmatch", MAX_CONTENT),
     "handlers.messages:_UNSEEN": ("sub", MAX_CONTENT),
+    "handlers.table:_LETTERS": ("match", MAX_CONTENT),
 }
 """Every regular expression of the server: how it is used, and how many characters it can meet."""
 NO_CLIENTS = {"classcord.data.folder", "classcord.data.ids", "classcord.data.mounts", "classcord.data.store"}
@@ -331,7 +332,7 @@ def handle(line: bytes) -> None:
 
 TYPED = ['/msg "', '/msg "a', '/msg "a"', "/msg ", "/msg a", "/etat ", "/", "/qui ", "//", " ", ""]
 FIELDS = [
-    (kind, field) for kind, request in REQUESTS.items()
+    (kind, field) for kind, request in LISTED.items()
     for field in sorted({*request.example, "from", "user", "to"} - {"type"})
 ]
 
@@ -339,7 +340,7 @@ FIELDS = [
 @pytest.mark.parametrize(("kind", "field"), FIELDS)
 def test_every_field_of_every_request_costs_no_more_than_its_length(kind: str, field: str) -> None:
     def line(text: str) -> bytes:
-        return json.dumps({**REQUESTS[kind].example, field: text}, ensure_ascii=False).encode()
+        return json.dumps({**LISTED[kind].example, field: text}, ensure_ascii=False).encode()
 
     assert_linear_at_worst(handle, (then(make, line) for make in DENSE.values()), LONG // 3)
 

@@ -128,7 +128,7 @@ def test_locks_are_taken_in_rank_order(world: World) -> None:
                 assert hashers.run(waits, functools.partial(world.accounts.verify, name, "x")) == name
                 world.registry.post([("login", person.number, (name, name))])
                 world.say(person, "hello")
-                world.registry.post([("logout", person.number, ())])
+                world.registry.post([("only", person.number, ("named", False, (("logout", ()),)))])
         except BaseException as fault:
             faults.append(fault)
 

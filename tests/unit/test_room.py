@@ -22,7 +22,11 @@ maybe_name = st.sampled_from([None, *NAMES])
 STEPS = st.one_of(
     st.tuples(st.just("register"), people, a_name),
     st.tuples(st.just("login"), people, a_name),
-    st.tuples(st.just("logout"), people),
+    st.tuples(st.just("only"), people, st.just("named"), st.just(False), st.just((("logout", ()),))),
+    st.tuples(
+        st.just("only"), people, st.sampled_from(["anybody", "named", "account"]), st.just(False),
+        st.just((("say", (None, "b")), ("set_state", (None, "away")))),
+    ),
     st.tuples(st.just("leave"), people),
     st.tuples(st.just("say"), people, maybe_name, st.sampled_from(["a", "é"])),
     st.tuples(st.just("whisper"), people, maybe_name, a_name, st.just("psst")),

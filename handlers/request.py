@@ -1,0 +1,79 @@
+"""The form of a request: one row of the table in handlers/table.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from classcord.chat.people import Who
+from handlers.context import Context
+
+__all__ = ["PUNCTUATION", "Command", "Field", "Misused", "Request", "Typed"]
+
+_MAX_FIELD = 1000
+"""Characters in a field without a special limit."""
+PUNCTUATION = ".,;:!?…"
+"""What people put after a typed word."""
+
+
+class Command(Exception):
+    """The content of a message is a typed command, `text`: it is not relayed, but run."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class Misused(Exception):
+    """The rest of a typed command makes no sense. The person is told how to type it."""
+
+
+class Field(NamedTuple):
+    """A field that must be a string. `most` is its greatest length in characters.
+
+    `null` means not given, because some clients always send all their fields.
+    """
+
+    name: str
+    required: bool = True
+    most: int | None = _MAX_FIELD
+    any_value: bool = False
+    """The function checks the value itself, also null; only the presence of the field is checked before."""
+
+
+class Typed(NamedTuple):
+    """A request that people type as a message: `/msg bob Salut`. Each mapping has every language of texts.LANGUAGES."""
+
+    run: Callable[[Context, str], None]
+    """Gets the text after the word. Raises Misused."""
+    words: Mapping[str, tuple[str, ...]]
+    """The words after the slash, small letters. All are understood in each language; the first one is in the list."""
+    explained: Mapping[str, str]
+    """The answer to `/aide WORD`: one short line. Also the answer to a wrong use, if there is no example."""
+    example: str = ""
+    secret: bool = False
+    """A password follows the word. It is recognized by its letters (`/login:bob:x`), and no list has it."""
+
+
+class Request(NamedTuple):
+    """A request: a type of JSON line, words that people type, or both."""
+
+    type: str | None
+    """None: it is only typed."""
+    handle: Callable[[Context, dict[str, Any]], None] | None = None
+    """Runs a line of this type; its fields are checked. Raises ProtocolError."""
+    help: str = ""
+    example: Mapping[str, Any] = {}
+    fields: tuple[Field, ...] = ()
+    """The room checks `from` and `user`, the fields in which a guest gives its name. Other fields are ignored."""
+    aliases: tuple[str, ...] = ()
+    """Other types for the same, which some clients send. `help` leaves them out: new clients don't need them."""
+    listed: bool = True
+    """False: only for some known clients; `help` leaves it out."""
+    who: Who = "anybody"
+    """Who may send it. The room decides that when the turn of the request comes: see Room.only."""
+    cost: int = 1
+    """What it takes from its sender's allowance of lines, 0 or more; see `dispatch`. With wrong fields it takes 1."""
+    announces: bool = False
+    """The room may tell everybody that somebody came, went or changed; its share of the room's rate is waited for."""
+    typed: Typed | None = None

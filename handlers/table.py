@@ -1,0 +1,185 @@
+"""The table of requests: JSON types and typed words alike. docs/DESIGN.md says how to add a row."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from classcord.chat.room import Room
+from classcord.wire import names
+from classcord.wire.protocol import encode
+from classcord.wire.texts import shown
+from handlers import accounts, messages, presence
+from handlers.context import Context
+from handlers.request import PUNCTUATION, Field, Misused, Request, Typed
+
+__all__ = ["HELP", "LISTED", "TABLE", "TYPES", "WORDS", "find", "letters", "named"]
+
+_MAX_CHANNEL = 100
+"""Characters in the name of a channel; only the client that sent it gets it back."""
+_CONTENT = Field("content", most=None)  # clean_content says more than "too long"
+_HASHING = 3
+"""The cost of a request with a password: hashing takes 40 ms, a thousand times as long as most requests."""
+
+
+def _help(context: Context, message: dict[str, Any]) -> None:
+    """One line that lists the types."""
+    context.reply(HELP)
+
+
+def _explain(context: Context, rest: str) -> None:
+    """List the typed commands, or explain the one that is named."""
+    word = [*rest.split(None, 1), ""][0].lstrip("/")
+    request, language = find(word), context.texts.language
+    if not word:
+        listed = [row.typed for row in reversed(TABLE) if row.typed and not row.typed.secret]
+        commands = " ".join(f"/{typed.words[language][0]}" for typed in listed)
+        line = context.texts("help", commands=commands)
+    elif request is None or request.typed is None:
+        line = context.texts("help_unknown", command=named(word))
+    else:
+        line = request.typed.explained[language]
+    context.post(Room.notice, line)
+
+
+def _refuse(context: Context, rest: str) -> None:
+    """Relay nothing of a command that some other chats have, because a password follows."""
+    raise Misused
+
+
+TABLE = (
+    Request(
+        "register", accounts.register, "create an account; then log in",
+        {"type": "register", "username": "alice", "password": "azerty"},
+        (Field("username"), Field("password", most=None)),
+        cost=_HASHING,
+    ),
+    Request(
+        "login", accounts.login, "log in to an account",
+        {"type": "login", "username": "alice", "password": "azerty"},
+        (Field("username"), Field("password", any_value=True)),
+        cost=_HASHING, announces=True,
+    ),
+    Request(
+        None,
+        typed=Typed(
+            _refuse,
+            {"fr": ("login", "register", "password", "pass"), "en": ("login", "register", "password", "pass")},
+            {
+                "fr": "Les commandes qui portent un mot de passe ne se tapent pas ici. Rien n'a été envoyé aux autres ;"
+                " connectez-vous par la fenêtre de connexion de votre client.",
+                "en": "Commands with a password can't be typed here. Nothing was sent to the others;"
+                " use your client's own window to log in.",
+            },
+            secret=True,
+        ),
+    ),
+    Request("logout", accounts.logout, "log out, stay connected", {"type": "logout"}, who="named", announces=True),
+    Request(
+        "disconnect", accounts.disconnect, "logout without an answer", {"type": "disconnect"}, listed=False,
+        announces=True,
+    ),
+    Request(
+        "change_username", accounts.change_username, "give a guest its name",
+        {"type": "change_username", "new_user": "zoe"}, (Field("new_user"),), listed=False, announces=True,
+    ),
+    Request(
+        "message", messages.message, "write to everybody, or to one person with subtype private",
+        {"type": "message", "subtype": "global", "to": "global", "content": "Bonjour"},
+        (_CONTENT, Field("subtype", required=False), Field("to", required=False)),
+    ),
+    Request(
+        "private", messages.private, "write to one person", {"type": "private", "to": "bob", "content": "Salut"},
+        (_CONTENT, Field("to")),
+        typed=Typed(
+            messages.typed_private,
+            {"fr": ("msg",), "en": ("msg",)},
+            {
+                "fr": "/msg NOM TEXTE : message privé (un nom avec des espaces se met entre guillemets)",
+                "en": "/msg NAME TEXT: private message (quote a name that has spaces)",
+            },
+            example="/msg alice Bonjour",
+        ),
+    ),
+    Request(
+        "status", presence.status, "change your state: online, away, dnd or invisible",
+        {"type": "status", "state": "away"}, (Field("state"),),
+        announces=True,
+        typed=Typed(
+            presence.typed_status,
+            {"fr": ("etat", "état"), "en": ("status",)},
+            {
+                "fr": "/etat online|away|dnd|invisible : changer d'état",
+                "en": "/status online|away|dnd|invisible: change your state",
+            },
+        ),
+    ),
+    Request(
+        "users", presence.users, "list the people here; the first time, join as a guest", {"type": "users"},
+        aliases=("connected_users", "userlist"),
+        announces=True,
+        typed=Typed(
+            presence.typed_users,
+            {"fr": ("qui",), "en": ("who", "users")},
+            {"fr": "/qui : qui est là, et dans quel état", "en": "/who: the people here, and their states"},
+        ),
+    ),
+    Request(
+        "list_users", presence.list_users, "users, in an answer of type list_users", {"type": "list_users"},
+        listed=False, announces=True,
+    ),
+    Request(
+        "who", presence.who, "list the people here, in an answer of type who", {"type": "who", "channel": "global"},
+        (Field("channel", required=False, most=_MAX_CHANNEL),), announces=True,
+    ),
+    Request("ping", presence.ping, "see whether the server answers", {"type": "ping"}),
+    Request(
+        "help", _help, "this list", {"type": "help"},
+        typed=Typed(
+            _explain,
+            {"fr": ("aide",), "en": ("help", "?")},
+            {
+                "fr": "/aide : la liste des commandes ; /aide msg explique l'une d'elles",
+                "en": "/help: the list of commands; /help msg explains one of them",
+            },
+        ),
+    ),
+)
+"""Every request. JSON `help` lists them in this order, `/aide` from the last row to the first."""
+
+TYPES = {kind: row for row in TABLE if row.type is not None for kind in (row.type, *row.aliases)}
+"""The request of each type of JSON line."""
+WORDS = {names.key(word): row for row in TABLE if row.typed for words in row.typed.words.values() for word in words}
+"""The request of each typed word, by names.key."""
+
+LISTED = {row.type: row for row in TABLE if row.type is not None and row.listed}
+"""The requests that new clients should use, by their types."""
+
+HELP = encode({
+    "type": "help",
+    "types": [{"type": kind, "help": row.help, "example": row.example} for kind, row in LISTED.items()],
+})
+"""The answer to `help`."""
+
+_LETTERS = re.compile(r"[^\W\d_]*")
+_MAX_WORD = 20
+"""Characters of a typed word that are looked up or repeated in an answer."""
+
+
+def find(word: str) -> Request | None:
+    """The request that a typed `word` names, also in capitals or with punctuation after it."""
+    for form in (word, word.rstrip(PUNCTUATION)):
+        if len(form) <= _MAX_WORD and names.key(form) in WORDS:
+            return WORDS[names.key(form)]
+    return None
+
+
+def letters(word: str) -> str:
+    """The first letters of a typed word. The rest may be a password: `/login:bob:secret`."""
+    found = _LETTERS.match(word)
+    return found[0] if found else ""
+
+
+def named(word: str) -> str:
+    """A typed word as an answer may repeat it."""
+    return "/" + shown(letters(word), _MAX_WORD)
