@@ -15,12 +15,12 @@ PURGE =
 DOCKER := CONTAINER='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' FILE='$(FILE)' BACKUP='$(BACKUP)' sh deploy/docker.sh
 
 # The targets that use each variable of the command line. Other targets refuse the variable.
-venv := test test-functional test-deploy docker-test lint fmt bench
+venv := test test-functional test-deploy docker-test lint fmt bench attack
 docker := docker-build docker-run docker-rollback docker-stop docker-logs docker-shell docker-check docker-test \
     docker-save docker-load docker-clean
 used-PYTHON := run assemble $(venv)
 used-PORT := run docker-run docker-rollback migrate-to-docker doctor
-used-ARGS := run doctor
+used-ARGS := run doctor attack
 used-CLASSCORD_% := run docker-run docker-rollback
 used-CLASSCORD_LANG := doctor
 used-CLASSCORD_TEST_ADDR := test test-functional
@@ -51,7 +51,7 @@ explained = || { code=$$?; echo "make: $(explanation)" >&2; exit $$code; }
 EVERY_CORE := --numprocesses auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help check-python run test test-functional test-deploy assemble lint fmt bench clean
+.PHONY: help check-python run test test-functional test-deploy assemble lint fmt bench attack clean
 .PHONY: docker-build docker-run docker-rollback docker-stop docker-logs docker-shell docker-check docker-test
 .PHONY: docker-save docker-load docker-clean
 .PHONY: install upgrade rollback uninstall migrate-to-systemd migrate-to-docker doctor
@@ -104,7 +104,10 @@ docker-save: ## write the image to FILE=build/classcord-server.tar.gz, to carry 
 docker-load: ## read the image from FILE
 	@$(DOCKER) load $(explained)
 
-docker-clean: ## remove the container and its images; VOLUME=yes removes the data too
+docker-attack: $(VENV)/ready ## attack a server in every known way, print what others notice (ARGS="--only flooder")
+	$(BIN)/python -m tests.hostile.attack $(ARGS)
+
+clean: ## remove the container and its images; VOLUME=yes removes the data too
 	@VOLUME='$(VOLUME)' $(DOCKER) clean $(explained)
 
 install: ## as root: install to /opt/classcord, enable and start the systemd service
