@@ -104,10 +104,7 @@ docker-save: ## write the image to FILE=build/classcord-server.tar.gz, to carry 
 docker-load: ## read the image from FILE
 	@$(DOCKER) load $(explained)
 
-docker-attack: $(VENV)/ready ## attack a server in every known way, print what others notice (ARGS="--only flooder")
-	$(BIN)/python -m tests.hostile.attack $(ARGS)
-
-clean: ## remove the container and its images; VOLUME=yes removes the data too
+docker-clean: ## remove the container and its images; VOLUME=yes removes the data too
 	@VOLUME='$(VOLUME)' $(DOCKER) clean $(explained)
 
 install: ## as root: install to /opt/classcord, enable and start the systemd service
@@ -152,6 +149,9 @@ fmt: $(VENV)/ready ## sort imports, and fix the faults that ruff can fix
 
 bench: $(VENV)/ready ## measure speed beside other servers; needs gcc, takes minutes
 	$(BIN)/python -m tests.bench
+
+attack: $(VENV)/ready ## attack a server in every known way, print what others notice (ARGS="--only flooder")
+	$(BIN)/python -m tests.hostile.attack $(ARGS) $(explained)
 
 clean: ## remove what make made (not the data)
 	rm -rf .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis build
