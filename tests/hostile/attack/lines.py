@@ -59,6 +59,30 @@ def whispers(number: int) -> bytes:
     return same(line(type="message", subtype="private", to=NAMES[0], content="psst"), size=SEGMENT)(number)
 
 
+def burst(number: int) -> bytes:
+    """A guest enters and says as much as a paste may have; a ping tells when all of it was read."""
+    return guest(number) + message("burst") * 48 + line(type="ping")
+
+
+def mate(number: int) -> bytes:
+    """One of three guests who know each other."""
+    return line(**{"type": "message", "from": f"mate{number % 3}", "content": ""})
+
+
+def whispers_to_mate(number: int) -> bytes:
+    """Nobody else receives it, but it is stored."""
+    return line(type="message", subtype="private", to=f"mate{(number + 1) % 3}", content=EMOJI)
+
+
+def mallory(number: int) -> bytes:
+    """An account of the attackers; it is there after the first of them."""
+    return line(type="register", username="mallory", password="azerty")
+
+
+def logs_in(number: int) -> bytes:
+    return line(type="login", username="mallory", password="azerty")
+
+
 def whispers_emoji(number: int) -> bytes:
     return line(type="message", subtype="private", to=NAMES[0], content=EMOJI)
 

@@ -38,7 +38,8 @@ class Plan:
     """Seconds between two times."""
     reads: bool = True
     leaves: str = ""
-    """What a connection does then: it stays, or it leaves at the first answer ("answered") or at once ("reset")."""
+    """What a connection does then: it stays, or it leaves at the first answer ("answered"), at the answer to a ping
+    ("pong"), or at once ("reset")."""
 
 
 class _Attacker:
@@ -128,7 +129,9 @@ class Swarm:
             if not data:
                 raise ConnectionResetError
             self.counts["errors"] += data.count(b'"code":')
-            if self._plan.leaves == "answered" and attacker.finished():
+            if attacker.finished() and (
+                self._plan.leaves == "answered" or (self._plan.leaves == "pong" and b'"pong"' in data)
+            ):
                 self.counts["answered"] += 1
                 self._end(number)
                 return

@@ -86,17 +86,15 @@ def run(
             server = stack.enter_context(Server(data, "--password-cost", cost, *attack.options))
         place = {"address": (server.host, server.port), "data": str(data)}
         people = stack.enter_context(Worker("bystanders", **place))
-        people.wait_ready()
-        coming = Worker("pupils", **place, count=pupils, known=attack.known) if pupils else None
-        if coming is not None:
-            stack.enter_context(coming)
-            coming.wait_ready()
+        coming = None
+        if pupils:
+            coming = stack.enter_context(Worker("pupils", **place, count=pupils, known=attack.known))
         attackers = [
             stack.enter_context(Worker("attack", **place, name=attack.name, part=part))
             for part in range(len(attack.parts))
         ]
-        for attacker in attackers:
-            attacker.wait_ready()
+        for worker in filter(None, (people, coming, *attackers)):
+            worker.wait_ready()
         before = _read(server)
         people.go()
         for attacker in attackers:
