@@ -104,7 +104,7 @@ class Bystanders:
         self._receivers = {name: Receiver(log_in(address, name)) for name in NAMES}
         for receiver in self._receivers.values():
             self._loop.add(receiver.wire, functools.partial(receiver.take, self._sent))
-        self._slow = Receiver(log_in(address, "slow", 4096))  # not in the loop: it is read at its own pace
+        self._slow = Receiver(log_in(address, "slow", 32 * 1024))  # not in the loop: it is read at its own pace
 
     def run(self, ending: Ending) -> dict[str, Any]:
         """Chat until the end, then wait for what is under way."""
