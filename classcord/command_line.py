@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import sys
 
-from classcord import __version__, config
-from classcord.failure import EXIT_DATABASE, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, Failure, one_line
+from classcord import __version__
+from classcord.ops import config
+from classcord.ops.failure import EXIT_DATABASE, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, Failure, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _say(text: str) -> None:
     """Write the waiting log lines, then print the line that says why the program ends."""
     prefix = ""
     try:
-        from classcord import logs
+        from classcord.ops import logs
 
         logs.stop()
         prefix = logs.priority(logs.LEVELS["error"])
@@ -85,7 +86,7 @@ def _explain(error: Exception) -> tuple[int, str]:
     if isinstance(error, config.UsageError):
         return EXIT_USAGE, str(error)
     try:
-        from classcord import needs
+        from classcord.ops import needs
 
         few = needs.few_resources(error)
         if few is not None:
@@ -114,7 +115,7 @@ def _fault(error: Exception) -> str:
     """Log a fault of the program with its traceback; the line that points to it."""
     import traceback
 
-    from classcord import logs
+    from classcord.ops import logs
 
     incident = os.urandom(4).hex()
     place = traceback.extract_tb(error.__traceback__)[-1]
@@ -150,7 +151,7 @@ def _run(arguments: list[str], serve: Callable[[config.Config], int]) -> int:
 
 
 def _health(arguments: list[str]) -> int:
-    from classcord import health
+    from classcord.ops import health
 
     given = None
     if arguments:  # loading argparse takes longer than the rest of a check
@@ -165,14 +166,14 @@ def _health(arguments: list[str]) -> int:
 
 
 def _backup(arguments: list[str]) -> int:
-    from classcord.backup import backup
+    from classcord.data.backup import backup
 
     about = "Copy the database to FILE, which must not exist yet. The server may go on running."
     return _on_database("backup", about, "the file to write; - is standard output", backup, arguments)
 
 
 def _restore(arguments: list[str]) -> int:
-    from classcord.backup import restore
+    from classcord.data.backup import restore
 
     about = "Replace the database with a backup, and keep the old one under another name. The server must not run."
     return _on_database("restore", about, "a file that `backup` wrote; - is standard input", restore, arguments)
@@ -184,8 +185,8 @@ def _on_database(
     import signal
     from pathlib import Path
 
-    from classcord.backup import BackupError
-    from classcord.store import StoreError
+    from classcord.data.backup import BackupError
+    from classcord.data.store import StoreError
 
     parser = _parser(f"server.py {name}", about, ("data",))
     parser.add_argument("file", metavar="FILE", help=file)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from classcord.accounts import Accounts
-from classcord.hashing import Hashing
-from classcord.registry import Registry
-from classcord.texts import Texts
+from classcord.chat.accounts import Accounts
+from classcord.delivery.registry import Registry
+from classcord.net.hashing import Hashing
+from classcord.wire.texts import Texts
 
 __all__ = ["Services"]
 

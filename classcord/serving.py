@@ -13,16 +13,18 @@ import socketserver
 import threading
 from collections.abc import Callable
 
-from classcord import __version__, config, logs, needs, sockets, systemd
-from classcord.accounts import Accounts
-from classcord.failure import EXIT_CANT_LISTEN, EXIT_DATABASE, EXIT_DONE, Failure
-from classcord.hashing import Hashing
-from classcord.listener import SPARE_FILES, ChatServer
-from classcord.port_conflict import port_conflict
-from classcord.registry import Registry
+from classcord import __version__
+from classcord.chat.accounts import Account, Accounts
+from classcord.data.store import Store, StoreError
+from classcord.delivery.registry import Registry
+from classcord.net import sockets
+from classcord.net.hashing import Hashing
+from classcord.net.listener import SPARE_FILES, ChatServer
+from classcord.ops import config, logs, needs, systemd
+from classcord.ops.failure import EXIT_CANT_LISTEN, EXIT_DATABASE, EXIT_DONE, Failure
+from classcord.ops.port_conflict import port_conflict
 from classcord.services import Services
-from classcord.store import Store, StoreError
-from classcord.texts import Texts
+from classcord.wire.texts import Texts
 
 __all__ = ["THREAD_STACK", "serve"]
 
@@ -89,7 +91,7 @@ def serve(settings: config.Config, handler: Callable[..., socketserver.BaseReque
         if inherited is not None:
             sockets.prepare(inherited)
         store = Store(settings.data)
-        accounts, texts = Accounts(store.accounts(), settings.password_cost), Texts(settings.lang)
+        accounts, texts = Accounts(map(Account._make, store.accounts()), settings.password_cost), Texts(settings.lang)
         registry = Registry(
             store, accounts, texts, stall_timeout=settings.stall_timeout, unsaved_limit=settings.unsaved_limit
         )

@@ -98,10 +98,11 @@ commit_here() {
 # Put the service's files into a folder that only has to be renamed
 make_stage() {
     stage=$(mktemp -d "$(dirname $home)/.classcord.XXXXXX")
-    mkdir "$stage/classcord" "$stage/handlers" "$stage/deploy"
-    cp "$project/server.py" "$stage"
-    cp "$project"/classcord/*.py "$stage/classcord"
-    cp "$project"/handlers/*.py "$stage/handlers"
+    for source in "$project"/server.py "$project"/handlers/*.py "$project"/classcord/*.py "$project"/classcord/*/*.py; do
+        mkdir -p "$(dirname "$stage/${source#"$project/"}")"
+        cp "$source" "$stage/${source#"$project/"}"
+    done
+    mkdir "$stage/deploy"
     cp "$here/classcord.service" "$here/classcord.socket" "$here/classcord.env" "$stage/deploy"
     commit_here >"$stage/deploy/commit"
     # a hash in it instead of the time: the same sources give the same files

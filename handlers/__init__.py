@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from classcord.protocol import EXAMPLE, ProtocolError, encode
+from classcord.wire.protocol import EXAMPLE, ProtocolError, encode
 from handlers import accounts, messages, presence
 from handlers.context import Context
 

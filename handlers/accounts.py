@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from classcord import names
-from classcord.accounts import check_password
-from classcord.protocol import ProtocolError
-from classcord.registry import timestamp
-from classcord.room import Room
+from classcord.chat.accounts import check_password
+from classcord.chat.room import Room
+from classcord.delivery.registry import timestamp
+from classcord.wire import names
+from classcord.wire.protocol import ProtocolError
 from handlers.context import Context
 
 __all__ = ["change_username", "disconnect", "login", "logout", "register"]

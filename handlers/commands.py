@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from classcord import names
-from classcord.room import Room
-from classcord.texts import shown
+from classcord.chat.room import Room
+from classcord.wire import names
+from classcord.wire.texts import shown
 from handlers.context import Context
 from handlers.presence import state_of
 

@@ -11,9 +11,15 @@ import threading
 import time
 from typing import Any
 
-from classcord import logs
-from classcord.diagnosis import Failure
-from classcord.foreign import (
+from classcord.chat.room import Room
+from classcord.delivery.registry import internal_error
+from classcord.net.hashing import Gone
+from classcord.net.link import Link
+from classcord.net.sockets import from_here, peer_address
+from classcord.ops import logs
+from classcord.services import Services
+from classcord.wire.diagnosis import Failure
+from classcord.wire.foreign import (
     ForeignProtocol,
     foreign_line,
     foreign_start,
@@ -22,9 +28,7 @@ from classcord.foreign import (
     negotiation,
     undecided,
 )
-from classcord.hashing import Gone
-from classcord.link import Link
-from classcord.protocol import (
+from classcord.wire.protocol import (
     ERRORS,
     MAX_DISCARD,
     MAX_OVERRUN,
@@ -35,10 +39,6 @@ from classcord.protocol import (
     not_json,
     trimmed,
 )
-from classcord.registry import internal_error
-from classcord.room import Room
-from classcord.services import Services
-from classcord.sockets import from_here, peer_address
 from handlers import HELP, dispatch
 from handlers.context import Context
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from classcord.link import Link
-from classcord.room import Item, Room
-from classcord.seat import Seat
+from classcord.chat.people import Seat
+from classcord.chat.room import Item, Room
+from classcord.net.link import Link
 from classcord.services import Services
 
 __all__ = ["Context"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from classcord.protocol import ProtocolError, clean_content
-from classcord.room import Room
+from classcord.chat.room import Room
+from classcord.wire.protocol import ProtocolError, clean_content
 from handlers import commands
 from handlers.context import Context
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from classcord import names
-from classcord.protocol import ProtocolError
-from classcord.room import Room
+from classcord.chat.room import Room
+from classcord.wire import names
+from classcord.wire.protocol import ProtocolError
 from handlers.context import Context
 
 __all__ = ["STATES", "list_users", "ping", "state_of", "status", "users", "who"]

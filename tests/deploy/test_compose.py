@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from classcord import config
+from classcord.ops import config
 from tests.deploy.docker import clear
 from tests.deploy.lab import VM, wait_for_answer
 from tests.deploy.machines import PROJECT, USER, Done, Machine, until

@@ -124,7 +124,7 @@ def test_a_second_install_changes_nothing_and_restarts_nothing(vm: Machine) -> N
 def test_the_service_starts_from_installed_bytecode(vm: Machine) -> None:
     """The service can't write bytecode, so the installed bytecode must be valid."""
     shown = vm.run("env -C / PYTHONDONTWRITEBYTECODE=1 python3 -v /opt/classcord/server.py --version").stderr
-    assert "matches /opt/classcord/classcord/config.py" in shown
+    assert "matches /opt/classcord/classcord/ops/config.py" in shown
     assert "code object from /opt/classcord/" not in shown, "from source"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from classcord.systemd import OTHER_PORT
+from classcord.ops.systemd import OTHER_PORT
 from tests.deploy.lab import VM, answers, wait_for_answer
 from tests.deploy.machines import PROJECT, USER, Machine, until
 from tests.support import ROOT

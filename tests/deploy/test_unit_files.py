@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from classcord import config, failure, listener
+from classcord.net import listener
+from classcord.ops import config, failure
 from tests.deploy.sandbox import OTHERS, PREVENTS
 from tests.support import ROOT
 

@@ -81,7 +81,7 @@ def test_three_backups_are_kept_and_none_is_made_without_a_change(installed: Mac
     folder = change(installed, "1.0.0")
     made: list[str] = []
     for number in range(5):
-        installed.run(f"echo '# {number}' >>classcord/ids.py", cwd=folder)
+        installed.run(f"echo '# {number}' >>classcord/data/ids.py", cwd=folder)
         make(installed, "upgrade", cwd=folder)
         made.append(backups(installed)[-1])
         make(installed, "upgrade", cwd=folder)
@@ -104,7 +104,7 @@ def test_a_version_that_does_not_start_costs_neither_the_version_before_nor_a_ba
 
 def test_back_from_a_version_that_changed_the_database(installed: Machine) -> None:
     before = version(installed)
-    newer = change(installed, "9.8.7", "sed -i 's/^SCHEMA_VERSION/_MIGRATIONS += ((),)\\n&/' classcord/store.py")
+    newer = change(installed, "9.8.7", "sed -i 's/^SCHEMA_VERSION/_MIGRATIONS += ((),)\\n&/' classcord/data/store.py")
     make(installed, "upgrade", cwd=newer)
     assert ask(installed, "register", "bob")
     done = make(installed, "rollback", check=False)

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from classcord.store import AccountRow, Store
+from classcord.chat.accounts import Account
+from classcord.data.store import Store
 from tests.functional.lines import (
     Address,
     Connect,
@@ -188,7 +189,7 @@ def test_a_password_that_an_older_server_hashed_as_typed_still_works(
     digest = hashlib.scrypt(password.encode(), salt=b"salt", n=2, r=8, p=1, dklen=32)
     text = "$".join(["scrypt", "1", "8", "1", *(base64.b64encode(part).decode() for part in (b"salt", digest))])
     store = Store(tmp_path / "data")
-    store.commit([], [AccountRow("alice", "alice", text, "2026-01-01T00:00:00.000Z")])
+    store.commit([], [Account("alice", "alice", text, "2026-01-01T00:00:00.000Z")])
     store.close()
     server = own_server()
     with Client((server.host, server.port)) as client:

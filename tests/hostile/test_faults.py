@@ -15,14 +15,14 @@ def broken(context, message):
 handlers.REQUESTS["who"] = handlers.REQUESTS["who"]._replace(handle=broken)
 """
 ROOM = """
-from classcord.room import Room
+from classcord.chat.room import Room
 def broken(self, seat, *arguments):
     raise ZeroDivisionError("a fault\\nin the room")
 broken.__name__ = "set_state"
 Room.set_state = broken
 """
 LEAVING = """
-from classcord.room import Room
+from classcord.chat.room import Room
 leave = Room._exit
 def broken(self, seat):
     if seat.person.name.startswith("cursed"):

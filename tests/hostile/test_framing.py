@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from classcord.protocol import MAX_DISCARD, MAX_LINE, MAX_OVERRUN
+from classcord.wire.protocol import MAX_DISCARD, MAX_LINE, MAX_OVERRUN
 from tests.hostile.asking import PING, PONG, Connect, Join, Logged, answers, heard, refused, works
 from tests.hostile.tools import at_once, launcher
 from tests.support import DEADLINE, Bystanders, Client, Server, member, say, unique

@@ -17,8 +17,10 @@ from tests.support import DEADLINE, Bystanders, Client, Message, Server, fields,
 CLASS = 400
 HELD = """
 import threading
-from classcord import accounts, hashing, logs
-from classcord.events import EVENTS
+from classcord.chat import accounts
+from classcord.net import hashing
+from classcord.ops import logs
+from classcord.ops.events import EVENTS
 EVENTS["handed_in"] = EVENTS["hashes"] = EVENTS["login"]
 hashing._THREADS = 1
 flag = {flag!r}

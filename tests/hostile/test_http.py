@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from classcord.texts import LANGUAGES
+from classcord.wire.texts import LANGUAGES
 from tests.hostile.asking import Connect, Join, Logged, heard, hijack, not_run, refused, works
 from tests.support import DEADLINE, Bystanders, Client, Server, unique
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from classcord.protocol import MAX_DEPTH, MAX_LINE
+from classcord.wire.protocol import MAX_DEPTH, MAX_LINE
 from handlers import REQUESTS
 from tests.hostile.asking import PING, Connect, Join, answers, heard, refused, works
 from tests.hostile.tools import launcher
@@ -41,7 +41,7 @@ BOMBS = {
 _IN_A_THREAD = """
 import sys, threading
 from classcord import serving
-from classcord.protocol import ProtocolError, decode
+from classcord.wire.protocol import ProtocolError, decode
 
 def run():
     for line in sys.stdin.buffer.read().split(b"\\n"):

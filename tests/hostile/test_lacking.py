@@ -115,7 +115,7 @@ def test_the_door_reads_on_every_python() -> None:
         ("fcntl", "docker compose up -d"), ("resource", "docker compose up -d"), ("_sqlite3", "apt install python3"),
         ("sqlite3", "apt install python3"), ("unicodedata", "apt install python3"), ("select", "apt install python3"),
         ("socketserver", "apt install python3"), ("logging", "apt install python3"),
-        ("classcord.room", "copy the whole project"), ("handlers", "copy the whole project"),
+        ("classcord.chat.room", "copy the whole project"), ("handlers", "copy the whole project"),
     ],
 )
 def test_a_module_that_is_missing(tmp_path: Path, module: str, cure: str) -> None:
@@ -277,7 +277,7 @@ def test_little_memory(tmp_path: Path, limit: int) -> None:
 def test_standard_files_that_are_closed(tmp_path: Path, closed: str) -> None:
     """No file of the server gets their numbers: printed text would go into the database or to a client."""
     script = launcher(f"""
-from classcord import logs
+from classcord.ops import logs
 event = logs.event
 def seen(name, *arguments, **more):
     if name == "listening":
@@ -345,7 +345,7 @@ def test_an_empty_environment_and_a_name_that_is_not_ascii(tmp_path: Path) -> No
 def test_a_fault_of_ours(tmp_path: Path, place: str) -> None:
     """One line reports it, the traceback is in the log, and no process stays."""
     if place.endswith("serve_forever"):
-        change = "from classcord import systemd\ndef fail(*a): raise KeyError('oops')\nsystemd.Manager.tell = fail"
+        change = "from classcord.ops import systemd\ndef fail(*a): raise KeyError('oops')\nsystemd.Manager.tell = fail"
     else:
         change = "from classcord import serving\ndef fail(*a): raise KeyError('oops')\nserving.Texts = fail"
     done = subprocess.run(
@@ -361,7 +361,9 @@ def test_a_fault_of_ours(tmp_path: Path, place: str) -> None:
     assert "Traceback" in entry
 
 
-@pytest.mark.parametrize("step", ["classcord.needs.few_resources", "traceback.extract_tb", "classcord.logs.exception"])
+@pytest.mark.parametrize(
+    "step", ["classcord.ops.needs.few_resources", "traceback.extract_tb", "classcord.ops.logs.exception"]
+)
 def test_memory_that_ends_while_the_cause_is_looked_for(tmp_path: Path, step: str) -> None:
     module = step.rpartition(".")[0]
     change = f"""

@@ -71,7 +71,7 @@ import runpy
     script = tmp_path / "server.py"
     script.write_text(launcher(hangs)[2])
     (tmp_path / "classcord").mkdir()
-    (tmp_path / "classcord" / "registry.py").touch()
+    (tmp_path / "classcord" / "__init__.py").touch()
     server = own_server(command=[sys.executable, str(script)])
     line = refused(tmp_path, server.port)
     assert f"a ClassCord server that doesn't answer has it, process {server.pid}: " in line

@@ -99,7 +99,7 @@ def test_a_stuck_client_that_half_closes_does_not_stay(
     """It has ended its side, but does not read the lines that are left for it."""
     flag = tmp_path / "it has half-closed"  # otherwise it might be dropped before that
     changes = f"""
-from classcord.registry import Registry
+from classcord.delivery.registry import Registry
 drop = Registry._drop_stalled
 def later(self, batch, number):
     if os.path.exists({str(flag)!r}):

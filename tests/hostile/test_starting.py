@@ -52,7 +52,7 @@ def test_a_port_that_somebody_takes_between_bind_and_listen(tmp_path: Path) -> N
     """Two servers that start together may both bind; the second to listen is told that the port is in use."""
     rival = """
 import socket
-from classcord.listener import ChatServer
+from classcord.net.listener import ChatServer
 listen = ChatServer.server_activate
 def late(self):
     global rival

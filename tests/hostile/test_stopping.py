@@ -19,7 +19,7 @@ from tests.hostile.tools import fill, launcher, stuck_member
 from tests.support import DEADLINE, ROOT, Bystanders, Client, Message, Server, member, unique
 
 PATIENT = """
-from classcord.registry import Registry
+from classcord.delivery.registry import Registry
 close = Registry.close
 Registry.close = lambda self: close(self, drain=3600)
 """
@@ -96,7 +96,7 @@ def test_a_signal_at_the_worst_moment(own_server: Callable[..., Server]) -> None
     """The signal comes while the main thread holds the lock of the object on which it waits for signals."""
     changes = """
 import signal, threading
-from classcord import logs
+from classcord.ops import logs
 event, wait = logs.event, threading.Condition.wait
 ready = False
 def seen(name, *arguments, **more):
@@ -230,7 +230,7 @@ def test_which_signals_are_blocked_at_the_first_import(arguments: list[str], ser
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make a process 1: run the tests as root")
-@pytest.mark.parametrize("moment", ["server.py", "classcord.registry", "classcord.store", "sqlite3"])
+@pytest.mark.parametrize("moment", ["server.py", "classcord.delivery.registry", "classcord.data.store", "sqlite3"])
 def test_process_1_of_a_container_obeys_while_it_imports(tmp_path: Path, moment: str) -> None:
     """The kernel drops signals that process 1 neither blocks nor handles; the engine would kill it after 10 s."""
     hold = f"""
@@ -263,7 +263,7 @@ def test_control_c_during_a_backup_leaves_nothing(own_server: Callable[..., Serv
     own_server().stop()
     slow = """
 import os, threading
-from classcord import backup
+from classcord.data import backup
 def slow(source, target):
     os.kill(os.getpid(), 2)
     threading.Event().wait(60)

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from classcord import config
-from classcord.accounts import Accounts
-from classcord.hashing import Hashing
-from classcord.listener import ChatServer
-from classcord.registry import Registry
+from classcord.chat.accounts import Account, Accounts
+from classcord.data.store import Store
+from classcord.delivery.registry import Registry
+from classcord.net.hashing import Hashing
+from classcord.net.listener import ChatServer
+from classcord.net.sockets import bind, prepare
+from classcord.ops import config
 from classcord.services import Services
-from classcord.sockets import bind, prepare
-from classcord.store import Store
-from classcord.texts import Texts
+from classcord.wire.texts import Texts
 from handlers.connection import ConnectionHandler
 from tests.support import DEADLINE
 
@@ -28,7 +28,7 @@ from tests.support import DEADLINE
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ChatServer]]:
     """Starts a server in this process: start(inherited, max_connections="1"). Its self-test has all the time."""
-    monkeypatch.setattr("classcord.listener.TEST_TIME", DEADLINE)
+    monkeypatch.setattr("classcord.net.listener.TEST_TIME", DEADLINE)
     with ExitStack() as stack:
 
         def make(inherited: socket.socket | None = None, **flags: str) -> ChatServer:
@@ -37,7 +37,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
             bound = [inherited] if inherited is not None else bind(settings.host, settings.port)
             prepare(bound[0])
             store, texts = Store(tmp_path), Texts(settings.lang)
-            accounts = Accounts(store.accounts(), settings.password_cost)
+            accounts = Accounts(map(Account._make, store.accounts()), settings.password_cost)
             registry = Registry(store, accounts, texts, stall_timeout=settings.stall_timeout)
             hashing = Hashing()
             hashing.start()

@@ -7,17 +7,17 @@ import json
 import threading
 from typing import Any, cast
 
-from classcord.accounts import Accounts
-from classcord.audiences import Audiences
-from classcord.batch import Batch
-from classcord.delivery import MEANINGS
-from classcord.effects import Effect
-from classcord.link import Link
-from classcord.registry import Registry
-from classcord.room import Item, Room
-from classcord.seat import Seat
-from classcord.store import Store
-from classcord.texts import Texts
+from classcord.chat.accounts import Accounts
+from classcord.chat.effects import Effect
+from classcord.chat.people import Seat
+from classcord.chat.room import Item, Room
+from classcord.data.store import Store
+from classcord.delivery.audiences import Audiences
+from classcord.delivery.batch import Batch
+from classcord.delivery.meanings import MEANINGS
+from classcord.delivery.registry import Registry
+from classcord.net.link import Link
+from classcord.wire.texts import Texts
 
 _numbers = itertools.count(1)
 
@@ -64,11 +64,16 @@ class Crowd:
 
     def __init__(self, accounts: Accounts | None = None) -> None:
         self.accounts = accounts or Accounts([], 1)
-        self.room = Room(self.accounts, Texts("fr"))
+        self.last_id = 0
+        self.room = Room(self.accounts, Texts("fr"), self._take_id)
         self.links: dict[int, Link] = {}
         self.audiences = Audiences()
         self.wires: dict[int, Wire] = {}
         self.caused: list[Effect] = []
+
+    def _take_id(self) -> tuple[int, bool]:
+        self.last_id += 1
+        return self.last_id, True
 
     def sat(self, wire: Wire | None = None) -> Seat:
         """A new client's seat."""

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from classcord import accounts
-from classcord.accounts import MAX_PASSWORD, Accounts, check_password
-from classcord.protocol import ProtocolError
-from classcord.store import AccountRow
+from classcord.chat import accounts
+from classcord.chat.accounts import MAX_PASSWORD, Account, Accounts, check_password
+from classcord.wire.protocol import ProtocolError
 
 CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0), 0xD800, 0xDBFF, 0xDC00, 0xDFFF)]
 SPELLINGS = [  # forms of one password; the first is the NFKC form of all of them
@@ -26,14 +25,14 @@ LONGEST = "\ufdfa" * MAX_PASSWORD
 def stored(password: str) -> Accounts:
     """Accounts with one of alice, as register makes it."""
     made = Accounts([], 1)
-    made.publish(AccountRow("alice", "alice", made.hash_password(password), ""))
+    made.publish(Account("alice", "alice", made.hash_password(password), ""))
     return made
 
 
 def stored_as_typed(password: str) -> Accounts:
     """Accounts with one of alice, as versions made it that did not normalize."""
     salt = b"s" * 16
-    row = AccountRow("alice", "alice", accounts._pack(1, salt, accounts._scrypt(password, salt, 1, 8, 1)), "")
+    row = Account("alice", "alice", accounts._pack(1, salt, accounts._scrypt(password, salt, 1, 8, 1)), "")
     return Accounts([row], 1)
 
 

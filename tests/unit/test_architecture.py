@@ -12,17 +12,29 @@ from tests.support import ROOT
 
 # a module may import those before it, never one after it
 ORDER = [
-    "classcord", "classcord.foreign", "classcord.diagnosis", "classcord.protocol", "classcord.names",
-    "classcord.nat", "classcord.config", "classcord.texts", "classcord.events", "classcord.logs",
-    "classcord.failure", "classcord.needs", "classcord.health", "classcord.systemd", "classcord.processes",
-    "classcord.port_conflict", "classcord.sockets", "classcord.mounts", "classcord.remedies", "classcord.folder",
-    "classcord.files", "classcord.ids", "classcord.store", "classcord.backup", "classcord.outbox",
-    "classcord.accounts", "classcord.effects", "classcord.seat", "classcord.registrations", "classcord.room",
-    "classcord.link", "classcord.hashing", "classcord.audiences", "classcord.render", "classcord.batch",
-    "classcord.delivery", "classcord.backlog", "classcord.registry", "classcord.services", "classcord.listener",
-    "classcord.serving", "classcord.command_line", "handlers.context", "handlers.accounts", "handlers.presence",
-    "handlers.commands", "handlers.messages", "handlers", "handlers.connection", "server",
+    "classcord", "classcord.ops", "classcord.ops.config", "classcord.ops.events", "classcord.ops.logs",
+    "classcord.ops.failure", "classcord.ops.needs", "classcord.ops.health", "classcord.ops.systemd",
+    "classcord.ops.processes", "classcord.ops.port_conflict",
+    "classcord.wire", "classcord.wire.foreign", "classcord.wire.diagnosis", "classcord.wire.protocol",
+    "classcord.wire.names", "classcord.wire.texts",
+    "classcord.data", "classcord.data.mounts", "classcord.data.remedies", "classcord.data.folder",
+    "classcord.data.files", "classcord.data.ids", "classcord.data.store", "classcord.data.backlog",
+    "classcord.data.backup",
+    "classcord.net", "classcord.net.sockets", "classcord.net.nat", "classcord.net.outbox", "classcord.net.link",
+    "classcord.net.hashing", "classcord.net.listener",
+    "classcord.chat", "classcord.chat.accounts", "classcord.chat.effects", "classcord.chat.people",
+    "classcord.chat.registrations", "classcord.chat.room",
+    "classcord.delivery", "classcord.delivery.audiences", "classcord.delivery.render", "classcord.delivery.batch",
+    "classcord.delivery.meanings", "classcord.delivery.registry",
+    "classcord.services", "classcord.serving", "classcord.command_line",
+    "handlers.context", "handlers.accounts", "handlers.presence", "handlers.commands", "handlers.messages",
+    "handlers", "handlers.connection", "server",
 ]
+WINGS: dict[str, set[str]] = {
+    "ops": set(), "wire": set(), "data": {"ops"}, "net": {"ops", "wire"}, "chat": {"wire"},
+    "delivery": {"ops", "wire", "data", "net", "chat"},
+}
+"""The wings of the house, and the other wings that each may use."""
 DOCTOR = [
     "machine", "hops", "texts_vm", "texts_vm_network", "texts_host", "texts", "addresses", "listening", "server_log",
     "firewall", "nftables", "engine", "unit", "vm_facts", "vm_server", "vm_network", "vm_answers", "vm_firewall",
@@ -30,7 +42,7 @@ DOCTOR = [
 ]
 """The doctor's modules, in the same order. The doctor runs without the server's code."""
 DOCTORS = sorted(ROOT.glob("deploy/doctor/*.py"))
-SOURCES = [*ROOT.glob("*.py"), *ROOT.glob("classcord/*.py"), *ROOT.glob("handlers/*.py")]
+SOURCES = [*ROOT.glob("*.py"), *ROOT.glob("classcord/**/*.py"), *ROOT.glob("handlers/*.py")]
 
 
 def module(path: Path) -> str:
@@ -69,6 +81,14 @@ def test_imports_point_one_way_and_only_to_the_standard_library(path: Path) -> N
             assert name.partition(".")[0] in sys.stdlib_module_names, f"{own} imports {name}"
 
 
+@pytest.mark.parametrize("path", sorted(ROOT.glob("classcord/*/*.py")), ids=module)
+def test_the_wings_depend_on_each_other_as_planned(path: Path) -> None:
+    wing = path.parent.name
+    for name in imported(path):
+        package, used = [*name.split("."), ""][:2]
+        assert package != "classcord" or used in WINGS[wing] | {wing}, f"{module(path)} imports {name}"
+
+
 def test_every_module_of_the_doctor_has_its_place() -> None:
     assert sorted(path.stem for path in DOCTORS) == sorted(DOCTOR)
 
@@ -81,7 +101,7 @@ def test_the_doctor_imports_one_way_and_nothing_else_of_the_project(path: Path) 
         assert place >= 0 or name.partition(".")[0] in sys.stdlib_module_names, f"{path.stem} imports {name}"
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if module(path) != "classcord.backup"], ids=module)
+@pytest.mark.parametrize("path", [path for path in SOURCES if module(path) != "classcord.data.backup"], ids=module)
 def test_no_module_of_the_server_begins_with_a_slow_import(path: Path) -> None:
     """A start would take longer: dataclasses alone loads inspect, ast, dis and tokenize."""
     slow = {"ast", "dataclasses", "inspect", "ipaddress", "random", "subprocess", "tempfile"}

@@ -7,9 +7,9 @@ from typing import Any, cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classcord.audiences import Audiences
-from classcord.batch import Batch
-from classcord.link import Link
+from classcord.delivery.audiences import Audiences
+from classcord.delivery.batch import Batch
+from classcord.net.link import Link
 
 PEOPLE = 5
 AUDIENCES = [1, 2, 4]

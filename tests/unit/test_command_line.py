@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
-from classcord import __version__, config
-from classcord.health import check
+from classcord import __version__
+from classcord.ops import config
+from classcord.ops.health import check
 from tests.support import DEADLINE, IPV6_IS_OFF, ROOT, Client, Server, listener, member, unique
 
 SERVER = [sys.executable, str(ROOT / "server.py")]
@@ -268,8 +269,9 @@ def test_health_is_over_within_3_seconds(monkeypatch: pytest.MonkeyPatch, pause:
                 raise TimeoutError
             return b"x"
 
-    monkeypatch.setattr("classcord.health.time", SimpleNamespace(monotonic=lambda: now))
-    monkeypatch.setattr("classcord.health.socket", SimpleNamespace(create_connection=lambda address, timeout: Peer()))
+    monkeypatch.setattr("classcord.ops.health.time", SimpleNamespace(monotonic=lambda: now))
+    stub = SimpleNamespace(create_connection=lambda address, timeout: Peer())
+    monkeypatch.setattr("classcord.ops.health.socket", stub)
     assert not check("*", 1)[0]
     assert 2 < now < 3
 
@@ -283,7 +285,8 @@ def test_the_health_check_loads_little() -> None:
     )
     loaded = set(done.stdout.splitlines()[-1].split())
     assert {name for name in loaded if name.startswith(("classcord", "handlers"))} == {
-        "classcord", "classcord.command_line", "classcord.config", "classcord.failure", "classcord.health"
+        "classcord", "classcord.command_line",
+        "classcord.ops", "classcord.ops.config", "classcord.ops.failure", "classcord.ops.health",
     }
     heavy = {"argparse", "dataclasses", "hashlib", "inspect", "json", "logging", "re", "socketserver", "sqlite3",
              "subprocess", "threading", "typing"}

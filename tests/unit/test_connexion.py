@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from classcord.protocol import ERRORS, MAX_CONTENT, MAX_LINE
+from classcord.wire.protocol import ERRORS, MAX_CONTENT, MAX_LINE
 from tests.support import DEADLINE, ROOT, Client, Server, member
 from tests.unit.test_documents import PROTOCOL, same, table
 

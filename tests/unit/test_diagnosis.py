@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from classcord.diagnosis import CAUSES
-from classcord.protocol import MAX_LINE, ProtocolError, decode
+from classcord.wire.diagnosis import CAUSES
+from classcord.wire.protocol import MAX_LINE, ProtocolError, decode
 
 USERS = '{"type":"users"}'
 TAIL = '; send one JSON object a line, for example {"type":"users"}'

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from classcord import config
-from classcord.diagnosis import CAUSES
-from classcord.protocol import ERRORS, MAX_CONTENT, MAX_DEPTH, MAX_LINE, ProtocolError, decode
-from classcord.texts import LANGUAGES
+from classcord.ops import config
+from classcord.wire.diagnosis import CAUSES
+from classcord.wire.protocol import ERRORS, MAX_CONTENT, MAX_DEPTH, MAX_LINE, ProtocolError, decode
+from classcord.wire.texts import LANGUAGES
 from handlers import ALIASES, HELP, REQUESTS
 from handlers.commands import _COMMANDS, _EXPLAINED
 from handlers.presence import STATES
@@ -199,10 +199,15 @@ def test_every_flag_is_in_the_help() -> None:
 
 
 def test_the_map_of_the_code_names_every_file() -> None:
-    described = re.findall(r"^ *(\S+\.py)\s", README, re.MULTILINE)
-    files = [path for folder in ("classcord", "handlers") for path in (ROOT / folder).glob("*.py")]
-    files.remove(ROOT / "classcord" / "__init__.py")
-    assert sorted(described) == sorted([path.name for path in files] + ["server.py"])
+    described: list[str] = []
+    folders: list[str] = []
+    for indent, name in re.findall(r"^( *)(\w+/|\w+\.py)  +\S", README, re.MULTILINE):
+        folders[len(indent) // 2 :] = [name]
+        described.append("".join(folders))
+    files = [path for folder in ("classcord", "handlers") for path in (ROOT / folder).rglob("*.py")]
+    empty = {path for path in files if path.stat().st_size == 0} | {ROOT / "classcord" / "__init__.py"}
+    named = sorted(str(path.relative_to(ROOT)) for path in {ROOT / "server.py", *files} - empty)
+    assert sorted(path for path in described if path.endswith(".py")) == named
 
 
 def test_the_netcat_session_prints_what_it_says(own_server: Callable[..., Server]) -> None:

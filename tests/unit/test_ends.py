@@ -13,13 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from classcord.accounts import Accounts
-from classcord.batch import Batch
-from classcord.link import Link
-from classcord.registry import Registry
-from classcord.room import Item
-from classcord.store import Store
-from classcord.texts import Texts
+from classcord.chat.accounts import Accounts
+from classcord.chat.room import Item
+from classcord.data.store import Store
+from classcord.delivery.batch import Batch
+from classcord.delivery.registry import Registry
+from classcord.net.link import Link
+from classcord.wire.texts import Texts
 from tests.unit.stubs import Wire, connected, end
 
 FAULTS: list[Exception | None] = [

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from classcord.events import CONNECTION, EVENTS
+from classcord.ops.events import CONNECTION, EVENTS
 from tests.support import ROOT
 from tests.unit.test_architecture import SOURCES, module
 
@@ -37,9 +37,9 @@ def logged(path: Path) -> list[tuple[str, set[str], bool]]:
 @pytest.mark.parametrize("path", SOURCES, ids=module)
 def test_the_code_logs_nothing_that_is_not_in_the_table(path: Path) -> None:
     for name, fields, connection in logged(path):
-        assert name in EVENTS, f"{module(path)} logs {name}, which is not in classcord/events.py"
+        assert name in EVENTS, f"{module(path)} logs {name}, which is not in classcord/ops/events.py"
         allowed = set(EVENTS[name].fields)
-        assert fields <= allowed, f"{module(path)} logs {name} with {fields - allowed}: see classcord/events.py"
+        assert fields <= allowed, f"{module(path)} logs {name} with {fields - allowed}: see classcord/ops/events.py"
         assert not connection or allowed >= set(CONNECTION), name
 
 
@@ -55,7 +55,7 @@ def test_the_document_shows_the_table() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) \| .+ \|$", JOURNAL, re.MULTILINE)
     shown = [(name, level, re.findall(r"`(\w+)`", fields)) for name, level, fields in rows]
     table = [(name, logging.getLevelName(e.level).lower(), list(e.fields)) for name, e in EVENTS.items()]
-    assert shown == table, "docs/JOURNAL.md does not agree with classcord/events.py"
+    assert shown == table, "docs/JOURNAL.md does not agree with classcord/ops/events.py"
 
 
 def test_what_the_doctor_and_the_scripts_look_for_exists() -> None:

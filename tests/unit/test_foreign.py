@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classcord.foreign import (
+from classcord.wire.foreign import (
     HEAD,
     foreign_line,
     foreign_start,
@@ -18,7 +18,7 @@ from classcord.foreign import (
     undecided,
     unended,
 )
-from classcord.protocol import LineSplitter
+from classcord.wire.protocol import LineSplitter
 
 PROXY_V2 = b"\r\n\r\n\0\r\nQUIT\n"
 STARTS = {

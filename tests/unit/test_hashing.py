@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classcord import hashing
-from classcord.hashing import Gone, Hashing
-from classcord.link import Link
+from classcord.net import hashing
+from classcord.net.hashing import Gone, Hashing
+from classcord.net.link import Link
 from tests.support import DEADLINE
 
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from classcord.listener import ChatServer
-from classcord.sockets import SEND_BUFFER
+from classcord.net.listener import ChatServer
+from classcord.net.sockets import SEND_BUFFER
 from tests.deploy.machines import until
 from tests.support import DEADLINE, IPV6_IS_OFF, ROOT, Client, Closed, Server, fields, has_ipv6, listener, member
 

@@ -19,13 +19,14 @@ from typing import Any, cast
 
 import pytest
 
-from classcord import diagnosis, foreign, hashing, logs, names, protocol
-from classcord.accounts import MAX_PASSWORD, Accounts, _forms
-from classcord.link import Link
-from classcord.protocol import MAX_CONTENT, MAX_LINE, ProtocolError
-from classcord.room import Item
+from classcord.chat.accounts import MAX_PASSWORD, Account, Accounts, _forms
+from classcord.chat.room import Item
+from classcord.net import hashing
+from classcord.net.link import Link
+from classcord.ops import logs
 from classcord.services import Services
-from classcord.store import AccountRow
+from classcord.wire import diagnosis, foreign, names, protocol
+from classcord.wire.protocol import MAX_CONTENT, MAX_LINE, ProtocolError
 from handlers import REQUESTS, dispatch
 from handlers.context import Context
 from handlers.presence import state_of
@@ -110,36 +111,36 @@ def then(make: Make, change: Callable[[Any], Any]) -> Make:
 # --- patterns -------------------------------------------------------------------------------------------------------
 
 PATTERNS = {
-    "classcord.logs:_BARE": ("fullmatch", logs._LONGEST),
-    "classcord.names:_INVISIBLE": ("match", 1),
-    "classcord.names:_BASE": ("fullmatch", 100),  # the name of a character
-    "classcord.names:_ENTITY": ("search", names._WRITTEN),
-    "classcord.names:_MARK": ("search", 2 * names._WRITTEN),
-    "classcord.names:_NUMBERED": ("fullmatch", 2 * names._WRITTEN),
-    "classcord.protocol:_CONTROL": ("search", MAX_CONTENT),
-    "classcord.accounts:_CONTROL": ("search", MAX_PASSWORD),
-    "classcord.diagnosis:_ODD_NULS": ("match", foreign.HEAD),
-    "classcord.diagnosis:_PYTHON": ("match", diagnosis._REACH),
-    "classcord.diagnosis:_NO_VALUE": ("match", diagnosis._REACH),
-    "classcord.diagnosis:_WORD": ("match", diagnosis._REACH),
-    "classcord.diagnosis:_NAME": ("match", diagnosis._REACH),
-    "classcord.foreign:_HTTP_START": ("match", MAX_LINE),
-    "classcord.foreign:_HTTP_METHOD": ("match", MAX_LINE),
-    "classcord.foreign:_HTTP_END": ("search", foreign.HEAD),
-    "classcord.foreign:_HOST": ("search", 4096),
-    "classcord.foreign:_NEGOTIATION": ("match", MAX_LINE),
-    "classcord.foreign:_SOCKS4": ("match", MAX_LINE),
-    "classcord.foreign:_DECIMAL": ("match", MAX_LINE),
-    "classcord.protocol:_LEAD": ("match", MAX_LINE),
-    "classcord.protocol:_MAYBE_SURROGATE": ("search", MAX_LINE),
+    "classcord.ops.logs:_BARE": ("fullmatch", logs._LONGEST),
+    "classcord.wire.names:_INVISIBLE": ("match", 1),
+    "classcord.wire.names:_BASE": ("fullmatch", 100),  # the name of a character
+    "classcord.wire.names:_ENTITY": ("search", names._WRITTEN),
+    "classcord.wire.names:_MARK": ("search", 2 * names._WRITTEN),
+    "classcord.wire.names:_NUMBERED": ("fullmatch", 2 * names._WRITTEN),
+    "classcord.wire.protocol:_CONTROL": ("search", MAX_CONTENT),
+    "classcord.chat.accounts:_CONTROL": ("search", MAX_PASSWORD),
+    "classcord.wire.diagnosis:_ODD_NULS": ("match", foreign.HEAD),
+    "classcord.wire.diagnosis:_PYTHON": ("match", diagnosis._REACH),
+    "classcord.wire.diagnosis:_NO_VALUE": ("match", diagnosis._REACH),
+    "classcord.wire.diagnosis:_WORD": ("match", diagnosis._REACH),
+    "classcord.wire.diagnosis:_NAME": ("match", diagnosis._REACH),
+    "classcord.wire.foreign:_HTTP_START": ("match", MAX_LINE),
+    "classcord.wire.foreign:_HTTP_METHOD": ("match", MAX_LINE),
+    "classcord.wire.foreign:_HTTP_END": ("search", foreign.HEAD),
+    "classcord.wire.foreign:_HOST": ("search", 4096),
+    "classcord.wire.foreign:_NEGOTIATION": ("match", MAX_LINE),
+    "classcord.wire.foreign:_SOCKS4": ("match", MAX_LINE),
+    "classcord.wire.foreign:_DECIMAL": ("match", MAX_LINE),
+    "classcord.wire.protocol:_LEAD": ("match", MAX_LINE),
+    "classcord.wire.protocol:_MAYBE_SURROGATE": ("search", MAX_LINE),
     "handlers.commands:_LETTERS": ("match", MAX_CONTENT),
     "handlers.commands:_QUOTED": ("fullmatch", MAX_CONTENT),
     "handlers.messages:_UNSEEN": ("sub", MAX_CONTENT),
 }
 """Every regular expression of the server: how it is used, and how many characters it can meet."""
-NO_CLIENTS = {"classcord.folder", "classcord.ids", "classcord.mounts", "classcord.store"}
+NO_CLIENTS = {"classcord.data.folder", "classcord.data.ids", "classcord.data.mounts", "classcord.data.store"}
 """Modules whose regular expressions never meet a client's text: they read files of the system, and error messages."""
-MADE = {"classcord.diagnosis:_text_starts", "classcord.diagnosis:_quotes"}
+MADE = {"classcord.wire.diagnosis:_text_starts", "classcord.wire.diagnosis:_quotes"}
 """Functions that make some. Whole lines that are not JSON meet them, further below."""
 
 UNITS = [
@@ -249,7 +250,7 @@ def test_a_password_is_normalized_in_linear_time(make: Make) -> None:
 def test_only_names_and_passwords_are_normalized() -> None:
     """Other places would not limit the length of the text first."""
     for path in SOURCES:
-        if module(path) not in ("classcord.names", "classcord.accounts"):
+        if module(path) not in ("classcord.wire.names", "classcord.chat.accounts"):
             text = path.read_text()
             assert "casefold" not in text, path
             assert "normalize(" not in text, path
@@ -294,7 +295,7 @@ class Direct(Crowd):
     """Stands for the registry: carries everything out at once."""
 
     def __init__(self) -> None:
-        super().__init__(Accounts([AccountRow("alice", "alice", "scrypt$1$8$1$AAAA$AAAA", "")], 1))
+        super().__init__(Accounts([Account("alice", "alice", "scrypt$1$8$1$AAAA$AAAA", "")], 1))
 
     def post(self, items: Iterable[Item]) -> None:
         self.run(*items)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classcord import logs
+from classcord.ops import logs
 from tests.support import ROOT, fields
 
 
@@ -48,7 +48,7 @@ def test_a_clients_thread_leaves_nothing_behind() -> None:
     """On Python 3.10 to 3.12, an object that `threading` makes for a thread it does not know stays for ever."""
     script = """
 import _thread, threading
-from classcord import logs
+from classcord.ops import logs
 logs.start()
 known, done = len(threading.enumerate()), threading.Lock()
 done.acquire()
@@ -69,7 +69,7 @@ logs.stop()
 def test_a_reader_that_has_stopped_stops_nobody(format: str) -> None:
     script = f"""
 import sys
-from classcord import logs
+from classcord.ops import logs
 logs.start("info", {format!r})
 for number in range(50_000):
     logs.event("listening", number=number, padding="x" * 100)
@@ -93,7 +93,7 @@ sys.stdin.read()
 def test_lines_left_out_are_counted_once_the_reader_goes_on() -> None:
     script = """
 import sys
-from classcord import logs
+from classcord.ops import logs
 logs.start("info", "text")
 for number in range(50_000):
     logs.event("listening", number=number, padding="x" * 100)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from classcord import mounts, remedies
+from classcord.data import mounts, remedies
 from tests.hostile.folders import ROOT_ONLY, in_place, mounted
 
 

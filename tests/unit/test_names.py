@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classcord import names
+from classcord.wire import names
 
 
 @given(st.text(max_size=20))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from classcord.nat import NatWatch
+from classcord.net.nat import NatWatch
 
 
 def test_a_nat_is_noticed_once_when_most_clients_share_one_private_address() -> None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classcord.outbox import WAITING, Outbox
+from classcord.net.outbox import WAITING, Outbox
 from tests.unit.stubs import Wire
 
 

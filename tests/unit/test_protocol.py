@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classcord import protocol
-from classcord.protocol import MAX_LINE, LineSplitter, ProtocolError, TooLong, clean_content, decode
+from classcord.wire import protocol
+from classcord.wire.protocol import MAX_LINE, LineSplitter, ProtocolError, TooLong, clean_content, decode
 
 lines_with_newlines = st.lists(st.sampled_from([b"a", b"\n", b"\r\n", b"\xc3", b"\xa9", b"b" * 100]), max_size=30)
 

@@ -14,14 +14,15 @@ from typing import Any, cast
 
 import pytest
 
-from classcord import registry, store
-from classcord.accounts import Accounts
-from classcord.hashing import Hashing
-from classcord.link import Link
-from classcord.registry import Registry
-from classcord.seat import Seat
-from classcord.store import Store
-from classcord.texts import Texts
+from classcord.chat.accounts import Accounts
+from classcord.chat.people import Seat
+from classcord.data import store
+from classcord.data.store import Store
+from classcord.delivery import registry
+from classcord.delivery.registry import Registry
+from classcord.net.hashing import Hashing
+from classcord.net.link import Link
+from classcord.wire.texts import Texts
 from tests.support import DEADLINE
 from tests.unit.stubs import Wire, connected, end
 from tests.unit.test_store import rows
@@ -180,7 +181,7 @@ def test_when_nothing_can_be_stored_the_chat_goes_on_and_registrations_are_refus
     assert "newcomer" not in world.accounts
     world.registry.post([("register", speaker.number, row)])
     assert speaks_to.messages()[-1] == {"type": "register", "status": "ok"}
-    assert [row.key for row in world.store.accounts()] == ["newcomer"]
+    assert [row[0] for row in world.store.accounts()] == ["newcomer"]
 
 
 def test_a_batch_that_went_to_a_file_without_its_name_is_not_taken_for_stored(

@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classcord import names
-from classcord.audiences import EVERYBODY
-from classcord.room import Item
-from classcord.store import MessageRow
+from classcord.chat.room import Item
+from classcord.data.store import MessageRow
+from classcord.delivery.audiences import EVERYBODY
+from classcord.wire import names
 from tests.unit.stubs import Crowd
 
 PEOPLE = 4
@@ -117,7 +117,7 @@ def described(crowd: Crowd) -> dict[str, Any]:
              seat.private_type, seat.users_version)
             for seat in room._seats.values() if seat.announced or seat.person or seat.alias or seat.registered
         ]),
-        "numbers": (room._version, room._guests, room._ids._last), "members": list(crowd.audiences.members(EVERYBODY)),
+        "numbers": (room._version, room._guests, crowd.last_id), "members": list(crowd.audiences.members(EVERYBODY)),
     }
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from classcord import names
-from classcord.accounts import Accounts
-from classcord.protocol import MAX_CONTENT
-from classcord.store import AccountRow
+from classcord.chat.accounts import Account, Accounts
+from classcord.wire import names
+from classcord.wire.protocol import MAX_CONTENT
 from tests.unit.stubs import Crowd, Wire
 
 
@@ -135,7 +134,7 @@ def test_states_are_shown_again_to_a_session_that_has_become_somebody_else() -> 
 def registered(crowd: Crowd, *wanted: str) -> list[str]:
     """Register all of these names in one batch; the names of those that won."""
     batch = crowd.run(*[("register", crowd.sat().number, (name, "x", "")) for name in wanted])
-    return [row.name for row in batch.accounts]
+    return [name for _, name, _, _ in batch.accounts]
 
 
 def test_of_two_names_that_look_alike_one_is_registered_even_in_one_batch() -> None:
@@ -170,7 +169,7 @@ def test_a_guest_never_looks_like_an_account() -> None:
 def test_accounts_of_earlier_days_go_on_whatever_they_look_like() -> None:
     """They may resemble each other, or have names that are not allowed now."""
     there = ["alice", "aIice", "5erveur", "x (invité)"]
-    crowd = Crowd(Accounts([AccountRow(names.key(name), name, "x", "") for name in there], 1))
+    crowd = Crowd(Accounts([Account(names.key(name), name, "x", "") for name in there], 1))
     for name in there:
         client = crowd.sat()
         crowd.do("login", client, name, name)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from socket import IPPROTO_TCP, SO_ERROR, SO_KEEPALIVE, SO_SNDBUF, SOL_SOCKET, TCP_KEEPIDLE, TCP_NODELAY
 
-from classcord.listener import ChatServer
-from classcord.sockets import SEND_BUFFER
+from classcord.net.listener import ChatServer
+from classcord.net.sockets import SEND_BUFFER
 from tests.support import ROOT, Client, Server, fields
 
 
@@ -27,9 +27,9 @@ def test_accepted_sockets_send_at_once_keep_alive_and_hold_little(start: Callabl
 def test_one_warning_when_most_clients_show_one_private_address(own_server: Callable[..., Server]) -> None:
     """As behind VirtualBox's NAT, where all clients have the address 10.0.2.2."""
     launcher = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import server, handlers.connection, classcord.listener\n"
-        "classcord.listener.peer_address = handlers.connection.peer_address = lambda address: '10.0.2.2'\n"
-        "classcord.listener.from_here = handlers.connection.from_here = lambda connection, peer: False\n"
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import server, handlers.connection, classcord.net.listener\n"
+        "classcord.net.listener.peer_address = handlers.connection.peer_address = lambda address: '10.0.2.2'\n"
+        "classcord.net.listener.from_here = handlers.connection.from_here = lambda connection, peer: False\n"
         "sys.exit(server.main(sys.argv[1:]))"
     )
     server = own_server(command=[sys.executable, "-c", launcher])

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classcord import files, logs
-from classcord import store as store_module
-from classcord.backlog import Backlog
-from classcord.ids import Ids
-from classcord.store import AccountRow, Store
+from classcord.chat.accounts import Account
+from classcord.data import files
+from classcord.data import store as store_module
+from classcord.data.backlog import Backlog
+from classcord.data.ids import Ids
+from classcord.data.store import Store
+from classcord.ops import logs
 from tests.unit.test_store import message, rows
 
 
@@ -57,8 +59,8 @@ def faulty() -> Iterator[type[Faulty]]:
         yield Faulty
 
 
-def account(number: int) -> AccountRow:
-    return AccountRow(f"a{number}", f"A{number}", "x", "t")
+def account(number: int) -> Account:
+    return Account(f"a{number}", f"A{number}", "x", "t")
 
 
 def run(folder: Path, faults: dict[int, str]) -> tuple[int, set[str]]:
@@ -76,7 +78,7 @@ def run(folder: Path, faults: dict[int, str]) -> tuple[int, set[str]]:
         backlog.tick()
     assert len(backlog) == 0
     assert backlog.commit([message(10)], [account(9)]), "all works again"
-    assert {row.key for row in store.accounts()} >= {row.key for row in promised}
+    assert {row[0] for row in store.accounts()} >= {row.key for row in promised}
     (level,) = store._db.execute("PRAGMA synchronous").fetchone()
     assert level == 2, "FULL for an account"
     assert backlog.commit([message(11)], [])

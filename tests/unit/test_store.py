@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classcord import store as store_module
-from classcord.accounts import Accounts
-from classcord.store import AccountRow, MessageRow, Store, StoreError
+from classcord.chat.accounts import Account, Accounts
+from classcord.data import store as store_module
+from classcord.data.store import MessageRow, Store, StoreError
 
 
 def message(number: int, kind: str = "global") -> MessageRow:
@@ -31,7 +31,7 @@ def rows(folder: Path) -> list[tuple[object, ...]]:
 def test_what_is_committed_is_there_after_a_restart(tmp_path_factory: pytest.TempPathFactory, sizes: list[int]) -> None:
     folder = tmp_path_factory.mktemp("store")
     written: list[MessageRow] = []
-    account = AccountRow("zoé", "Zoé", "scrypt$…", "2026-01-01T00:00:00.000Z")
+    account = Account("zoé", "Zoé", "scrypt$…", "2026-01-01T00:00:00.000Z")
     store = Store(folder)
     store.commit([], [account])
     for size in sizes:
@@ -48,10 +48,10 @@ def test_what_is_committed_is_there_after_a_restart(tmp_path_factory: pytest.Tem
 
 def test_a_batch_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
     store = Store(tmp_path / "data")
-    account = AccountRow("a", "a", "x", "t")
+    account = Account("a", "a", "x", "t")
     store.commit([message(1)], [account])
     with pytest.raises(sqlite3.IntegrityError):
-        store.commit([message(2), message(3, "none")], [AccountRow("b", "b", "x", "t")])
+        store.commit([message(2), message(3, "none")], [Account("b", "b", "x", "t")])
     store.commit([message(2)], [])
     assert store.accounts() == [account]
     store.close()
@@ -138,7 +138,7 @@ def test_passwords_verify_and_only_they() -> None:
     hashed = accounts.hash_password("azerty")
     assert "azerty" not in hashed
     assert hashed != accounts.hash_password("azerty"), "each with its own salt"
-    accounts.publish(AccountRow("zoé", "Zoé", hashed, ""))
+    accounts.publish(Account("zoé", "Zoé", hashed, ""))
     assert accounts.verify("ZOÉ", "azerty") == "Zoé"
     for name, password in [
         ("zoé", "qwerty"), ("zoé", ""), ("zoé", None), ("zoé", 5), ("zoé", "x" * 257), ("bob", "azerty"),
@@ -149,5 +149,5 @@ def test_passwords_verify_and_only_they() -> None:
 
 def test_a_hash_keeps_the_cost_it_was_made_with() -> None:
     old = Accounts([], 1).hash_password("azerty")
-    assert Accounts([AccountRow("zoé", "Zoé", old, "")], 4).verify("zoé", "azerty") == "Zoé"
+    assert Accounts([Account("zoé", "Zoé", old, "")], 4).verify("zoé", "azerty") == "Zoé"
     assert old.split("$")[:4] == ["scrypt", "1", "8", "1"]

@@ -18,9 +18,9 @@ from typing import Any, cast
 
 import pytest
 
-from classcord.listener import ChatServer
-from classcord.port_conflict import in_the_way, port_conflict
-from classcord.systemd import Manager
+from classcord.net.listener import ChatServer
+from classcord.ops.port_conflict import in_the_way, port_conflict
+from classcord.ops.systemd import Manager
 from tests.hostile.tools import launcher
 from tests.support import DEADLINE, IPV6_IS_OFF, ROOT, Client, Server, fields
 from tests.support import listener as answering
@@ -136,7 +136,10 @@ def test_nobody_asks_for_a_watchdog(variables: dict[str, str]) -> None:
 def test_a_server_feeds_its_watchdog_and_does_not_speak_of_it(own_server: OwnServer, tmp_path: Path) -> None:
     listener = Listener(str(tmp_path / "notify"))
     # even if this test reads the messages late, and the server its own answer
-    patient = launcher("from classcord import listener, systemd\nsystemd._PATIENCE = listener.TEST_TIME = 3600")
+    patient = launcher(
+        "from classcord.net import listener\nfrom classcord.ops import systemd\n"
+        "systemd._PATIENCE = listener.TEST_TIME = 3600"
+    )
     with listener.socket:
         server = own_server(command=patient, env={"NOTIFY_SOCKET": listener.address, "WATCHDOG_USEC": "60000"})
         assert listener.next()[0] == "READY=1"
@@ -169,7 +172,7 @@ def test_the_self_test_fails_when_the_registry_is_stuck(
 ) -> None:
     made = start()
     with flush_lock(made), monkeypatch.context() as context:
-        context.setattr("classcord.listener.TEST_TIME", 0.2)
+        context.setattr("classcord.net.listener.TEST_TIME", 0.2)
         passes, text = made.self_test()
     assert not passes
     assert "no answer" in text
@@ -184,7 +187,7 @@ def test_the_self_test_of_a_full_server_fails_when_the_registry_is_stuck(
         assert client.ask({"type": "ping"}) == {"type": "pong"}
         assert made.self_test()[0], "full is not stuck"
         with flush_lock(made), monkeypatch.context() as context:
-            context.setattr("classcord.listener.TEST_TIME", 0.2)
+            context.setattr("classcord.net.listener.TEST_TIME", 0.2)
             assert not made.self_test()[0]
 
 
@@ -202,7 +205,7 @@ def test_the_self_test_fails_when_nobody_accepts(
     with Client(("127.0.0.1", made.server_address[1])):
         assert stuck.wait(DEADLINE)
         with monkeypatch.context() as context:
-            context.setattr("classcord.listener.TEST_TIME", 0.2)
+            context.setattr("classcord.net.listener.TEST_TIME", 0.2)
             assert not made.self_test()[0]
         go_on.set()
         assert made.self_test()[0], "it goes on"
@@ -213,7 +216,7 @@ def test_a_server_that_stops_is_not_called_ill(
 ) -> None:
     made = start()
     made._stopping.set()
-    monkeypatch.setattr("classcord.listener.TEST_TIME", 0.2)
+    monkeypatch.setattr("classcord.net.listener.TEST_TIME", 0.2)
     assert made.self_test()[0]
 
 
@@ -249,7 +252,7 @@ def test_who_is_in_the_way_of_a_socket_unit() -> None:
 def test_lines_for_the_journal_have_a_priority_and_no_time(tmp_path: Path) -> None:
     script = """
 import logging
-from classcord import logs
+from classcord.ops import logs
 logs.start("debug", {format!r})
 for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
     logs.event("login", level, user="a\\n<0>b")

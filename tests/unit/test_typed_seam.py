@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
-from classcord import room
-from classcord.room import Room
+from classcord.chat import room
+from classcord.chat.room import Room
 from handlers.context import Context
 from tests.unit.stubs import Crowd
 

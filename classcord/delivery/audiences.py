@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from classcord.link import Link
+from classcord.net.link import Link
 
 __all__ = ["EVERYBODY", "Audiences"]
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from json.encoder import encode_basestring_ascii as quote
 from typing import Any, NamedTuple
 
-from classcord import diagnosis, foreign
-from classcord.diagnosis import Failure
+from classcord.wire import diagnosis, foreign
+from classcord.wire.diagnosis import Failure
 
 __all__ = [
     "ERRORS", "EXAMPLE", "MAX_CONTENT", "MAX_DEPTH", "MAX_DISCARD", "MAX_LINE", "MAX_OVERRUN", "LineSplitter",

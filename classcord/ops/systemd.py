@@ -11,8 +11,8 @@ import threading
 import time
 from collections.abc import Callable, MutableMapping
 
-from classcord import logs
-from classcord.config import UsageError
+from classcord.ops import logs
+from classcord.ops.config import UsageError
 
 __all__ = ["OTHER_PORT", "Manager"]
 

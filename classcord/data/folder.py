@@ -11,7 +11,7 @@ import stat
 import time
 from pathlib import Path
 
-from classcord.remedies import FILES, StoreError, explain, second_name, shown, without_database
+from classcord.data.remedies import FILES, StoreError, explain, second_name, shown, without_database
 
 __all__ = ["FILE", "LOCK", "StoreError", "give", "lock_folder", "make_database"]
 

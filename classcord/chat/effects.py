@@ -1,7 +1,7 @@
 """What happened in the room, as data: the effects of the items, in their order.
 
-An effect has plain values only. A seat is named by its number. `classcord/render.py` makes the lines of them; the
-registry stores, logs and delivers what they say.
+An effect has plain values only. A seat is named by its number. delivery/render.py makes the lines of them; the registry
+stores, logs and delivers what they say.
 """
 
 from __future__ import annotations

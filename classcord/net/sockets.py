@@ -6,8 +6,8 @@ import errno
 import socket
 from typing import Any
 
-from classcord import logs
-from classcord.config import EVERY_ADDRESS
+from classcord.ops import logs
+from classcord.ops.config import EVERY_ADDRESS
 
 __all__ = ["SEND_BUFFER", "bind", "from_here", "names", "only_this_machine", "peer_address", "prepare"]
 

@@ -11,9 +11,8 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from classcord import names
-from classcord.accounts import Accounts
-from classcord.effects import (
+from classcord.chat.accounts import Account, Accounts
+from classcord.chat.effects import (
     Announced,
     Effect,
     Gone,
@@ -33,12 +32,11 @@ from classcord.effects import (
     UsersListed,
     Whispered,
 )
-from classcord.ids import Ids
-from classcord.protocol import MAX_CONTENT, ProtocolError
-from classcord.registrations import Registrations
-from classcord.seat import Person, Seat
-from classcord.store import AccountRow
-from classcord.texts import Texts, shown
+from classcord.chat.people import Person, Seat
+from classcord.chat.registrations import Registrations
+from classcord.wire import names
+from classcord.wire.protocol import MAX_CONTENT, ProtocolError
+from classcord.wire.texts import Texts, shown
 
 __all__ = ["Item", "Room"]
 
@@ -72,9 +70,9 @@ def _has_control(text: str) -> bool:
 
 
 class Room:
-    """Everybody who is here. `ids` gives messages their ids; without it they begin at 1."""
+    """Everybody who is here. `take_id` gives the id of the next message, and whether that is certain: data/ids.py."""
 
-    def __init__(self, accounts: Accounts, texts: Texts, ids: Ids | None = None) -> None:
+    def __init__(self, accounts: Accounts, texts: Texts, take_id: Callable[[], tuple[int, bool]]) -> None:
         self.registrations = Registrations(accounts)
         self.effects: list[Effect] = []
         """Those of the last item. The caller of `do` takes them out."""
@@ -83,7 +81,7 @@ class Room:
         self._operations: dict[str, Callable[..., object]] = {name: getattr(self, name) for name in _OPERATIONS}
         self._without_seat = {"announce": self.announce}
         self._texts = texts
-        self._ids = ids or Ids()
+        self._take_id = take_id
         self._present: dict[str, Person] = {}
         self._version = 0  # changes when the answer to `users` changes
         self._listed: tuple[int, list[Person]] = (-1, [])
@@ -122,7 +120,7 @@ class Room:
         """
         if self.registrations.resembles(name):
             raise ProtocolError("name_exists", "Username already exists.")
-        row = AccountRow(names.key(name), name, password, created)
+        row = Account(names.key(name), name, password, created)
         self._emit(self.registrations.add(seat, row))
         holder = self._present.get(row.key)
         if holder is not None and seat in holder.seats:
@@ -297,7 +295,7 @@ class Room:
         if person is None or not person.account:
             person = self.identify(seat, wanted)
         seat.announced = True
-        id, certain = self._ids.take()
+        id, certain = self._take_id()
         self._emit(_new(Said, (seat.number, id, certain, person.name, not person.account, content)))
 
     def whisper(self, seat: Seat, wanted: object, to: str, content: str, /) -> None:
@@ -310,7 +308,7 @@ class Room:
         if addressee is None or not receivers:
             self.notice(seat, self._texts("only_you" if addressee else "absent", user=shown(to, _MAX_SHOWN)))
             return
-        id, certain = self._ids.take()
+        id, certain = self._take_id()
         self._emit(Whispered(receivers, id, certain, person.name, not person.account, addressee.name, content))
 
     def use_private_type(self, seat: Seat, /) -> None:

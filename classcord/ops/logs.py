@@ -24,7 +24,7 @@ import time
 import traceback
 from typing import Any
 
-from classcord.events import EVENTS
+from classcord.ops.events import EVENTS
 
 __all__ = ["LEVELS", "LogThrottle", "event", "exception", "priority", "start", "stop"]
 

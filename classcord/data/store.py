@@ -16,25 +16,19 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from classcord import files, logs
-from classcord.files import Files
-from classcord.folder import FILE, StoreError, lock_folder, make_database
-from classcord.ids import Ids
-from classcord.remedies import explain, newer
+from classcord.data import files
+from classcord.data.files import Files
+from classcord.data.folder import FILE, StoreError, lock_folder, make_database
+from classcord.data.ids import Ids
+from classcord.data.remedies import explain, newer
+from classcord.ops import logs
 
 __all__ = ["FILE", "SCHEMA_VERSION", "AccountRow", "MessageRow", "Store", "StoreError"]
 
 
-class AccountRow(NamedTuple):
-    """`key` is names.key(name); `password` is a result of accounts.hash_password."""
-
-    key: str
-    name: str
-    password: str
-    created: str
-
+AccountRow = tuple[str, str, str, str]
+"""key, name, password (hashed) and time of creation: the columns of the table."""
 
 MessageRow = tuple[int, str, str, int, str, "str | None", str]
 """id, time (ISO 8601 in UTC), sender, guest (1 for a sender without an account), kind, recipient (NULL for global) and
@@ -174,7 +168,7 @@ class Store:
 
     def accounts(self) -> list[AccountRow]:
         """Every account."""
-        return [AccountRow(*row) for row in self._db.execute("SELECT key, name, password, created FROM accounts")]
+        return self._db.execute("SELECT key, name, password, created FROM accounts").fetchall()
 
     def last_id(self) -> int:
         """The greatest message id, or 0."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from classcord.config import SETTINGS
+from classcord.ops.config import SETTINGS
 
 __all__ = ["Process", "listening"]
 
@@ -110,7 +110,7 @@ def _is_classcord(number: int, arguments: list[str]) -> bool:
     """Whether one of the arguments is our server.py: other programs of that name don't have our folder beside them."""
     for argument in arguments:
         if os.path.basename(argument) == "server.py":
-            beside = os.path.join(os.path.dirname(argument), "classcord", "registry.py")
+            beside = os.path.join(os.path.dirname(argument), "classcord", "__init__.py")
             root = f"/proc/{number}/root" if os.path.isabs(argument) else f"/proc/{number}/cwd"
             try:
                 os.stat(f"{root}/{beside}")

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from classcord.foreign import HEAD, JAVA_STREAM, frame, is_socks, negotiation
+from classcord.wire.foreign import HEAD, JAVA_STREAM, frame, is_socks, negotiation
 
 __all__ = [
     "CAUSES", "CONSTANT", "EXTRA", "NOT_OBJECT", "NOT_TEXT", "NUMBER", "Cause", "Diagnosis", "Failure", "diagnose",

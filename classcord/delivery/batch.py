@@ -11,9 +11,9 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-from classcord.audiences import EVERYBODY, Audiences
-from classcord.link import Link
-from classcord.store import AccountRow, MessageRow
+from classcord.data.store import AccountRow, MessageRow
+from classcord.delivery.audiences import EVERYBODY, Audiences
+from classcord.net.link import Link
 
 __all__ = ["Batch"]
 
@@ -143,7 +143,7 @@ class Batch:
     def register(self, seat: int, row: AccountRow, line: bytes) -> None:
         """Store an account and answer with `line`, unless it can't be stored: see `failed`."""
         self.accounts.append(row)
-        self.events.append((seat, "register", {"user": row.name}))
+        self.events.append((seat, "register", {"user": row[1]}))
         self.to(seat, line)
         plan = self._plans[seat]
         self._answers.append((plan, len(plan.parts) - 1))

@@ -10,8 +10,8 @@ import resource
 import select
 import signal
 
-from classcord import logs
-from classcord.failure import EXIT_FAILED, Failure
+from classcord.ops import logs
+from classcord.ops.failure import EXIT_FAILED, Failure
 
 __all__ = ["allow_files", "check", "few_resources"]
 

@@ -1,6 +1,7 @@
 """The program that has the port already, and what to type: the service, a container, or another process.
 
-`python3 -m classcord.port_conflict` reports it when systemd can't start classcord.socket; its ExecStartPre= calls this.
+`python3 -m classcord.ops.port_conflict` reports it when systemd can't start classcord.socket, whose ExecStartPre= calls
+it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import socket
 import sys
 from collections.abc import Iterator
 
-from classcord import health, logs, processes
-from classcord.processes import Process
-from classcord.systemd import OTHER_PORT, Manager
+from classcord.ops import health, logs, processes
+from classcord.ops.processes import Process
+from classcord.ops.systemd import OTHER_PORT, Manager
 
 __all__ = ["in_the_way", "port_conflict"]
 

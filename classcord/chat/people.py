@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from classcord import names
-from classcord.effects import Addressed
+from classcord.chat.effects import Addressed
+from classcord.wire import names
 
 __all__ = ["Person", "Seat"]
 

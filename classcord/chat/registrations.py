@@ -5,11 +5,10 @@ All of its steps stand here: the room adds it, and after the batch's commit the 
 
 from __future__ import annotations
 
-from classcord import names
-from classcord.accounts import Accounts
-from classcord.effects import AccountMade
-from classcord.seat import Person, Seat
-from classcord.store import AccountRow
+from classcord.chat.accounts import Account, Accounts
+from classcord.chat.effects import AccountMade
+from classcord.chat.people import Person, Seat
+from classcord.wire import names
 
 __all__ = ["Registrations"]
 
@@ -19,7 +18,7 @@ class Registrations:
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
-        self._new: dict[str, tuple[AccountRow, Seat]] = {}
+        self._new: dict[str, tuple[Account, Seat]] = {}
         self._looks = names.Looks()
 
     def taken(self, key: str) -> bool:
@@ -32,7 +31,7 @@ class Registrations:
             self._accounts.resembles(name) or names.key(name) in self._new or self._looks.has(names.likeness(name))
         )
 
-    def add(self, seat: Seat, row: AccountRow) -> AccountMade:
+    def add(self, seat: Seat, row: Account) -> AccountMade:
         """The client of this seat may use the name from now on. Nobody can log in before the account is stored."""
         self._new[row.key] = row, seat
         self._looks.add(row.name)

@@ -31,18 +31,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from classcord import logs, render
-from classcord.accounts import Accounts
-from classcord.audiences import Audiences
-from classcord.backlog import Backlog
-from classcord.batch import Batch
-from classcord.delivery import MEANINGS
-from classcord.link import Link
-from classcord.outbox import WAITING
-from classcord.protocol import ProtocolError
-from classcord.room import Item, Room
-from classcord.store import Store
-from classcord.texts import Texts
+from classcord.chat.accounts import Accounts
+from classcord.chat.room import Item, Room
+from classcord.data.backlog import Backlog
+from classcord.data.store import Store
+from classcord.delivery import render
+from classcord.delivery.audiences import Audiences
+from classcord.delivery.batch import Batch
+from classcord.delivery.meanings import MEANINGS
+from classcord.net.link import Link
+from classcord.net.outbox import WAITING
+from classcord.ops import logs
+from classcord.wire.protocol import ProtocolError
+from classcord.wire.texts import Texts
 
 __all__ = ["Registry", "internal_error", "timestamp"]
 
@@ -90,7 +91,7 @@ class Registry:
         self, store: Store, accounts: Accounts, texts: Texts, *, stall_timeout: float = 30,
         unsaved_limit: int = 8 << 20, clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.room = Room(accounts, texts, store.ids)
+        self.room = Room(accounts, texts, store.ids.take)
         self._own: dict[str, Callable[..., None]] = {
             "_resume": self._resume, "_drop_stalled": self._drop_stalled, "_save": self._save, "_tell": self._tell,
         }

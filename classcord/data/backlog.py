@@ -12,8 +12,8 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 
-from classcord import logs
-from classcord.store import AccountRow, MessageRow, Store, StoreError
+from classcord.data.store import AccountRow, MessageRow, Store, StoreError
+from classcord.ops import logs
 
 __all__ = ["Backlog"]
 

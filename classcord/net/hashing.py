@@ -21,8 +21,8 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from classcord import logs
-from classcord.link import Link
+from classcord.net.link import Link
+from classcord.ops import logs
 
 __all__ = ["Gone", "Hashing"]
 

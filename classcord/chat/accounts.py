@@ -2,7 +2,7 @@
 
 All accounts are in memory, because the registry asks about names at every step. Any thread may look up; only the
 holder of the registry's flush lock may `publish`, once the account is on disk. `hash_password` and `verify` take
-tens of milliseconds and 16 MiB at the default cost: only the threads of classcord/hashing.py call them.
+tens of milliseconds and 16 MiB at the default cost: only the threads of classcord/net/hashing.py call them.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable
+from typing import NamedTuple
 
-from classcord import names
-from classcord.protocol import ProtocolError
-from classcord.store import AccountRow
+from classcord.wire import names
+from classcord.wire.protocol import ProtocolError
 
-__all__ = ["MAX_PASSWORD", "Accounts", "check_password"]
+__all__ = ["MAX_PASSWORD", "Account", "Accounts", "check_password"]
 
 MAX_PASSWORD = 256
 """Characters in a password as typed; known clients send as few as one."""
@@ -60,11 +60,20 @@ def _pack(cost: int, salt: bytes, digest: bytes) -> str:
     return f"scrypt${cost}${_R}${_P}${salt_text}${digest_text}"
 
 
+class Account(NamedTuple):
+    """`key` is names.key(name); `password` is a result of hash_password; `created` is ISO 8601 in UTC."""
+
+    key: str
+    name: str
+    password: str
+    created: str
+
+
 class Accounts:
     """The accounts by the key of their name. `cost` is log2 of scrypt's n for new passwords."""
 
-    def __init__(self, rows: Iterable[AccountRow], cost: int) -> None:
-        self._by_key: dict[str, AccountRow] = {}
+    def __init__(self, rows: Iterable[Account], cost: int) -> None:
+        self._by_key: dict[str, Account] = {}
         self._looks = names.Looks()
         for row in rows:
             self.publish(row)
@@ -82,7 +91,7 @@ class Accounts:
     def __len__(self) -> int:
         return len(self._by_key)
 
-    def publish(self, row: AccountRow) -> None:
+    def publish(self, row: Account) -> None:
         """From now on this account can log in."""
         self._by_key[row.key] = row
         self._looks.add(row.name)

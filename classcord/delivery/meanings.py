@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from classcord import render
-from classcord.batch import Batch
-from classcord.effects import (
+from classcord.chat.effects import (
     AccountMade,
     Announced,
     Effect,
@@ -31,7 +29,8 @@ from classcord.effects import (
     UsersListed,
     Whispered,
 )
-from classcord.store import AccountRow
+from classcord.delivery import render
+from classcord.delivery.batch import Batch
 
 __all__ = ["MEANINGS"]
 
@@ -50,7 +49,7 @@ def _whispered(batch: Batch, effect: Whispered) -> None:
 
 
 def _account_made(batch: Batch, effect: AccountMade) -> None:
-    batch.register(effect.seat, AccountRow(*effect[1:]), render.REGISTERED)
+    batch.register(effect.seat, effect[1:], render.REGISTERED)
 
 
 def _guest_named(batch: Batch, effect: GuestNamed) -> None:

@@ -15,10 +15,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from classcord import health, logs
-from classcord.nat import NatWatch
-from classcord.protocol import ProtocolError
-from classcord.sockets import from_here, peer_address
+from classcord.net.nat import NatWatch
+from classcord.net.sockets import from_here, peer_address
+from classcord.ops import health, logs
+from classcord.wire.protocol import ProtocolError
 
 __all__ = ["SPARE_FILES", "TEST_TIME", "ChatServer"]
 

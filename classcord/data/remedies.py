@@ -15,7 +15,7 @@ import sqlite3
 import stat
 from typing import NamedTuple
 
-from classcord import mounts
+from classcord.data import mounts
 
 __all__ = [
     "FILES", "StoreError", "explain", "newer", "no_access", "quoted", "second_name", "shown", "space",

@@ -6,8 +6,8 @@ import socket
 import threading
 from typing import Any
 
-from classcord import logs
-from classcord.outbox import Outbox
+from classcord.net.outbox import Outbox
+from classcord.ops import logs
 
 __all__ = ["Link"]
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import functools
 
-from classcord.effects import Addressed, Announced, Noticed, Refused, Said, UsersListed, Whispered
-from classcord.protocol import ProtocolError, encode, quote
-from classcord.texts import SERVER_NAME
+from classcord.chat.effects import Addressed, Announced, Noticed, Refused, Said, UsersListed, Whispered
+from classcord.wire.protocol import ProtocolError, encode, quote
+from classcord.wire.texts import SERVER_NAME
 
 __all__ = [
     "LOGGED_OUT", "NOT_STORED", "REGISTERED", "announced", "logged_in", "noticed", "refused", "said", "status", "users",

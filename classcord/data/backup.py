@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from classcord.files import connect
-from classcord.folder import FILE, StoreError, give, lock_folder, make_database
-from classcord.remedies import explain, no_access, quoted, shown, space
-from classcord.store import Store
+from classcord.data.files import connect
+from classcord.data.folder import FILE, StoreError, give, lock_folder, make_database
+from classcord.data.remedies import explain, no_access, quoted, shown, space
+from classcord.data.store import Store
 
 __all__ = ["STANDARD", "BackupError", "backup", "restore"]
 
