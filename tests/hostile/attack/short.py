@@ -20,6 +20,6 @@ def attacks(*groups: str) -> list[str]:
 def check(name: str, folder: Path) -> None:
     """Carry the attack out: nobody else may lose anything, and the class must be served."""
     attack = find(name)
-    cost = str(trial.DEFAULT_COST) if attack.hashes else CHEAP
+    cost = trial.DEFAULT_COST if attack.hashes else CHEAP
     result = trial.run(attack, folder, seconds=SECONDS, pupils=trial.PUPILS, cost=cost)
     assert report.faults(result) == [], result

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from classcord.config import SETTINGS
+from classcord.ops.config import SETTINGS
 from tests.bench.peers import on_cores
 from tests.hostile.attack.attacks import Attack
 from tests.hostile.attack.bystanders import MARK
@@ -22,7 +22,10 @@ from tests.support import Server
 
 PUPILS = 40
 _TICKS = os.sysconf("SC_CLK_TCK")
-DEFAULT_COST = next(setting.default for setting in SETTINGS if setting.name == "password-cost")
+_DEFAULTS = {setting.name: str(setting.default) for setting in SETTINGS}
+DEFAULT_COST = _DEFAULTS["password-cost"]
+_LIMITS = ["--limits", _DEFAULTS["limits"]] if "limits" in _DEFAULTS else []
+"""The limits are what the attacks are about. Other tests switch them off."""
 
 
 @dataclass
@@ -71,7 +74,7 @@ class _Reading:
 
 
 def run(
-    attack: Attack, folder: Path, *, seconds: float = 10.0, pupils: int = 0, cost: str = str(DEFAULT_COST),
+    attack: Attack, folder: Path, *, seconds: float = 10.0, pupils: int = 0, cost: str = DEFAULT_COST,
     core: int | None = None,
 ) -> Result:
     """Attack a new server for so many seconds; it runs on `core`, if that is given, and has its data in `folder`.
@@ -83,7 +86,7 @@ def run(
     with contextlib.ExitStack() as stack:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix=f"{attack.name}-")))
         with on_cores(*([] if core is None else [core])):
-            server = stack.enter_context(Server(data, "--password-cost", cost, *attack.options))
+            server = stack.enter_context(Server(data, "--password-cost", cost, *_LIMITS, *attack.options))
         place = {"address": (server.host, server.port), "data": str(data)}
         people = stack.enter_context(Worker("bystanders", **place))
         coming = None
