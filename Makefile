@@ -15,12 +15,12 @@ PURGE =
 DOCKER := CONTAINER='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' FILE='$(FILE)' BACKUP='$(BACKUP)' sh deploy/docker.sh
 
 # The targets that use each variable of the command line. Other targets refuse the variable.
-venv := test test-functional test-deploy docker-test lint fmt bench
+venv := test test-functional test-deploy docker-test lint fmt bench attack
 docker := docker-build docker-run docker-rollback docker-stop docker-logs docker-shell docker-check docker-test \
     docker-save docker-load docker-clean
 used-PYTHON := run assemble $(venv)
 used-PORT := run docker-run docker-rollback migrate-to-docker doctor
-used-ARGS := run doctor
+used-ARGS := run doctor attack
 used-CLASSCORD_% := run docker-run docker-rollback
 used-CLASSCORD_LANG := doctor
 used-CLASSCORD_TEST_ADDR := test test-functional
@@ -51,7 +51,7 @@ explained = || { code=$$?; echo "make: $(explanation)" >&2; exit $$code; }
 EVERY_CORE := --numprocesses auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help check-python run test test-functional test-deploy assemble lint fmt bench clean
+.PHONY: help check-python run test test-functional test-deploy assemble lint fmt bench attack clean
 .PHONY: docker-build docker-run docker-rollback docker-stop docker-logs docker-shell docker-check docker-test
 .PHONY: docker-save docker-load docker-clean
 .PHONY: install upgrade rollback uninstall migrate-to-systemd migrate-to-docker doctor
@@ -149,6 +149,9 @@ fmt: $(VENV)/ready ## sort imports, and fix the faults that ruff can fix
 
 bench: $(VENV)/ready ## measure speed beside other servers; needs gcc, takes minutes
 	$(BIN)/python -m tests.bench
+
+attack: $(VENV)/ready ## attack a server in every known way, print what others notice (ARGS="--only flooder")
+	$(BIN)/python -m tests.hostile.attack $(ARGS) $(explained)
 
 clean: ## remove what make made (not the data)
 	rm -rf .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis build

@@ -1,0 +1,25 @@
+"""The attacks as tests: each for a short time, while a class arrives. They check counts only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.hostile.attack import report, trial
+from tests.hostile.attack.attacks import ATTACKS, NO_ATTACK, find
+
+SECONDS = 2.0
+CHEAP = "1"
+"""The password cost where passwords are not what the attack is about."""
+
+
+def attacks(*groups: str) -> list[str]:
+    """The names of all attacks of these groups."""
+    return [attack.name for attack in (NO_ATTACK, *ATTACKS) if attack.group in groups]
+
+
+def check(name: str, folder: Path) -> None:
+    """Carry the attack out: nobody else may lose anything, and the class must be served."""
+    attack = find(name)
+    cost = trial.DEFAULT_COST if attack.hashes else CHEAP
+    result = trial.run(attack, folder, seconds=SECONDS, pupils=trial.PUPILS, cost=cost)
+    assert report.faults(result) == [], result
