@@ -241,8 +241,6 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         """Leave the registry once everything for this client is sent, or the client is dropped."""
         link = self.link
         link.drained = threading.Event()
-        if self._limiter is not None:
-            self._limiter.leave()
         self.context.post(Room.leave)
         self.context.flush()
         link.drained.wait()

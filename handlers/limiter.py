@@ -17,9 +17,8 @@ __all__ = ["Flooding", "Limiter"]
 _LOOK = 0.5
 """Seconds after which a waiting thread looks whether its client is still there."""
 _FRAME = 160
-"""Bytes of a line beside its content: the keys, a name, a time, an id; as many for a line of presence."""
-_LEAVE = 2.0
-"""Seconds that the end of a client may wait for its share of the room."""
+"""Bytes of a line beside its content: the keys, a name, a time, an id. Three lines of presence are as long: somebody
+comes, changes the name, and leaves."""
 
 
 class Flooding(Exception):
@@ -42,7 +41,7 @@ class Limiter:
         self._clock = limits.clock
         self._pace = limits.pace()
         self._own: Flow = Flow()
-        self._seen = False  # the others may know of this client
+        self._newcomers: Flow | None = limits.newcomers(link.peer.share)  # until the others know of this client
         self._member: Member | None = None
         self._registrations = limits.own_registrations()
         self._tries = limits.logins.tries()
@@ -91,7 +90,7 @@ class Limiter:
         self._flush()
         end = self._clock() + seconds
         while (left := end - self._clock()) > 0:
-            if self._link.dropped:
+            if self._link.is_gone():
                 raise Gone
             time.sleep(min(left, _LOOK))
 
@@ -99,26 +98,25 @@ class Limiter:
 
     def presence(self) -> None:
         """The request may make everybody receive a line or two of presence. Raises Gone."""
-        self._take(_FRAME, lambda: self._link.dropped)
+        self._take(_FRAME)
 
     def content(self, content: str) -> None:
         """The request makes others receive this content. Raises Gone."""
         size = _FRAME + (len(content) if content.isascii() else len(quote(content)))
         self._pace.relayed(size, self._clock())
-        self._take(size, lambda: self._link.dropped)
+        self._take(size)
 
-    def leave(self) -> None:
-        """The client leaves, which everybody is told if they know of it."""
-        if self._seen:
-            end = self._clock() + _LEAVE
-            self._take(_FRAME, lambda: self._clock() >= end)
+    def _take(self, size: int) -> None:
+        if self._newcomers is not None:
+            self._share(self._newcomers, _FRAME)
+            self._newcomers = None
+        self._share(self._member or self._own, size)
 
-    def _take(self, size: int, gone: Callable[[], bool]) -> None:
-        self._seen = True
-        flow = self._member or self._own
+    def _share(self, flow: Flow, size: int) -> None:
         if not self._limits.room.take(flow, size):
             self._flush()
-            self._limits.room.wait(flow, size, gone)
+            if not self._limits.room.wait(flow, size, self._link.is_gone):
+                raise Gone
 
     # --- accounts ---
 

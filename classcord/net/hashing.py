@@ -71,21 +71,6 @@ class _Job:
         self.fault: BaseException | None = None
 
 
-def _ended(link: Link) -> int:
-    """0 while the peer is there, POLLRDHUP once it has closed its side, POLLHUP when the connection is gone.
-
-    The socket is open, because only the client's own thread closes it, and that thread waits.
-    """
-    if link.dropped:
-        return select.POLLHUP
-    poll = select.poll()
-    poll.register(link.transport.fileno(), select.POLLRDHUP)  # the other two are always reported
-    seen = poll.poll(0)
-    if not seen:
-        return 0
-    return select.POLLHUP if seen[0][1] & (select.POLLHUP | select.POLLERR) else select.POLLRDHUP
-
-
 class _Turns:
     """Jobs by address. For the holder of the lock of `Hashing`."""
 
@@ -175,7 +160,7 @@ class Hashing:
         turns = self._leaving if share or not self._here else self._here
         job = turns.pop()
         try:
-            ended = _ended(job.link)
+            ended = job.link.ended()
             if ended == select.POLLHUP:
                 job.fault = Gone()
                 job.done.release()

@@ -25,7 +25,7 @@ _SESSIONS = 3
 class Member(Flow):
     """What the connections of one account have sent together. Any thread."""
 
-    __slots__ = ("__weakref__", "_bucket", "_lock")
+    __slots__ = ("_bucket", "_lock")
 
     def __init__(self, rates: Rates, now: float) -> None:
         super().__init__()
@@ -52,6 +52,7 @@ class Limits:
         self.registrations = Registrations(settings.registrations, _TEN_MINUTES, exempt, clock)
         self._each = settings.connection_registrations
         self._members: WeakValueDictionary[str, Member] = WeakValueDictionary()
+        self._newcomers: WeakValueDictionary[str, Flow] = WeakValueDictionary()
         self._lock = threading.Lock()
 
     def pace(self) -> Pace:
@@ -69,6 +70,17 @@ class Limits:
             if member is None:
                 member = self._members[account] = Member(self.rates, self.clock())
             return member
+
+    def newcomers(self, share: str) -> Flow:
+        """All who come from this share of the network, until the others know of them.
+
+        Together they are one sender: a client that comes again and again would be a new one each time.
+        """
+        with self._lock:
+            flow = self._newcomers.get(share)
+            if flow is None:
+                flow = self._newcomers[share] = Flow()
+            return flow
 
 
 def _networks(text: str) -> Callable[[str], bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import threading
 from typing import Any
 
@@ -47,6 +48,24 @@ class Link:
         self._awaited: tuple[int, threading.Event] | None = None
         self.drained: threading.Event | None = None
         """The client's thread makes it before it leaves; set once the client has left and everything is sent."""
+
+    def ended(self) -> int:
+        """0 while the peer is there, POLLRDHUP once it has closed its side, POLLHUP when the connection is gone.
+
+        For any thread while the client's own thread waits: only that one closes the socket.
+        """
+        if self.dropped:
+            return select.POLLHUP
+        poll = select.poll()
+        poll.register(self.transport.fileno(), select.POLLRDHUP)  # the other two are always reported
+        seen = poll.poll(0)
+        if not seen:
+            return 0
+        return select.POLLHUP if seen[0][1] & (select.POLLHUP | select.POLLERR) else select.POLLRDHUP
+
+    def is_gone(self) -> bool:
+        """Whether nobody is left to serve."""
+        return self.ended() == select.POLLHUP
 
     def wait_until_taken(self, limit: int) -> None:
         """Wait while more than `limit` bytes are pending, or until the client is dropped. For the client's thread."""

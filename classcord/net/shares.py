@@ -1,8 +1,9 @@
 """The room's rate: what all together may make the others receive, in equal shares for those who speak.
 
 Everybody gets every line, so the slowest honest reader bounds what may be said in a second. The shares are those of
-start-time fair queueing (Goyal, Vin and Cheng, 1996): each line begins where its flow's last line ended, or at the
-place that the room has reached, and the earliest goes first. A person who says little does not wait for a flooder.
+weighted fair queueing (Demers, Keshav and Shenker, 1989): each line begins where its flow's last line ended, or at the
+place that the room has reached, and the line that ends first goes first. A person who says little does not wait for a
+flooder, and a short line does not wait for a long one.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ _LOOK = 1.0
 
 
 class Flow:
-    """What one sender has sent: a connection, or an account with all its connections."""
+    """What one sender has sent: a connection, an account with all its connections, or the newcomers of an address."""
 
-    __slots__ = ("end",)
+    __slots__ = ("__weakref__", "end")
 
     def __init__(self) -> None:
         self.end = 0.0
@@ -51,7 +52,7 @@ class Shares:
         self._bucket = Bucket(burst, rate, clock())
         self._lock = threading.Lock()
         self._place = 0.0  # where the line that went last began
-        self._waiting: list[tuple[float, int, _Line]] = []  # a heap: where each begins
+        self._waiting: list[tuple[float, int, _Line]] = []  # a heap: where each ends
         self._numbers = itertools.count()
 
     def take(self, flow: Flow, size: int) -> bool:
@@ -65,13 +66,13 @@ class Shares:
             flow.end = self._place + size
             return True
 
-    def wait(self, flow: Flow, size: int, gone: Callable[[], bool]) -> None:
-        """Take them when the turn of this sender comes, or give up when `gone()` says so."""
+    def wait(self, flow: Flow, size: int, gone: Callable[[], bool]) -> bool:
+        """Take them when the turn of this sender comes. False: `gone()` has said that nobody needs them."""
         line = _Line(size)
         with self._lock:
             start = max(self._place, flow.end)
             flow.end = start + size
-            entry = (start, next(self._numbers), line)
+            entry = (flow.end, next(self._numbers), line)
             heapq.heappush(self._waiting, entry)
         while True:
             with self._lock:
@@ -81,15 +82,15 @@ class Shares:
                     delay = self._bucket.wait(size, now)
                     if not delay:
                         self._bucket.take(size, now)
-                        self._place = start
+                        self._place = max(self._place, start)
                         heapq.heappop(self._waiting)
                         self._wake_first()
-                        return
+                        return True
                 if gone():
                     self._waiting.remove(entry)
                     heapq.heapify(self._waiting)
                     self._wake_first()
-                    return
+                    return False
             line.turn.wait(min(delay, _LOOK))
             line.turn.clear()
 

@@ -135,7 +135,7 @@ def waiting(room: Shares, flow: Flow, size: int, got: list[Any], name: Any) -> t
     before = len(room._waiting)
 
     def run() -> None:
-        room.wait(flow, size, lambda: False)
+        assert room.wait(flow, size, lambda: False)
         got.append(name)
 
     thread = threading.Thread(target=run, daemon=True)
@@ -176,11 +176,28 @@ def test_those_who_speak_have_equal_shares_and_a_quiet_person_does_not_wait_for_
     assert got[5:] == [("flooder", 2), ("flooder", 3)]
 
 
+def test_a_short_line_does_not_wait_for_the_long_ones_that_came_before() -> None:
+    clock, got = Clock(), list[Any]()
+    room = Shares(100, 100, clock)
+    assert room.take(Flow(), 100)
+    threads = [waiting(room, Flow(), 90, got, "long") for _ in range(3)]
+    threads.append(waiting(room, Flow(), 10, got, "short"))
+    grant(room, clock, threads, got)
+    assert got == ["short", "long", "long", "long"]
+
+
+def test_all_newcomers_of_an_address_are_one_sender() -> None:
+    made = limits()
+    one = made.newcomers("10.0.2.2")
+    assert made.newcomers("10.0.2.2") is one
+    assert made.newcomers("10.0.2.3") is not one
+
+
 def test_one_who_is_gone_gives_up_its_turn() -> None:
     clock, got = Clock(), list[Any]()
     room = Shares(100, 100, clock)
     assert room.take(Flow(), 100)
-    room.wait(Flow(), 100, lambda: True)
+    assert not room.wait(Flow(), 100, lambda: True)
     assert not room._waiting
     thread = waiting(room, Flow(), 100, got, "next")
     grant(room, clock, [thread], got)
