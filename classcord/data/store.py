@@ -54,8 +54,8 @@ SCHEMA_VERSION = len(_MIGRATIONS)
 _ROWS = (64, 16, 4, 1)
 # REPLACE: after an error the rows may be there or not. Stored again, each is there once.
 _INSERT = {n: "INSERT OR REPLACE INTO messages VALUES " + ",".join(["(?,?,?,?,?,?,?)"] * n) for n in _ROWS}
-_CHECKPOINT_PAGES = 4000
-"""Pages of write-ahead log after which they are moved into the database: about 16 MiB."""
+_CHECKPOINT_PAGES = 1000
+"""Pages of write-ahead log after which they are moved into the database: about 4 MiB, as SQLite itself would do."""
 _BUSY = 250
 """Milliseconds that a commit waits for another program that writes to the database. All clients wait with it."""
 _WAL_HIGH = 64 * 1024 * 1024

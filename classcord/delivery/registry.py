@@ -14,9 +14,9 @@ the rest to the relief thread, because it must read from its own client. So:
 One rule keeps it right: every change of the people who are here, and every write to a socket, is an item, and only the
 holder runs items.
 
-Locks, in rank order (one may take a later while holding an earlier): the lock of `Hashing`, which clients' threads and
-the hashing threads take while they hold nothing; the flush lock; the store's write lock; those inside the log's queue.
-The store's checkpoint lock comes before its write lock; a thread that has the write lock may only try for it.
+Locks, in rank order (one may take a later while holding an earlier): the lock of `Hashing` and those of the limits,
+which threads take while they hold nothing; the flush lock; the store's write lock; those inside the log. The
+store's checkpoint lock comes before its write lock; a thread that has the write lock may only try for it.
 """
 
 from __future__ import annotations
