@@ -30,7 +30,7 @@ class Attack:
     keeps: bool = True
     """All that the bystanders say is in the database at the end."""
     hashes: bool = False
-    """Passwords are what it is about: a test must not make them cheap."""
+    """Passwords are what it is about: a test must not make them too cheap."""
     options: tuple[str, ...] = ()
     """More flags for the server."""
 
