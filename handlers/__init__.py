@@ -26,6 +26,8 @@ class _Route(NamedTuple):
     cost: int
     announces: bool
     request: Request
+    kept: frozenset[str]
+    """The fields whose null counts as a value."""
 
 
 def _route(request: Request) -> _Route:
@@ -35,10 +37,9 @@ def _route(request: Request) -> _Route:
         (name, None if required else "", _ANY_LENGTH if most is None else most)
         for name, required, most, _ in request.fields
     ])
-    if who == "anybody":
-        return _Route(handle, quick, request.cost, request.announces, request)
-    return _Route(lambda context, message: context.only(who, handle, message), quick, request.cost,
-                  request.announces, request)
+    kept = frozenset([field.name for field in request.fields if field.any_value])
+    run = handle if who == "anybody" else lambda context, message: context.only(who, handle, message)
+    return _Route(run, quick, request.cost, request.announces, request, kept)
 
 
 _ROUTES = {kind: _route(request) for kind, request in TYPES.items()}
@@ -50,11 +51,11 @@ def dispatch(context: Context, message: dict[str, Any]) -> int:
     kind = message.get("type")
     if not isinstance(kind, str) or (route := _ROUTES.get(kind)) is None:
         raise _unknown_type(message)
-    handle, quick, cost, announces, request = route
+    handle, quick, cost, announces, request, kept = route
     for name, absent, most in quick:
         value = message.get(name, absent)
         if not isinstance(value, str) or len(value) > most:
-            message = _checked(kind, request, message)
+            message = _checked(kind, request, kept, message)
             break
     if announces:
         context.announces()
@@ -68,9 +69,8 @@ def dispatch(context: Context, message: dict[str, Any]) -> int:
     return cost
 
 
-def _checked(kind: str, request: Request, message: dict[str, Any]) -> dict[str, Any]:
+def _checked(kind: str, request: Request, kept: frozenset[str], message: dict[str, Any]) -> dict[str, Any]:
     """The message without what counts as not given. Raises ProtocolError if a field is missing or wrong."""
-    kept = {field.name for field in request.fields if field.any_value}
     message = {name: value for name, value in message.items() if value is not None or name in kept}
     for name, required, most, any_value in request.fields:
         if name not in message:

@@ -71,7 +71,8 @@ def test_the_quick_look_at_the_fields_finds_what_the_whole_one_finds(kind: str, 
             dispatch(a_context(), dict(message))
         return passed[0]
 
-    assert outcome(quick) == outcome(lambda: handlers._checked(kind, request, dict(message)))
+    kept = handlers._ROUTES[kind].kept
+    assert outcome(quick) == outcome(lambda: handlers._checked(kind, request, kept, dict(message)))
 
 
 # --- typed commands ---
