@@ -59,6 +59,8 @@ _LINGER = 1.0
 cause a reset, which destroys the answer."""
 _LINGER_MOST = 10.0
 """Seconds after which it closes even if the peer goes on sending. The bytes are thrown away."""
+_BLANK = (b"", b"\r")
+"""Lines that are ignored: only their bytes count."""
 _HELP_WORDS = frozenset({b"help", b"aide", b"?"})
 
 
@@ -141,7 +143,7 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
             for number, line in enumerate(itertools.chain(splitter.feed(data), splitter.unended()), 1):
                 if self.link.expelled:
                     return
-                if limiter is not None:
+                if limiter is not None and line not in _BLANK:
                     limiter.line()
                 self._line(line)
                 if number % _SHARE == 0:

@@ -78,12 +78,21 @@ def test_a_client_that_goes_on_is_told_once_and_then_its_connection_ends(limited
     server.wait_log("event=disconnected reason=flooding")
 
 
-def test_invalid_lines_and_blank_lines_count(limited: Limited) -> None:
+def test_invalid_lines_count(limited: Limited) -> None:
     server = limited("--excess-time", "1", "--line-rate", "10")
-    for line in (b"what is this", b""):
+    for line in (b"what is this", b'{"type":"nonsense"}', b'{"type":"status","state":5}', b"x" * 65_537):
         with Client(address(server)) as client:
-            client.send_raw((line + b"\n") * 500)
+            client.send_raw((line + b"\n") * (500 if len(line) < 100 else 80))
             assert client.at_end().count(b'"code":"rate_limited"') == 1
+
+
+def test_blank_lines_are_ignored_and_only_their_bytes_count(limited: Limited) -> None:
+    server = limited("--excess-time", "1", "--byte-burst", "200000")
+    with Client(address(server)) as client:
+        client.send_raw(b"\n" * 60_000 + b"\r\n" * 30_000)
+        assert client.ask(PING) == PONG
+        client.send_raw(b"\n" * 400_000)
+        assert client.at_end().count(b'"code":"rate_limited"') == 1
 
 
 def test_three_lists_at_once_and_more_all_the_time_are_no_excess(limited: Limited) -> None:
