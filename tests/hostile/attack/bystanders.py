@@ -94,7 +94,8 @@ class Bystanders:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._loop = Loop()
-        self._sent: dict[tuple[str, int], float] = {}
+        self.sent: dict[tuple[str, int], float] = {}
+        """When each bystander sent each of its messages, by `time.monotonic`."""
         self._count = dict.fromkeys(NAMES, 0)
         self._visits: list[Follower] = []
         self._entered: list[float] = []
@@ -103,7 +104,7 @@ class Bystanders:
                 client.register(name, PASSWORD)
         self._receivers = {name: Receiver(log_in(address, name)) for name in NAMES}
         for receiver in self._receivers.values():
-            self._loop.add(receiver.wire, functools.partial(receiver.take, self._sent))
+            self._loop.add(receiver.wire, functools.partial(receiver.take, self.sent))
         self._slow = Receiver(log_in(address, "slow", 32 * 1024))  # not in the loop: it is read at its own pace
 
     def run(self, ending: Ending) -> dict[str, Any]:
@@ -156,13 +157,13 @@ class Bystanders:
         if receiver.wire.closed:
             return 0
         own = next((name for name, each in self._receivers.items() if each is receiver), "")
-        return sum(message not in receiver.got for message in self._sent if message[0] != own)
+        return sum(message not in receiver.got for message in self.sent if message[0] != own)
 
     def _say(self, name: str, now: float) -> None:
         wire = self._receivers[name].wire
         if not wire.closed:
             self._count[name] += 1
-            self._sent[name, self._count[name]] = now
+            self.sent[name, self._count[name]] = now
             text = f"{MARK} {name} {self._count[name]}"
             wire.send(line(type="message", subtype="global", to="global", content=text))
 
@@ -171,7 +172,7 @@ class Bystanders:
         now = time.monotonic()
         if not self._slow.wire.closed:
             self._slow.wire.read(int((now - since) * SLOW) + 1)
-            self._slow.take(self._sent)
+            self._slow.take(self.sent)
         return now
 
     def _wait(self, read: float) -> None:
