@@ -12,7 +12,8 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 
-from classcord.data.store import AccountRow, MessageRow, Store, StoreError
+from classcord.data.schema import AccountRow, MessageRow
+from classcord.data.store import Store, StoreError
 from classcord.ops import logs
 
 __all__ = ["Backlog"]

@@ -22,38 +22,16 @@ from classcord.data.files import Files
 from classcord.data.folder import FILE, StoreError, lock_folder, make_database
 from classcord.data.ids import Ids
 from classcord.data.remedies import explain, newer
+from classcord.data.schema import MIGRATIONS, VERSION, AccountRow, MessageRow
 from classcord.ops import logs
 
-__all__ = ["FILE", "SCHEMA_VERSION", "AccountRow", "MessageRow", "Store", "StoreError"]
+__all__ = ["FILE", "Store", "StoreError"]
 
-
-AccountRow = tuple[str, str, str, str]
-"""key, name, password (hashed) and time of creation: the columns of the table."""
-
-MessageRow = tuple[int, str, str, int, str, "str | None", str]
-"""id, time (ISO 8601 in UTC), sender, guest (1 for a sender without an account), kind, recipient (NULL for global) and
-content: the columns of the table. Each message makes one, and a plain tuple is made faster than a named one."""
-
-
-_MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        """CREATE TABLE accounts (
-            key TEXT PRIMARY KEY, name TEXT NOT NULL, password TEXT NOT NULL, created TEXT NOT NULL
-        ) WITHOUT ROWID""",
-        """CREATE TABLE messages (
-            id INTEGER PRIMARY KEY, time TEXT NOT NULL, sender TEXT NOT NULL, guest INTEGER NOT NULL,
-            kind TEXT NOT NULL CHECK (kind IN ('global', 'private')), recipient TEXT, content TEXT NOT NULL
-        )""",
-    ),
-)
-"""The statements from each schema version to the next. Only append: databases in use have run the others already."""
-
-SCHEMA_VERSION = len(_MIGRATIONS)
 
 # One statement with many rows releases the interpreter's lock once; executemany releases it once for each row.
 _ROWS = (64, 16, 4, 1)
 # REPLACE: after an error the rows may be there or not. Stored again, each is there once.
-_INSERT = {n: "INSERT OR REPLACE INTO messages VALUES " + ",".join(["(?,?,?,?,?,?,?)"] * n) for n in _ROWS}
+_INSERT = {n: "INSERT OR REPLACE INTO message_rows VALUES " + ",".join(["(?,?,?,?,?)"] * n) for n in _ROWS}
 _CHECKPOINT_PAGES = 1000
 """Pages of write-ahead log after which they are moved into the database: about 4 MiB, as SQLite itself would do."""
 _BUSY = 250
@@ -64,6 +42,9 @@ _CHECKED = 0.05
 """Seconds after a check of our files in the folder in which a commit may begin without one."""
 _RETRY = 1.0
 """Seconds between two tries of a slow repair: saving a deleted write-ahead log, or connecting again."""
+
+_SENDERS = 4096
+"""Senders whose numbers are kept in memory, beside those of one batch."""
 
 _abandoned: list[sqlite3.Connection] = []
 """Connections that are never closed: closing would change files that are not ours."""
@@ -80,6 +61,7 @@ class Store:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._pragmas: dict[str, object] = {}  # those that are certainly set in this connection
+        self._senders: dict[tuple[str, bool], int] = {}  # the numbers of some (name, guest) in the table
         with contextlib.ExitStack() as undo:
             self._lock_file = lock_folder(Path(folder))
             self._folder = Path(os.path.abspath(folder))  # SQLite may take a name that begins with file: for a URI
@@ -123,13 +105,13 @@ class Store:
     def _prepare(self) -> None:
         """Check the database, and bring its schema forward."""
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:  # check this before the first change
-            raise newer(str(self._folder), version, SCHEMA_VERSION)
+        if version > VERSION:  # check this before the first change
+            raise newer(str(self._folder), version, VERSION)
         if version == 0 and self._db.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
             raise sqlite3.OperationalError("no such table: accounts")  # it has other tables
         if version > 0:  # another program's database may have our version number by chance
             self.accounts()
-            self.last_id()
+            self._db.execute(f"SELECT id FROM {'messages' if version == 1 else 'message_rows'} LIMIT 1")
         (mode,) = self._db.execute("PRAGMA journal_mode=WAL").fetchone()
         if mode != "wal":
             raise OSError(errno.EOPNOTSUPP, f"no write-ahead log ({mode})")
@@ -137,13 +119,11 @@ class Store:
         (problem,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if problem != "ok":
             raise sqlite3.DatabaseError(f"the database is damaged ({problem})".replace("\n", " "))
-        for number in range(version, SCHEMA_VERSION):
-            with self._transaction():
-                for statement in _MIGRATIONS[number]:
+        with self._transaction():  # also without a step: a shared folder may fail at the first write, a full disk too
+            for statements in MIGRATIONS[version:]:
+                for statement in statements:
                     self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version={number + 1}")
-        with self._transaction():  # a shared folder may fail at the first write, a full disk too
-            self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            self._db.execute(f"PRAGMA user_version={VERSION}")
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -152,6 +132,7 @@ class Store:
             yield
             self._db.execute("COMMIT")
         except Exception as error:
+            self._senders.clear()  # those of this transaction may not be stored
             with contextlib.suppress(sqlite3.Error):
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
@@ -172,7 +153,7 @@ class Store:
 
     def last_id(self) -> int:
         """The greatest message id, or 0."""
-        (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM messages").fetchone()
+        (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM message_rows").fetchone()
         return int(last)
 
     def commit(self, messages: Sequence[MessageRow], accounts: Sequence[AccountRow], wait: int = _BUSY) -> None:
@@ -195,7 +176,7 @@ class Store:
                 if accounts:
                     self._db.executemany("INSERT OR REPLACE INTO accounts VALUES (?,?,?,?)", accounts)
                 elif not messages:
-                    self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+                    self._db.execute(f"PRAGMA user_version={VERSION}")
             if accounts:
                 self._check()  # if the file was deleted meanwhile, the account is in a file without a name
         self._pages += 2 + len(messages) // 16 + len(accounts)  # 2: the last page of the table, and one above it
@@ -210,15 +191,27 @@ class Store:
                 self._check()
 
     def _insert(self, messages: Sequence[MessageRow]) -> None:
+        senders = self._senders
+        if len(senders) > _SENDERS:
+            senders.clear()
         start, left = 0, len(messages)
         for n in _ROWS:
             while left >= n:
                 values: list[object] = []
-                for row in messages[start : start + n]:
-                    values += row
+                for id, milliseconds, sender, guest, recipient, content in messages[start : start + n]:
+                    number = senders.get((sender, guest)) or self._sender(sender, guest)
+                    values += (id, milliseconds, number, recipient, content)
                 self._db.execute(_INSERT[n], values)
                 start += n
                 left -= n
+
+    def _sender(self, name: str, guest: bool) -> int:
+        """The number of a sender, which gets one now if it is new."""
+        values = (name, int(guest))
+        self._db.execute("INSERT OR IGNORE INTO senders (name, guest) VALUES (?, ?)", values)
+        (number,) = self._db.execute("SELECT id FROM senders WHERE name = ? AND guest = ?", values).fetchone()
+        self._senders[name, guest] = number
+        return int(number)
 
     # --- the files, and connections to them ---
 
@@ -310,6 +303,7 @@ class Store:
                 self._db.close()
             self._closed = True
             self._pragmas.clear()
+            self._senders.clear()
             self._db = self._connect(0)
             self._set("wal_autocheckpoint", 0)
             self.last_id()  # opens -wal and -shm

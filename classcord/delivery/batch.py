@@ -11,8 +11,9 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-from classcord.data.store import AccountRow, MessageRow
+from classcord.data.schema import AccountRow, MessageRow
 from classcord.delivery.audiences import EVERYBODY, Audiences
+from classcord.delivery.render import timestamp
 from classcord.net.link import Link
 
 __all__ = ["Batch"]
@@ -76,11 +77,12 @@ class Batch:
     """What some items have caused, to be stored and then sent. For the holder of the flush lock.
 
     `links` and `audiences` are the registry's own: all links by their numbers, and who gets which broadcasts.
-    `time` is the timestamp of all messages of the batch; `now` is the registry's clock, in seconds.
+    `time` is that of all messages of the batch, in milliseconds since 1970; `now` is the registry's clock, in seconds.
     """
 
-    def __init__(self, links: dict[int, Link], audiences: Audiences, time: str, now: float) -> None:
+    def __init__(self, links: dict[int, Link], audiences: Audiences, time: int, now: float) -> None:
         self.time = time
+        self.timestamp = timestamp(time)
         self.now = now
         self.messages: list[MessageRow] = []
         self.accounts: list[AccountRow] = []

@@ -37,14 +37,14 @@ __all__ = ["MEANINGS"]
 
 def _said(batch: Batch, effect: Said) -> None:
     seat, id, _, sender, guest, content = effect
-    batch.messages.append((id, batch.time, sender, guest, "global", None, content))
-    batch.broadcast(render.said(effect, batch.time), (seat,))
+    batch.messages.append((id, batch.time, sender, guest, None, content))
+    batch.broadcast(render.said(effect, batch.timestamp), (seat,))
 
 
 def _whispered(batch: Batch, effect: Whispered) -> None:
-    row = effect.id, batch.time, effect.sender, effect.guest, "private", effect.addressee, effect.content
+    row = effect.id, batch.time, effect.sender, effect.guest, effect.addressee, effect.content
     batch.messages.append(row)
-    for receiver, line in zip(effect.receivers, render.whispered(effect, batch.time), strict=True):
+    for receiver, line in zip(effect.receivers, render.whispered(effect, batch.timestamp), strict=True):
         batch.to(receiver.seat, line)
 
 
@@ -75,8 +75,8 @@ def _state_told(batch: Batch, effect: StateTold) -> None:
 MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     Said: _said,
     Whispered: _whispered,
-    Noticed: lambda batch, effect: batch.to(effect.receiver.seat, render.noticed(effect, batch.time)),
-    Announced: lambda batch, effect: batch.broadcast(render.announced(effect, batch.time)),
+    Noticed: lambda batch, effect: batch.to(effect.receiver.seat, render.noticed(effect, batch.timestamp)),
+    Announced: lambda batch, effect: batch.broadcast(render.announced(effect, batch.timestamp)),
     StateSet: _state_set,
     StateTold: _state_told,
     UsersListed: lambda batch, effect: batch.to(effect.seat, render.users(effect)),

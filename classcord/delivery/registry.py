@@ -63,19 +63,13 @@ def internal_error(link: Link, error: BaseException) -> ProtocolError:
     return ProtocolError("internal", f"Internal error, incident {incident}; the server's log has the details.")
 
 
-_second: tuple[int, str] = (0, "")  # the last second asked for, and its text
-
-
 def timestamp() -> str:
     """Now, ISO 8601 in UTC with milliseconds. Any thread."""
-    global _second
-    now = time.time_ns() // 1_000_000
-    second, text = _second
-    if second != now // 1000:
-        second = now // 1000
-        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        _second = (second, text)
-    return f"{text}.{now % 1000:03d}Z"
+    return render.timestamp(_milliseconds())
+
+
+def _milliseconds() -> int:
+    return time.time_ns() // 1_000_000
 
 
 class Registry:
@@ -181,7 +175,7 @@ class Registry:
 
     def _flush(self) -> None:
         """Run one batch to its end: items that were taken from the list are not put back."""
-        batch = Batch(self._links, self._audiences, timestamp(), self._clock())
+        batch = Batch(self._links, self._audiences, _milliseconds(), self._clock())
         try:
             self._carry_out(batch)
             if batch.messages or batch.accounts:

@@ -6,14 +6,15 @@ A template is several times as fast as json.dumps. A content is encoded once for
 from __future__ import annotations
 
 import functools
+from time import gmtime, strftime
 
 from classcord.chat.effects import Addressed, Announced, Noticed, Refused, Said, UsersListed, Whispered
 from classcord.wire.protocol import ProtocolError, encode, quote
 from classcord.wire.texts import SERVER_NAME
 
 __all__ = [
-    "LOGGED_OUT", "NOT_STORED", "REGISTERED", "announced", "logged_in", "noticed", "refused", "said", "status", "users",
-    "whispered",
+    "LOGGED_OUT", "NOT_STORED", "REGISTERED", "announced", "logged_in", "noticed", "refused", "said", "status",
+    "timestamp", "users", "whispered",
 ]
 
 LOGGED_OUT = b'{"type":"logout","status":"ok"}\n'
@@ -22,6 +23,20 @@ NOT_STORED = ProtocolError("unavailable", "The server can't store an account for
 _SERVER = quote(SERVER_NAME)
 _quoted = functools.lru_cache(4096)(quote)
 """For names, which come again and again."""
+
+
+_second: tuple[int, str] = (0, "")  # the last second asked for, and its text
+
+
+def timestamp(milliseconds: int) -> str:
+    """A time since 1970 as ISO 8601 in UTC, with milliseconds."""
+    global _second
+    second, text = _second
+    if second != milliseconds // 1000:
+        second = milliseconds // 1000
+        text = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
+        _second = (second, text)
+    return f"{text}.{milliseconds % 1000:03d}Z"
 
 
 def _message(

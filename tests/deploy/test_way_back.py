@@ -104,7 +104,7 @@ def test_a_version_that_does_not_start_costs_neither_the_version_before_nor_a_ba
 
 def test_back_from_a_version_that_changed_the_database(installed: Machine) -> None:
     before = version(installed)
-    newer = change(installed, "9.8.7", "sed -i 's/^SCHEMA_VERSION/_MIGRATIONS += ((),)\\n&/' classcord/data/store.py")
+    newer = change(installed, "9.8.7", "sed -i 's/^VERSION/MIGRATIONS += ((),)\\n&/' classcord/data/schema.py")
     make(installed, "upgrade", cwd=newer)
     assert ask(installed, "register", "bob")
     done = make(installed, "rollback", check=False)

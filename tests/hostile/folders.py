@@ -39,7 +39,7 @@ sys.path.insert(0, {str(ROOT)!r})
 import argparse, encodings.ascii, encodings.idna, gettext, locale, shutil, sqlite3, stringprep, tempfile, urllib.parse
 import server, classcord, handlers
 for package in (classcord, handlers):
-    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
 user = int(sys.argv.pop(1))
 if os.geteuid() == 0 and user != 0:

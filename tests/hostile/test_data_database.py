@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
+from classcord.data.schema import VERSION
 from tests.hostile.folders import (
     FILES,
     GROUP,
@@ -74,7 +75,7 @@ UNUSABLE: dict[str, tuple[Callable[[Place], None], str]] = {
     "of a newer version": (_database("PRAGMA user_version=99"),
                            "{place.data}/classcord.db: a newer ClassCord wrote it (its schema version is 99"),
     "of another program": (_database("CREATE TABLE cookies (x)"), "another program made it"),
-    "of another program, with our version": (_database("CREATE TABLE t (x)", "PRAGMA user_version=1"),
+    "of another program, with our version": (_database("CREATE TABLE t (x)", f"PRAGMA user_version={VERSION}"),
                                              "another program made it"),
     "spoilt": (_spoilt, "it is damaged"),
     "cut": (_cut, "it is damaged"),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from classcord.data.schema import VERSION
 from tests.hostile.folders import (
     OPERATOR,
     ROOT_ONLY,
@@ -24,6 +27,7 @@ from tests.hostile.folders import (
     used,
 )
 from tests.support import ROOT, Server
+from tests.unit.test_schema import Row, first_schema, read
 
 # --- a full disk ---
 
@@ -286,3 +290,32 @@ def test_a_home_that_no_shell_has_put_in(place: Place, name: str) -> None:
         [*as_user(OPERATOR), "--check-config"], capture_output=True, text=True, env=place.environment, check=False
     )
     assert f"data={place.home}{name[1:]} (CLASSCORD_DATA)" in done.stdout
+
+
+@ROOT_ONLY
+def test_a_full_disk_while_an_older_database_is_brought_forward(place: Place) -> None:
+    """With too little space at each step nothing is changed; with enough, all of it is there."""
+    disk = place.clone / "usb"
+    mounted(disk, "size=2m,mode=777")
+    place.data, filler = disk / "data", disk / "filler"
+    rows: list[Row] = [(n, "2026-01-01T09:00:00.000Z", f"Invité-{n}", 1, "global", None, "x" * 50) for n in range(3000)]
+    first_schema(place.data, rows)
+    os.chown(place.data, OPERATOR, -1)
+    os.chown(place.data / "classcord.db", OPERATOR, -1)
+    failed = 0
+    for pages in range(16, 500, 40):
+        space = os.statvfs(disk)
+        with filler.open("wb") as file:
+            file.write(bytes((space.f_bavail - pages) * space.f_bsize))
+        line = attempt(place)
+        filler.unlink()
+        if not line:
+            break
+        assert "the disk is full: " in line
+        assert "; free some space there, or start it with --data ~/classcord-data" in line
+        assert read(place.data) == rows
+        failed += 1
+    assert failed > 1
+    assert read(place.data) == rows
+    with closing(sqlite3.connect(place.data / "classcord.db")) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (VERSION,)

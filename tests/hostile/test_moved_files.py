@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from classcord.data.schema import VERSION
 from tests.hostile.test_storage import OwnServer, heard, ids_go_on_above, lines, people, refused, register, stored
 from tests.support import ROOT, Client, fields
 
@@ -40,7 +41,7 @@ def other_database(data: Path) -> None:
     with closing(sqlite3.connect(data / "other.db")) as db, closing(sqlite3.connect(data / "classcord.db")) as old:
         for (statement,) in old.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"):
             db.execute(statement)
-        db.execute("PRAGMA user_version=1")
+        db.execute(f"PRAGMA user_version={VERSION}")
     (data / "other.db").rename(data / "classcord.db")
 
 
@@ -211,7 +212,8 @@ def test_a_database_that_is_written_over_in_place(own_server: OwnServer, change:
                 db.execute("SELECT * FROM sqlite_master")
         else:
             tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            wanted = {"copy_of_other": {"theirs"}, "copy_of_backup": {"accounts", "messages"}, "emptied": set()}
+            ours = {"accounts", "message_rows", "senders"}
+            wanted = {"copy_of_other": {"theirs"}, "copy_of_backup": ours, "emptied": set()}
             assert tables == wanted[change.__name__]
     if change in (copy_of_backup, emptied):
         ids_go_on_above(seen, own_server())

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from classcord.data.schema import VERSION
 from tests.hostile.tools import launcher
 from tests.support import DEADLINE, IPV6_IS_OFF, ROOT, Bystanders, Client, Server, fields, has_ipv6
 
@@ -168,7 +169,10 @@ UNUSABLE: dict[str, tuple[Callable[[Path], None], str]] = {
     "damaged": (_damaged, ""),
     "of a newer version": (_of_version(99), "version is 99"),
     "of another program": (_of_version(0, "CREATE TABLE accounts (id)"), ""),
-    "of another program, with a version": (_of_version(1, "CREATE TABLE things (id)"), ""),
+    "of another program, with the first version": (_of_version(1, "CREATE TABLE things (id)"), ""),
+    "of another program, with our version": (
+        _of_version(VERSION, "CREATE TABLE accounts (key, name, password, created)", "CREATE TABLE messages (id)"), "",
+    ),
     "a folder in its place": (_folder_for_a_file, ""),
     "a link to nowhere": (_link_to_nowhere, ""),
     "the folder is a file": (_file_for_a_folder, "folder"),

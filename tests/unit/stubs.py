@@ -90,7 +90,7 @@ class Crowd:
 
     def run(self, *items: Item) -> Batch:
         """Carry out some items as one batch, and store it."""
-        batch = Batch(self.links, self.audiences, "2026-01-01T00:00:00.000Z", 0.0)
+        batch = Batch(self.links, self.audiences, 1_767_225_600_000, 0.0)
         for item in items:
             self.room.do(*item)
             for effect in self.room.effects:

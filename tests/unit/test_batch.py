@@ -37,7 +37,7 @@ def test_everybody_gets_the_lines_of_its_audiences_and_its_time_in_the_common_or
     received: list[bytes] = [b""] * PEOPLE
     count = 0
     for steps in batches:
-        batch = Batch(links, everyone, "now", 0.0)
+        batch = Batch(links, everyone, 0, 0.0)
         for step, target, *more in steps:
             count += 1
             line = b"%d\n" % count

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classcord.chat.room import Item
-from classcord.data.store import MessageRow
+from classcord.data.schema import MessageRow
 from classcord.delivery.audiences import EVERYBODY
 from classcord.wire import names
 from tests.unit.stubs import Crowd

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -13,18 +15,27 @@ from hypothesis import strategies as st
 
 from classcord.chat.accounts import Account, Accounts
 from classcord.data import store as store_module
-from classcord.data.store import MessageRow, Store, StoreError
+from classcord.data.schema import MIGRATIONS, MessageRow
+from classcord.data.store import Store, StoreError
+
+JANUARY = 1_767_225_600_000
 
 
-def message(number: int, kind: str = "global") -> MessageRow:
-    return number, "2026-01-01T00:00:00.000Z", "alice", 0, kind, None, f"texte é {number}"
+def message(number: int, sender: str = "alice") -> MessageRow:
+    return number, JANUARY + number, sender, number % 2 == 0, None if number % 3 else "bob", f"texte é {number}"
 
 
-def rows(folder: Path) -> list[tuple[object, ...]]:
+def rows(folder: Path) -> list[MessageRow]:
+    """The stored messages, from what people see of them."""
     db = sqlite3.connect(folder / "classcord.db")
     found = db.execute("SELECT * FROM messages ORDER BY id").fetchall()
     db.close()
-    return found
+    made: list[MessageRow] = []
+    for id, time, sender, guest, kind, recipient, content in found:
+        assert kind == ("private" if recipient else "global")
+        milliseconds = round(datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp() * 1000)
+        made.append((id, milliseconds, sender, bool(guest), recipient, content))
+    return made
 
 
 @given(sizes=st.lists(st.integers(0, 300), max_size=5))
@@ -50,12 +61,14 @@ def test_a_batch_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
     store = Store(tmp_path / "data")
     account = Account("a", "a", "x", "t")
     store.commit([message(1)], [account])
+    broken = 3, JANUARY, "x", False, None, cast(str, None)
     with pytest.raises(sqlite3.IntegrityError):
-        store.commit([message(2), message(3, "none")], [Account("b", "b", "x", "t")])
-    store.commit([message(2)], [])
+        store.commit([message(2, "new"), broken], [Account("b", "b", "x", "t")])
+    store.commit([message(2), message(4, "new"), message(5, "newer")], [])
     assert store.accounts() == [account]
     store.close()
-    assert rows(tmp_path / "data") == [message(1), message(2)]
+    stored = [message(1), message(2), message(4, "new"), message(5, "newer")]
+    assert rows(tmp_path / "data") == stored, "the senders too"
 
 
 def test_the_folder_and_the_database_are_private(tmp_path: Path) -> None:
@@ -72,19 +85,19 @@ def test_an_older_schema_is_brought_forward_with_what_is_in_it(tmp_path: Path, m
     store = Store(tmp_path)
     store.commit([message(1)], [])
     store.close()
-    more = (*store_module._MIGRATIONS, ("ALTER TABLE messages ADD COLUMN colour TEXT",))
-    monkeypatch.setattr(store_module, "_MIGRATIONS", more)
-    monkeypatch.setattr(store_module, "SCHEMA_VERSION", len(more))
+    more = (*MIGRATIONS, ("ALTER TABLE message_rows ADD colour TEXT", "UPDATE message_rows SET content = 'new'"))
+    monkeypatch.setattr(store_module, "MIGRATIONS", more)
+    monkeypatch.setattr(store_module, "VERSION", len(more))
     Store(tmp_path).close()
-    assert rows(tmp_path) == [(*message(1), None)]
+    assert rows(tmp_path) == [(*message(1)[:-1], "new")]
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Store(tmp_path).close()
-    broken = (*store_module._MIGRATIONS, ("CREATE TABLE half (x)", "nonsense"))
+    broken = (*MIGRATIONS, ("CREATE TABLE half (x)", "nonsense"))
     with monkeypatch.context() as patch:
-        patch.setattr(store_module, "_MIGRATIONS", broken)
-        patch.setattr(store_module, "SCHEMA_VERSION", len(broken))
+        patch.setattr(store_module, "MIGRATIONS", broken)
+        patch.setattr(store_module, "VERSION", len(broken))
         with pytest.raises(StoreError):
             Store(tmp_path)
     Store(tmp_path).close()

@@ -1,0 +1,68 @@
+"""The tables of the database, and the steps from each version of them to the next.
+
+People read the view `messages`, and may delete from it or change a content. The table behind it, `message_rows`, has
+whole numbers in place of the texts that come again in each message: it is written faster and takes less space.
+"""
+
+from __future__ import annotations
+
+__all__ = ["MIGRATIONS", "VERSION", "AccountRow", "MessageRow"]
+
+
+AccountRow = tuple[str, str, str, str]
+"""key, name, password (hashed) and time of creation: the columns of the table."""
+
+MessageRow = tuple[int, int, str, bool, "str | None", str]
+"""id, time (milliseconds since 1970, UTC), sender, whether the sender is a guest, recipient (None for a message to
+everybody) and content. Each message makes one, and a plain tuple is made faster than a named one."""
+
+
+def _text(time: str) -> str:
+    """The expression for a time of `message_rows` as people read it: ISO 8601 in UTC."""
+    return f"strftime('%Y-%m-%dT%H:%M:%S', {time} / 1000, 'unixepoch') || printf('.%03dZ', {time} % 1000)"
+
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE accounts (
+            key TEXT PRIMARY KEY, name TEXT NOT NULL, password TEXT NOT NULL, created TEXT NOT NULL
+        ) WITHOUT ROWID""",
+        """CREATE TABLE messages (
+            id INTEGER PRIMARY KEY, time TEXT NOT NULL, sender TEXT NOT NULL, guest INTEGER NOT NULL,
+            kind TEXT NOT NULL CHECK (kind IN ('global', 'private')), recipient TEXT, content TEXT NOT NULL
+        )""",
+    ),
+    (
+        """CREATE TABLE senders (
+            id INTEGER PRIMARY KEY, name TEXT NOT NULL, guest INTEGER NOT NULL, UNIQUE (name, guest)
+        )""",
+        """CREATE TABLE message_rows (
+            id INTEGER PRIMARY KEY, time NOT NULL, sender INTEGER NOT NULL, recipient TEXT, content TEXT NOT NULL
+        )""",
+        "INSERT OR IGNORE INTO senders (name, guest) SELECT sender, guest FROM messages",
+        # CROSS JOIN keeps the order of the ids. A time that an operator has written in another form stays a text: its
+        # column has no type, which would make a number of "0".
+        f"""INSERT INTO message_rows
+            SELECT old.id, CASE WHEN {_text("ms")} = time THEN ms ELSE time END, senders.id,
+                CASE kind WHEN 'private' THEN coalesce(recipient, '') END, content
+            FROM (
+                SELECT *, strftime('%s', substr(time, 1, 19)) * 1000 + substr(time, 21, 3) AS ms FROM messages
+            ) AS old CROSS JOIN senders ON senders.name = old.sender AND senders.guest = old.guest""",
+        "DROP TABLE messages",
+        f"""CREATE VIEW messages AS
+            SELECT message_rows.id AS id,
+                CASE typeof(time) WHEN 'integer' THEN {_text("time")} ELSE time END AS time,
+                senders.name AS sender, senders.guest AS guest,
+                CASE WHEN recipient IS NULL THEN 'global' ELSE 'private' END AS kind, recipient, content
+            FROM message_rows LEFT JOIN senders ON senders.id = message_rows.sender""",
+        """CREATE TRIGGER messages_delete INSTEAD OF DELETE ON messages BEGIN
+            DELETE FROM message_rows WHERE id = OLD.id;
+        END""",
+        """CREATE TRIGGER messages_update INSTEAD OF UPDATE OF content ON messages BEGIN
+            UPDATE message_rows SET content = NEW.content WHERE id = OLD.id;
+        END""",
+    ),
+)
+"""The statements from each schema version to the next. Only append: databases in use have run the others already."""
+
+VERSION = len(MIGRATIONS)
