@@ -92,6 +92,8 @@ def _explain(error: Exception) -> tuple[int, str]:
         if few is not None:
             return few.code, str(few)
     except ImportError as lacking:
+        if "failed to map" in str(lacking):  # a library of Python's own
+            raise MemoryError from None
         if not isinstance(error, ImportError):
             error = lacking
     if isinstance(error, ImportError):

@@ -12,7 +12,7 @@ HANDLER = """
 import handlers
 def broken(context, message):
     raise KeyError("a fault\\nin a handler")
-handlers.REQUESTS["who"] = handlers.REQUESTS["who"]._replace(handle=broken)
+handlers._ROUTES["who"] = handlers._ROUTES["who"]._replace(handle=broken)
 """
 ROOM = """
 from classcord.chat.room import Room
