@@ -120,9 +120,7 @@ class Bystanders:
                     self._say(name, now)
             if now >= visit:
                 visit = now + VISIT
-                name, source = VISITORS[len(self._visits) % len(VISITORS)]
-                enter = functools.partial(_visit, name, source, self._entered)
-                self._visits.append(Follower(self._loop, enter, self._address))
+                self._visit()
             read = self._read_slowly(read)
             self._loop.turn(min(*due.values(), visit) - now)
         self._wait(read)
@@ -158,6 +156,14 @@ class Bystanders:
             return 0
         own = next((name for name, each in self._receivers.items() if each is receiver), "")
         return sum(message not in receiver.got for message in self.sent if message[0] != own)
+
+    def _visit(self) -> None:
+        """The next newcomer logs in, unless the one before it under that name still waits: it is one person."""
+        number = len(self._visits)
+        if number < len(VISITORS) or self._visits[number - len(VISITORS)].ended:
+            name, source = VISITORS[number % len(VISITORS)]
+            enter = functools.partial(_visit, name, source, self._entered)
+            self._visits.append(Follower(self._loop, enter, self._address))
 
     def _say(self, name: str, now: float) -> None:
         wire = self._receivers[name].wire
