@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from classcord.wire.protocol import EXAMPLE, ProtocolError
 from handlers import commands
 from handlers.context import Context
-from handlers.request import Command, Request
+from handlers.request import Announces, Command, Request
 from handlers.table import HELP, LISTED, TYPES
 
 __all__ = ["HELP", "dispatch"]
@@ -24,7 +24,7 @@ class _Route(NamedTuple):
     quick: tuple[tuple[str, str | None, int], ...]
     """Each field: its name, its value if it is not given, and the greatest length that needs no closer look."""
     cost: int
-    announces: bool
+    announces: Announces
     request: Request
     kept: frozenset[str]
     """The fields whose null counts as a value."""
@@ -57,8 +57,8 @@ def dispatch(context: Context, message: dict[str, Any]) -> int:
         if not isinstance(value, str) or len(value) > most:
             message = _checked(kind, request, kept, message)
             break
-    if announces:
-        context.announces()
+    if announces != "nothing":
+        context.announces(announces)
     try:
         handle(context, message)
     except Command as command:

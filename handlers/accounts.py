@@ -35,15 +35,15 @@ def register(context: Context, message: dict[str, Any]) -> None:
 def login(context: Context, message: dict[str, Any]) -> None:
     """Become the account. The answer is the same for a wrong name and for a wrong password."""
     typed = message["username"]
-    if context.limiter is not None:
-        context.limiter.login(typed)
     context.wait_until_stored()  # this client may have registered the account just before
-    name = context.hashed(context.accounts.verify, typed, message["password"])
+
+    def verify() -> str | None:
+        return context.hashed(context.accounts.verify, typed, message["password"])
+
+    name = context.limiter.login(typed, verify) if context.limiter is not None else verify()
     if name is None:
         context.link.log("login_failed", user=typed[: names.MAX_NAME])
         raise ProtocolError("login_failed", "Login failed.")
-    if context.limiter is not None:
-        context.limiter.logged_in(name)
     context.link.log("login", user=name)
     context.post(Room.login, name, typed)
 

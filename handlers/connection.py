@@ -155,7 +155,8 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
                 return
             if splitter.overrun or self._overrun_since is not None:
                 self._check_overrun()
-            size = _READ_BUSY if len(data) >= _READ else _READ
+            # a client that must wait gets no big buffer meanwhile
+            size = _READ_BUSY if len(data) >= _READ and not (limiter and limiter.slow) else _READ
             try:
                 data = receive(size)
             except BlockingIOError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from classcord.chat.people import Seat, Who
 from classcord.chat.room import Item, Room
@@ -36,10 +36,10 @@ class Context:
         self.limiter = Limiter(limits, link, self.flush, self.reply) if limits is not None else None
         """None without limits."""
 
-    def announces(self) -> None:
-        """Wait for a share of the room: it may tell everybody that somebody came, went or changed."""
+    def announces(self, what: Literal["coming", "change"]) -> None:
+        """Wait for a share of the room's rate, because everybody may be told this: see request.Announces."""
         if self.limiter is not None:
-            self.limiter.presence()
+            self.limiter.presence(what)
 
     def post(
         self, operation: Callable[Concatenate[Room, Seat, Arguments], object], *arguments: Arguments.args,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from typing import Literal
 
 from classcord.net.limits import Limits, Member
 from classcord.net.link import Gone, Link
@@ -14,11 +15,18 @@ from classcord.wire.protocol import ProtocolError, quote
 
 __all__ = ["Flooding", "Limiter"]
 
+_PATIENCE = 8.0
+"""Seconds that a client waits for its turn to try a password. If it would take longer, the try is refused at once."""
 _LOOK = 0.5
 """Seconds after which a waiting thread looks whether its client is still there."""
 _FRAME = 160
 """Bytes of a line beside its content: the keys, a name, a time, an id. Three lines of presence are as long: somebody
 comes, changes the name, and leaves."""
+
+
+_WAITING = 2048
+"""A connection ends only if about so many bytes wait. A client that sends as fast as it may, and is behind because
+the server was busy, has fewer."""
 
 
 class Flooding(Exception):
@@ -39,6 +47,9 @@ class Limiter:
         self._flush = flush
         self._reply = reply
         self._clock = limits.clock
+        self.slow = False
+        """Something that came with the last bytes had to wait."""
+        self._size = 0  # of the last bytes: some of their lines may not have run yet
         self._pace = limits.pace()
         self._own: Flow = Flow()
         self._newcomers: Flow | None = limits.newcomers(link.peer.share)  # until the others know of this client
@@ -50,6 +61,8 @@ class Limiter:
 
     def received(self, size: int) -> None:
         """So many bytes have come. Raises Flooding, Gone."""
+        self.slow = False
+        self._size = size
         wait = self._pace.received(size, self._clock())
         if wait:
             self._slow(wait, "bytes")
@@ -71,6 +84,7 @@ class Limiter:
             self._pace.cost(lines - 1, self._clock())
 
     def _slow(self, wait: float, what: str) -> None:
+        self.slow = True
         now = self._clock()
         left = self._pace.to_tell(now)
         if left is not None:
@@ -83,7 +97,9 @@ class Limiter:
             self._link.log("rate_limited", what=what, hint="see --line-rate and --byte-rate")
             self._reply(ProtocolError("rate_limited", text).line())
         if self._pace.is_over(now):
-            raise Flooding
+            if self._size + self._link.transport.unread() >= _WAITING:
+                raise Flooding
+            self._pace.forgive()
         self._wait(wait)
 
     def _wait(self, seconds: float) -> None:
@@ -96,21 +112,23 @@ class Limiter:
 
     # --- what the others receive ---
 
-    def presence(self) -> None:
-        """The request may make everybody receive a line or two of presence. Raises Gone."""
-        self._take(_FRAME)
+    def presence(self, what: Literal["coming", "change"]) -> None:
+        """Everybody may receive a line or two of presence. Raises Gone."""
+        self._come()
+        if what == "change":
+            self._share(self._member or self._own, _FRAME)
 
     def content(self, content: str) -> None:
         """The request makes others receive this content. Raises Gone."""
         size = _FRAME + (len(content) if content.isascii() else len(quote(content)))
         self._pace.relayed(size, self._clock())
-        self._take(size)
+        self._come()
+        self._share(self._member or self._own, size)
 
-    def _take(self, size: int) -> None:
+    def _come(self) -> None:
         if self._newcomers is not None:
             self._share(self._newcomers, _FRAME)
             self._newcomers = None
-        self._share(self._member or self._own, size)
 
     def _share(self, flow: Flow, size: int) -> None:
         if not self._limits.room.take(flow, size):
@@ -120,23 +138,29 @@ class Limiter:
 
     # --- accounts ---
 
-    def login(self, account: str) -> None:
-        """Before the password for this name is hashed. Raises ProtocolError if there were too many failures."""
-        key = names.find(account[: 2 * names.MAX_NAME]) or ""
-        wait, allowed = self._limits.logins.begin(key, self._link.peer, self._tries)
-        if not allowed:
-            seconds = math.ceil(wait)
-            self._link.log("rate_limited", what="login", user=account[: names.MAX_NAME], wait=seconds)
-            raise ProtocolError("rate_limited", f"Too many wrong passwords; try again in {seconds} seconds.")
-        if wait:
-            self._wait(wait)
+    def login(self, account: str, verify: Callable[[], str | None]) -> str | None:
+        """The result of `verify`, which hashes a password for the account: its name, or None for a wrong password.
 
-    def logged_in(self, account: str) -> None:
-        """The password was right: the account counts now, with all its connections."""
-        key = names.key(account)
-        self._limits.logins.succeeded(key, self._link.peer)
-        self._tries = self._limits.logins.tries()
-        self._member = self._limits.member(key)
+        Waits for its turn first. Raises ProtocolError if there were too many failures.
+        """
+        key = names.find(account[: 2 * names.MAX_NAME]) or ""
+        logins, peer = self._limits.logins, self._link.peer
+        deadline = self._clock() + _PATIENCE
+        while wait := logins.begin(key, peer, self._tries):
+            if self._clock() + wait > deadline:
+                seconds = math.ceil(wait)
+                self._link.log("rate_limited", what="login", user=account[: names.MAX_NAME], wait=seconds)
+                raise ProtocolError("rate_limited", f"Too many wrong passwords; try again in {seconds} seconds.")
+            self._wait(wait)
+        name, finished = None, False
+        try:
+            name = verify()
+            finished = True
+        finally:
+            logins.ended(key, peer, self._tries, right=name is not None, wrong=finished and name is None)
+        if name is not None:
+            self._member = self._limits.member(names.key(name))  # the account counts now, with all its connections
+        return name
 
     def logged_out(self) -> None:
         """The connection counts for itself again."""

@@ -72,10 +72,10 @@ def _relayed(context: Context, message: dict[str, Any], content: str) -> str:
     if typed.startswith("/"):
         if typed.startswith("//"):
             return typed[1:]
-        context.announces()
+        context.announces("coming")
         context.post(Room.identify, message.get("from"))
         raise Command(typed)
     if not content:
-        context.announces()
+        context.announces("coming")
         context.post(Room.announce_guest, message.get("from"))
     return content

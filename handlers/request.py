@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from classcord.chat.people import Who
 from handlers.context import Context
 
-__all__ = ["PUNCTUATION", "Command", "Field", "Misused", "Request", "Typed"]
+__all__ = ["PUNCTUATION", "Announces", "Command", "Field", "Misused", "Request", "Typed"]
 
 _MAX_FIELD = 1000
 """Characters in a field without a special limit."""
 PUNCTUATION = ".,;:!?…"
 """What people put after a typed word."""
+
+
+Announces = Literal["nothing", "coming", "change"]
+"""`coming`: a client that nobody has seen yet becomes a guest. `change`: also that somebody changed, or left."""
 
 
 class Command(Exception):
@@ -74,6 +78,6 @@ class Request(NamedTuple):
     """Who may send it. The room decides that when the turn of the request comes: see Room.only."""
     cost: int = 1
     """What it takes from its sender's allowance of lines, 0 or more; see `dispatch`. With wrong fields it takes 1."""
-    announces: bool = False
-    """The room may tell everybody that somebody came, went or changed; its share of the room's rate is waited for."""
+    announces: Announces = "nothing"
+    """What everybody may be told because of it, beside a content: it waits for a share of the room's rate first."""
     typed: Typed | None = None

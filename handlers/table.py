@@ -58,7 +58,7 @@ TABLE = (
         "login", accounts.login, "log in to an account",
         {"type": "login", "username": "alice", "password": "azerty"},
         (Field("username"), Field("password", any_value=True)),
-        cost=_HASHING, announces=True,
+        cost=_HASHING, announces="change",
     ),
     Request(
         None,
@@ -74,14 +74,14 @@ TABLE = (
             secret=True,
         ),
     ),
-    Request("logout", accounts.logout, "log out, stay connected", {"type": "logout"}, who="named", announces=True),
+    Request("logout", accounts.logout, "log out, stay connected", {"type": "logout"}, who="named", announces="change"),
     Request(
         "disconnect", accounts.disconnect, "logout without an answer", {"type": "disconnect"}, listed=False,
-        announces=True,
+        announces="change",
     ),
     Request(
         "change_username", accounts.change_username, "give a guest its name",
-        {"type": "change_username", "new_user": "zoe"}, (Field("new_user"),), listed=False, announces=True,
+        {"type": "change_username", "new_user": "zoe"}, (Field("new_user"),), listed=False, announces="change",
     ),
     Request(
         "message", messages.message, "write to everybody, or to one person with subtype private",
@@ -104,7 +104,7 @@ TABLE = (
     Request(
         "status", presence.status, "change your state: online, away, dnd or invisible",
         {"type": "status", "state": "away"}, (Field("state"),),
-        announces=True,
+        announces="change",
         typed=Typed(
             presence.typed_status,
             {"fr": ("etat", "état"), "en": ("status",)},
@@ -117,7 +117,7 @@ TABLE = (
     Request(
         "users", presence.users, "list the people here; the first time, join as a guest", {"type": "users"},
         aliases=("connected_users", "userlist"),
-        announces=True,
+        announces="coming",
         typed=Typed(
             presence.typed_users,
             {"fr": ("qui",), "en": ("who", "users")},
@@ -126,11 +126,11 @@ TABLE = (
     ),
     Request(
         "list_users", presence.list_users, "users, in an answer of type list_users", {"type": "list_users"},
-        listed=False, announces=True,
+        listed=False, announces="coming",
     ),
     Request(
         "who", presence.who, "list the people here, in an answer of type who", {"type": "who", "channel": "global"},
-        (Field("channel", required=False, most=_MAX_CHANNEL),), announces=True,
+        (Field("channel", required=False, most=_MAX_CHANNEL),), announces="coming",
     ),
     Request("ping", presence.ping, "see whether the server answers", {"type": "ping"}),
     Request(

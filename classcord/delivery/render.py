@@ -91,10 +91,15 @@ def status(name: str, state: str) -> bytes:
     return f'{{"type":"status","user":{_quoted(name)},"state":"{state}"}}\n'.encode("ascii")
 
 
+@functools.lru_cache(16)
+def _users(kind: str, channel: str | None, names: tuple[str, ...]) -> bytes:
+    asked = {} if channel is None else {"channel": channel}
+    return encode({"type": kind, **asked, "users": names})
+
+
 def users(effect: UsersListed) -> bytes:
-    """The people who are here."""
-    asked = {} if effect.channel is None else {"channel": effect.channel}
-    return encode({"type": effect.kind, **asked, "users": effect.names})
+    """The people who are here. In a big room many ask for the same list."""
+    return _users(effect.kind, effect.channel, effect.names)
 
 
 def logged_in(alias: str) -> bytes:

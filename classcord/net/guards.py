@@ -17,8 +17,8 @@ _REMEMBERED = 10_000
 """Accounts at addresses, or addresses, that are remembered; then the one that was used least recently is forgotten."""
 _LONGEST_PAUSE = 60.0
 """The greatest number of seconds between two tries of a password."""
-_PATIENCE = 8.0
-"""Seconds that a client waits for its turn to try. If it would take longer, the try is refused at once."""
+_OUTCOME = 0.1
+"""Seconds after which to ask again while others' tries are under way."""
 
 
 Kept = TypeVar("Kept")
@@ -36,32 +36,46 @@ def _remembered(kept: OrderedDict[Hashable, Kept], key: Hashable, make: Callable
 
 
 class Tries:
-    """Tries that may fail: `free` of them a minute; each failure beyond doubles the pause before the next try.
+    """Tries that may fail: `free` failures a minute; each failure beyond doubles the pause before the next try.
 
-    The pauses are 1, 2, 4, ... seconds. Above `free`, one failure a minute is forgotten.
+    The pauses are 1, 2, 4, ... seconds. Above `free`, one failure a minute is forgotten. A try counts while it is not
+    known how it ends: so no more than `free` are under way at once, and one at a time after that.
     """
 
-    __slots__ = ("_at", "_failures", "_free", "_last")
+    __slots__ = ("_at", "_failures", "_free", "_last", "_under_way")
 
     def __init__(self, free: int, now: float) -> None:
         self._free = free
         self._failures = 0.0
+        self._under_way = 0
         self._at = now
         self._last = now
 
-    def begin(self, now: float) -> float:
-        """Count a try as a failure; the seconds to wait before it. If that is over _PATIENCE, it is not counted."""
+    def wait(self, now: float) -> float:
+        """0 if a try may begin now, else the seconds after which it is worth asking again."""
         a_minute = self._free if self._failures <= self._free else 1
         self._failures = max(0.0, self._failures - (now - self._at) * a_minute / 60)
         self._at = now
-        wait = 0.0
-        if self._failures > self._free - 1:
-            pause = min(2.0 ** round(self._failures - self._free + 1), 2 * _LONGEST_PAUSE) / 2
-            wait = max(0.0, self._last + pause - now)
-        if wait <= _PATIENCE:
+        if self._failures + self._under_way <= self._free - 1:
+            return 0.0
+        if self._under_way:
+            return _OUTCOME
+        pause = min(2.0 ** round(self._failures - self._free + 1), 2 * _LONGEST_PAUSE) / 2
+        return max(0.0, self._last + pause - now)
+
+    def begin(self) -> None:
+        self._under_way += 1
+
+    def ended(self, now: float, *, failed: bool) -> None:
+        """`failed`: it was the wrong password."""
+        self._under_way -= 1
+        if failed:
             self._failures += 1
-            self._last = now + wait
-        return wait
+            self._last = now
+
+    def forgive(self) -> None:
+        """It was the right password."""
+        self._failures = 0.0
 
 
 class Logins:
@@ -77,24 +91,37 @@ class Logins:
         self._tries: OrderedDict[Hashable, Tries] = OrderedDict()
         self._lock = threading.Lock()
 
-    def begin(self, account: str, peer: Peer, own: Tries) -> tuple[float, bool]:
-        """Before a try; `own` counts those of the connection. The seconds to wait, and whether it may be tried then."""
-        with self._lock:
-            now = self._clock()
-            wait = own.begin(now)
-            if wait <= _PATIENCE and not self._exempt(peer.address):
-                here = _remembered(self._tries, (account, peer.share), lambda: Tries(self._free, now))
-                wait = max(wait, here.begin(now))
-            return wait, wait <= _PATIENCE
-
-    def succeeded(self, account: str, peer: Peer) -> None:
-        """It was the right password: forget the failures."""
-        with self._lock:
-            self._tries.pop((account, peer.share), None)
-
     def tries(self) -> Tries:
         """For a new connection."""
         return Tries(self._free, self._clock())
+
+    def begin(self, account: str, peer: Peer, own: Tries) -> float:
+        """Begin a try; `own` counts those of the connection. 0, or the seconds after which to ask again.
+
+        `ended` must follow a try that has begun.
+        """
+        with self._lock:
+            now = self._clock()
+            each = self._each(account, peer, own, now)
+            wait = max(tries.wait(now) for tries in each)
+            if not wait:
+                for tries in each:
+                    tries.begin()
+            return wait
+
+    def ended(self, account: str, peer: Peer, own: Tries, *, right: bool, wrong: bool) -> None:
+        """The try has ended; neither right nor wrong: the client left before its turn."""
+        with self._lock:
+            now = self._clock()
+            for tries in self._each(account, peer, own, now):
+                tries.ended(now, failed=wrong)
+                if right:
+                    tries.forgive()
+
+    def _each(self, account: str, peer: Peer, own: Tries, now: float) -> list[Tries]:
+        if self._exempt(peer.address):
+            return [own]
+        return [own, _remembered(self._tries, (account, peer.share), lambda: Tries(self._free, now))]
 
 
 class Registrations:

@@ -45,7 +45,7 @@ class Pace:
         if wait:
             self._begin(now)
         elif not self._late:
-            self._since, self._told = None, False
+            self.forgive()
         return wait
 
     def received(self, size: int, now: float) -> float:
@@ -74,6 +74,10 @@ class Pace:
             return None
         self._told = True
         return max(0.0, self._since + self._rates.excess - now)
+
+    def forgive(self) -> None:
+        """The excess is over after all."""
+        self._since, self._told = None, False
 
     def is_over(self, now: float) -> bool:
         """Whether the excess has lasted too long."""

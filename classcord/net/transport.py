@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import socket
 import struct
+import sys
+import termios
 from typing import Protocol
 
 __all__ = ["Plain", "Transport"]
@@ -25,6 +28,9 @@ class Transport(Protocol):
 
     def receive_timeout(self, seconds: float, /) -> None:
         """Limit the time of each `receive`; 0 is for ever."""
+
+    def unread(self) -> int:
+        """How many bytes the peer has sent that were not received yet."""
 
     def end_sending(self) -> None:
         """Tell the peer that nothing more comes. Raises OSError."""
@@ -55,6 +61,9 @@ class Plain:
         # unlike settimeout, this has no effect on sends
         value = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
+
+    def unread(self) -> int:
+        return int.from_bytes(fcntl.ioctl(self._socket, termios.FIONREAD, bytes(4)), sys.byteorder)
 
     def end_sending(self) -> None:
         self._socket.shutdown(socket.SHUT_WR)

@@ -207,47 +207,88 @@ def test_one_who_is_gone_gives_up_its_turn() -> None:
 # --- passwords and accounts ---
 
 
+def failing(tries: Tries, now: float) -> float:
+    """A try with a wrong password at this time or as soon as it may be; the seconds that it waited."""
+    wait = tries.wait(now)
+    assert tries.wait(now + wait) == 0
+    tries.begin()
+    tries.ended(now + wait, failed=True)
+    return wait
+
+
 def test_five_failures_a_minute_then_growing_pauses() -> None:
     tries, waits, now = Tries(5, 0.0), [], 0.0
-    for _ in range(9):
-        waits.append(round(tries.begin(now)))
+    for _ in range(20):
+        waits.append(round(failing(tries, now)))
         now += waits[-1]
-    assert waits == [0, 0, 0, 0, 0, 1, 2, 4, 8]
-    assert tries.begin(now) > 8, "refused"
-    assert tries.begin(now) > 8, "and a refused try makes it no longer"
-    assert tries.begin(now + 3600) == 0
+    assert waits[:10] == [0, 0, 0, 0, 0, 1, 2, 4, 8, 16]
+    assert waits[10:] == sorted(waits[10:])
+    assert waits[-1] == 60
+    assert tries.wait(now + 3600) == 0
 
 
 def test_one_failure_now_and_then_is_free() -> None:
     tries = Tries(5, 0.0)
-    assert [tries.begin(15.0 * number) for number in range(100)] == [0.0] * 100
+    assert [failing(tries, 15.0 * number) for number in range(100)] == [0.0] * 100
 
 
 def test_forty_who_try_at_once_are_counted_before_anything_is_hashed() -> None:
-    clock = Clock()
-    logins = Logins(5, nowhere, clock)
+    logins = Logins(5, nowhere, Clock())
     peers = [Peer("10.0.2.2", port) for port in range(40)]
-    begun = [logins.begin("bob", peer, logins.tries()) for peer in peers]
-    assert [allowed for _, allowed in begun].count(True) <= 9
-    assert [wait for wait, _ in begun].count(0.0) == 5
-    assert logins.begin("bob", Peer("10.0.2.3"), logins.tries()) == (0.0, True), "from elsewhere"
-    assert logins.begin("alice", peers[0], logins.tries()) == (0.0, True), "another account"
-    logins.succeeded("bob", peers[0])
-    assert logins.begin("bob", peers[0], logins.tries()) == (0.0, True)
+    each = [(peer, logins.tries()) for peer in peers]
+    assert [logins.begin("bob", *one) for one in each].count(0.0) == 5
+    for one in each[:5]:
+        logins.ended("bob", *one, right=False, wrong=True)
+    assert min(logins.begin("bob", *one) for one in each) > 0, "not even one more"
+    assert logins.begin("bob", Peer("10.0.2.3"), logins.tries()) == 0.0, "from elsewhere"
+    assert logins.begin("alice", peers[0], logins.tries()) == 0.0, "another account"
+
+
+def test_forty_right_logins_of_one_account_at_once_are_no_failures() -> None:
+    """A class may share an account, for a demonstration."""
+    logins = Logins(5, nowhere, Clock())
+    waiting = [(Peer("10.0.2.2", port), logins.tries()) for port in range(40)]
+    turns = 0
+    while waiting:
+        turns += 1
+        begun = [one for one in waiting if logins.begin("eleve", *one) == 0]
+        assert len(begun) == 5, "as many as may be under way"
+        for one in begun:
+            logins.ended("eleve", *one, right=True, wrong=False)
+            waiting.remove(one)
+    assert turns == 8
+
+
+def test_a_client_that_leaves_before_its_turn_has_not_failed() -> None:
+    logins = Logins(5, nowhere, Clock())
+    own = logins.tries()
+    for _ in range(20):
+        assert logins.begin("bob", Peer("10.0.2.2"), own) == 0
+        logins.ended("bob", Peer("10.0.2.2"), own, right=False, wrong=False)
+
+
+def test_the_right_password_forgives() -> None:
+    logins = Logins(5, nowhere, Clock())
+    peer, own = Peer("10.0.2.2"), logins.tries()
+    for right in (False, False, False, False, True) * 5:
+        assert logins.begin("bob", peer, own) == 0
+        logins.ended("bob", peer, own, right=right, wrong=not right)
 
 
 def test_one_connection_that_tries_many_accounts_is_slowed_too() -> None:
     logins = Logins(5, nowhere, Clock())
-    own = logins.tries()
-    begun = [logins.begin(f"account{number}", Peer("10.0.2.2"), own) for number in range(40)]
-    assert [wait for wait, _ in begun].count(0.0) == 5
-    assert not begun[-1][1]
+    own, free = logins.tries(), 0
+    for number in range(40):
+        if logins.begin(f"account{number}", Peer("10.0.2.2"), own) == 0:
+            free += 1
+            logins.ended(f"account{number}", Peer("10.0.2.2"), own, right=False, wrong=True)
+    assert free == 5
 
 
 def test_a_machine_with_many_ipv6_addresses_is_one() -> None:
     logins = Logins(5, nowhere, Clock())
     begun = [logins.begin("bob", Peer(f"2001:db8:0:1::{n:x}"), logins.tries()) for n in range(1, 30)]
-    assert [wait for wait, _ in begun].count(0.0) == 5
+    assert begun.count(0.0) == 5
     assert Peer("::ffff:10.0.2.2").share == "10.0.2.2"
 
 
@@ -272,7 +313,7 @@ def test_exempt_networks_have_no_limits_of_their_own() -> None:
     made = limits(exempt_networks="10.0.2.2, 192.168.56.0/24,2001:db8::/32", registrations=1, login_failures=1)
     for address in ("10.0.2.2", "::ffff:192.168.56.7", "2001:db8::5", "192.168.56.9"):
         assert [made.registrations.take(Peer(address)) for _ in range(3)] == [0.0] * 3
-        assert [made.logins.begin("bob", Peer(address), made.logins.tries())[0] for _ in range(3)] == [0.0] * 3
+        assert [made.logins.begin("bob", Peer(address), made.logins.tries()) for _ in range(3)] == [0.0] * 3
     assert made.registrations.take(Peer("10.0.2.3")) == 0
     assert made.registrations.take(Peer("10.0.2.3")) > 0
 
