@@ -45,7 +45,7 @@ def memory(bench: Bench) -> Part:
         rows.append([f"{count} clients", str(turn + 1), *values])
     heads = ("case", "round", "logged in", "answered a ping", "logins took, s", "KiB before", "KiB after", "KiB each")
     measured = statistics.median(each) if each else None
-    target = Target(f"{count} clients: KiB of memory each", measured, 32, at_least=False)
+    target = Target(f"{count} clients: KiB of memory each", measured, 21, at_least=False)
     return Part("Memory a client", heads, rows, [target])
 
 
