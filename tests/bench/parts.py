@@ -157,7 +157,7 @@ def _difference(one: float | None, other: float | None) -> float | None:
 # --- everybody logs in at once ---
 
 _CROWD = 4000
-"""People for whom telling everybody about everybody is most of the work: it grows with the square of their number."""
+"""With so many, telling everybody about everybody is most of the work: it grows with the square of their number."""
 
 
 def logins(bench: Bench) -> Part:
