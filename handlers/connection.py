@@ -140,7 +140,10 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
             self._data = data
             if limiter is not None:
                 limiter.received(len(data))
-            for number, line in enumerate(itertools.chain(splitter.feed(data), splitter.unended()), 1):
+            lines = splitter.feed(data)
+            if limiter is not None:
+                limiter.lines(len(lines))
+            for number, line in enumerate(itertools.chain(lines, splitter.unended()), 1):
                 if self.link.expelled:
                     return
                 if limiter is not None and line not in _BLANK:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from classcord.net.limits import Limits, Member
 from classcord.net.link import Gone, Link
-from classcord.net.shares import Flow
+from classcord.net.shares import Flow, Shares
 from classcord.wire import names
 from classcord.wire.protocol import ProtocolError, quote
 
@@ -17,6 +17,8 @@ __all__ = ["Flooding", "Limiter"]
 
 _PATIENCE = 8.0
 """Seconds that a client waits for its turn to try a password. If it would take longer, the try is refused at once."""
+_AT_ONCE = 0.5
+"""Seconds that a client in excess is not read, at least."""
 _LOOK = 0.5
 """Seconds after which a waiting thread looks whether its client is still there."""
 _FRAME = 160
@@ -52,6 +54,7 @@ class Limiter:
         self._size = 0  # of the last bytes: some of their lines may not have run yet
         self._pace = limits.pace()
         self._own: Flow = Flow()
+        self._work = Flow()
         self._newcomers: Flow | None = limits.newcomers(link.peer.share)  # until the others know of this client
         self._member: Member | None = None
         self._registrations = limits.own_registrations()
@@ -66,6 +69,11 @@ class Limiter:
         wait = self._pace.received(size, self._clock())
         if wait:
             self._slow(wait, "bytes")
+
+    def lines(self, count: int) -> None:
+        """So many lines are next: wait until the server has the time for them. Raises Gone."""
+        if count:
+            self._share(self._limits.work, self._work, count)
 
     def line(self) -> None:
         """A line is next. Raises Flooding, Gone."""
@@ -100,7 +108,7 @@ class Limiter:
             if self._size + self._link.transport.unread() >= _WAITING:
                 raise Flooding
             self._pace.forgive()
-        self._wait(wait)
+        self._wait(max(wait, _AT_ONCE))  # several lines in one go: each time its thread must be woken
 
     def _wait(self, seconds: float) -> None:
         self._flush()
@@ -116,25 +124,27 @@ class Limiter:
         """Everybody may receive a line or two of presence. Raises Gone."""
         self._come()
         if what == "change":
-            self._share(self._member or self._own, _FRAME)
+            self._share(self._limits.room, self._member or self._own, _FRAME)
 
     def content(self, content: str) -> None:
         """The request makes others receive this content. Raises Gone."""
         size = _FRAME + (len(content) if content.isascii() else len(quote(content)))
         self._pace.relayed(size, self._clock())
         self._come()
-        self._share(self._member or self._own, size)
+        self._share(self._limits.room, self._member or self._own, size)
 
     def _come(self) -> None:
         if self._newcomers is not None:
-            self._share(self._newcomers, _FRAME)
+            self._share(self._limits.room, self._newcomers, _FRAME)
             self._newcomers = None
 
-    def _share(self, flow: Flow, size: int) -> None:
-        if not self._limits.room.take(flow, size):
+    def _share(self, shares: Shares, flow: Flow, size: int) -> None:
+        if not shares.take(flow, size):
             self._flush()
-            if not self._limits.room.wait(flow, size, self._link.is_gone):
+            began = self._clock()
+            if not shares.wait(flow, size, self._link.is_gone):
                 raise Gone
+            self._pace.held_up(self._clock() - began)
 
     # --- accounts ---
 

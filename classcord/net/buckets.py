@@ -21,10 +21,15 @@ class Bucket:
 
     def take(self, cost: float, now: float) -> float:
         """Take tokens, into debt if there are too few; the seconds until the debt is paid, 0 without one."""
-        left = min(self._burst, self._tokens + (now - self._at) * self._rate) - cost
+        back = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        left = max(self._tokens, back) - cost  # tokens that were given may be more than the burst
         self._at = now
         self._tokens = left
         return 0.0 if left >= 0 else -left / self._rate
+
+    def give(self, seconds: float) -> None:
+        """Add the tokens of so much time, also over `burst`."""
+        self._tokens += seconds * self._rate
 
     def wait(self, cost: float, now: float) -> float:
         """The seconds until so many tokens are there, or `burst` if that is fewer; 0 if they are. Takes none."""

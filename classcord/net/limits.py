@@ -17,6 +17,8 @@ __all__ = ["Limits", "Member"]
 
 ROOM_BURST = 256 * 1024
 """Bytes that everybody may have to receive at once: a quarter of the default --outbox-limit."""
+_A_SECOND = 10
+"""The lines of a tenth of a second may run at once."""
 _TEN_MINUTES = 600.0
 _SESSIONS = 3
 """An account may send as many lines as so many connections: people have their client open on two or three machines."""
@@ -48,6 +50,7 @@ class Limits:
         )
         exempt = _networks(settings.exempt_networks)
         self.room = Shares(settings.room_rate, ROOM_BURST, clock)
+        self.work = Shares(settings.work_rate, settings.work_rate // _A_SECOND, clock)
         self.logins = Logins(settings.login_failures, exempt, clock)
         self.registrations = Registrations(settings.registrations, _TEN_MINUTES, exempt, clock)
         self._each = settings.connection_registrations

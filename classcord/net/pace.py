@@ -75,6 +75,11 @@ class Pace:
         self._told = True
         return max(0.0, self._since + self._rates.excess - now)
 
+    def held_up(self, seconds: float) -> None:
+        """The server did not read the client for so long: what it has sent meanwhile is not an excess."""
+        self._lines.give(seconds)
+        self._bytes.give(seconds)
+
     def forgive(self) -> None:
         """The excess is over after all."""
         self._since, self._told = None, False

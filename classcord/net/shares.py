@@ -1,9 +1,9 @@
-"""The room's rate: what all together may make the others receive, in equal shares for those who speak.
+"""A rate for all together, in equal shares: what they make everybody receive, and the lines that the server runs.
 
-Everybody gets every line, so the slowest honest reader bounds what may be said in a second. The shares are those of
-weighted fair queueing (Demers, Keshav and Shenker, 1989): each line begins where its flow's last line ended, or at the
-place that the room has reached, and the line that ends first goes first. A person who says little does not wait for a
-flooder, and a short line does not wait for a long one.
+Everybody gets every line, so the slowest honest reader bounds what may be said in a second; and a processor runs only
+so many lines. The shares are those of weighted fair queueing (Demers, Keshav and Shenker, 1989): each line begins where
+its flow's last line ended, or at the place that all have reached, and the line that ends first goes first. A person who
+says little does not wait for a flooder, and a short line does not wait for a long one.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _Line:
 
 
 class Shares:
-    """`rate` bytes a second, and `burst` at once. Any thread, but not one that holds a lock.
+    """`rate` bytes or lines a second, and `burst` at once. Any thread, but not one that holds a lock.
 
     `clock` gives seconds and never goes back.
     """
@@ -56,7 +56,7 @@ class Shares:
         self._numbers = itertools.count()
 
     def take(self, flow: Flow, size: int) -> bool:
-        """Take `size` bytes for this sender, if it need not wait."""
+        """Take so many for this sender, if it need not wait."""
         with self._lock:
             now = self._clock()
             if self._waiting or self._bucket.wait(size, now):

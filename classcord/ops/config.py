@@ -148,6 +148,8 @@ SETTINGS: tuple[Setting, ...] = (
     # a reader with 1 Mbit/s takes 125,000; the rest is for headers
     Setting("room-rate", 100_000, "bytes that all clients together may make everybody receive", "bytes a second",
             1024, 1 << 40),
+    # a slow processor runs as many; a class of 40 that sends as fast as it may sends 200
+    Setting("work-rate", 4000, "lines that all clients together may send", "lines a second", 10, 1_000_000),
     # as many as the answers to a paste of 50 lines
     Setting("unread-limit", 1 << 16, "unsent bytes from which on a client is not read until it takes some", "bytes",
             1 << 12, 1 << 30),
@@ -189,6 +191,7 @@ class Config:
     byte_rate: int
     excess_time: int
     room_rate: int
+    work_rate: int
     unread_limit: int
     outboxes_limit: int
     login_failures: int

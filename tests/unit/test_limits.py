@@ -117,6 +117,14 @@ def test_a_costly_line_counts_as_several() -> None:
     assert pace.line(0.0) > 0
 
 
+def test_what_piles_up_while_the_server_is_busy_is_no_excess() -> None:
+    pace, now = Pace(RATES, 0.0), 0.0
+    for _ in range(5):  # a client at the rate, and a server that does not read it for twenty seconds at a time
+        now += 20.0
+        pace.held_up(20.0)
+        assert [pace.line(now) for _ in range(100)] == [0.0] * 100
+
+
 # --- the room's shares ---
 
 
