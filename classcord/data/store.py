@@ -34,10 +34,14 @@ _ROWS = (64, 16, 4, 1)
 _INSERT = {n: "INSERT OR REPLACE INTO message_rows VALUES " + ",".join(["(?,?,?,?,?)"] * n) for n in _ROWS}
 _CHECKPOINT_PAGES = 1000
 """Pages of write-ahead log after which they are moved into the database: about 4 MiB, as SQLite itself would do."""
-_BUSY = 250
+_BUSY = 150
 """Milliseconds that a commit waits for another program that writes to the database. All clients wait with it."""
+_WAL_LOW = 4 * 1024 * 1024
+_EMPTIED = 2.0
+"""Bytes of write-ahead log, and seconds since the last time, after which a checkpoint stops the writers for a moment to
+empty the log. Without that it grows on while somebody writes all the time."""
 _WAL_HIGH = 64 * 1024 * 1024
-"""Bytes of write-ahead log after which a checkpoint stops the writers for a moment to empty the log."""
+"""Bytes after which it does so at once."""
 _CHECKED = 0.05
 """Seconds after a check of our files in the folder in which a commit may begin without one."""
 _RETRY = 1.0
@@ -328,12 +332,15 @@ class Store:
     def _checkpoint(self) -> None:
         wal = self._path.with_name(FILE + "-wal")
         held, failed = logs.LogThrottle(60), logs.LogThrottle(60)
+        emptied = 0.0
         while self._checkpoint_due.wait() and not self._closing:
             self._checkpoint_due.clear()
             try:
                 with self._checkpointing, contextlib.closing(self._second_connection()) as db:
                     db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                    if wal.stat().st_size > _WAL_HIGH:
+                    size, now = wal.stat().st_size, time.monotonic()
+                    if size > _WAL_HIGH or (size > _WAL_LOW and now - emptied > _EMPTIED):
+                        emptied = now
                         with self._writing:  # only the pages written during the first pass are left to move
                             (busy, _, _) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                         if busy and held.happened(time.monotonic()):
