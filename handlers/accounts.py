@@ -42,6 +42,7 @@ def login(context: Context, message: dict[str, Any]) -> None:
 
     name = context.limiter.login(typed, verify) if context.limiter is not None else verify()
     if name is None:
+        context.link.peer.failures += 1
         context.link.log("login_failed", user=typed[: names.MAX_NAME])
         raise ProtocolError("login_failed", "Login failed.")
     context.link.log("login", user=name)

@@ -4,8 +4,9 @@ A hash takes 16 MiB at the default cost. In each client's own thread, the alloca
 that logged in took hundreds of MiB. Two threads need 32 MiB, however many clients register and log in. A client's
 thread hands its work in and waits, so a connection never has more than one job here.
 
-The addresses take turns; the jobs of one address keep their order of arrival. A class behind one address is served in
-order, and so are pupils with an address each. A hundred sockets of one address delay another address by one hash.
+The addresses take turns; the jobs of one address keep their order of arrival, but those of connections that have sent
+a wrong password come last. A class behind one address is served in order, and so are pupils with an address each. A
+hundred sockets of one address delay another address by one hash.
 Nothing is hashed for a connection that was reset or dropped. A peer that has only closed its side of the connection, as
 `nc -N` does, may still read, and looks the same as a program that ended. It waits until no other peer waits. But it
 gets one turn in ten, so that it never waits for ever.
@@ -75,19 +76,21 @@ class _Turns:
     """Jobs by address. For the holder of the lock of `Hashing`."""
 
     def __init__(self) -> None:
-        self._by_address: OrderedDict[str, deque[_Job]] = OrderedDict()  # in the order of their turns
+        # in the order of their turns; the second queue has the jobs of connections that have sent a wrong password
+        self._by_address: OrderedDict[str, tuple[deque[_Job], deque[_Job]]] = OrderedDict()
 
     def __bool__(self) -> bool:
         return bool(self._by_address)
 
     def add(self, job: _Job) -> None:
-        self._by_address.setdefault(job.link.peer.share, deque()).append(job)
+        queues = self._by_address.setdefault(job.link.peer.share, (deque(), deque()))
+        queues[job.link.peer.failures > 0].append(job)
 
     def pop(self) -> _Job:
         """The first job of the address at the front. The address stays at the front until `served`."""
-        address, jobs = next(iter(self._by_address.items()))
-        job = jobs.popleft()
-        if not jobs:
+        address, (first, last) = next(iter(self._by_address.items()))
+        job = (first or last).popleft()
+        if not first and not last:
             del self._by_address[address]
         return job
 

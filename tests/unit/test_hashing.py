@@ -71,7 +71,7 @@ class Hall:
         return entered
 
     def _waiting(self) -> int:
-        return sum(map(len, self.hashing._here._by_address.values()))
+        return sum(len(jobs) for queues in self.hashing._here._by_address.values() for jobs in queues)
 
     def open(self) -> list[str]:
         """Let the hashing begin; the order in which it was done."""
@@ -106,21 +106,25 @@ def test_a_class_is_served_in_order_of_arrival(hall: Hall, names: str) -> None:
     assert hall.open() == names.split()
 
 
-@given(st.lists(st.sampled_from("abcd"), max_size=30))
-def test_the_turns_are_those_of_a_plain_model(arrivals: list[str]) -> None:
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.booleans()), max_size=30))
+def test_the_turns_are_those_of_a_plain_model(arrivals: list[tuple[str, bool]]) -> None:
+    """Each arrival is an address, and whether the connection has sent a wrong password."""
     turns = hashing._Turns()
     jobs: list[str] = []
     ring: list[str] = []
     expected, got = [], []
     left, right = socket.socketpair()
     with left, right:
-        for number, address in enumerate(arrivals):
-            turns.add(hashing._Job(Link(Plain(left), 1 << 20, Peer(address)), str(number).__str__))
+        for number, (address, failed) in enumerate(arrivals):
+            peer = Peer(address)
+            peer.failures = int(failed)
+            turns.add(hashing._Job(Link(Plain(left), 1 << 20, peer), str(number).__str__))
             jobs.append(f"{address}{number}")
             if address not in ring:
                 ring.append(address)
         while jobs:
-            first = next(job for job in jobs if job[0] == ring[0])
+            of_address = [job for job in jobs if job[0] == ring[0]]
+            first = min(of_address, key=lambda job: arrivals[int(job[1:])][1])  # the first of the equal ones
             jobs.remove(first)
             expected.append(first)
             address = ring.pop(0)
