@@ -60,7 +60,7 @@ cause a reset, which destroys the answer."""
 _LINGER_MOST = 10.0
 """Seconds after which it closes even if the peer goes on sending. The bytes are thrown away."""
 _BLANK = (b"", b"\r")
-"""Lines that are ignored: only their bytes count."""
+"""Lines that are ignored, and as cheap as can be: only their bytes count."""
 _HELP_WORDS = frozenset({b"help", b"aide", b"?"})
 
 
@@ -142,11 +142,13 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
                 limiter.received(len(data))
             lines = splitter.feed(data)
             if limiter is not None:
-                limiter.lines(len(lines))
+                limiter.lines(len(lines) - sum(map(lines.count, _BLANK)))
             for number, line in enumerate(itertools.chain(lines, splitter.unended()), 1):
+                if line in _BLANK:
+                    continue
                 if self.link.expelled:
                     return
-                if limiter is not None and line not in _BLANK:
+                if limiter is not None:
                     limiter.line()
                 self._line(line)
                 if number % _SHARE == 0:

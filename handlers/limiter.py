@@ -24,8 +24,6 @@ _LOOK = 0.5
 _FRAME = 160
 """Bytes of a line beside its content: the keys, a name, a time, an id. Three lines of presence are as long: somebody
 comes, changes the name, and leaves."""
-
-
 _WAITING = 2048
 """A connection ends only if about so many bytes wait. A client that sends as fast as it may, and is behind because
 the server was busy, has fewer."""
@@ -97,8 +95,11 @@ class Limiter:
         left = self._pace.to_tell(now)
         if left is not None:
             rates = self._limits.rates
+            at_once, a_second = (
+                (rates.line_burst, rates.line_rate) if what == "lines" else (rates.byte_burst, rates.byte_rate)
+            )
             text = (
-                f"you send too fast: {rates.line_burst} lines at once and {rates.line_rate} a second are allowed."
+                f"you send too fast: {at_once} {what} at once and {a_second} a second are allowed."
                 " The server reads more slowly, and nothing is lost so far;"
                 f" but if this goes on, the connection ends in {math.ceil(left)} seconds"
             )

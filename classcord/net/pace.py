@@ -29,12 +29,14 @@ class Rates(NamedTuple):
 class Pace:
     """One client's buckets. For its own thread; the time is given in seconds of a clock that never goes back."""
 
-    __slots__ = ("_bytes", "_late", "_lines", "_rates", "_since", "_told")
+    __slots__ = ("_bytes", "_calm", "_late", "_lines", "_rates", "_since", "_told")
 
     def __init__(self, rates: Rates, now: float) -> None:
         self._rates = rates
         self._lines = Bucket(rates.line_burst, rates.line_rate, now)
         self._bytes = Bucket(rates.byte_burst, rates.byte_rate, now)
+        # the tokens of a second: a client that has so many left was slower than it may for a while
+        self._calm = min(rates.line_rate, rates.line_burst - 1)
         self._late = False  # the last bytes had to wait
         self._since: float | None = None  # when the excess began
         self._told = False
@@ -44,7 +46,7 @@ class Pace:
         wait = self._lines.take(1, now)
         if wait:
             self._begin(now)
-        elif not self._late:
+        elif self._since is not None and not self._late and not self._lines.wait(self._calm, now):
             self.forgive()
         return wait
 

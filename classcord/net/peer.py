@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from classcord.net.sockets import peer_address
 
 __all__ = ["Peer"]
@@ -17,7 +15,7 @@ class Peer:
     IPv6 address that a network gives out, because one machine may use all addresses below them.
     """
 
-    __slots__ = ("address", "failures", "here", "port", "share", "since", "spoke")
+    __slots__ = ("address", "failures", "here", "port", "share", "spoke")
 
     def __init__(self, address: str = "", port: int = 0, *, here: bool = False) -> None:
         self.address = peer_address(address)
@@ -26,4 +24,3 @@ class Peer:
         self.share = ":".join(self.address.split(":")[:4]) if ":" in self.address else self.address
         self.spoke = False  # has sent a request that was understood; the listener's lock guards the change
         self.failures = 0  # logins with a wrong password; only its own thread changes it
-        self.since = time.monotonic()

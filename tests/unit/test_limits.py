@@ -84,10 +84,19 @@ def test_one_who_pauses_begins_anew() -> None:
     pace = Pace(RATES, 0.0)
     now = paste(pace, 90, 0.0)
     assert now == pytest.approx(8.0)
-    now += 1.0
+    now += 1.5
     assert pace.line(now) == 0.0
     assert not pace.is_over(now + 100)
     assert paste(pace, 60, now + 10) == pytest.approx(now + 12)
+
+
+def test_lines_that_run_together_are_still_one_excess() -> None:
+    """The server waits a little longer than it must, and runs several lines then."""
+    pace, now = Pace(RATES, 0.0), 0.0
+    while not pace.is_over(now):
+        assert now < 11, "it never ends"
+        if pace.line(now):
+            now += 0.5
 
 
 def test_a_client_at_the_rate_never_waits() -> None:
