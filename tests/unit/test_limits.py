@@ -14,10 +14,8 @@ from classcord.net.guards import Logins, Registrations, Tries
 from classcord.net.limits import ROOM_BURST, Limits
 from classcord.net.pace import Pace, Rates
 from classcord.net.peer import Peer
-from classcord.net.places import Places
 from classcord.net.shares import Flow, Shares
 from classcord.ops import config
-from classcord.ops.quota import SECONDS, Quota
 from tests.support import DEADLINE, ROOT
 
 RATES = Rates(50, 5, 6_000_000, 32_768, 10)
@@ -354,49 +352,3 @@ def test_readme_tells_how_much_is_stored_in_an_hour() -> None:
     rate = next(setting.default for setting in config.SETTINGS if setting.name == "room-rate")
     text = " ".join((ROOT / "README.md").read_text().split())
     assert f"at most {rate * 3600 // 1_000_000} MB of messages an hour ({rate:,} bytes × 3600 s)" in text
-
-
-# --- places ---
-
-
-def test_the_silent_one_of_the_address_with_most_gives_up_its_place() -> None:
-    places: Any = Places()
-    few, many = [Peer("10.0.108.1") for _ in range(2)], [Peer("10.0.2.2") for _ in range(4)]
-    for peer in [few[0], *many, few[1]]:
-        places.entered(peer, f"socket {id(peer)}")
-    places.spoke(many[0])
-    places.left(many[3])
-    gone = [places.give_up()[0] for _ in range(4)]
-    assert gone[0] is few[0] or gone[0] is many[1], "two each: the first of either"
-    assert many[0] not in gone
-    assert sorted(map(id, gone)) == sorted(map(id, [few[0], few[1], many[1], many[2]]))
-    assert places.give_up() is None
-
-
-def test_the_longest_silence_goes_first() -> None:
-    places: Any = Places()
-    peers = [Peer("10.0.2.2", port) for port in range(5)]
-    for peer in peers:
-        places.entered(peer, None)
-    assert [places.give_up()[0].port for _ in range(5)] == [0, 1, 2, 3, 4]
-
-
-# --- the log ---
-
-
-def test_ten_lines_of_an_event_and_then_one_with_the_number_left_out() -> None:
-    quota = Quota(10)
-    assert [quota.take("guest", "10.0.2.2", 0.0) for _ in range(25)].count(True) == 10
-    assert quota.take("guest", "10.0.2.3", 0.0)
-    assert quota.take("renamed", "10.0.2.2", 0.0)
-    assert quota.ended(SECONDS - 1) == []
-    assert quota.ended(SECONDS) == [("guest", "10.0.2.2", 15)]
-    assert quota.ended(SECONDS) == []
-    assert quota.take("guest", "10.0.2.2", SECONDS)
-
-
-def test_an_attacker_with_many_addresses_fills_neither_the_log_nor_the_memory() -> None:
-    quota = Quota(10)
-    taken = [quota.take("connected", f"2001:db8::{number:x}", 0.0) for number in range(10_000)]
-    assert len(quota._windows) <= 4097
-    assert taken.count(True) <= 4096 + 10
