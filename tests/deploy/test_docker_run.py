@@ -94,7 +94,7 @@ print("all are in")
 
 
 def test_a_class_that_registers_and_logs_in_at_once_fits_into_the_containers_memory(vm: Machine) -> None:
-    make(vm, "docker-run")
+    make(vm, "docker-run CLASSCORD_EXEMPT_NETWORKS=0.0.0.0/0")  # an address may make only 100 accounts
     assert vm.run(f"python3 - {VM}", input=CLASS, timeout=600).stdout == "all are in\n"
     status = vm.run("docker exec classcord cat /proc/1/status").stdout
     found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
