@@ -170,8 +170,8 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
             self._line(line)
 
     def _wait_until_taken(self) -> None:
-        """Don't read on while the client doesn't read its answers."""
-        if self.link.outbox.pending > self._services.unread_limit:
+        """Don't read on while the client doesn't read its answers. What everybody gets doesn't count."""
+        if self.link.outbox.own > self._services.unread_limit:
             self.link.wait_until_taken(self._services.unread_limit)
 
     def _line(self, line: bytes | TooLong) -> None:

@@ -26,8 +26,8 @@ class Gone(ConnectionResetError):
 class Link:
     """A connection, for the holder of the registry's flush lock.
 
-    Exceptions: any thread may log, and read `dropped`, `expelled` and `outbox.pending`; `drained` is made by the
-    client's thread; `number` and `peer` never change once the registry has the link.
+    Exceptions: any thread may log, and read `dropped`, `expelled`, `outbox.pending` and `outbox.own`; `drained` is made
+    by the client's thread; `number` and `peer` never change once the registry has the link.
 
     `number` is also that of its seat in the room.
     """
@@ -68,17 +68,17 @@ class Link:
         return self.ended() == select.POLLHUP
 
     def wait_until_taken(self, limit: int) -> None:
-        """Wait while more than `limit` bytes are pending, or until the client is dropped. For the client's thread."""
+        """Wait while more than `limit` bytes of its own are pending, or until the client is dropped. For its thread."""
         taken = threading.Event()
         self._awaited = (limit, taken)
-        if self.outbox.pending > limit and not self.dropped:
+        if self.outbox.own > limit and not self.dropped:
             taken.wait()
         self._awaited = None
 
     def taken(self) -> None:
         """Bytes may have been taken, or the client is dropped: wake its thread if it waits for that. For the holder."""
         awaited = self._awaited
-        if awaited is not None and (self.outbox.pending <= awaited[0] or self.dropped):
+        if awaited is not None and (self.outbox.own <= awaited[0] or self.dropped):
             awaited[1].set()
 
     def log(self, event: str, level: int | None = None, /, **fields: Any) -> None:

@@ -1,6 +1,6 @@
 """One client's unsent bytes: never blocks, bounded in bytes and in time.
 
-Only the holder of the registry's flush lock may call an outbox. Any thread may read `pending`.
+Only the holder of the registry's flush lock may call an outbox. Any thread may read `pending` and `own`.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ SETTINGS: tuple[Setting, ...] = (
     # a slow processor runs as many; a class of 40 that sends as fast as it may sends 200
     Setting("work-rate", 4000, "lines that all clients together may send", "lines a second", 10, 1_000_000),
     # as many as the answers to a paste of 50 lines
-    Setting("unread-limit", 1 << 16, "unsent bytes from which on a client is not read until it takes some", "bytes",
+    Setting("unread-limit", 1 << 16, "unsent answers from which on a client is not read until it takes some", "bytes",
             1 << 12, 1 << 30),
     # an eighth of the memory that a container or the service may have
     Setting("outboxes-limit", 1 << 26, "unsent bytes of all clients together; past it, the client with most is dropped",

@@ -70,7 +70,7 @@ def test_a_client_whose_machine_vanishes_while_data_is_under_way_leaves(
 ) -> None:
     """The keepalive doesn't help here: it is only for idle connections. Two seconds stand for the two minutes."""
     here, desk = two_hosts
-    soon = "import classcord.net.sockets\nclasscord.sockets._VANISHED = 2"
+    soon = "import classcord.net.sockets\nclasscord.net.sockets._VANISHED = 2"
     command = ["nsenter", f"--net=/run/netns/{here}", *launcher(soon)]
     with ExitStack() as stack:
         server = stack.enter_context(Server(tmp_path / "data", "--host", ADDRESS, command=command))

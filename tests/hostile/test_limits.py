@@ -150,6 +150,24 @@ def test_a_client_that_does_not_take_its_answers_is_not_read(limited: Limited) -
             assert client.receive()["type"] == "help", "every answer comes once it reads"
 
 
+def test_a_client_that_is_behind_with_what_everybody_gets_is_read_all_the_same(limited: Limited) -> None:
+    """It may write its line before it reads on."""
+    server = limited("--unread-limit", "4096", "--room-rate", str(1 << 30), "--byte-burst", str(1 << 30))
+    with Bystanders(address(server)) as bystanders, ExitStack() as stack:
+        names = [unique("person") for _ in range(3)]
+        for name in names:
+            member(address(server), name).close()
+        people = [stack.enter_context(Client(address(server), receive_buffer=4096)) for _ in names]
+        for client, name in zip(people, names, strict=True):
+            assert client.login(name)["status"] == "ok"
+        for _ in range(12):
+            bystanders.one.send(say(LARGE))
+            assert bystanders.two.until(type="message", content=LARGE)
+        people[0].send(say("I have not read that yet"))
+        assert bystanders.two.until(type="message", content="I have not read that yet")
+        bystanders.one.until(type="message", content="I have not read that yet")
+
+
 def test_all_outboxes_together_are_bounded_and_the_fullest_goes_first(limited: Limited) -> None:
     server = limited("--outboxes-limit", str(1 << 20), "--unread-limit", str(1 << 19), "--byte-rate", str(1 << 30),
                      "--room-rate", str(1 << 30))
