@@ -163,9 +163,10 @@ def test_a_client_that_is_behind_with_what_everybody_gets_is_read_all_the_same(l
         for _ in range(12):
             bystanders.one.send(say(LARGE))
             assert bystanders.two.until(type="message", content=LARGE)
-        people[0].send(say("I have not read that yet"))
-        assert bystanders.two.until(type="message", content="I have not read that yet")
-        bystanders.one.until(type="message", content="I have not read that yet")
+        for number in range(3):
+            people[0].send(say(f"I have not read that yet {number}"))
+            for reader in (bystanders.two, bystanders.one):
+                assert reader.until(type="message", content=f"I have not read that yet {number}")
 
 
 def test_all_outboxes_together_are_bounded_and_the_fullest_goes_first(limited: Limited) -> None:
