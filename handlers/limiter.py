@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Literal
 
@@ -19,8 +18,6 @@ _PATIENCE = 8.0
 """Seconds that a client waits for its turn to try a password. If it would take longer, the try is refused at once."""
 _AT_ONCE = 0.5
 """Seconds that a client in excess is not read, at least."""
-_LOOK = 0.5
-"""Seconds after which a waiting thread looks whether its client is still there."""
 _FRAME = 160
 """Bytes of a line beside its content: the keys, a name, a time, an id. Three lines of presence are as long: somebody
 comes, changes the name, and leaves."""
@@ -113,11 +110,8 @@ class Limiter:
 
     def _wait(self, seconds: float) -> None:
         self._flush()
-        end = self._clock() + seconds
-        while (left := end - self._clock()) > 0:
-            if self._link.is_gone():
-                raise Gone
-            time.sleep(min(left, _LOOK))
+        if self._link.gone_within(seconds):
+            raise Gone
 
     # --- what the others receive ---
 

@@ -67,6 +67,14 @@ class Link:
         """Whether nobody is left to serve."""
         return self.ended() == select.POLLHUP
 
+    def gone_within(self, seconds: float) -> bool:
+        """Wait so long, or until the connection is gone; whether it is. For the client's thread."""
+        if self.dropped:
+            return True
+        poll = select.poll()
+        poll.register(self.transport.fileno(), 0)  # only what is always reported: the end
+        return bool(poll.poll(seconds * 1000)) or self.dropped
+
     def wait_until_taken(self, limit: int) -> None:
         """Wait while more than `limit` bytes of its own are pending, or until the client is dropped. For its thread."""
         taken = threading.Event()

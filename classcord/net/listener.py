@@ -26,7 +26,7 @@ __all__ = ["SPARE_FILES", "TEST_TIME", "ChatServer"]
 
 _REFUSED = 64
 """Refused connections that stay open for a moment, so that the clients get the refusal."""
-_LEAVING = 64
+_LEAVING = 128
 """Connections whose places are given up, and whose threads have not ended yet."""
 SPARE_FILES = 64 + _REFUSED + _LEAVING
 """Open files besides the connections."""

@@ -275,14 +275,12 @@ def test_the_socket_unit_names_what_has_its_port(service: Machine) -> None:
 # --- its limits ---
 
 CROWD = """
-import socket, sys
+import contextlib, socket, sys
 count = int(sys.argv[1])
 there = [socket.create_connection(("127.0.0.1", 12345)) for _ in range(count)]
 for each in there:
-    try:
+    with contextlib.suppress(OSError):  # it was refused
         each.sendall(b'{"type":"ping"}\\n')
-    except OSError:
-        pass  # it was refused
 answers = [each.makefile().readline() for each in there]
 print(sum("pong" in answer for answer in answers), sum("server_full" in answer for answer in answers), flush=True)
 sys.stdin.readline()
