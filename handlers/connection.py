@@ -182,11 +182,11 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
                 line = self._oddly_begun(line)
             message = decode(line)
             if message is not None:
+                if not self.link.peer.spoke and self._services.places is not None:
+                    self._services.places.spoke(self.link.peer)  # before it runs: a password takes a while
                 cost = dispatch(self.context, message)
                 if cost != 1 and self._limiter is not None:
                     self._limiter.cost(cost)
-                if not self.link.peer.spoke and self._services.places is not None:
-                    self._services.places.spoke(self.link.peer)
         except ProtocolError as error:
             if self._limiter is not None:
                 self._limiter.cost(error.cost)

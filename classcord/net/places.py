@@ -13,7 +13,7 @@ __all__ = ["Places"]
 class Places:
     """The connections that have said nothing yet. Any thread.
 
-    A client that has sent a request that was understood keeps its place. Before that a connection may stay for as long
+    A client that has sent a JSON object keeps its place. Before that a connection may stay for as long
     as it likes, until its place is needed.
     """
 
