@@ -13,7 +13,7 @@ CHEAP, DEARER = "1", "11"
 
 
 EXHAUSTING = {"guess-leave"}
-"""A thousand new connections a second take all of a processor that others use too; `make attack` has a core for them."""
+"""A thousand new connections a second take a processor that others use too; `make attack` has a core for them."""
 
 
 def attacks(*groups: str) -> list[str]:
