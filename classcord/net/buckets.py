@@ -28,8 +28,8 @@ class Bucket:
         return 0.0 if left >= 0 else -left / self._rate
 
     def give(self, seconds: float) -> None:
-        """Add the tokens of so much time, also over `burst`."""
-        self._tokens += seconds * self._rate
+        """Add the tokens of so much time, also over `burst`, but not over twice as many."""
+        self._tokens = max(self._tokens, min(2 * self._burst, self._tokens + seconds * self._rate))
 
     def wait(self, cost: float, now: float) -> float:
         """The seconds until so many tokens are there, or `burst` if that is fewer; 0 if they are. Takes none."""

@@ -22,5 +22,5 @@ class Peer:
         self.port = port
         self.here = here
         self.share = ":".join(self.address.split(":")[:4]) if ":" in self.address else self.address
-        self.spoke = False  # has sent a JSON object; the listener's lock guards the change
+        self.spoke = False  # has sent a JSON object; only its own thread changes it
         self.failures = 0  # logins with a wrong password; only its own thread changes it

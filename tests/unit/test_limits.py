@@ -132,6 +132,13 @@ def test_what_piles_up_while_the_server_is_busy_is_no_excess() -> None:
         assert [pace.line(now) for _ in range(100)] == [0.0] * 100
 
 
+def test_a_flooder_that_waits_for_its_share_saves_up_no_endless_burst() -> None:
+    pace = Pace(RATES, 0.0)
+    for _ in range(100):
+        pace.held_up(60.0)
+    assert [pace.line(0.0) for _ in range(200)].count(0.0) == 100
+
+
 # --- the room's shares ---
 
 
