@@ -87,6 +87,7 @@ class Shares:
                         self._wake_first()
                         return True
                 if gone():
+                    flow.end -= size  # others of this flow, who may wait for it, are not behind what nobody said
                     self._waiting.remove(entry)
                     heapq.heapify(self._waiting)
                     self._wake_first()

@@ -221,6 +221,10 @@ def test_one_who_is_gone_gives_up_its_turn() -> None:
     assert room.take(Flow(), 100)
     assert not room.wait(Flow(), 100, lambda: True)
     assert not room._waiting
+    newcomers = Flow()
+    for _ in range(50):
+        assert not room.wait(newcomers, 100, lambda: True)
+    assert newcomers.end == room._place, "those who left are not in front of those who stay"
     thread = waiting(room, Flow(), 100, got, "next")
     grant(room, clock, [thread], got)
     assert got == ["next"]
