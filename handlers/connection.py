@@ -182,8 +182,10 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
                 line = self._oddly_begun(line)
             message = decode(line)
             if message is not None:
-                if not self.link.peer.spoke and self._services.places is not None:
-                    self._services.places.spoke(self.link.peer)  # before it runs: a password takes a while
+                places = self._services.places
+                # before it runs: a password takes a while
+                if places is not None and not self.link.peer.spoke and not places.spoke(self.link.peer):
+                    raise Gone  # a newcomer has its place, and it was told so
                 cost = dispatch(self.context, message)
                 if cost != 1 and self._limiter is not None:
                     self._limiter.cost(cost)

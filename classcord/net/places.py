@@ -26,18 +26,19 @@ class Places:
         with self._lock:
             self._silent.setdefault(peer.share, {})[peer] = connection
 
-    def spoke(self, peer: Peer) -> None:
-        """It has sent a request: from now on its place is its own."""
-        peer.spoke = True
-        self.left(peer)
+    def spoke(self, peer: Peer) -> bool:
+        """It has sent a request: from now on its place is its own. False if it was given up before."""
+        peer.spoke = self.left(peer)
+        return peer.spoke
 
-    def left(self, peer: Peer) -> None:
-        """It has ended. Safe to repeat."""
+    def left(self, peer: Peer) -> bool:
+        """It has ended. Safe to repeat. Says whether it was here until now, and silent."""
         with self._lock:
             here = self._silent.get(peer.share, {})
-            here.pop(peer, None)
+            found = here.pop(peer, None) is not None
             if not here:
                 self._silent.pop(peer.share, None)
+            return found
 
     def give_up(self) -> tuple[Peer, socket.socket] | None:
         """Take out the one that has said nothing for longest, of the address that has most of them; None without one.

@@ -17,6 +17,7 @@ from classcord.data.store import Store
 from classcord.delivery.registry import Registry
 from classcord.net.hashing import Hashing
 from classcord.net.listener import ChatServer
+from classcord.net.places import Places
 from classcord.net.sockets import bind, prepare
 from classcord.ops import config
 from classcord.services import Services
@@ -41,9 +42,11 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
             registry = Registry(store, accounts, texts, stall_timeout=settings.stall_timeout)
             hashing = Hashing()
             hashing.start()
-            services = Services(registry, accounts, hashing, texts, settings.outbox_limit, settings.unread_limit)
+            services = Services(
+                registry, accounts, hashing, texts, settings.outbox_limit, settings.unread_limit, places=Places()
+            )
             handler = functools.partial(ConnectionHandler, services=services)
-            made = ChatServer(bound, handler, settings.max_connections, registry.makes_progress)
+            made = ChatServer(bound, handler, settings.max_connections, registry.makes_progress, services.places)
             # a wait without an end would last for ever
             thread = threading.Thread(target=made.serve_forever, args=(1e6,), daemon=True)
             thread.start()

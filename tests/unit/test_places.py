@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from classcord.net.listener import ChatServer
 from classcord.net.peer import Peer
 from classcord.net.places import Places
+from tests.support import Client
 
 
 def test_the_silent_one_of_the_address_with_most_gives_up_its_place() -> None:
@@ -28,3 +33,25 @@ def test_the_longest_silence_goes_first() -> None:
     for peer in peers:
         places.entered(peer, None)
     assert [places.give_up()[0].port for _ in range(5)] == [0, 1, 2, 3, 4]
+
+
+def test_who_speaks_after_its_place_is_given_up_has_no_place() -> None:
+    places: Any = Places()
+    early, late = Peer("10.0.2.2", 1), Peer("10.0.2.2", 2)
+    for peer in (early, late):
+        places.entered(peer, "a socket")
+    assert places.spoke(early)
+    assert places.give_up()[0] is late
+    assert not places.spoke(late)
+    assert (early.spoke, late.spoke) == (True, False)
+
+
+def test_a_request_that_comes_while_a_newcomer_takes_the_place_is_not_run(
+    start: Callable[..., ChatServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start()
+    spoke = Places.spoke
+    monkeypatch.setattr(Places, "spoke", lambda places, peer: places.give_up() is None and spoke(places, peer))
+    with Client(server.socket.getsockname()) as client:
+        client.send({"type": "ping"})
+        assert client.at_end() == b""
