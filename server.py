@@ -47,9 +47,9 @@ def see_to_signals():  # type: ignore[no-untyped-def]
 def serve(settings):  # type: ignore[no-untyped-def]
     """Serve until a signal says stop; the exit code."""
     from classcord import serving
-    from handlers.connection import ConnectionHandler
+    from handlers.connection import serve_client
 
-    return serving.serve(settings, ConnectionHandler)
+    return serving.serve(settings, serve_client)
 
 
 def main(arguments):  # type: ignore[no-untyped-def]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import errno
-import functools
 import logging
 import os
 import queue
 import signal
 import socket
-import socketserver
 import threading
 from collections.abc import Callable
 
@@ -21,6 +19,7 @@ from classcord.net import sockets
 from classcord.net.hashing import Hashing
 from classcord.net.limits import Limits
 from classcord.net.listener import SPARE_FILES, ChatServer
+from classcord.net.peer import Peer
 from classcord.net.places import Places
 from classcord.ops import config, logs, needs, systemd
 from classcord.ops.failure import EXIT_CANT_LISTEN, EXIT_DATABASE, EXIT_DONE, Failure
@@ -72,9 +71,8 @@ class _Signals:
         return self._asked.get()
 
 
-def serve(settings: config.Config, handler: Callable[..., socketserver.BaseRequestHandler]) -> int:
-    """Serve until a signal says stop, and return the exit code. `handler` serves one client's connection; it also
-    gets the `services`.
+def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Services], None]) -> int:
+    """Serve until a signal says stop, and return the exit code. `handle` serves one client's connection in its thread.
 
     For the main thread, once. Raises Failure, UsageError, or the errors that few_resources() knows.
     """
@@ -105,7 +103,10 @@ def serve(settings: config.Config, handler: Callable[..., socketserver.BaseReque
         services = Services(
             registry, accounts, hashing, texts, settings.outbox_limit, settings.unread_limit, limits, places
         )
-        serve_client = functools.partial(handler, services=services)
+
+        def serve_client(connection: socket.socket, peer: Peer) -> None:
+            handle(connection, peer, services)
+
         server = ChatServer(bound, serve_client, settings.max_connections, registry.makes_progress, places)
     except StoreError as error:
         raise Failure(EXIT_DATABASE, str(error)) from None

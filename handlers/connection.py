@@ -5,13 +5,11 @@ from __future__ import annotations
 import itertools
 import logging
 import socket
-import socketserver
-import threading
 import time
-from typing import Any
 
 from classcord.chat.room import Room
 from classcord.delivery.registry import internal_error
+from classcord.net.latch import Latch
 from classcord.net.link import Gone, Link
 from classcord.net.peer import Peer
 from classcord.net.sockets import peer_address
@@ -43,7 +41,7 @@ from handlers import HELP, dispatch
 from handlers.context import Context
 from handlers.limiter import Flooding
 
-__all__ = ["ConnectionHandler"]
+__all__ = ["serve_client"]
 
 _READ = 1024
 """Bytes per read while idle: each waiting client holds a buffer this big."""
@@ -68,21 +66,18 @@ class _Overrun(Exception):
     """A line that does not end."""
 
 
-class ConnectionHandler(socketserver.BaseRequestHandler):
-    """Serves one connection until it ends. socketserver makes one in each client's thread."""
+def serve_client(connection: socket.socket, peer: Peer, services: Services) -> None:
+    """Serve one connection until it ends. For its client's thread."""
+    ConnectionHandler(connection, peer, services).handle()
 
-    request: socket.socket
 
-    def __init__(
-        self, request: socket.socket, client_address: Any, server: socketserver.BaseServer, services: Services
-    ) -> None:
+class ConnectionHandler:
+    """One connection, in its client's thread."""
+
+    def __init__(self, connection: socket.socket, peer: Peer, services: Services) -> None:
+        self._socket = connection
         self._services = services
-        super().__init__(request, client_address, server)
-
-    def setup(self) -> None:
-        services = self._services
-        peer: Peer = self.client_address
-        self._transport = Plain(self.request)
+        self._transport = Plain(connection)
         self.link = Link(self._transport, services.outbox_limit, peer)
         services.registry.add(self.link)
         self.context = Context(self.link, services)
@@ -99,6 +94,7 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
         self.link.log("connected", self._level)
 
     def handle(self) -> None:
+        """Serve it until it ends."""
         why = "closed"
         try:
             self._serve()
@@ -226,7 +222,7 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
 
     def _http_text(self) -> str:
         """The text for a web client. It has the address that the client used: ours may be behind a NAT."""
-        own = self.request.getsockname()
+        own = self._socket.getsockname()
         host, port = http_host(self._data) or (peer_address(own[0]), own[1])
         return self._services.texts("http", host=host, port=port)
 
@@ -250,7 +246,7 @@ class ConnectionHandler(socketserver.BaseRequestHandler):
     def _leave(self, *, linger: bool) -> None:
         """Leave the registry once everything for this client is sent, or the client is dropped."""
         link = self.link
-        link.drained = threading.Event()
+        link.drained = Latch()
         self.context.post(Room.leave)
         self.context.flush()
         link.drained.wait()

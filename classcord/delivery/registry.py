@@ -37,6 +37,7 @@ from classcord.delivery import render
 from classcord.delivery.audiences import Audiences
 from classcord.delivery.batch import Batch
 from classcord.delivery.meanings import MEANINGS
+from classcord.net.latch import Latch
 from classcord.net.link import Link
 from classcord.net.outbox import WAITING, Memory
 from classcord.ops import logs
@@ -98,7 +99,7 @@ class Registry:
         self._numbers = itertools.count(1)
         self._links: dict[int, Link] = {}
         self._by_descriptor: dict[int, Link] = {}
-        self._waiting: dict[int, threading.Event] = {}
+        self._waiting: dict[int, Latch] = {}
         self._memory = Memory()
         self._outboxes_limit = outboxes_limit
         self._epoll = select.epoll()
@@ -164,9 +165,9 @@ class Registry:
         """Whether items are done within this many seconds. Any thread."""
         return self._told().wait(seconds)
 
-    def _told(self) -> threading.Event:
-        """An event that is set once the batch of the items before it is stored and sent."""
-        done, number = threading.Event(), next(self._numbers)
+    def _told(self) -> Latch:
+        """A latch that is set once the batch of the items before it is stored and sent."""
+        done, number = Latch(), next(self._numbers)
         self._waiting[number] = done
         self.post([("_tell", None, (number,))])
         return done

@@ -20,6 +20,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from classcord.net.latch import Latch
 from classcord.net.link import Gone, Link
 from classcord.ops import logs
 
@@ -66,8 +67,7 @@ class _Job:
     def __init__(self, link: Link, work: Callable[[], Any]) -> None:
         self.link = link
         self.work = work
-        self.done = threading.Lock()  # released once the job is done: cheaper than an Event
-        self.done.acquire()
+        self.done = Latch()
         self.result: Any = None
         self.fault: BaseException | None = None
 
@@ -83,7 +83,9 @@ class _Turns:
         return bool(self._by_address)
 
     def add(self, job: _Job) -> None:
-        queues = self._by_address.setdefault(job.link.peer.share, (deque(), deque()))
+        queues = self._by_address.get(job.link.peer.share)
+        if queues is None:
+            queues = self._by_address[job.link.peer.share] = (deque(), deque())
         queues[job.link.peer.failures > 0].append(job)
 
     def pop(self) -> _Job:
@@ -124,7 +126,7 @@ class Hashing:
         with self._lock:
             self._here.add(job)
             self._lock.notify()
-        job.done.acquire()
+        job.done.wait()
         if job.fault is not None:
             raise job.fault
         result: Result = job.result
@@ -145,7 +147,7 @@ class Hashing:
         except BaseException as fault:
             job.fault = fault
         finally:
-            job.done.release()
+            job.done.set()
 
     def _next(self) -> _Job:
         """Wait for the next job."""
@@ -166,14 +168,14 @@ class Hashing:
             ended = job.link.ended()
             if ended == select.POLLHUP:
                 job.fault = Gone()
-                job.done.release()
+                job.done.set()
                 return None
             if ended and turns is self._here:
                 self._leaving.add(job)
                 return None
         except BaseException as fault:
             job.fault = fault
-            job.done.release()
+            job.done.set()
             raise
         turns.served(job.link.peer.share)
         self._count += 1

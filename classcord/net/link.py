@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import select
-import threading
 from typing import Any
 
+from classcord.net.latch import Latch
 from classcord.net.outbox import Outbox
 from classcord.net.peer import Peer
 from classcord.net.transport import Transport
@@ -45,8 +45,8 @@ class Link:
         self.dropped = False  # nothing more is sent to it
         self.expelled = False  # and nothing is taken from it either
         self.left = False  # it gets nothing more: its last batch is sent, or in the outbox
-        self._awaited: tuple[int, threading.Event] | None = None
-        self.drained: threading.Event | None = None
+        self._awaited: tuple[int, Latch] | None = None
+        self.drained: Latch | None = None
         """The client's thread makes it before it leaves; set once the client has left and everything is sent."""
 
     def ended(self) -> int:
@@ -77,7 +77,7 @@ class Link:
 
     def wait_until_taken(self, limit: int) -> None:
         """Wait while more than `limit` bytes of its own are pending, or until the client is dropped. For its thread."""
-        taken = threading.Event()
+        taken = Latch()
         self._awaited = (limit, taken)
         if self.outbox.own > limit and not self.dropped:
             taken.wait()

@@ -44,7 +44,7 @@ TEST_TIME = 2.5
 
 
 class ChatServer(socketserver.ThreadingTCPServer):
-    """Accepts connections, and gives each a thread with a `handler`. Methods run in the accept loop's thread.
+    """Accepts connections, and gives each a thread, which calls `serve`. Methods run in the accept loop's thread.
 
     `sockets` are bound, or listen already when systemd opened them. From here on they belong to the server, which
     closes them. `makes_progress(seconds)` says whether requests are done within this time. With `places`, a newcomer
@@ -55,9 +55,10 @@ class ChatServer(socketserver.ThreadingTCPServer):
     request_queue_size = 1024  # socketserver's 5 makes a class that connects at once wait for SYN retries
 
     def __init__(
-        self, sockets: list[socket.socket], handler: Callable[..., socketserver.BaseRequestHandler],
+        self, sockets: list[socket.socket], serve: Callable[[socket.socket, Peer], None],
         max_connections: int, makes_progress: Callable[[float], bool], places: Places | None = None,
     ) -> None:
+        self._serve = serve
         self._max_connections = max_connections
         self._makes_progress = makes_progress
         self._open: dict[socket.socket, Peer] = {}
@@ -71,7 +72,8 @@ class ChatServer(socketserver.ThreadingTCPServer):
         self._stopping = threading.Event()
         self._sockets = {each.fileno(): each for each in sockets}
         self.socket = sockets[0]
-        socketserver.BaseServer.__init__(self, self.socket.getsockname(), handler)  # TCPServer's opens a socket
+        # TCPServer's own opens a socket
+        socketserver.BaseServer.__init__(self, self.socket.getsockname(), socketserver.BaseRequestHandler)
         self._wake = os.eventfd(0)
         self._ready = select.epoll()
         self._ready.register(self._wake, select.EPOLLIN)
@@ -133,6 +135,10 @@ class ChatServer(socketserver.ThreadingTCPServer):
             super().process_request_thread(request, client_address)
         finally:
             self._closed(request)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        # not a class whose constructor serves: each thread would need one more page of stack
+        self._serve(request, client_address)
 
     def _adapt_switch_interval(self) -> None:
         sys.setswitchinterval(max(SWITCH_INTERVAL, SWITCH_PER_CONNECTION * len(self._open)))

@@ -23,6 +23,10 @@ class Memory:
         self.used = 0
 
 
+_ALONE = Memory()
+"""Of the outboxes that no registry has."""
+
+
 class Outbox:
     """The bytes that one client's transport hasn't taken yet; `send` is that transport's.
 
@@ -39,7 +43,7 @@ class Outbox:
         self.pending = 0
         self.own = 0
         """The pending bytes that no other client waits for."""
-        self.memory = Memory()
+        self.memory = _ALONE
         """The registry gives all outboxes the same one."""
         self.progress = 0.0
         """The time when the socket last took bytes, in seconds of the caller's clock; valid while `pending`."""

@@ -41,14 +41,14 @@ ConnectionHandler._line = broken
 """
 SETTING_UP = """
 from handlers.connection import ConnectionHandler
-setup = ConnectionHandler.setup
+setup = ConnectionHandler.__init__
 state = []
-def broken(self):
+def broken(self, *arguments):
     state.append(1)
     if len(state) % 2 == 0 and len(state) > 10:
         raise ZeroDivisionError("a fault when a client comes")
-    setup(self)
-ConnectionHandler.setup = broken
+    setup(self, *arguments)
+ConnectionHandler.__init__ = broken
 """
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -17,12 +16,13 @@ from classcord.data.store import Store
 from classcord.delivery.registry import Registry
 from classcord.net.hashing import Hashing
 from classcord.net.listener import ChatServer
+from classcord.net.peer import Peer
 from classcord.net.places import Places
 from classcord.net.sockets import bind, prepare
 from classcord.ops import config
 from classcord.services import Services
 from classcord.wire.texts import Texts
-from handlers.connection import ConnectionHandler
+from handlers.connection import serve_client
 from tests.support import DEADLINE
 
 
@@ -45,8 +45,11 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
             services = Services(
                 registry, accounts, hashing, texts, settings.outbox_limit, settings.unread_limit, places=Places()
             )
-            handler = functools.partial(ConnectionHandler, services=services)
-            made = ChatServer(bound, handler, settings.max_connections, registry.makes_progress, services.places)
+
+            def serve(connection: socket.socket, peer: Peer) -> None:
+                serve_client(connection, peer, services)
+
+            made = ChatServer(bound, serve, settings.max_connections, registry.makes_progress, services.places)
             # a wait without an end would last for ever
             thread = threading.Thread(target=made.serve_forever, args=(1e6,), daemon=True)
             thread.start()

@@ -22,7 +22,7 @@ ORDER = [
     "classcord.data.files", "classcord.data.ids", "classcord.data.schema", "classcord.data.store",
     "classcord.data.backlog", "classcord.data.backup",
     "classcord.net", "classcord.net.sockets", "classcord.net.nat", "classcord.net.peer", "classcord.net.transport",
-    "classcord.net.outbox", "classcord.net.link", "classcord.net.buckets", "classcord.net.pace",
+    "classcord.net.latch", "classcord.net.outbox", "classcord.net.link", "classcord.net.buckets", "classcord.net.pace",
     "classcord.net.shares", "classcord.net.guards", "classcord.net.limits", "classcord.net.places",
     "classcord.net.hashing", "classcord.net.listener",
     "classcord.chat", "classcord.chat.accounts", "classcord.chat.effects", "classcord.chat.people",

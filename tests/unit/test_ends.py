@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import threading
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from classcord.chat.room import Item
 from classcord.data.store import Store
 from classcord.delivery.batch import Batch
 from classcord.delivery.registry import Registry
+from classcord.net.latch import Latch
 from classcord.net.link import Link
 from classcord.wire.texts import Texts
 from tests.unit.stubs import Wire, connected, end
@@ -66,7 +66,7 @@ class Poller:
         pass
 
     def poll(self, seconds: float) -> list[tuple[int, int]]:
-        threading.Event().wait(seconds)
+        Latch().wait(seconds)
         return []
 
 
@@ -87,7 +87,7 @@ def _member(made: Registry, wire: Wire) -> Link:
     return link
 
 
-def _after(made: Registry, event: threading.Event) -> Item:
+def _after(made: Registry, event: Latch) -> Item:
     """The item that sets the event after its batch."""
     number = next(made._numbers)
     made._waiting[number] = event
@@ -100,7 +100,7 @@ def test_the_last_answers_of_a_client_that_was_behind_leave_before_it_is_closed(
     link = connected(made, wire)
     made.post([("reply", link.number, (b"first\n",))])
     wire.room = 9
-    link.drained = drained = threading.Event()
+    link.drained = drained = Latch()
     made.post([("_resume", None, (link.number,)), ("reply", link.number, (b"last\n",)), ("leave", link.number, ())])
     assert not drained.is_set(), "two bytes of the last answer are still waiting"
     wire.room = None
@@ -130,13 +130,13 @@ def test_a_fault_of_ours_in_the_middle_of_a_batch_leaves_no_thread_waiting(
     def broken(batch: Batch) -> None:
         raise ZeroDivisionError
 
-    link, done = _member(made, Socket(3, None, [])), threading.Event()
-    link.drained = threading.Event()
+    link, done = _member(made, Socket(3, None, [])), Latch()
+    link.drained = drained = Latch()
     monkeypatch.setattr(Batch, "deliveries", broken)
     with pytest.raises(ZeroDivisionError):
         made.post([_after(made, done), ("leave", link.number, ())])
     assert done.is_set()
-    assert link.drained.is_set()
+    assert drained.is_set()
 
 
 def test_the_stop_is_announced_though_the_oldest_connection_has_just_been_expelled(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_whatever_call_of_a_socket_fails_all_others_get_everything_and_every_thr
             elif step == "reply" and person.drained is None:
                 items.append(("reply", person.number, (b"an answer of some length\n",)))
             elif step == "end" and person.drained is None:
-                person.drained = threading.Event()
+                person.drained = Latch()
                 items.append(("leave", person.number, ()))
             elif step == "resume":
                 items.append(("_resume", None, (person.number,)))
@@ -198,7 +198,7 @@ def test_whatever_call_of_a_socket_fails_all_others_get_everything_and_every_thr
         wire.faults.clear()
         wire.room = None
         if person.drained is None:
-            person.drained = threading.Event()
+            person.drained = Latch()
             _post(made, [("leave", person.number, ())])
         _post(made, [("_resume", None, (person.number,))])
         assert person.drained.is_set()
@@ -210,7 +210,7 @@ def test_whatever_call_of_a_socket_fails_all_others_get_everything_and_every_thr
 
 def _post(made: Registry, items: list[Item]) -> None:
     """Run them as one batch. The client that waits for the batch learns of its end, also after an error."""
-    done = threading.Event()
+    done = Latch()
     with made._lock:
         made._items.extend([*items, _after(made, done)])
         made._flush()
