@@ -19,10 +19,12 @@ from typing import NamedTuple
 from classcord.wire import names
 from classcord.wire.protocol import ProtocolError
 
-__all__ = ["MAX_PASSWORD", "Account", "Accounts", "check_password"]
+__all__ = ["MAX_PASSWORD", "ROLES", "Account", "Accounts", "check_password"]
 
 MAX_PASSWORD = 256
 """Characters in a password as typed; known clients send as few as one."""
+
+ROLES = ("user", "teacher")
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _R, _P, _SALT, _LENGTH = 8, 1, 16, 32
@@ -61,12 +63,16 @@ def _pack(cost: int, salt: bytes, digest: bytes) -> str:
 
 
 class Account(NamedTuple):
-    """`key` is names.key(name); `password` is a result of hash_password; `created` is ISO 8601 in UTC."""
+    """`key` is names.key(name); `password` is a result of hash_password; `created` is ISO 8601 in UTC.
+
+    `role` is one of ROLES. A role that this version does not know has the rights of a user.
+    """
 
     key: str
     name: str
     password: str
     created: str
+    role: str = "user"
 
 
 class Accounts:
@@ -90,6 +96,10 @@ class Accounts:
 
     def __len__(self) -> int:
         return len(self._by_key)
+
+    def get(self, key: str) -> Account | None:
+        """The account with this key."""
+        return self._by_key.get(key)
 
     def publish(self, row: Account) -> None:
         """From now on this account can log in."""

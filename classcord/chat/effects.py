@@ -110,6 +110,7 @@ class AccountMade(NamedTuple):
     name: str
     password: str
     created: str
+    role: str
 
 
 class LoggedIn(NamedTuple):

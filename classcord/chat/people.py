@@ -10,23 +10,24 @@ from classcord.wire.protocol import ProtocolError
 
 __all__ = ["Person", "Seat", "Who"]
 
-Who = Literal["anybody", "named", "account"]
-"""Who may do something: each client, one with a name (a guest too), one that is logged in to an account."""
+Who = Literal["anybody", "named", "account", "teacher"]
+"""Who may do something: each client, one with a name (a guest too), one that is logged in to an account, a teacher."""
 
 
 class Person:
     """A person who is here: an account with all its seats, or a guest with its one seat.
 
     `chose_name` is false for a guest whose name is only a number from the server. `known` is false while the others
-    have not heard of the name: an invisible person has got it.
+    have not heard of the name: an invisible person has got it. `teacher` says that the account is a teacher's.
     """
 
-    __slots__ = ("account", "chose_name", "key", "known", "likeness", "name", "seats", "state")
+    __slots__ = ("account", "chose_name", "key", "known", "likeness", "name", "seats", "state", "teacher")
 
-    def __init__(self, name: str, key: str, *, account: bool, chose_name: bool = True) -> None:
+    def __init__(self, name: str, key: str, *, account: bool, chose_name: bool = True, teacher: bool = False) -> None:
         self.account = account
         self.chose_name = chose_name
         self.known = False
+        self.teacher = teacher
         self.state = "online"
         self.seats: list[Seat] = []
         self.rename(name, key)
@@ -63,9 +64,12 @@ class Seat:
 
     def refusal(self, who: Who) -> ProtocolError | None:
         """Why the client is not one of those; None if it is."""
-        if who == "anybody" or (self.person is not None and (who == "named" or self.person.account)):
+        person = self.person
+        if who == "anybody" or (person is not None and (who == "named" or person.teacher)):
             return None
-        return ProtocolError("not_named", "You are not logged in.")
+        if person is None or not person.account:
+            return ProtocolError("not_named", "You are not logged in.")
+        return ProtocolError("not_allowed", "Only a teacher may do that.") if who == "teacher" else None
 
     def address(self) -> Addressed:
         """Where private lines for this client go."""

@@ -31,6 +31,11 @@ class Registrations:
             self._accounts.resembles(name) or names.key(name) in self._new or self._looks.has(names.likeness(name))
         )
 
+    def teacher(self, key: str) -> bool:
+        """Whether the account with this key is a teacher's."""
+        account = self._accounts.get(key)
+        return account is not None and account.role == "teacher"
+
     def add(self, seat: Seat, row: Account) -> AccountMade:
         """The client of this seat may use the name from now on. Nobody can log in before the account is stored."""
         self._new[row.key] = row, seat

@@ -7,7 +7,6 @@ same room and the same effects, in any process that has the same accounts.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -32,10 +31,11 @@ from classcord.chat.effects import (
     UsersListed,
     Whispered,
 )
+from classcord.chat.listing import who_text
 from classcord.chat.people import Person, Seat, Who
 from classcord.chat.registrations import Registrations
 from classcord.wire import names
-from classcord.wire.protocol import MAX_CONTENT, ProtocolError
+from classcord.wire.protocol import ProtocolError
 from classcord.wire.texts import Texts, shown
 
 __all__ = ["Item", "Room"]
@@ -56,8 +56,6 @@ _new = tuple.__new__
 _GUEST = names.GUEST
 _VARIANTS = 100
 """Guests that may choose the same name; the next one gets a number instead."""
-_MAX_TOLD = MAX_CONTENT // 3 + 1
-"""Names that are too many for one answer to a typed command, even if each has one character."""
 _MAX_SHOWN = 60
 """Characters of an addressee that a notice repeats: a guest's name with its mark is shorter."""
 _MAX_ALIAS = 256
@@ -106,7 +104,8 @@ class Room:
             for operation, arguments in parts:
                 self._operations[operation](seat, *arguments)
         elif typed:
-            self.notice(seat, self._texts("account_needed"))
+            allowed = refusal.code != "not_allowed"
+            self.notice(seat, self._texts("account_needed") if allowed else self._texts("teacher_needed"))
         else:
             raise refusal
 
@@ -251,7 +250,10 @@ class Room:
                 seat.alias = alias
                 return seat.person
             self._exit(seat)
-        return self._enter(seat, self._present.get(key) or Person(name, key, account=True), alias)
+        return self._enter(seat, self._present.get(key) or self._member(name, key), alias)
+
+    def _member(self, name: str, key: str) -> Person:
+        return Person(name, key, account=True, teacher=self.registrations.teacher(key))
 
     def _enter(self, seat: Seat, person: Person, alias: str) -> Person:
         seat.person = person
@@ -377,16 +379,7 @@ class Room:
 
     def tell_who(self, seat: Seat, /) -> None:
         """Answer the typed command that lists the people, with the names that the others see."""
-        visible = self._shown_to(self.identify(seat))
-        count = len(visible)
-        described = [f"{p.name} ({p.state})" if p.state != "online" else p.name for p in visible[:_MAX_TOLD]]
-        text = self._texts("who", count=count, names=", ".join(described))
-        if len(text) > MAX_CONTENT:
-            space = MAX_CONTENT - len(self._texts("who_more", count=count, names="", more=count))
-            ends = itertools.accumulate(len(name) + 2 for name in described)
-            fit = min(sum(end - 2 <= space for end in ends), count - 2)  # "others" are two at least
-            text = self._texts("who_more", count=count, names=", ".join(described[:fit]), more=count - fit)
-        self.notice(seat, text)
+        self.notice(seat, who_text(self._texts, self._shown_to(self.identify(seat))))
 
     def _shown_to(self, asker: Person) -> list[Person]:
         """All people who are not invisible, and the asker, sorted by name."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 __all__ = ["MIGRATIONS", "VERSION", "AccountRow", "MessageRow"]
 
 
-AccountRow = tuple[str, str, str, str]
-"""key, name, password (hashed) and time of creation: the columns of the table."""
+AccountRow = tuple[str, str, str, str, str]
+"""key, name, password (hashed), time of creation and role (user or teacher): the columns of the table."""
 
 MessageRow = tuple[int, int, str, bool, "str | None", str]
 """id, time (milliseconds since 1970, UTC), sender, whether the sender is a guest, recipient (None for a message to
@@ -62,6 +62,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             UPDATE message_rows SET content = NEW.content WHERE id = OLD.id;
         END""",
     ),
+    ("ALTER TABLE accounts ADD COLUMN role TEXT NOT NULL DEFAULT 'user'",),
 )
 """The statements from each schema version to the next. Only append: databases in use have run the others already."""
 

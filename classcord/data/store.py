@@ -114,7 +114,7 @@ class Store:
         if version == 0 and self._db.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
             raise sqlite3.OperationalError("no such table: accounts")  # it has other tables
         if version > 0:  # another program's database may have our version number by chance
-            self.accounts()
+            self._db.execute("SELECT key, name, password, created FROM accounts LIMIT 1")
             self._db.execute(f"SELECT id FROM {'messages' if version == 1 else 'message_rows'} LIMIT 1")
         (mode,) = self._db.execute("PRAGMA journal_mode=WAL").fetchone()
         if mode != "wal":
@@ -153,7 +153,7 @@ class Store:
 
     def accounts(self) -> list[AccountRow]:
         """Every account."""
-        return self._db.execute("SELECT key, name, password, created FROM accounts").fetchall()
+        return self._db.execute("SELECT key, name, password, created, role FROM accounts").fetchall()
 
     def last_id(self) -> int:
         """The greatest message id, or 0."""
@@ -178,7 +178,7 @@ class Store:
             with self._transaction():
                 self._insert(messages)
                 if accounts:
-                    self._db.executemany("INSERT OR REPLACE INTO accounts VALUES (?,?,?,?)", accounts)
+                    self._db.executemany("INSERT OR REPLACE INTO accounts VALUES (?,?,?,?,?)", accounts)
                 elif not messages:
                     self._db.execute(f"PRAGMA user_version={VERSION}")
             if accounts:

@@ -46,6 +46,7 @@ ERRORS: dict[str, str] = {
     "name_exists": "an account has this name already",
     "login_failed": "unknown user or wrong password",
     "not_named": "this connection is not logged in",
+    "not_allowed": "only a teacher may do this",
     "rate_limited": "the client sends too fast, or has tried too often; the text says how long to wait",
     "server_full": "the server has as many connections as it allows",
     "unavailable": "the server can't store anything for now",

@@ -26,7 +26,7 @@ ORDER = [
     "classcord.net.shares", "classcord.net.guards", "classcord.net.limits", "classcord.net.places",
     "classcord.net.hashing", "classcord.net.listener",
     "classcord.chat", "classcord.chat.accounts", "classcord.chat.effects", "classcord.chat.people",
-    "classcord.chat.registrations", "classcord.chat.room",
+    "classcord.chat.listing", "classcord.chat.registrations", "classcord.chat.room",
     "classcord.delivery", "classcord.delivery.audiences", "classcord.delivery.render", "classcord.delivery.batch",
     "classcord.delivery.meanings", "classcord.delivery.registry",
     "classcord.services", "classcord.serving", "classcord.command_line",

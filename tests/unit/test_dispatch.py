@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast, get_args
 
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import handlers
+from classcord.chat.accounts import Account, Accounts
 from classcord.chat.people import Who
 from classcord.chat.room import Item, Room
+from classcord.data.store import Store
 from classcord.net.link import Link
 from classcord.net.listener import ChatServer
 from classcord.net.peer import Peer
@@ -186,7 +189,27 @@ def test_each_group_may_send_what_is_for_it(address: tuple[str, int]) -> None:
         assert answers(client, *requests) == ["done", "done", "not_named"], "a guest"
     with member(address, "alice") as client:
         assert answers(client, *requests) == ["done", "done", "done"]
+        assert answers(client, {"type": "for_teacher"}) == ["not_allowed"]
+        assert answers(client, say("/for_teacher")) == [LANGUAGES["fr"]["teacher_needed"]]
         assert answers(client, {"type": "logout"}, *requests) == ["logout", "done", "not_named", "not_named"]
+
+
+@pytest.fixture
+def prof(tmp_path: Path) -> None:
+    """Before the server starts: a teacher's account, and one with a role of a later version."""
+    store, password = Store(tmp_path), Accounts([], 1).hash_password("azerty")
+    store.commit([], [Account(name, name, password, "", role) for name, role in (("prof", "teacher"), ("x", "dean"))])
+    store.close()
+
+
+@pytest.mark.usefixtures("prof")
+def test_a_teacher_may_send_what_is_for_teachers(address: tuple[str, int]) -> None:
+    requests: list[Message] = [{"type": f"for_{who}"} for who in get_args(Who)]
+    with Client(address) as client:
+        client.login("prof")
+        assert answers(client, *requests, say("/for_teacher")) == ["done"] * 5
+        client.login("x")
+        assert answers(client, *requests) == ["done", "done", "done", "not_allowed"]
 
 
 def test_nothing_of_a_refused_request_is_done_and_its_answer_is_one_line(address: tuple[str, int]) -> None:

@@ -134,7 +134,7 @@ def test_states_are_shown_again_to_a_session_that_has_become_somebody_else() -> 
 def registered(crowd: Crowd, *wanted: str) -> list[str]:
     """Register all of these names in one batch; the names of those that won."""
     batch = crowd.run(*[("register", crowd.sat().number, (name, "x", "")) for name in wanted])
-    return [name for _, name, _, _ in batch.accounts]
+    return [name for _, name, *_ in batch.accounts]
 
 
 def test_of_two_names_that_look_alike_one_is_registered_even_in_one_batch() -> None:

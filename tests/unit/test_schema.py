@@ -52,7 +52,7 @@ def expected(rows: list[Row]) -> list[Row]:
 def test_people_read_the_same_before_and_after(tmp_path: Path) -> None:
     first_schema(tmp_path, ROWS)
     store = Store(tmp_path)
-    assert store.accounts() == [ALICE]
+    assert store.accounts() == [(*ALICE, "user")]
     assert store.last_id() == 8
     store.commit([(9, 1_767_225_600_123, "Alice", False, None, "the next")], [])
     store.close()

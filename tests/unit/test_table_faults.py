@@ -105,8 +105,8 @@ def test_a_language_without_a_text_is_named() -> None:
     (RAIN._replace(fields=(Field("zone"),)), "the row `rain` lacks an example with its type and its required fields"),
     (RAIN._replace(type="ping", example={"type": "ping"}), "two rows have `ping`"),
     (RAIN._replace(aliases=("userlist",)), "two rows have `userlist`"),
-    (RAIN._replace(who="teacher"),  # type: ignore[arg-type]
-     "the row `rain` is for 'teacher', which the room does not know"),
+    (RAIN._replace(who="dean"),  # type: ignore[arg-type]
+     "the row `rain` is for 'dean', which the room does not know"),
     (RAIN._replace(cost=-1), "the row `rain` has no cost: a whole number, 0 or more"),
     (Request(None), "a row has neither a type nor words"),
     (Request(None, typed=TYPED._replace(words={"fr": ("pluie",)})), 'the row `/pluie` lacks a typed word in "en"'),
