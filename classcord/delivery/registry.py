@@ -186,7 +186,7 @@ class Registry:
                     self._links[number].log(event, **fields)
             for link, data, shared in batch.deliveries():
                 try:
-                    trouble = link.outbox.send(data, batch.now, shared=shared)
+                    trouble = link.outbox.send(data, batch.now, shared)
                     if trouble is not None:
                         self._look_after(link, trouble)
                 except Exception as error:  # it ends only this client's connection

@@ -48,7 +48,7 @@ class Outbox:
         self.progress = 0.0
         """The time when the socket last took bytes, in seconds of the caller's clock; valid while `pending`."""
 
-    def send(self, data: bytes, now: float, *, shared: bool = False) -> str | None:
+    def send(self, data: bytes, now: float, shared: bool = False) -> str | None:
         """Send as much as the socket takes at once; keep the rest. If bytes wait already, keep everything.
 
         `shared` says that other clients get the same object.

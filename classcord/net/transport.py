@@ -11,6 +11,7 @@ from typing import Protocol
 
 __all__ = ["Plain", "Transport"]
 
+_DONTWAIT = int(socket.MSG_DONTWAIT)  # an enum member takes longer to pass
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close() throws away the data that the client didn't read
 
 
@@ -45,14 +46,15 @@ class Transport(Protocol):
 class Plain:
     """TCP as it is."""
 
-    __slots__ = ("_socket", "receive")
+    __slots__ = ("_send", "_socket", "receive")
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
+        self._send = connection.send
         self.receive = connection.recv
 
     def send(self, data: bytes | memoryview, /) -> int:
-        return self._socket.send(data, socket.MSG_DONTWAIT)
+        return self._send(data, _DONTWAIT)
 
     def fileno(self) -> int:
         return self._socket.fileno()

@@ -70,7 +70,7 @@ def test_all_outboxes_together_count_what_only_one_client_waits_for() -> None:
     one, other = outbox(Wire(0)), outbox(Wire(30))
     one.memory = other.memory = memory
     for box in (one, other):
-        box.send(shared, 0, shared=True)
+        box.send(shared, 0, True)
     assert (one.pending, other.pending, memory.used) == (100, 70, 0)
     one.send(b"12345", 0)
     other.send(b"1234567", 0)
