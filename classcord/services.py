@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from classcord.chat.accounts import Accounts
+from classcord.data.history import History
 from classcord.delivery.registry import Registry
 from classcord.net.hashing import Hashing
 from classcord.net.limits import Limits
@@ -21,6 +22,7 @@ class Services(NamedTuple):
     accounts: Accounts
     hashing: Hashing
     texts: Texts
+    history: History
     outbox_limit: int
     unread_limit: int
     limits: Limits | None = None

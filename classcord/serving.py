@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 from classcord import __version__
 from classcord.chat.accounts import Account, Accounts
+from classcord.data.history import History
+from classcord.data.search import Search
 from classcord.data.store import Store, StoreError
 from classcord.delivery.registry import Registry
 from classcord.net import sockets
@@ -26,6 +28,7 @@ from classcord.ops.failure import EXIT_CANT_LISTEN, EXIT_DATABASE, EXIT_DONE, Fa
 from classcord.ops.port_conflict import port_conflict
 from classcord.services import Services
 from classcord.wire.texts import Texts
+from classcord.wire.words import words_of
 
 __all__ = ["THREAD_STACK", "serve"]
 
@@ -96,12 +99,15 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
             store, accounts, texts, stall_timeout=settings.stall_timeout, unsaved_limit=settings.unsaved_limit,
             outboxes_limit=settings.outboxes_limit,
         )
+        search = Search(settings.data, words_of)
+        history = History(settings.data, search)
         hashing = Hashing()
         hashing.start()
+        search.start()
         signals.serving()
         limits, places = (Limits(settings), Places()) if settings.limits == "on" else (None, None)
         services = Services(
-            registry, accounts, hashing, texts, settings.outbox_limit, settings.unread_limit, limits, places
+            registry, accounts, hashing, texts, history, settings.outbox_limit, settings.unread_limit, limits, places
         )
 
         def serve_client(connection: socket.socket, peer: Peer) -> None:

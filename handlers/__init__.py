@@ -15,6 +15,8 @@ __all__ = ["HELP", "dispatch"]
 
 _ANY_LENGTH = 1 << 62
 """Longer than any text."""
+_DIGITS = 18
+"""Of a number: SQLite and Java's long have 19."""
 
 
 class _Route(NamedTuple):
@@ -34,8 +36,8 @@ def _route(request: Request) -> _Route:
     who, handle = request.who, request.handle
     assert handle is not None
     quick = tuple([
-        (name, None if required else "", _ANY_LENGTH if most is None else most)
-        for name, required, most, _ in request.fields
+        (name, None if required else "", -1 if number else _ANY_LENGTH if most is None else most)
+        for name, required, most, number, _ in request.fields
     ])
     kept = frozenset([field.name for field in request.fields if field.any_value])
     run = handle if who == "anybody" else lambda context, message: context.only(who, handle, message)
@@ -72,10 +74,12 @@ def dispatch(context: Context, message: dict[str, Any]) -> int:
 def _checked(kind: str, request: Request, kept: frozenset[str], message: dict[str, Any]) -> dict[str, Any]:
     """The message without what counts as not given. Raises ProtocolError if a field is missing or wrong."""
     message = {name: value for name, value in message.items() if value is not None or name in kept}
-    for name, required, most, any_value in request.fields:
+    for name, required, most, number, any_value in request.fields:
         if name not in message:
             if required:
                 raise ProtocolError("missing_field", f"{kind} needs the field {name}", request.example)
+        elif number:
+            message[name] = _whole(message[name], name, request)
         elif not any_value:
             value = message[name]
             if not isinstance(value, str):
@@ -83,6 +87,15 @@ def _checked(kind: str, request: Request, kept: frozenset[str], message: dict[st
             if most is not None and len(value) > most:
                 raise ProtocolError("invalid_field", f"{name} has more than {most} characters")
     return message
+
+
+def _whole(value: object, name: str, request: Request) -> str:
+    """A whole number as digits."""
+    small = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**_DIGITS
+    digits = str(value) if small or isinstance(value, str) else ""
+    if not digits.isascii() or not digits.isdecimal() or len(digits) > _DIGITS:
+        raise ProtocolError("invalid_field", f"{name} must be a whole number, 0 or more", request.example)
+    return digits
 
 
 def _unknown_type(message: dict[str, Any]) -> ProtocolError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
+from classcord.chat.effects import Effect
 from classcord.chat.people import Seat, Who
 from classcord.chat.room import Item, Room
 from classcord.net.link import Link
@@ -21,7 +22,9 @@ Result = TypeVar("Result")
 class Context:
     """Collects the items of a client's requests. Only the client's own thread uses it."""
 
-    __slots__ = ("_hashing", "_items", "_number", "_whole", "accounts", "limiter", "link", "registry", "texts")
+    __slots__ = (
+        "_hashing", "_items", "_number", "_whole", "accounts", "history", "limiter", "link", "registry", "texts",
+    )
 
     def __init__(self, link: Link, services: Services) -> None:
         self.link = link
@@ -29,6 +32,7 @@ class Context:
         self.registry = services.registry
         self.accounts = services.accounts
         self._hashing = services.hashing
+        self.history = services.history
         self.texts = services.texts
         self._items: list[Item] = []
         self._whole = False  # the items so far are parts of one
@@ -67,6 +71,17 @@ class Context:
             self._whole = False
             self._items = []
         self.post(Room.only, who, typed, parts)
+
+    def ask(
+        self, operation: Callable[Concatenate[Room, Seat, int, Arguments], object], *arguments: Arguments.args,
+        **named: Arguments.kwargs,
+    ) -> Effect | None:
+        """The room's answer to a question: what `operation` says for its ticket. None if it has refused the client.
+
+        Waits for it, and for all that this client has asked before.
+        """
+        self.flush()
+        return self.registry.ask(lambda ticket: (operation.__name__, self._number, (ticket, *arguments)))
 
     def reply(self, line: bytes) -> None:
         """A line to this client, after the answers to its earlier requests."""

@@ -41,6 +41,8 @@ class Field(NamedTuple):
     name: str
     required: bool = True
     most: int | None = _MAX_FIELD
+    number: bool = False
+    """It is a whole number, 0 or more; some languages send it as a string."""
     any_value: bool = False
     """The function checks the value itself, also null; only the presence of the field is checked before."""
 

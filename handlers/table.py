@@ -9,7 +9,7 @@ from classcord.chat.room import Room
 from classcord.wire import names
 from classcord.wire.protocol import encode
 from classcord.wire.texts import shown
-from handlers import accounts, messages, presence
+from handlers import accounts, history, messages, presence
 from handlers.context import Context
 from handlers.request import PUNCTUATION, Field, Misused, Request, Typed
 
@@ -131,6 +131,35 @@ TABLE = (
     Request(
         "who", presence.who, "list the people here, in an answer of type who", {"type": "who", "channel": "global"},
         (Field("channel", required=False, most=_MAX_CHANNEL),), announces="coming",
+    ),
+    Request(
+        "history", history.history, "read what was said: before or after an id, with a person, or search words",
+        {"type": "history", "limit": 50},
+        (
+            Field("limit", required=False, number=True), Field("before", required=False, number=True),
+            Field("after", required=False, number=True), Field("with", required=False), Field("query", required=False),
+        ),
+        cost=5,
+        typed=Typed(
+            history.typed_history,
+            {"fr": ("historique",), "en": ("history",)},
+            {
+                "fr": "/historique [N] : les N derniers messages (10 si N manque, 50 au plus)",
+                "en": "/history [N]: the last N messages (10 without N, 50 at most)",
+            },
+        ),
+    ),
+    Request(
+        None,
+        typed=Typed(
+            history.typed_search,
+            {"fr": ("chercher",), "en": ("search",)},
+            {
+                "fr": "/chercher MOTS : les derniers messages qui contiennent tous ces mots",
+                "en": "/search WORDS: the last messages that have all these words",
+            },
+        ),
+        cost=5,
     ),
     Request("ping", presence.ping, "see whether the server answers", {"type": "ping"}),
     Request(

@@ -22,6 +22,7 @@ __all__ = [
     "LoggedOut",
     "Noticed",
     "Parted",
+    "ReadingAllowed",
     "Refused",
     "Renamed",
     "Replied",
@@ -161,6 +162,18 @@ class Parted(NamedTuple):
     seat: int
 
 
+class ReadingAllowed(NamedTuple):
+    """The client may read the history: what was said to everybody, or between these two accounts.
+
+    `since` is when the newer one of these was made, ISO 8601 in UTC. `ticket` is the number of the question.
+    """
+
+    seat: int
+    ticket: int
+    accounts: tuple[str, str] | None
+    since: str
+
+
 class Gone(NamedTuple):
     """The seat's connection has ended."""
 
@@ -185,5 +198,5 @@ class Refused(NamedTuple):
 
 Effect = (
     Said | Whispered | Noticed | Announced | StateSet | StateTold | UsersListed | AccountMade | LoggedIn | LoggedOut
-    | GuestNamed | IdentityEnded | Renamed | Joined | Parted | Gone | Replied | Refused
+    | GuestNamed | IdentityEnded | Renamed | Joined | Parted | ReadingAllowed | Gone | Replied | Refused
 )

@@ -31,6 +31,10 @@ class Registrations:
             self._accounts.resembles(name) or names.key(name) in self._new or self._looks.has(names.likeness(name))
         )
 
+    def find(self, name: str) -> Account | None:
+        """The stored account with this name, in any spelling."""
+        return self._accounts.get(names.find(name) or "")
+
     def teacher(self, key: str) -> bool:
         """Whether the account with this key is a teacher's."""
         account = self._accounts.get(key)

@@ -33,6 +33,7 @@ from classcord.chat.effects import (
 )
 from classcord.chat.listing import who_text
 from classcord.chat.people import Person, Seat, Who
+from classcord.chat.reading import reading_allowed
 from classcord.chat.registrations import Registrations
 from classcord.wire import names
 from classcord.wire.protocol import ProtocolError
@@ -48,7 +49,7 @@ Without a seat it is the server itself that asks. A plain tuple is made faster t
 
 _OPERATIONS = (
     "login", "register", "logout", "disconnect", "leave", "identify", "say", "whisper", "use_private_type",
-    "announce_guest", "notice", "reply", "set_state", "list_users", "tell_who", "only",
+    "announce_guest", "notice", "reply", "set_state", "list_users", "tell_who", "only", "allow_reading",
 )
 """The methods that an item with a seat may name."""
 _new = tuple.__new__
@@ -346,6 +347,12 @@ class Room:
     def announce(self, text: str) -> None:
         """A text from the server to everybody. An item without a seat."""
         self._emit(Announced(text))
+
+    # --- history ---
+
+    def allow_reading(self, seat: Seat, ticket: int, other: str | None, /) -> None:
+        """Say whether the client may read what was said to everybody, or between its account and the `other` one."""
+        self._emit(reading_allowed(seat, ticket, other, self.registrations.find))
 
     # --- presence ---
 

@@ -63,6 +63,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         END""",
     ),
     ("ALTER TABLE accounts ADD COLUMN role TEXT NOT NULL DEFAULT 'user'",),
+    (
+        # a page of a private exchange is found without reading all messages; other messages cost nothing
+        "CREATE INDEX message_exchanges ON message_rows (recipient, sender) WHERE recipient IS NOT NULL",
+    ),
 )
 """The statements from each schema version to the next. Only append: databases in use have run the others already."""
 

@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
+from classcord.chat.effects import Effect
 from classcord.data.schema import AccountRow, MessageRow
 from classcord.delivery.audiences import EVERYBODY, Audiences
 from classcord.delivery.render import timestamp
@@ -88,6 +89,8 @@ class Batch:
         self.accounts: list[AccountRow] = []
         self.events: list[tuple[int, str, dict[str, Any]]] = []
         """Log events: the seat, the event and its fields."""
+        self.answers: dict[int, Effect] = {}
+        """To the questions of threads that wait for the batch, by their numbers."""
         self.leaving: list[int] = []
         self.waiting: list[int] = []
         """Who waits until the batch is stored, and sent as far as the sockets take it: numbers of the registry."""

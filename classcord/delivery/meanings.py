@@ -20,6 +20,7 @@ from classcord.chat.effects import (
     LoggedOut,
     Noticed,
     Parted,
+    ReadingAllowed,
     Refused,
     Renamed,
     Replied,
@@ -72,6 +73,10 @@ def _state_told(batch: Batch, effect: StateTold) -> None:
     batch.to(effect.seat, render.status(effect.name, effect.state))
 
 
+def _reading_allowed(batch: Batch, effect: ReadingAllowed) -> None:
+    batch.answers[effect.ticket] = effect
+
+
 MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     Said: _said,
     Whispered: _whispered,
@@ -88,6 +93,7 @@ MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     Renamed: _renamed,
     Joined: lambda batch, effect: batch.join(effect.seat),
     Parted: lambda batch, effect: batch.leave(effect.seat),
+    ReadingAllowed: _reading_allowed,
     Gone: lambda batch, effect: batch.leaving.append(effect.seat),
     Replied: lambda batch, effect: batch.to(effect.seat, effect.line),
     Refused: lambda batch, effect: batch.to(effect.seat, render.refused(effect)),

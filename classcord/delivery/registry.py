@@ -30,6 +30,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from classcord.chat.accounts import Accounts
+from classcord.chat.effects import Effect
 from classcord.chat.room import Item, Room
 from classcord.data.backlog import Backlog
 from classcord.data.store import Store
@@ -100,6 +101,7 @@ class Registry:
         self._links: dict[int, Link] = {}
         self._by_descriptor: dict[int, Link] = {}
         self._waiting: dict[int, Latch] = {}
+        self._answers: dict[int, Effect] = {}
         self._memory = Memory()
         self._outboxes_limit = outboxes_limit
         self._epoll = select.epoll()
@@ -161,6 +163,14 @@ class Registry:
         """
         self._told().wait()
 
+    def ask(self, question: Callable[[int], Item]) -> Effect | None:
+        """The room's answer to a question, made with its number; None if the room has refused it. Waits like `wait`."""
+        done, number = Latch(), next(self._numbers)
+        self._waiting[number] = done
+        self.post([question(number), ("_tell", None, (number,))])
+        done.wait()
+        return self._answers.pop(number, None)
+
     def makes_progress(self, seconds: float) -> bool:
         """Whether items are done within this many seconds. Any thread."""
         return self._told().wait(seconds)
@@ -197,6 +207,7 @@ class Registry:
             if batch.messages:
                 self._backlog.confirm(batch.messages)
         finally:
+            self._answers.update(batch.answers)
             for number in batch.waiting:
                 self._waiting.pop(number).set()
             for number in batch.leaving:

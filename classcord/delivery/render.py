@@ -9,11 +9,12 @@ import functools
 from time import gmtime, strftime
 
 from classcord.chat.effects import Addressed, Announced, Noticed, Refused, Said, UsersListed, Whispered
+from classcord.data.history import Past
 from classcord.wire.protocol import ProtocolError, encode, quote
 from classcord.wire.texts import SERVER_NAME
 
 __all__ = [
-    "LOGGED_OUT", "NOT_STORED", "REGISTERED", "announced", "logged_in", "noticed", "refused", "said", "status",
+    "LOGGED_OUT", "NOT_STORED", "REGISTERED", "announced", "logged_in", "noticed", "past", "refused", "said", "status",
     "timestamp", "users", "whispered",
 ]
 
@@ -84,6 +85,16 @@ def noticed(effect: Noticed, time: str) -> bytes:
 def announced(effect: Announced, time: str) -> bytes:
     """A text from the server to everybody."""
     return _message("global", _SERVER, '"global"', quote(effect.text), time)
+
+
+def past(row: Past) -> bytes:
+    """A stored message, as an answer to a request for the history."""
+    time = timestamp(row.time) if isinstance(row.time, int) else str(row.time)
+    subtype, to = ("global", "global") if row.recipient is None else ("private", row.recipient)
+    return encode({
+        "type": "message", "subtype": subtype, "from": row.sender, "to": to, "content": row.content, "timestamp": time,
+        "id": row.id, **({"guest": True} if row.guest else {}), "history": True,
+    })
 
 
 def status(name: str, state: str) -> bytes:

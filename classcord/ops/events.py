@@ -65,4 +65,6 @@ EVENTS: dict[str, Event] = {
     "messages_lost": Event(_ERROR, ("count", "hint")),
     "checkpoint_busy": Event(_WARNING, ("hint",)),
     "checkpoint_failed": Event(_WARNING, ("detail",)),
+    "search_failed": Event(_WARNING, ("detail", "hint")),
+    "history_failed": Event(_WARNING, ("detail", *CONNECTION)),
 }

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from classcord.chat.accounts import Account, Accounts
+from classcord.data.history import History
+from classcord.data.search import Search
 from classcord.data.store import Store
 from classcord.delivery.registry import Registry
 from classcord.net.hashing import Hashing
@@ -22,6 +24,7 @@ from classcord.net.sockets import bind, prepare
 from classcord.ops import config
 from classcord.services import Services
 from classcord.wire.texts import Texts
+from classcord.wire.words import words_of
 from handlers.connection import serve_client
 from tests.support import DEADLINE
 
@@ -42,8 +45,11 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
             registry = Registry(store, accounts, texts, stall_timeout=settings.stall_timeout)
             hashing = Hashing()
             hashing.start()
+            history = History(tmp_path, Search(tmp_path, words_of))
+            stack.callback(history.close)
             services = Services(
-                registry, accounts, hashing, texts, settings.outbox_limit, settings.unread_limit, places=Places()
+                registry, accounts, hashing, texts, history,
+                settings.outbox_limit, settings.unread_limit, places=Places(),
             )
 
             def serve(connection: socket.socket, peer: Peer) -> None:

@@ -20,7 +20,9 @@ from typing import Any, cast
 import pytest
 
 from classcord.chat.accounts import MAX_PASSWORD, Account, Accounts, _forms
+from classcord.chat.effects import Effect
 from classcord.chat.room import Item
+from classcord.data.history import Page, Past, Scope
 from classcord.net import hashing
 from classcord.net.link import Link
 from classcord.net.peer import Peer
@@ -28,6 +30,7 @@ from classcord.ops import logs
 from classcord.services import Services
 from classcord.wire import diagnosis, foreign, names, protocol
 from classcord.wire.protocol import MAX_CONTENT, MAX_LINE, ProtocolError
+from classcord.wire.words import words_of
 from handlers import dispatch
 from handlers.context import Context
 from handlers.presence import state_of
@@ -135,6 +138,7 @@ PATTERNS = {
     "classcord.wire.foreign:_DECIMAL": ("match", MAX_LINE),
     "classcord.wire.protocol:_LEAD": ("match", MAX_LINE),
     "classcord.wire.protocol:_MAYBE_SURROGATE": ("search", MAX_LINE),
+    "classcord.wire.words:_WORDS": ("findall", 18 * MAX_CONTENT),
     "handlers.messages:_QUOTED": ("fullmatch", MAX_CONTENT),
     "handlers.messages:_UNSEEN": ("sub", MAX_CONTENT),
     "handlers.table:_LETTERS": ("match", MAX_CONTENT),
@@ -249,10 +253,15 @@ def test_a_password_is_normalized_in_linear_time(make: Make) -> None:
     assert_linear(_forms, make, MAX_PASSWORD)
 
 
-def test_only_names_and_passwords_are_normalized() -> None:
-    """Other places would not limit the length of the text first."""
+@pytest.mark.parametrize("unit", [unit for unit in UNITS if not unit.isascii()])
+def test_the_words_of_a_content_are_found_in_linear_time(unit: str) -> None:
+    assert_linear(words_of, repeated(unit), MAX_CONTENT)
+
+
+def test_only_names_passwords_and_words_are_normalized() -> None:
+    """Other places would not limit the length of the text first, and the marks in a row."""
     for path in SOURCES:
-        if module(path) not in ("classcord.wire.names", "classcord.chat.accounts"):
+        if module(path) not in ("classcord.wire.names", "classcord.chat.accounts", "classcord.wire.words"):
             text = path.read_text()
             assert "casefold" not in text, path
             assert "normalize(" not in text, path
@@ -305,6 +314,18 @@ class Direct(Crowd):
     def wait(self) -> None:
         pass
 
+    def ask(self, question: Callable[[int], Item]) -> Effect | None:
+        self.caused.clear()
+        self.run(question(1))
+        return self.caused[-1] if self.caused else None
+
+
+class Unread:
+    """Stands for the history: nothing was said."""
+
+    def read(self, scope: Scope, page: Page) -> list[Past]:
+        return []
+
 
 class Here:
     """Stands for the hashing threads: hashes in the thread that asks."""
@@ -317,7 +338,7 @@ def handle(line: bytes) -> None:
     """A line of a client that has just connected, from its bytes to its answer."""
     registry = Direct()
     texts, hashing = registry.room._texts, cast(Any, Here())
-    services = Services(cast(Any, registry), registry.accounts, hashing, texts, 1 << 20, 1 << 16)
+    services = Services(cast(Any, registry), registry.accounts, hashing, texts, cast(Any, Unread()), 1 << 20, 1 << 16)
     link = Link(cast(Any, Wire()), 1 << 20, Peer())
     link.number = registry.sat().number
     context = Context(link, services)

@@ -1,0 +1,195 @@
+"""Reading what was said: pages of stored messages, beside the one connection that writes.
+
+Any thread may read, with connections that only read. No reader makes the writer wait, nor the other way round.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import queue
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from classcord.data.folder import FILE
+from classcord.data.search import Search
+
+__all__ = ["History", "Page", "Past", "Scope", "Unreadable"]
+
+_READERS = 2
+"""Connections: on two cores, more readers at the same time would only take time from the chat."""
+_BUSY = 5.0
+"""Seconds that a reader waits for another program that holds the database for itself."""
+_CACHE = 512
+"""KiB of pages that each connection keeps."""
+_LAST = 1 << 62
+"""Greater than any id."""
+_STEP = 200
+"""Messages that a search looks through at once."""
+
+
+class Unreadable(Exception):
+    """The database can't be read. The text says why."""
+
+
+class Scope(NamedTuple):
+    """Whose messages: those to everybody, or those between two accounts.
+
+    `since` is when the newer of the two accounts was made, in milliseconds since 1970: before that, a guest may have
+    had its name.
+    """
+
+    accounts: tuple[str, str] | None = None
+    since: int = 0
+
+    @property
+    def conditions(self) -> list[tuple[str, tuple[object, ...]]]:
+        """Conditions for rows of `message_rows AS m`, and their values. A row of the scope meets one of them."""
+        if self.accounts is None:
+            return [("m.recipient IS NULL", ())]
+        # one for each direction: an index gives the rows of each in their order
+        condition = (
+            "m.recipient = ? AND m.sender = (SELECT id FROM senders WHERE name = ? AND guest = 0) AND m.time >= ?"
+        )
+        ways = dict.fromkeys((self.accounts, self.accounts[::-1]))
+        return [(condition, (*way, self.since)) for way in ways]
+
+
+class Page(NamedTuple):
+    """Which of them: at most `limit`, with ids below `before` and above `after`, that have all the `words`.
+
+    The newest ones of these; the oldest ones if only `after` is given.
+    """
+
+    limit: int
+    before: int | None = None
+    after: int | None = None
+    words: tuple[str, ...] = ()
+
+    @property
+    def forward(self) -> bool:
+        """Whether the oldest ones are wanted."""
+        return self.after is not None and self.before is None
+
+
+class Past(NamedTuple):
+    """A stored message. `time` is in milliseconds since 1970, or a text that somebody has written there."""
+
+    id: int
+    time: int | str
+    sender: str
+    guest: bool
+    recipient: str | None
+    content: str
+
+
+class History:
+    """The stored messages of the database in `folder`. Any thread.
+
+    `read` raises Unreadable.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], search: Search) -> None:
+        self._path = Path(folder).absolute() / FILE
+        self._search = search
+        self._idle: queue.LifoQueue[tuple[sqlite3.Connection, int] | None] = queue.LifoQueue()
+        for _ in range(_READERS):
+            self._idle.put(None)  # opened at the first use
+
+    def read(self, scope: Scope, page: Page) -> list[Past]:
+        """The messages of a page, the oldest first. Waits while two others read."""
+        low, high = page.after or 0, page.before or _LAST
+        with self._connection() as connection:
+            rows = _Rows(connection, scope, page.forward)
+            if not page.words:
+                found = rows.between(low, high, page.limit)
+            else:
+                reached = self._search.reached()  # what came later is looked at one by one
+                parts = [
+                    self._indexed(rows, page, low, min(high, reached + 1), private=scope.accounts is not None),
+                    self._not_indexed(rows, max(low, reached), high),
+                ]
+                in_order = itertools.chain.from_iterable(parts if page.forward else parts[::-1])
+                wanted = (row for row in in_order if set(page.words) <= set(self._search.words_of(row.content)))
+                found = list(itertools.islice(wanted, page.limit))
+        return found if page.forward else found[::-1]
+
+    def _indexed(self, rows: _Rows, page: Page, low: int, high: int, *, private: bool) -> Iterator[Past]:
+        while True:
+            try:
+                ids = self._search.ids(page.words, low, high, _STEP, oldest=page.forward, private=private)
+            except sqlite3.Error:  # it is being made again
+                yield from self._not_indexed(rows, low, high)
+                return
+            if not ids:
+                return
+            yield from rows.between(low, high, _STEP, ids)
+            low, high = (ids[-1], high) if page.forward else (low, ids[-1])
+
+    def _not_indexed(self, rows: _Rows, low: int, high: int) -> Iterator[Past]:
+        while found := rows.between(low, high, _STEP):
+            yield from found
+            low, high = (found[-1].id, high) if rows.oldest else (low, found[-1].id)
+
+    def close(self) -> None:
+        """Close the connections, when nobody reads any more."""
+        for _ in range(_READERS):
+            opened = self._idle.get()
+            if opened is not None:
+                opened[0].close()
+        self._search.close()
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """One of the connections; waits until one is free. After an error it is not used again."""
+        opened = self._idle.get()
+        usable = False
+        try:
+            file = os.stat(self._path).st_ino
+            if opened is not None and opened[1] != file:  # another file is in its place
+                opened[0].close()
+                opened = None
+            if opened is None:
+                opened = self._open(), file
+            yield opened[0]
+            usable = True
+        except (sqlite3.Error, OSError) as error:
+            raise Unreadable(str(error)) from None
+        finally:
+            if opened is not None and not usable:
+                opened[0].close()
+            self._idle.put(opened if usable else None)
+
+    def _open(self) -> sqlite3.Connection:
+        made = sqlite3.connect(
+            f"{self._path.as_uri()}?mode=ro", uri=True, timeout=_BUSY, isolation_level=None, check_same_thread=False
+        )
+        made.execute(f"PRAGMA cache_size=-{_CACHE}")
+        return made
+
+
+class _Rows:
+    """The messages of a scope; the `oldest` come first, or the newest."""
+
+    def __init__(self, connection: sqlite3.Connection, scope: Scope, oldest: bool) -> None:
+        self._connection = connection
+        self._conditions = scope.conditions
+        self.oldest = oldest
+
+    def between(self, low: int, high: int, limit: int, ids: Sequence[int] | None = None) -> list[Past]:
+        """At most `limit` of them with ids between the two, without these; of `ids` if they are given."""
+        only = f"AND m.id IN ({','.join(map(str, ids))})" if ids is not None else ""
+        found: list[Past] = []
+        for condition, values in self._conditions:
+            found += map(Past._make, self._connection.execute(
+                "SELECT m.id, m.time, s.name, s.guest, m.recipient, m.content"
+                " FROM message_rows AS m JOIN senders AS s ON s.id = m.sender"
+                f" WHERE m.id > ? AND m.id < ? {only} AND {condition}"
+                f" ORDER BY m.id {'ASC' if self.oldest else 'DESC'} LIMIT ?",
+                (low, high, *values, limit),
+            ))
+        found.sort(key=lambda row: row.id, reverse=not self.oldest)
+        return found[:limit]

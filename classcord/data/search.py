@@ -1,0 +1,170 @@
+"""The index of the words of all messages, for searches. It follows the messages in a thread of its own.
+
+It is a database beside the messages, which may be deleted at any time: it is made again. A message that it does not
+have yet is found too, because a search looks at those one by one: see data/history.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from classcord.data.folder import FILE
+from classcord.ops import logs
+
+__all__ = ["SEARCH", "Search"]
+
+SEARCH = "search.db"
+"""The name of the file."""
+
+_BATCH = 200
+"""Messages that the index takes at once."""
+_SHARE = 0.2
+"""The part of the time in which the thread works while it is behind: the chat comes first."""
+_PAUSE = 1.0
+"""Seconds between two looks for new messages."""
+_RETRY = 60.0
+"""Seconds from an error until the next try."""
+_BUSY = 5.0
+"""Seconds that a connection waits for another one."""
+_VERSION = 1
+"""Of the form of the index. One of another form is made again."""
+_FORM = """
+    CREATE VIRTUAL TABLE words USING fts5(content, tokenize = "ascii tokenchars '_'", detail = none);
+    CREATE TABLE reached (id INTEGER NOT NULL, time NOT NULL, content TEXT NOT NULL);
+    INSERT INTO reached VALUES (0, 0, '');
+"""
+# The tokenizer takes every character beyond ASCII as part of a word, so it cuts only between the words that it gets.
+_PRIVATE = "0_private"
+"""A word that private messages have in the index. If somebody writes it, a search looks at one message too many."""
+
+
+class Search:
+    """The index in `folder`. `words_of` gives the words of a text. Any thread may search; `start` begins to follow."""
+
+    def __init__(self, folder: str | os.PathLike[str], words_of: Callable[[str], list[str]]) -> None:
+        self.words_of = words_of
+        self._path = Path(folder) / SEARCH
+        self._source = f"{(Path(folder).absolute() / FILE).as_uri()}?mode=ro"
+        self._reached = 0
+        self._lock = threading.Lock()  # of the connection that searches
+        self._reader: sqlite3.Connection | None = None
+
+    def start(self) -> None:
+        """Begin to follow the messages. Raises RuntimeError where the system has no thread left."""
+        threading.Thread(target=self._follow, name="search", daemon=True).start()
+
+    def reached(self) -> int:
+        """The id of the last message in the index; 0 without an index."""
+        return self._reached
+
+    def ids(self, words: Sequence[str], low: int, high: int, limit: int, *, oldest: bool, private: bool) -> list[int]:
+        """The first ids between the two, without these, of messages that have all the words, oldest or newest first.
+
+        It may give some that lack a word. Raises sqlite3.Error.
+        """
+        query = " ".join(f'"{word}"' for word in ([_PRIVATE] if private else []) + list(words))
+        statement = (
+            "SELECT rowid FROM words WHERE words MATCH ? AND rowid > ? AND rowid < ?"
+            f" ORDER BY rowid {'ASC' if oldest else 'DESC'} LIMIT ?"
+        )
+        with self._lock:
+            if self._reader is None:
+                self._reader = sqlite3.connect(self._path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
+            try:
+                return [id for (id,) in self._reader.execute(statement, (query, low, high, limit))]
+            except sqlite3.Error:
+                self._forget_reader()
+                raise
+
+    def _forget_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def close(self) -> None:
+        """Close the connection that searches, when nobody searches any more."""
+        with self._lock:
+            self._forget_reader()
+
+    # --- the thread ---
+
+    def _follow(self) -> None:
+        while True:
+            try:
+                with (
+                    contextlib.closing(sqlite3.connect(self._source, uri=True, timeout=_BUSY)) as source,
+                    contextlib.closing(self._open(source)) as index,
+                ):
+                    while True:
+                        began = time.monotonic()
+                        count = self._take(source, index)
+                        worked = time.monotonic() - began
+                        time.sleep(worked / _SHARE - worked if count == _BATCH else _PAUSE)
+            except Exception as error:  # a search looks at all messages meanwhile
+                self._reached = 0
+                logs.event("search_failed", detail=str(error), hint="searches are slower until it works again")
+            time.sleep(_RETRY)
+
+    def _open(self, source: sqlite3.Connection) -> sqlite3.Connection:
+        """The index as it is, or an empty one if it does not belong to these messages."""
+        index = self._connect()
+        try:
+            self._prepare(index)
+            if self._belongs(source, index):
+                (self._reached,) = index.execute("SELECT id FROM reached").fetchone()
+                return index
+        except sqlite3.Error:
+            pass  # no index, or a damaged one
+        index.close()
+        with self._lock:
+            self._forget_reader()
+            for end in ("", "-wal", "-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(f"{self._path}{end}")
+        index = self._connect()
+        self._prepare(index)
+        index.executescript(f"BEGIN;{_FORM}PRAGMA user_version = {_VERSION};COMMIT")
+        self._reached = 0
+        return index
+
+    def _connect(self) -> sqlite3.Connection:
+        with contextlib.suppress(FileExistsError):  # to close a file that is open elsewhere would end its locks
+            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        return sqlite3.connect(self._path, timeout=_BUSY, isolation_level=None)
+
+    @staticmethod
+    def _prepare(index: sqlite3.Connection) -> None:
+        index.execute("PRAGMA journal_mode = WAL")
+        index.execute("PRAGMA synchronous = OFF")  # it can be made again
+
+    def _belongs(self, source: sqlite3.Connection, index: sqlite3.Connection) -> bool:
+        """Whether it was made of these messages, by the last one that it has."""
+        (version,) = index.execute("PRAGMA user_version").fetchone()
+        id, *last = index.execute("SELECT id, time, content FROM reached").fetchone()
+        there = source.execute("SELECT time, content FROM message_rows WHERE id = ?", (id,)).fetchone()
+        return bool(version == _VERSION and (id == 0 or list(there or ()) == last))
+
+    def _take(self, source: sqlite3.Connection, index: sqlite3.Connection) -> int:
+        """Put the next messages into the index; how many these were."""
+        rows = source.execute(
+            "SELECT id, time, recipient IS NOT NULL, content FROM message_rows WHERE id > ? ORDER BY id LIMIT ?",
+            (self._reached, _BATCH),
+        ).fetchall()
+        if rows:
+            last, time, _, text = rows[-1]
+            index.execute("BEGIN IMMEDIATE")
+            index.executemany(
+                "INSERT OR REPLACE INTO words (rowid, content) VALUES (?, ?)",
+                [(id, " ".join(([_PRIVATE] if private else []) + self.words_of(content)))
+                 for id, _, private, content in rows],
+            )
+            index.execute("UPDATE reached SET id = ?, time = ?, content = ?", (last, time, text))
+            index.execute("COMMIT")
+            self._reached = last
+        return len(rows)

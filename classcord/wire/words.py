@@ -1,0 +1,24 @@
+"""The words of a text, as a search compares them. Pure; any thread may call it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from classcord.wire import names
+
+__all__ = ["words_of"]
+
+_WORDS = re.compile(r"\w+")
+
+
+def words_of(text: str) -> list[str]:
+    """The words without case and accents: "Élève n°2" gives "eleve", "n", "2"."""
+    if text.isascii():
+        plain = text.lower()
+    else:
+        plain = text.casefold()
+        if not names.piled(plain):  # else it would take long
+            plain = "".join([each for each in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(each)])
+            plain = plain.casefold()  # some letters come out of it as capitals
+    return _WORDS.findall(plain)

@@ -1,0 +1,122 @@
+"""What was said: the type history, /historique, /chercher."""
+
+from __future__ import annotations
+
+import calendar
+import time
+from typing import Any
+
+from classcord.chat.effects import ReadingAllowed
+from classcord.chat.room import Room
+from classcord.data.history import Page, Past, Scope, Unreadable
+from classcord.delivery import render
+from classcord.net.link import Gone
+from classcord.wire.protocol import MAX_CONTENT, ProtocolError, encode
+from classcord.wire.words import words_of
+from handlers.context import Context
+from handlers.request import Misused
+
+__all__ = ["history", "typed_history", "typed_search"]
+
+_LIMIT, _MOST = 50, 200
+"""Messages in an answer, if the request does not say how many; and at most."""
+_TYPED, _TYPED_MOST = 10, 50
+"""The same for a typed command."""
+_APART = 0.1
+"""Seconds between two lines of an answer to a typed command: of those that come at once, some clients show only one."""
+_WORDS = 10
+"""Words of a search that count."""
+
+
+def history(context: Context, message: dict[str, Any]) -> None:
+    """Answer with the messages of a page, the oldest first, then with a line that says that these were all."""
+    query = message.get("query", "")
+    words = _words(query)
+    if query and not words:
+        raise ProtocolError("invalid_field", "query has no word to look for")
+    before, after = _number(message, "before"), _number(message, "after")
+    limit = min(_number(message, "limit", _LIMIT) or 0, _MOST)
+    scope = _scope(context, message.get("with") or None)
+    if scope is None:
+        return
+    page = Page(limit + 1, before, after, words)  # one more, to see whether there are more
+    try:
+        rows = context.history.read(scope, page)
+    except Unreadable as error:
+        context.link.log("history_failed", detail=str(error))
+        raise ProtocolError("unavailable", "The history can't be read for now; try again later.") from None
+    more = len(rows) > limit
+    if more:
+        rows = rows[:limit] if page.forward else rows[len(rows) - limit :]
+    for row in rows:
+        context.reply(render.past(row))
+    asked = {name: message[name] for name in ("with", "query") if message.get(name)}
+    context.reply(encode({"type": "history", "done": True, "count": len(rows), "more": more, **asked}))
+
+
+def typed_history(context: Context, rest: str) -> None:
+    """The last messages, typed: `/historique 20`."""
+    if rest and not (rest.isascii() and rest.isdecimal() and len(rest) < 9):
+        raise Misused
+    _tell(context, Page(min(int(rest or _TYPED), _TYPED_MOST)))
+
+
+def typed_search(context: Context, rest: str) -> None:
+    """The last messages with some words, typed: `/chercher réunion mardi`."""
+    words = _words(rest)
+    if not words:
+        raise Misused
+    _tell(context, Page(_TYPED, words=words))
+
+
+def _tell(context: Context, page: Page) -> None:
+    """One private message of Serveur for each stored message, some time apart. The client's own thread waits."""
+    context.post(Room.identify)
+    context.flush()
+    try:
+        rows = context.history.read(Scope(), page)
+    except Unreadable as error:
+        context.link.log("history_failed", detail=str(error))
+        context.post(Room.notice, context.texts("history_unreadable"))
+        return
+    if not rows:
+        context.post(Room.notice, context.texts("history_empty"))
+    for number, row in enumerate(rows):
+        if number:
+            context.flush()
+            if context.link.gone_within(_APART):
+                raise Gone
+        line = context.texts("history_line", time=_when(row), sender=row.sender, content=row.content)
+        context.post(Room.notice, line[:MAX_CONTENT])
+
+
+def _when(row: Past) -> str:
+    """The time of a message, for people: the local hour, and the day if it was not today."""
+    if not isinstance(row.time, int):
+        return str(row.time)[:16].replace("T", " ")
+    then, now = time.localtime(row.time / 1000), time.localtime()
+    return time.strftime("%H:%M" if then[:3] == now[:3] else "%d/%m/%Y %H:%M", then)
+
+
+def _scope(context: Context, other: str | None) -> Scope | None:
+    """Whose messages the client may read; None if it may not, and has been told so."""
+    answer = context.ask(Room.allow_reading, other)
+    if not isinstance(answer, ReadingAllowed):
+        return None
+    return Scope(answer.accounts, _milliseconds(answer.since))
+
+
+def _milliseconds(created: str) -> int:
+    """The time of an account in milliseconds since 1970; 0 for one that says no time."""
+    try:
+        return calendar.timegm(time.strptime(created[:19], "%Y-%m-%dT%H:%M:%S")) * 1000 + int(created[20:23])
+    except ValueError:
+        return 0
+
+
+def _number(message: dict[str, Any], name: str, default: int | None = None) -> int | None:
+    return int(message[name]) if name in message else default
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(words_of(text)))[:_WORDS]

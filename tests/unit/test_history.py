@@ -1,0 +1,217 @@
+"""Pages of stored messages, and searches in them, against a plain model; the index that follows."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from classcord.data.history import History, Page, Past, Scope, Unreadable
+from classcord.data.search import SEARCH, Search
+from classcord.data.store import Store
+from classcord.wire.words import words_of
+
+WORDS = [
+    "Élève", "eleve", "ÉLÈVES", "le", "naïf", "0_private", "straße", "STRASSE", "ﬁn", "l'été", "日本", "a_b", "²",
+]
+PEOPLE = ["alice", "bob", "Zoé"]
+
+
+class Made(NamedTuple):
+    store: Store
+    search: Search
+    history: History
+
+    def follow(self, batches: int = 1 << 30) -> None:
+        """Let the index follow for so many batches."""
+        with (
+            closing(sqlite3.connect(self.search._source, uri=True)) as source,
+            closing(self.search._open(source)) as index,
+        ):
+            for _ in range(batches):
+                if not self.search._take(source, index):
+                    break
+
+
+@contextmanager
+def made_in(folder: Path) -> Iterator[Made]:
+    search = Search(folder, words_of)
+    made = Made(Store(folder), search, History(folder, search))
+    with closing(made.store), closing(made.history):
+        yield made
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Made]:
+    with made_in(tmp_path) as made:
+        yield made
+
+
+def past(id: int, sender: str, recipient: str | None, content: str, guest: bool = False) -> Past:
+    return Past(id, 1_767_225_600_000 + id, sender, guest, recipient, content)
+
+
+def store(made: Made, rows: list[Past]) -> None:
+    made.store.commit([(row.id, int(row.time), row.sender, row.guest, row.recipient, row.content) for row in rows], [])
+
+
+def expected(rows: list[Past], scope: Scope, page: Page) -> list[Past]:
+    """The same, in the simplest way."""
+    found = [
+        row for row in rows
+        if (page.after or 0) < row.id < (page.before or 1 << 60)
+        and (
+            row.recipient is None if scope.accounts is None
+            else not row.guest and sorted([row.sender, row.recipient or ""]) == sorted(scope.accounts)
+            and int(row.time) >= scope.since
+        )
+        and set(page.words) <= set(words_of(row.content))
+    ]
+    return found[: page.limit] if page.forward else found[-page.limit :]
+
+
+MESSAGES = st.lists(
+    st.tuples(
+        st.sampled_from(PEOPLE), st.booleans(), st.none() | st.sampled_from(PEOPLE),
+        st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join),
+    ),
+    max_size=12,
+)
+IDS = st.none() | st.integers(0, 14)
+
+
+@given(
+    messages=MESSAGES, reached=st.integers(0, 12),
+    accounts=st.none() | st.tuples(st.sampled_from(PEOPLE), st.sampled_from(PEOPLE)),
+    since=st.integers(0, 12), limit=st.integers(1, 5), before=IDS, after=IDS,
+    words=st.lists(st.sampled_from(WORDS), max_size=2),
+)
+def test_a_page_has_what_it_should_however_far_the_index_is(
+    messages: list[tuple[str, bool, str | None, str]], reached: int,
+    accounts: tuple[str, str] | None, since: int, limit: int, before: int | None, after: int | None, words: list[str],
+) -> None:
+    rows = [
+        past(id, sender, recipient, content, guest)
+        for id, (sender, guest, recipient, content) in enumerate(messages, 1)
+    ]
+    page = Page(limit, before, after, tuple(word for text in words for word in words_of(text)))
+    scope = Scope(accounts, 1_767_225_600_000 + since)
+    with TemporaryDirectory() as folder, made_in(Path(folder)) as made:
+        store(made, rows[:reached])
+        made.follow()
+        store(made, rows[reached:])
+        assert made.history.read(scope, page) == expected(rows, scope, page)
+
+
+@pytest.mark.parametrize("indexed", [0, 1, 3, 99])
+def test_a_search_goes_through_many_messages(made: Made, indexed: int) -> None:
+    rows = [
+        past(id, "alice", None if id % 3 else "bob", "rare" if id % 100 == 1 else f"mot{id}") for id in range(1, 900)
+    ]
+    store(made, rows)
+    made.follow(indexed)
+    for page in (Page(5, words=("rare",)), Page(5, after=300, words=("rare",)), Page(5, before=300, words=("rare",))):
+        for scope in (Scope(), Scope(("bob", "alice"))):
+            assert made.history.read(scope, page) == expected(rows, scope, page)
+
+
+def test_what_was_indexed_before_a_restart_still_is(made: Made) -> None:
+    store(made, [past(id, "alice", None, "mot") for id in range(1, 6)])
+    made.follow()
+    again = Search(made.search._path.parent, words_of)
+    with closing(sqlite3.connect(again._source, uri=True)) as source:
+        again._open(source).close()
+    assert again.reached() == 5
+
+
+def other_messages(made: Made) -> None:
+    """As after a restore."""
+    with closing(sqlite3.connect(made.search._path.parent / "classcord.db")) as db, db:
+        db.execute("DELETE FROM message_rows WHERE id > 3")
+        db.execute("UPDATE message_rows SET content = 'autre' WHERE id = 1")
+
+
+DAMAGE: list[Callable[[Made], object]] = [
+    lambda made: made.search._path.unlink(),
+    lambda made: made.search._path.write_bytes(b"x" * 5000),
+    lambda made: made.search._path.write_bytes(b""),
+    lambda made: os.truncate(made.search._path, 4096),
+    other_messages,
+]
+
+
+@pytest.mark.parametrize("harm", DAMAGE, ids=["deleted", "overwritten", "emptied", "cut", "of other messages"])
+def test_an_index_that_is_not_of_these_messages_is_made_again(made: Made, harm: Callable[[Made], None]) -> None:
+    store(made, [past(id, "alice", None, f"mot{id}") for id in range(1, 6)])
+    made.follow()
+    with closing(sqlite3.connect(made.search._path)) as index:
+        index.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    harm(made)
+    fresh = Made(made.store, Search(made.search._path.parent, words_of), made.history)
+    fresh.follow()
+    last = made.store.last_id()
+    assert fresh.search.reached() == last
+    with closing(History(made.search._path.parent, fresh.search)) as history:
+        assert [row.id for row in history.read(Scope(), Page(5, words=("mot2",)))] == [2]
+        assert [row.id for row in history.read(Scope(), Page(5, words=("mot1",)))] == ([] if last == 3 else [1])
+    assert (made.search._path.stat().st_mode & 0o777) == 0o600
+
+
+def test_a_search_works_while_the_index_cannot_be_read(made: Made) -> None:
+    store(made, [past(id, "alice", None, f"mot{id}") for id in range(1, 6)])
+    made.follow()
+    made.search._path.write_bytes(b"x" * 5000)
+    for end in ("-wal", "-shm"):
+        Path(f"{made.search._path}{end}").unlink(missing_ok=True)
+    assert [row.id for row in made.history.read(Scope(), Page(5, words=("mot2",)))] == [2]
+
+
+def test_another_file_in_the_place_of_the_database_is_read(made: Made, tmp_path: Path) -> None:
+    store(made, [past(1, "alice", None, "one")])
+    assert [row.content for row in made.history.read(Scope(), Page(5))] == ["one"]
+    other = tmp_path / "other"
+    other.mkdir()
+    with made_in(other) as there:
+        store(there, [past(1, "bob", None, "two")])
+    path = tmp_path / "classcord.db"
+    for end in ("-wal", "-shm"):
+        Path(f"{path}{end}").unlink()
+    os.replace(other / "classcord.db", path)
+    assert [row.content for row in made.history.read(Scope(), Page(5))] == ["two"]
+    path.unlink()
+    with pytest.raises(Unreadable):
+        made.history.read(Scope(), Page(5))
+
+
+def test_the_index_is_a_database_of_its_own(made: Made) -> None:
+    """A reader or the index never holds the lock that a commit needs."""
+    store(made, [past(1, "alice", None, "mot")])
+    made.follow()
+    with closing(sqlite3.connect(made.search._path, isolation_level=None)) as index:
+        index.execute("BEGIN EXCLUSIVE")
+        store(made, [past(2, "alice", None, "mot")])
+    assert made.search._path.name == SEARCH
+    assert made.store.last_id() == 2
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("Élève n°2 : l'ÉTÉ", ["eleve", "n", "2", "l", "ete"]),
+    ("e\u0301le\u0300ve", ["eleve"]),
+    ("Straße STRASSE", ["strasse", "strasse"]),
+    ("ﬁn ² a_b", ["fin", "2", "a_b"]),
+    ("… !", []),
+])
+def test_words_have_no_accents_and_no_case(text: str, words: list[str]) -> None:
+    assert words_of(text) == words
+
+
+def test_piled_marks_are_left_as_they_are() -> None:
+    assert words_of("a" + "\u0301\u0323" * 2000)
