@@ -147,8 +147,8 @@ assemble: check-python ## put the code that scripts share into those that are co
 fmt: $(VENV)/ready ## sort imports, and fix the faults that ruff can fix
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/ready ## measure speed beside other servers; needs gcc, takes minutes
-	$(BIN)/python -m tests.bench
+bench: $(VENV)/ready ## measure speed beside other servers; needs gcc, takes minutes (ARGS="--only chat")
+	$(BIN)/python -m tests.bench $(ARGS)
 
 attack: $(VENV)/ready ## attack a server in every known way, print what others notice (ARGS="--only flooder")
 	$(BIN)/python -m tests.hostile.attack $(ARGS) $(explained)

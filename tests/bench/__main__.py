@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.bench import footprint, parts
+from tests.bench import footprint, parts, path
 from tests.bench.load import Bench, BuildError, build
 from tests.bench.peers import PEERS
 from tests.bench.report import Part, Target, targets_table
@@ -28,6 +28,7 @@ PARTS: dict[str, Callable[[Bench], Part]] = {
     "latency": parts.latency,
     "stuck": parts.stuck,
     "logins": parts.logins,
+    "path": path.path,
     "memory": footprint.memory,
     "bursts": footprint.bursts,
     "start": footprint.start,

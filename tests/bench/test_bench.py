@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench import path
 from tests.bench.load import Bench, BuildError, build, faults
 from tests.bench.peers import NAIVE, OURS, Peer, running
 
@@ -27,3 +28,9 @@ def test_everything_arrives(peer: Peer, loadgen: Path, tmp_path: Path) -> None:
     assert faults(result) == []
     assert result["sent"] == 200
     assert result["recv_min"] == result["recv_max"] == 200
+
+
+def test_the_way_of_a_message_is_measured(tmp_path: Path) -> None:
+    part = path.path(Bench(tmp_path / "unused", tmp_path))
+    assert [row[0] for row in part.rows][-1] == "together"
+    assert all(float(row[1]) > 0 for row in part.rows)
