@@ -38,7 +38,7 @@ class Unreadable(Exception):
 class Scope(NamedTuple):
     """Whose messages: those to everybody, or those between two accounts.
 
-    `since` is when the newer of the two accounts was made, in milliseconds since 1970: before that, a guest may have
+    `since` is when the newer of the two accounts was made, in milliseconds since 1970: until then, a guest may have
     had its name.
     """
 
@@ -52,7 +52,7 @@ class Scope(NamedTuple):
             return [("m.recipient IS NULL", ())]
         # one for each direction: an index gives the rows of each in their order
         condition = (
-            "m.recipient = ? AND m.sender = (SELECT id FROM senders WHERE name = ? AND guest = 0) AND m.time >= ?"
+            "m.recipient = ? AND m.sender = (SELECT id FROM senders WHERE name = ? AND guest = 0) AND m.time > ?"
         )
         ways = dict.fromkeys((self.accounts, self.accounts[::-1]))
         return [(condition, (*way, self.since)) for way in ways]

@@ -71,7 +71,7 @@ def expected(rows: list[Past], scope: Scope, page: Page) -> list[Past]:
         and (
             row.recipient is None if scope.accounts is None
             else not row.guest and sorted([row.sender, row.recipient or ""]) == sorted(scope.accounts)
-            and int(row.time) >= scope.since
+            and int(row.time) > scope.since
         )
         and set(page.words) <= set(words_of(row.content))
     ]
