@@ -137,7 +137,8 @@ def _run(arguments: list[str], serve: Callable[[config.Config], int]) -> int:
         about = (
             "The ClassCord chat server. Other commands: `server.py health` asks a running server whether it answers,"
             " `server.py backup FILE` copies the database, `server.py restore FILE` puts a copy back, `server.py export"
-            " messages|users` writes them for other programs. Each has its own --help."
+            " messages|users` writes them for other programs, `server.py import-users FILE` makes accounts of a list,"
+            " `server.py forget NAME` deletes a person. Each has its own --help."
         )
         parser = _parser("server.py", about)
         parser.add_argument("--check-config", action="store_true", help="print the settings in force, and exit")
@@ -185,6 +186,18 @@ def _export(arguments: list[str]) -> int:
     return _on_data("export", export.ABOUT, export.SETTINGS, export.add_flags, export.run, arguments)
 
 
+def _import_users(arguments: list[str]) -> int:
+    from classcord.commands import import_users as chosen
+
+    return _on_data("import-users", chosen.ABOUT, chosen.SETTINGS, chosen.add_flags, chosen.run, arguments)
+
+
+def _forget(arguments: list[str]) -> int:
+    from classcord.commands import forget
+
+    return _on_data("forget", forget.ABOUT, forget.SETTINGS, forget.add_flags, forget.run, arguments)
+
+
 def _on_data(
     name: str, about: str, names: Sequence[str], add_flags: Callable[[argparse.ArgumentParser], None],
     carry_out: Callable[[config.Config, argparse.Namespace], int], arguments: list[str],
@@ -208,7 +221,10 @@ def _on_data(
         raise Failure(EXIT_DATABASE, str(error)) from None
 
 
-_COMMANDS = {"health": _health, "backup": _backup, "restore": _restore, "export": _export}
+_COMMANDS = {
+    "health": _health, "backup": _backup, "restore": _restore, "export": _export, "import-users": _import_users,
+    "forget": _forget,
+}
 
 
 # --- flags ---

@@ -21,6 +21,7 @@ ORDER = [
     "classcord.data", "classcord.data.mounts", "classcord.data.remedies", "classcord.data.folder",
     "classcord.data.files", "classcord.data.ids", "classcord.data.schema", "classcord.data.store",
     "classcord.data.backlog", "classcord.data.output", "classcord.data.backup", "classcord.data.export",
+    "classcord.data.pickles", "classcord.data.class_list", "classcord.data.forget",
     "classcord.net", "classcord.net.sockets", "classcord.net.nat", "classcord.net.peer", "classcord.net.transport",
     "classcord.net.latch", "classcord.net.outbox", "classcord.net.link", "classcord.net.buckets", "classcord.net.pace",
     "classcord.net.shares", "classcord.net.guards", "classcord.net.limits", "classcord.net.places",
@@ -30,13 +31,14 @@ ORDER = [
     "classcord.delivery", "classcord.delivery.audiences", "classcord.delivery.render", "classcord.delivery.batch",
     "classcord.delivery.meanings", "classcord.delivery.registry",
     "classcord.commands", "classcord.commands.backup", "classcord.commands.restore", "classcord.commands.export",
+    "classcord.commands.import_users", "classcord.commands.forget",
     "classcord.services", "classcord.serving", "classcord.command_line",
     "handlers.limiter", "handlers.context", "handlers.request", "handlers.accounts", "handlers.presence",
     "handlers.messages", "handlers.table", "handlers.commands", "handlers", "handlers.connection", "server",
 ]
 WINGS: dict[str, set[str]] = {
     "ops": set(), "wire": set(), "data": {"ops"}, "net": {"ops", "wire"}, "chat": {"wire"},
-    "delivery": {"ops", "wire", "data", "net", "chat"}, "commands": {"ops", "wire", "data", "chat"},
+    "delivery": {"ops", "wire", "data", "net", "chat"}, "commands": {"ops", "wire", "data", "chat", "delivery"},
 }
 """The wings of the house, and the other wings that each may use."""
 DOCTOR = [
