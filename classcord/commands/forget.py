@@ -66,6 +66,8 @@ def run(settings: Config, given: Namespace) -> int:
             as_guest=traces.as_guest if given.guests else None, by=_who(),
         )
         logs.stop()
+        if sys.stderr.isatty():
+            print("The database is written anew...", file=sys.stderr, flush=True)
         forget.rewrite(db, folder)
     left = f"; {guests} stay" if traces.as_guest and not given.guests else ""
     text = f"{shown(str(folder))}: deleted: {', '.join(what)}{left}; backups made before still have what was deleted"
