@@ -17,7 +17,7 @@ DOCKER := CONTAINER='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' FILE='$(FILE)' BAC
 # The targets that use each variable of the command line. Other targets refuse the variable.
 venv := test test-functional test-deploy docker-test lint fmt bench attack
 docker := docker-build docker-run docker-rollback docker-stop docker-logs docker-shell docker-check docker-test \
-    docker-save docker-load docker-clean
+    docker-save docker-load docker-clean docker-backups docker-backups-off
 used-PYTHON := run assemble $(venv)
 used-PORT := run docker-run docker-rollback migrate-to-docker doctor
 used-ARGS := run doctor attack
@@ -27,7 +27,7 @@ used-CLASSCORD_TEST_ADDR := test test-functional
 used-TESTS := test test-deploy
 used-PYTEST_ADDOPTS := test test-functional test-deploy docker-test
 used-NAME := docker-run docker-rollback docker-stop docker-logs docker-shell docker-test docker-clean \
-    migrate-to-systemd migrate-to-docker doctor
+    docker-backups docker-backups-off migrate-to-systemd migrate-to-docker doctor
 used-IMAGE := $(docker) migrate-to-systemd migrate-to-docker
 used-FILE := docker-save docker-load
 used-BACKUP := docker-run docker-rollback
@@ -53,7 +53,7 @@ EVERY_CORE := --numprocesses auto --dist loadfile
 .DEFAULT_GOAL := help
 .PHONY: help check-python run test test-functional test-deploy assemble lint fmt bench attack clean
 .PHONY: docker-build docker-run docker-rollback docker-stop docker-logs docker-shell docker-check docker-test
-.PHONY: docker-save docker-load docker-clean
+.PHONY: docker-save docker-load docker-clean docker-backups docker-backups-off
 .PHONY: install upgrade rollback uninstall migrate-to-systemd migrate-to-docker doctor
 
 help: ## list these targets
@@ -106,6 +106,12 @@ docker-load: ## read the image from FILE
 
 docker-clean: ## remove the container and its images; VOLUME=yes removes the data too
 	@VOLUME='$(VOLUME)' $(DOCKER) clean $(explained)
+
+docker-backups: ## as root: let systemd copy the container's data each hour from now on
+	@$(DOCKER) backups $(explained)
+
+docker-backups-off: ## as root: end that; the copies stay
+	@$(DOCKER) backups-off $(explained)
 
 install: ## as root: install to /opt/classcord, enable and start the systemd service
 	@sh deploy/install.sh install $(explained)

@@ -16,7 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
-    from pathlib import Path
     from typing import NoReturn
 
 __all__ = ["main"]
@@ -137,7 +136,9 @@ def _run(arguments: list[str], serve: Callable[[config.Config], int]) -> int:
     if arguments:
         about = (
             "The ClassCord chat server. Other commands: `server.py health` asks a running server whether it answers,"
-            " `server.py backup FILE` copies the database, `server.py restore FILE` puts a copy back."
+            " `server.py backup FILE` copies the database, `server.py restore FILE` puts a copy back, `server.py export"
+            " messages|users` writes them for other programs, `server.py import-users FILE` makes accounts of a list,"
+            " `server.py forget NAME` deletes a person. Each has its own --help."
         )
         parser = _parser("server.py", about)
         parser.add_argument("--check-config", action="store_true", help="print the settings in force, and exit")
@@ -168,43 +169,62 @@ def _health(arguments: list[str]) -> int:
 
 
 def _backup(arguments: list[str]) -> int:
-    from classcord.data.backup import backup
+    from classcord.commands import backup
 
-    about = "Copy the database to FILE, which must not exist yet. The server may go on running."
-    return _on_database("backup", about, "the file to write; - is standard output", backup, arguments)
+    return _on_data("backup", backup.ABOUT, backup.SETTINGS, backup.add_flags, backup.run, arguments)
 
 
 def _restore(arguments: list[str]) -> int:
-    from classcord.data.backup import restore
+    from classcord.commands import restore
 
-    about = "Replace the database with a backup, and keep the old one under another name. The server must not run."
-    return _on_database("restore", about, "a file that `backup` wrote; - is standard input", restore, arguments)
+    return _on_data("restore", restore.ABOUT, restore.SETTINGS, restore.add_flags, restore.run, arguments)
 
 
-def _on_database(
-    name: str, about: str, file: str, carry_out: Callable[[Path, str], str], arguments: list[str]
+def _export(arguments: list[str]) -> int:
+    from classcord.commands import export
+
+    return _on_data("export", export.ABOUT, export.SETTINGS, export.add_flags, export.run, arguments)
+
+
+def _import_users(arguments: list[str]) -> int:
+    from classcord.commands import import_users as chosen
+
+    return _on_data("import-users", chosen.ABOUT, chosen.SETTINGS, chosen.add_flags, chosen.run, arguments)
+
+
+def _forget(arguments: list[str]) -> int:
+    from classcord.commands import forget
+
+    return _on_data("forget", forget.ABOUT, forget.SETTINGS, forget.add_flags, forget.run, arguments)
+
+
+def _on_data(
+    name: str, about: str, names: Sequence[str], add_flags: Callable[[argparse.ArgumentParser], None],
+    carry_out: Callable[[config.Config, argparse.Namespace], int], arguments: list[str],
 ) -> int:
+    """Run a command that works on the data folder; its exit code."""
     import signal
-    from pathlib import Path
 
-    from classcord.data.backup import BackupError
-    from classcord.data.store import StoreError
+    from classcord.data.output import FileError
+    from classcord.data.remedies import StoreError
 
-    parser = _parser(f"server.py {name}", about, ("data",))
-    parser.add_argument("file", metavar="FILE", help=file)
+    parser = _parser(f"server.py {name}", about, names)
+    add_flags(parser)
     given = parser.parse_args(arguments)
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # so that an unfinished copy is removed
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # so that an unfinished file is removed
     try:
-        print(one_line(carry_out(Path(config.load(given).data), given.file)), file=sys.stderr)
-    except BackupError as error:
+        return carry_out(config.load(given), given)
+    except FileError as error:
         raise Failure(EXIT_FAILED, str(error)) from None
     except StoreError as error:
         raise Failure(EXIT_DATABASE, str(error)) from None
-    return EXIT_DONE
 
 
-_COMMANDS = {"health": _health, "backup": _backup, "restore": _restore}
+_COMMANDS = {
+    "health": _health, "backup": _backup, "restore": _restore, "export": _export, "import-users": _import_users,
+    "forget": _forget,
+}
 
 
 # --- flags ---

@@ -14,6 +14,8 @@ DATA=$NAME-data # the volume
 ASIDE=$NAME.replaced # the name of a container that is being replaced
 # shellcheck source=deploy/image.sh
 . "$ROOT/deploy/image.sh"
+# shellcheck source=deploy/hourly.sh
+. "$ROOT/deploy/hourly.sh"
 
 usage() {
     cat <<'END'
@@ -29,6 +31,8 @@ Usage: sh deploy/docker.sh COMMAND
   save      write the image and its base image to FILE
   load      read the image from FILE
   clean     remove container and images; VOLUME=yes removes the data too, with the backups in it
+  backups   as root: have systemd copy the data of the running container each hour, from now on
+  backups-off  end that
   check     check that Docker can be used; if not, say what to type
 
 Variables (defaults): CONTAINER (classcord; make calls it NAME), with its data in the volume CONTAINER-data; PORT, the
@@ -57,7 +61,7 @@ check_settings() {
     case $FILE in -*) FILE=./$FILE ;; esac
     [ ! -d "$FILE" ] || misused "FILE=$FILE is a folder: give a file in it, like $FILE/classcord-server.tar.gz"
     case $1:$(settings) in
-    build:* | stop:* | logs:* | shell:* | test:* | save:* | load:* | clean:* | check:*) ;;
+    build:* | stop:* | logs:* | shell:* | test:* | save:* | load:* | clean:* | check:* | backups:* | backups-off:*) ;;
     *CLASSCORD_HOST* | *CLASSCORD_PORT* | *CLASSCORD_DATA*)
         misused "CLASSCORD_HOST, _PORT and _DATA are fixed in the container: unset them;" \
             "PORT=2000 publishes another port"
@@ -360,7 +364,7 @@ clean() {
 
 [ $# -eq 1 ] || misused "say one command, like run or stop"
 case $1 in
-build | run | rollback | stop | logs | shell | test | save | load | clean | check) ;;
+build | run | rollback | stop | logs | shell | test | save | load | clean | check | backups | backups-off) ;;
 -h | --help | help) usage && exit 0 ;;
 *) misused "there is no command $1" ;;
 esac
@@ -376,5 +380,6 @@ logs) need_container && exec docker logs --follow "$NAME" ;;
 run | rollback) replace "$1" ;;
 test) run_tests ;;
 check) ;;
+backups-off) backups_off ;;
 *) "$1" ;;
 esac

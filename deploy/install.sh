@@ -6,6 +6,7 @@ home=/opt/classcord
 old=$home.old           # the version that ran, until the new one runs
 previous=$home.previous # the version before the installed one
 backups=/var/backups/classcord
+hourly=/var/backups/classcord-hourly # classcord-backup.service writes there
 etc=/etc/classcord
 copies=/etc/systemd/system # where `systemctl edit --full` writes; older versions put our units there
 python=/usr/bin/python3 # the unit starts this one
@@ -15,7 +16,8 @@ here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=deploy/unit.sh
 . "$here/unit.sh"
 project=$(dirname "$here")
-stage='' changed='' backup='' dry='' purge='' start=yes
+units='classcord.socket classcord.service classcord-backup.service classcord-backup.timer'
+stage='' changed='' backup='' dry='' purge='' start=yes new_timer=''
 
 usage() {
     cat <<END
@@ -30,6 +32,7 @@ Usage: sudo sh deploy/install.sh install|upgrade|rollback|uninstall [--purge] [-
   --dry-run     show the commands, and change nothing
 
 Before a version is replaced, the database is copied to $backups. The newest three copies are kept.
+Each hour that the service runs, classcord-backup.timer copies it to $hourly.
 
 Exit code: 0 done, 1 failed, 2 wrong command line.
 END
@@ -103,7 +106,8 @@ make_stage() {
         cp "$source" "$stage/${source#"$project/"}"
     done
     mkdir "$stage/deploy"
-    cp "$here/classcord.service" "$here/classcord.socket" "$here/classcord.env" "$stage/deploy"
+    for unit in $units; do cp "$here/$unit" "$stage/deploy"; done
+    cp "$here/classcord.env" "$stage/deploy"
     commit_here >"$stage/deploy/commit"
     # a hash in it instead of the time: the same sources give the same files
     $python -m compileall -q -s "$stage" -p $home --invalidation-mode checked-hash "$stage" ||
@@ -154,25 +158,37 @@ is_unedited() {
 
 # Never overwrite a unit that a person has changed: it becomes, or stays, a local copy, which hides ours
 place_units() {
-    for unit in classcord.socket classcord.service; do
-        if [ ! -L $copies/$unit ] && is_unedited $copies/$unit $unit; then
-            rm $copies/$unit
+    [ -e $UNITS/classcord-backup.timer ] || new_timer=yes
+    for unit in $units; do
+        if [ ! -e "$home/deploy/$unit" ]; then
+            drop_unit "$unit"
+            continue
+        fi
+        if [ ! -L "$copies/$unit" ] && is_unedited "$copies/$unit" "$unit"; then
+            rm "$copies/$unit"
             changed=yes
         fi
-        if ! cmp -s $home/deploy/$unit $UNITS/$unit; then
+        if ! cmp -s "$home/deploy/$unit" "$UNITS/$unit"; then
             changed=yes
-            if [ -e $UNITS/$unit ] && ! is_unedited $UNITS/$unit $unit && [ ! -e $copies/$unit ]; then
-                mv $UNITS/$unit $copies/$unit
+            if [ -e "$UNITS/$unit" ] && ! is_unedited "$UNITS/$unit" "$unit" && [ ! -e "$copies/$unit" ]; then
+                mv "$UNITS/$unit" "$copies/$unit"
             fi
-            install -D -m 644 $home/deploy/$unit $UNITS/$unit
+            install -D -m 644 "$home/deploy/$unit" "$UNITS/$unit"
         fi
         # the links that start it at boot: systemd ignores one that leads to a unit that was removed
         for link in "$copies"/*.wants/"$unit"; do
-            [ ! -L "$link" ] || ln -sfT $UNITS/$unit "$link"
+            [ ! -L "$link" ] || ln -sfT "$UNITS/$unit" "$link"
         done
     done
     systemctl daemon-reload
-    for unit in classcord.socket classcord.service; do tell_local_copy $unit; done
+    for unit in $units; do tell_local_copy "$unit"; done
+}
+
+# Remove a unit that the version in place does not have
+drop_unit() {
+    [ -e "$UNITS/$1" ] || return 0
+    systemctl disable --quiet --now "$1" 2>/dev/null || :
+    rm -f "$UNITS/$1"
 }
 
 # tell_local_copy UNIT: say so if the unit in force is not ours
@@ -219,8 +235,12 @@ keep_previous() {
 # The new version doesn't run: put back the one that was installed `before`, if there was one
 put_back() {
     [ -d $old ] || return 0
-    for unit in classcord.service classcord.socket; do
-        install -m 644 $old/deploy/$unit $UNITS/$unit
+    for unit in $units; do
+        if [ -e "$old/deploy/$unit" ]; then
+            install -m 644 "$old/deploy/$unit" "$UNITS/$unit"
+        else
+            drop_unit "$unit"
+        fi
     done
     # the version of a rollback stays the version before
     if [ "$action" = rollback ]; then mv -T $home $previous; else rm -rf $home; fi
@@ -267,6 +287,12 @@ named() {
     say "$1${commit:+ (commit $commit)}"
 }
 
+# An upgrade leaves the timer off if a person has switched it off
+enable_timer() {
+    [ -e $UNITS/classcord-backup.timer ] || return 0
+    if [ "$action" = install ] || [ -n "$new_timer" ]; then systemctl enable --quiet --now classcord-backup.timer; fi
+}
+
 do_install() {
     need_root_and_systemd
     need_python
@@ -297,10 +323,12 @@ do_install() {
             say "+ copy server.py, handlers/ and classcord/ to $home, compiled"
         fi
         say "+ copy the database to $backups, if there is one"
-        say "+ copy classcord.service and classcord.socket to $UNITS"
+        say "+ copy $units to $UNITS"
         [ -e $etc/classcord.env ] || say "+ copy classcord.env to $etc"
         say "+ systemctl daemon-reload"
-        [ -z "$start" ] || say "+ systemctl enable classcord.service; systemctl restart classcord.service"
+        [ -n "$start" ] || return 0
+        say "+ systemctl enable classcord.service; systemctl restart classcord.service"
+        [ "$action" = rollback ] || say "+ systemctl enable --now classcord-backup.timer, if it is new"
         return
     fi
     trap tidy EXIT
@@ -324,8 +352,10 @@ do_install() {
     # systemd 249 doesn't enable a unit once more if a local copy hides it
     systemctl --quiet is-enabled classcord.service || systemctl enable --quiet classcord.service
     if [ -z "$changed" ] && systemctl is-active --quiet classcord.service && healthy; then
+        enable_timer
         show_addresses
     elif start_service; then
+        enable_timer
         keep_previous
         tell_way_back
         show_addresses
@@ -342,32 +372,36 @@ do_install() {
 do_uninstall() {
     need_root_and_systemd
     theirs=''
-    for unit in classcord.socket classcord.service; do
+    for unit in classcord-backup.timer classcord.socket classcord.service; do
         [ -z "$(unit_says FragmentPath $unit)" ] || run systemctl disable --quiet --now $unit
     done
-    for unit in classcord.socket classcord.service; do
-        if [ -n "$purge" ] || is_unedited $copies/$unit $unit; then
-            run rm -rf $copies/$unit
-        elif [ -e $copies/$unit ]; then
+    for unit in $units; do
+        if [ -n "$purge" ] || is_unedited "$copies/$unit" "$unit"; then
+            run rm -rf "$copies/$unit"
+        elif [ -e "$copies/$unit" ]; then
             theirs="$theirs $copies/$unit"
         fi
         if [ -n "$purge" ]; then
-            run rm -rf $copies/$unit.d
-        elif [ -d $copies/$unit.d ]; then
+            run rm -rf "$copies/$unit.d"
+        elif [ -d "$copies/$unit.d" ]; then
             theirs="$theirs $copies/$unit.d"
         fi
-        run rm -f $UNITS/$unit $copies/*.wants/$unit # systemctl doesn't disable a masked unit
+        run rm -f "$UNITS/$unit" "$copies"/*.wants/"$unit" # systemctl doesn't disable a masked unit
     done
     run rmdir --ignore-fail-on-non-empty $UNITS ${UNITS%/*} 2>/dev/null || :
     run rm -rf $home $old $previous
-    [ -z "$purge" ] || run rm -rf $etc $backups /var/lib/private/classcord /var/lib/classcord
+    run rm -f /var/lib/systemd/timers/stamp-classcord-backup.timer
+    [ -z "$purge" ] || run rm -rf $etc $backups $hourly /var/lib/private/classcord /var/lib/classcord
     run systemctl daemon-reload
-    run systemctl reset-failed classcord.service classcord.socket 2>/dev/null || :
+    # shellcheck disable=SC2086 # a list of units
+    run systemctl reset-failed $units 2>/dev/null || :
     if [ -n "$purge" ]; then
         say "The service classcord is gone, with its settings and data"
     else
         saved=''
-        [ ! -d $backups ] || saved=" and $backups"
+        for folder in $backups $hourly; do
+            [ ! -d "$folder" ] || saved="$saved and $folder"
+        done
         say "The service classcord is gone; its settings are in $etc, its data in /var/lib/classcord$saved" \
             "(sudo make uninstall PURGE=yes removes them too)"
         [ -z "$theirs" ] || say "What you changed in its units stays too:$theirs"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from classcord.data.remedies import FILES, StoreError, explain, second_name, shown, without_database
 
-__all__ = ["FILE", "LOCK", "StoreError", "give", "lock_folder", "make_database"]
+__all__ = ["FILE", "LOCK", "StoreError", "find_database", "give", "lock_folder", "make_database"]
 
 LOCK, FILE, _WAL = FILES[:3]
 """The lock and the database, in their folder."""
@@ -83,6 +83,19 @@ def make_database(folder: Path) -> Path:
         raise OSError(errno.EMLINK, "a second name")
     for name in FILES:
         give(folder, name)
+    return path
+
+
+def find_database(folder: Path) -> Path:
+    """The database in `folder`, for a command that needs one: nothing is made. Raises StoreError."""
+    path = folder / FILE
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise OSError(errno.EINVAL, "not a file")
+    except (FileNotFoundError, NotADirectoryError):
+        raise StoreError(f"{shown(str(folder))}: there is no database ({FILE}); name its folder with --data") from None
+    except OSError as error:
+        raise explain(str(folder), error, other=False) from None
     return path
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from classcord.data.folder import FILE
 from classcord.ops import logs
 
-__all__ = ["SEARCH", "Search"]
+__all__ = ["SEARCH", "Search", "remove_index"]
 
 SEARCH = "search.db"
 """The name of the file."""
@@ -42,6 +42,12 @@ _FORM = """
 # The tokenizer takes every character beyond ASCII as part of a word, so it cuts only between the words that it gets.
 _PRIVATE = "0_private"
 """A word that private messages have in the index. If somebody writes it, a search looks at one message too many."""
+
+
+def remove_index(folder: Path) -> None:
+    """Remove the index, which has the words of messages; the next server makes it again. Raises OSError."""
+    for end in ("", "-wal", "-shm"):
+        (folder / f"{SEARCH}{end}").unlink(missing_ok=True)
 
 
 class Search:
@@ -124,9 +130,7 @@ class Search:
         index.close()
         with self._lock:
             self._forget_reader()
-            for end in ("", "-wal", "-shm"):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(f"{self._path}{end}")
+            remove_index(self._path.parent)
         index = self._connect()
         self._prepare(index)
         index.executescript(f"BEGIN;{_FORM}PRAGMA user_version = {_VERSION};COMMIT")

@@ -63,6 +63,7 @@ EVENTS: dict[str, Event] = {
     "storage_repaired": Event(_WARNING, ("detail", "hint")),
     "backlog_full": Event(_ERROR, ("waiting", "limit", "hint")),
     "messages_lost": Event(_ERROR, ("count", "hint")),
+    "forgotten": Event(_WARNING, ("user", "sent", "received", "as_guest", "by")),
     "checkpoint_busy": Event(_WARNING, ("hint",)),
     "checkpoint_failed": Event(_WARNING, ("detail",)),
     "search_failed": Event(_WARNING, ("detail", "hint")),

@@ -13,7 +13,7 @@ from tests.support import ROOT
 
 DEPLOY = ROOT / "deploy"
 WORDS = {
-    "docker.sh": "build run rollback stop logs shell test save load clean check",
+    "docker.sh": "build run rollback stop logs shell test save load clean backups backups-off check",
     "install.sh": "install upgrade rollback --no-start uninstall --purge --dry-run",
     "migrate.sh": "to-systemd to-docker --dry-run",
 }

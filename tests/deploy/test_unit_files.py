@@ -17,6 +17,8 @@ from tests.support import ROOT
 
 UNIT = ROOT / "deploy" / "classcord.service"
 SOCKET = ROOT / "deploy" / "classcord.socket"
+BACKUP = ROOT / "deploy" / "classcord-backup.service"
+TIMER = ROOT / "deploy" / "classcord-backup.timer"
 
 
 def directives(text: str) -> dict[str, list[str]]:
@@ -58,6 +60,17 @@ def test_the_sandbox_is_the_one_that_is_tried_out() -> None:
     assert set(re.findall(r"^\w+=.*$", sandbox, re.MULTILINE)) == {*PREVENTS, *OTHERS}
 
 
+def test_the_hourly_backup_copies_what_the_service_has() -> None:
+    backup, timer = directives(BACKUP.read_text()), directives(TIMER.read_text())
+    assert backup["ExecStart"] == [
+        f"{directives(UNIT.read_text())['ExecStart'][0]} backup --rotate /var/backups/classcord-hourly"
+    ]
+    assert backup["Environment"] == ["CLASSCORD_DATA=/var/lib/classcord"]
+    assert backup["EnvironmentFile"] == directives(UNIT.read_text())["EnvironmentFile"], "which wins"
+    assert (timer["OnCalendar"], timer["Persistent"]) == (["hourly"], ["yes"])
+    assert timer["PartOf"] == timer["WantedBy"] == ["classcord.service"]
+
+
 def test_the_watchdog_leaves_time_for_a_self_test() -> None:
     """A check that just fails is followed by another before systemd acts."""
     (seconds,) = directives(UNIT.read_text())["WatchdogSec"]
@@ -87,7 +100,8 @@ def analyze() -> list[str]:
 
 
 def test_systemd_finds_no_fault_in_the_units(analyze: list[str]) -> None:
-    done = subprocess.run([*analyze, "verify", UNIT, SOCKET], capture_output=True, text=True, check=False)
+    units = (UNIT, SOCKET, BACKUP, TIMER)
+    done = subprocess.run([*analyze, "verify", *units], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -97,15 +111,16 @@ def test_systemd_would_find_a_misspelt_key(analyze: list[str], tmp_path: Path) -
     assert "ProtectHouse" in subprocess.run([*analyze, "verify", wrong], capture_output=True, text=True).stderr
 
 
-def test_systemd_rates_the_exposure_of_the_service_as_low(analyze: list[str]) -> None:
+@pytest.mark.parametrize(("unit", "most"), [(UNIT, 1.5), (BACKUP, 3.5)], ids=["server", "backup"])
+def test_systemd_rates_the_exposure_of_the_service_as_low(analyze: list[str], unit: Path, most: float) -> None:
     done = subprocess.run(
-        [*analyze, "security", "--offline=true", "--threshold=15", "--no-pager", UNIT], capture_output=True, text=True,
-        check=False,
+        [*analyze, "security", "--offline=true", f"--threshold={most * 10:.0f}", "--no-pager", unit],
+        capture_output=True, text=True, check=False,
     )
     assert done.returncode == 0, done.stdout
-    exposure = re.search(r"Overall exposure level for classcord.service: ([\d.]+)", done.stdout)
+    exposure = re.search(rf"Overall exposure level for {unit.name}: ([\d.]+)", done.stdout)
     assert exposure is not None
-    assert float(exposure[1]) <= 1.5
+    assert float(exposure[1]) <= most
 
 
 SHOWN = {

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from classcord.data.search import SEARCH
 from tests.support import DEADLINE, ROOT, Client, Server, member, unique
 from tests.unit.test_command_line import SERVER
 
@@ -75,7 +76,9 @@ def test_what_was_there_is_kept_with_its_last_messages(own_server: OwnServer, al
         member((server.host, server.port), "bob").close()
         server.process.kill()  # leaves a write-ahead log
         server.wait()
+    (data / SEARCH).touch()
     said = run("restore", data, copy).stderr.decode()
+    assert not (data / SEARCH).exists(), "the index is one of other messages"
     kept = data / said.split("the old database is now ")[1].strip()
     with sqlite3.connect(kept) as database:
         assert database.execute("SELECT name FROM accounts").fetchall() == [("bob",)]

@@ -124,6 +124,7 @@ PATTERNS = {
     "classcord.wire.names:_NUMBERED": ("fullmatch", 2 * names._WRITTEN),
     "classcord.wire.protocol:_CONTROL": ("search", MAX_CONTENT),
     "classcord.chat.accounts:_CONTROL": ("search", MAX_PASSWORD),
+    "classcord.data.export:_FORMULA": ("sub", MAX_CONTENT),
     "classcord.wire.diagnosis:_ODD_NULS": ("match", foreign.HEAD),
     "classcord.wire.diagnosis:_PYTHON": ("match", diagnosis._REACH),
     "classcord.wire.diagnosis:_NO_VALUE": ("match", diagnosis._REACH),

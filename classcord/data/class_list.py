@@ -1,0 +1,60 @@
+"""Reads a class list: a CSV file with the columns `name` and `password`, as spreadsheets and people write it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import NamedTuple
+
+__all__ = ["LONGEST", "Entry", "ListError", "entries"]
+
+LONGEST = 1 << 20
+"""Bytes of a file."""
+_SEPARATORS = ",;\t"
+"""Between the cells: RFC 4180, French spreadsheets, and a table that was copied."""
+_AS_UTF_8 = "save it as CSV UTF-8"
+
+
+class ListError(ValueError):
+    """The file is not a class list; the text says why, and what to do."""
+
+
+class Entry(NamedTuple):
+    """A row: its line in the file, the name without the spaces around it, and the password, "" if none is given."""
+
+    line: int
+    name: str
+    password: str
+
+
+def entries(data: bytes) -> list[Entry]:
+    """The rows that are not blank. UTF-8 with or without its mark, else the Windows code page. Raises ListError."""
+    text = _decoded(data)
+    for separator in _SEPARATORS:
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        try:
+            head = [cell.strip().lower() for cell in next((row for row in rows if any(row)), [])]
+        except csv.Error:
+            continue  # with another separator it may be CSV
+        if "name" in head:
+            try:
+                return [_entry(rows.line_num, row, head) for row in rows if any(cell.strip() for cell in row)]
+            except csv.Error as error:
+                raise ListError(f"it is not CSV: line {rows.line_num}: {error}") from None
+    raise ListError("its first row must name the columns: name, or name and password")
+
+
+def _entry(line: int, row: list[str], head: list[str]) -> Entry:
+    cells = dict(zip(reversed(head), reversed([*row, *[""] * (len(head) - len(row))][: len(head)]), strict=True))
+    return Entry(line, cells["name"].strip(), cells.get("password", ""))
+
+
+def _decoded(data: bytes) -> str:
+    if b"\0" in data:  # UTF-16, or a workbook
+        raise ListError(f"it is not a text in UTF-8; {_AS_UTF_8}")
+    for encoding in ("utf-8-sig", "cp1252"):
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            pass
+    raise ListError(f"its letters are neither UTF-8 nor those of Windows; {_AS_UTF_8}")
