@@ -11,6 +11,10 @@ from typing import Any
 from classcord.chat.effects import (
     AccountMade,
     Announced,
+    ChannelEntered,
+    ChannelLeft,
+    ChannelMoved,
+    ChannelsListed,
     Effect,
     Gone,
     GuestNamed,
@@ -20,12 +24,14 @@ from classcord.chat.effects import (
     LoggedOut,
     Noticed,
     Parted,
+    Place,
     Refused,
     Renamed,
     Replied,
     Said,
     StateSet,
     StateTold,
+    TopicTold,
     UsersListed,
     Whispered,
 )
@@ -36,13 +42,30 @@ __all__ = ["MEANINGS"]
 
 
 def _said(batch: Batch, effect: Said) -> None:
-    seat, id, _, sender, guest, content = effect
-    batch.messages.append((id, batch.time, sender, guest, None, content))
-    batch.broadcast(render.said(effect, batch.timestamp), (seat,))
+    seat, id, _, sender, guest, content, place = effect
+    if place is None:
+        batch.messages.append((id, batch.time, sender, guest, None, None, content))
+        batch.broadcast(render.said(effect, batch.timestamp), (seat,))
+    else:
+        batch.messages.append((id, batch.time, sender, guest, None, place.stored, content))
+        _in_channel(batch, place, render.said_in(effect, place.name, batch.timestamp), (seat,))
+
+
+def _in_channel(batch: Batch, place: Place, lines: tuple[bytes, bytes], excluded: tuple[int, ...] = ()) -> None:
+    for audience, line in zip((place.keyed, place.prefixed), lines, strict=True):
+        if batch.reaches(audience):
+            batch.broadcast(line, excluded, audience)
+
+
+def _announced(batch: Batch, effect: Announced) -> None:
+    if effect.place is None:
+        batch.broadcast(render.announced(effect, batch.timestamp))
+    else:
+        _in_channel(batch, effect.place, render.announced_in(effect, effect.place.name, batch.timestamp))
 
 
 def _whispered(batch: Batch, effect: Whispered) -> None:
-    row = effect.id, batch.time, effect.sender, effect.guest, effect.addressee, effect.content
+    row = effect.id, batch.time, effect.sender, effect.guest, effect.addressee, None, effect.content
     batch.messages.append(row)
     for receiver, line in zip(effect.receivers, render.whispered(effect, batch.timestamp), strict=True):
         batch.to(receiver.seat, line)
@@ -72,11 +95,16 @@ def _state_told(batch: Batch, effect: StateTold) -> None:
     batch.to(effect.seat, render.status(effect.name, effect.state))
 
 
+def _channel_moved(batch: Batch, effect: ChannelMoved) -> None:
+    if batch.reaches(effect.place.keyed):
+        batch.broadcast(render.moved(effect), effect.own, effect.place.keyed)
+
+
 MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     Said: _said,
     Whispered: _whispered,
     Noticed: lambda batch, effect: batch.to(effect.receiver.seat, render.noticed(effect, batch.timestamp)),
-    Announced: lambda batch, effect: batch.broadcast(render.announced(effect, batch.timestamp)),
+    Announced: _announced,
     StateSet: _state_set,
     StateTold: _state_told,
     UsersListed: lambda batch, effect: batch.to(effect.seat, render.users(effect)),
@@ -86,8 +114,13 @@ MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     GuestNamed: _guest_named,
     IdentityEnded: _identity_ended,
     Renamed: _renamed,
-    Joined: lambda batch, effect: batch.join(effect.seat),
-    Parted: lambda batch, effect: batch.leave(effect.seat),
+    Joined: lambda batch, effect: batch.join(effect.seat, effect.audience),
+    Parted: lambda batch, effect: batch.leave(effect.seat, effect.audience),
+    ChannelMoved: _channel_moved,
+    ChannelEntered: lambda batch, effect: batch.to(effect.seat, render.entered(effect.name, effect.topic)),
+    ChannelLeft: lambda batch, effect: batch.to(effect.seat, render.left(effect.name)),
+    ChannelsListed: lambda batch, effect: batch.to(effect.seat, render.channels(effect)),
+    TopicTold: lambda batch, effect: batch.to(effect.seat, render.topic(effect.name, effect.topic)),
     Gone: lambda batch, effect: batch.leaving.append(effect.seat),
     Replied: lambda batch, effect: batch.to(effect.seat, effect.line),
     Refused: lambda batch, effect: batch.to(effect.seat, render.refused(effect)),

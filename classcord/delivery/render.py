@@ -8,13 +8,23 @@ from __future__ import annotations
 import functools
 from time import gmtime, strftime
 
-from classcord.chat.effects import Addressed, Announced, Noticed, Refused, Said, UsersListed, Whispered
+from classcord.chat.effects import (
+    Addressed,
+    Announced,
+    ChannelMoved,
+    ChannelsListed,
+    Noticed,
+    Refused,
+    Said,
+    UsersListed,
+    Whispered,
+)
 from classcord.wire.protocol import ProtocolError, encode, quote
 from classcord.wire.texts import SERVER_NAME
 
 __all__ = [
-    "LOGGED_OUT", "NOT_STORED", "REGISTERED", "announced", "logged_in", "noticed", "refused", "said", "status",
-    "timestamp", "users", "whispered",
+    "LOGGED_OUT", "NOT_STORED", "REGISTERED", "announced", "announced_in", "channels", "entered", "left", "logged_in",
+    "moved", "noticed", "refused", "said", "said_in", "status", "timestamp", "topic", "users", "whispered",
 ]
 
 LOGGED_OUT = b'{"type":"logout","status":"ok"}\n'
@@ -64,9 +74,26 @@ def _start(sender: str) -> str:
 
 def said(effect: Said, time: str) -> bytes:
     """A message to everybody."""
-    _, id, certain, sender, guest, content = effect
+    _, id, certain, sender, guest, content, _ = effect
     more = (f',"id":{id}' if certain else "") + (',"guest":true' if guest else "")
     return f'{_start(sender)}{quote(content)},"timestamp":"{time}"{more}}}\n'.encode("ascii")
+
+
+def said_in(effect: Said, channel: str, time: str) -> tuple[bytes, bytes]:
+    """A message in a channel, with the key `channel`, and with a prefix for clients that do not know the key."""
+    content, id = quote(effect.content), effect.id if effect.certain else None
+    return _both(effect.sender, content, channel, time, id, effect.guest)
+
+
+def _both(
+    sender: str, content: str, channel: str, time: str, id: int | None = None, guest: bool = False
+) -> tuple[bytes, bytes]:
+    name, start = _quoted(channel), _start(sender)
+    more = f',"timestamp":"{time}"' + (f',"id":{id}' if id is not None else "") + (',"guest":true' if guest else "")
+    return (
+        f'{start}{content}{more},"channel":{name}}}\n'.encode("ascii"),
+        f'{start}"[{name[1:-1]}] {content[1:]}{more}}}\n'.encode("ascii"),
+    )
 
 
 def whispered(effect: Whispered, time: str) -> list[bytes]:
@@ -84,6 +111,11 @@ def noticed(effect: Noticed, time: str) -> bytes:
 def announced(effect: Announced, time: str) -> bytes:
     """A text from the server to everybody."""
     return _message("global", _SERVER, '"global"', quote(effect.text), time)
+
+
+def announced_in(effect: Announced, channel: str, time: str) -> tuple[bytes, bytes]:
+    """The same to those in a channel, in both forms."""
+    return _both(SERVER_NAME, quote(effect.text), channel, time)
 
 
 def status(name: str, state: str) -> bytes:
@@ -105,6 +137,34 @@ def users(effect: UsersListed) -> bytes:
 def logged_in(alias: str) -> bytes:
     """The answer to a login."""
     return encode({"type": "login", "status": "ok", "username": alias})
+
+
+def moved(effect: ChannelMoved) -> bytes:
+    """Somebody has come into a channel, or left it."""
+    return encode({"type": effect.kind, "channel": effect.place.name, "user": effect.name})
+
+
+def entered(channel: str, topic: str) -> bytes:
+    """The answer to a request to join a channel."""
+    return encode({"type": "join", "status": "ok", "channel": channel, "topic": topic})
+
+
+def left(channel: str) -> bytes:
+    """The answer to a request to leave a channel."""
+    return encode({"type": "leave", "status": "ok", "channel": channel})
+
+
+def channels(effect: ChannelsListed) -> bytes:
+    """The channels."""
+    return encode({"type": "channels", "channels": [
+        {"name": name, "topic": topic, "members": count, "joined": joined}
+        for name, topic, count, joined in effect.channels
+    ]})
+
+
+def topic(channel: str, topic: str) -> bytes:
+    """The topic of a channel."""
+    return encode({"type": "topic", "channel": channel, "topic": topic})
 
 
 def refused(effect: Refused) -> bytes:

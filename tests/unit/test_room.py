@@ -121,7 +121,8 @@ def described(crowd: Crowd) -> dict[str, Any]:
              seat.private_type, seat.users_version)
             for seat in room._seats.values() if seat.announced or seat.person or seat.alias or seat.registered
         ]),
-        "numbers": (room._version, room._guests, crowd.last_id), "members": list(crowd.audiences.members(EVERYBODY)),
+        "numbers": (room._lists.version, room._names.given, crowd.last_id),
+        "members": list(crowd.audiences.members(EVERYBODY)),
     }
 
 
