@@ -114,7 +114,7 @@ class ChannelOperations:
             if channel is self._channels.everybody:
                 return texts("joined_all")
             told = texts("joined_key", channel=place.name) if seat.keyed else texts("joined", channel=place.name)
-            return f"{told} {texts('topic_is', channel=place.name, topic=channel.topic)}" if channel.topic else told
+            return f"{told} — {texts('topic_is', channel=place.name, topic=channel.topic)}" if channel.topic else told
 
         self._answer(seat, join)
 
@@ -130,7 +130,9 @@ class ChannelOperations:
 
     def type_channels(self, seat: Seat, /) -> None:
         """`/canaux`."""
-        self._notice(seat, channels_text(self._texts, [(name, count) for name, _, count, _ in self._rows(seat)]))
+        self._answer(
+            seat, lambda: channels_text(self._texts, [(name, count) for name, _, count, _ in self._rows(seat)])
+        )
 
     def type_topic(self, seat: Seat, key: str, name: str, topic: str | None, /) -> None:
         """`/sujet #dev TEXTE`. Without a name it is the channel that the client writes to."""
@@ -143,6 +145,7 @@ class ChannelOperations:
         self._answer(seat, tell)
 
     def _answer(self, seat: Seat, act: Callable[[], str]) -> None:
+        self._identify(seat)  # the notice is for the name that the client has
         try:
             self._notice(seat, act())
         except ProtocolError as error:
