@@ -261,7 +261,7 @@ def test_who_lists_the_members_of_a_channel_then_their_states(join: Join, salon:
 def test_an_invisible_person_is_not_revealed_in_a_channel(join: Join, salon: str) -> None:
     alice, bob = joined(join("alice"), salon), join("bob")
     bob.send({"type": "status", "state": "invisible"})
-    bob.pending()
+    assert who(bob, salon) == {alice.name}, "not a member yet"
     alice.pending()
     joined(bob, salon)
     assert who(alice, salon) == {alice.name}
