@@ -48,20 +48,23 @@ def _said(batch: Batch, effect: Said) -> None:
         batch.broadcast(render.said(effect, batch.timestamp), (seat,))
     else:
         batch.messages.append((id, batch.time, sender, guest, None, place.stored, content))
-        _in_channel(batch, place, render.said_in(effect, place.name, batch.timestamp), (seat,))
+        for audience, keyed in _heard(batch, place):
+            batch.broadcast(render.said_in(effect, place.name, batch.timestamp, keyed=keyed), (seat,), audience)
 
 
-def _in_channel(batch: Batch, place: Place, lines: tuple[bytes, bytes], excluded: tuple[int, ...] = ()) -> None:
-    for audience, line in zip((place.keyed, place.prefixed), lines, strict=True):
-        if batch.reaches(audience):
-            batch.broadcast(line, excluded, audience)
+def _heard(batch: Batch, place: Place) -> list[tuple[int, bool]]:
+    """The audiences of the channel that have a member, and whether these know the key `channel`."""
+    both = (place.keyed, True), (place.prefixed, False)
+    return [each for each in both if batch.reaches(each[0])]
 
 
 def _announced(batch: Batch, effect: Announced) -> None:
     if effect.place is None:
         batch.broadcast(render.announced(effect, batch.timestamp))
     else:
-        _in_channel(batch, effect.place, render.announced_in(effect, effect.place.name, batch.timestamp))
+        for audience, keyed in _heard(batch, effect.place):
+            line = render.announced_in(effect, effect.place.name, batch.timestamp, keyed=keyed)
+            batch.broadcast(line, audience=audience)
 
 
 def _whispered(batch: Batch, effect: Whispered) -> None:

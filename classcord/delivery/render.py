@@ -79,21 +79,18 @@ def said(effect: Said, time: str) -> bytes:
     return f'{_start(sender)}{quote(content)},"timestamp":"{time}"{more}}}\n'.encode("ascii")
 
 
-def said_in(effect: Said, channel: str, time: str) -> tuple[bytes, bytes]:
-    """A message in a channel, with the key `channel`, and with a prefix for clients that do not know the key."""
-    content, id = quote(effect.content), effect.id if effect.certain else None
-    return _both(effect.sender, content, channel, time, id, effect.guest)
+def said_in(effect: Said, channel: str, time: str, *, keyed: bool) -> bytes:
+    """A message in a channel: with the key `channel`, or with a prefix for clients that do not know the key."""
+    _, id, certain, sender, guest, content, _ = effect
+    more = (f',"id":{id}' if certain else "") + (',"guest":true' if guest else "")
+    return _in_channel(sender, content, channel, time, more, keyed)
 
 
-def _both(
-    sender: str, content: str, channel: str, time: str, id: int | None = None, guest: bool = False
-) -> tuple[bytes, bytes]:
-    name, start = _quoted(channel), _start(sender)
-    more = f',"timestamp":"{time}"' + (f',"id":{id}' if id is not None else "") + (',"guest":true' if guest else "")
-    return (
-        f'{start}{content}{more},"channel":{name}}}\n'.encode("ascii"),
-        f'{start}"[{name[1:-1]}] {content[1:]}{more}}}\n'.encode("ascii"),
-    )
+def _in_channel(sender: str, content: str, channel: str, time: str, more: str, keyed: bool) -> bytes:
+    if not keyed:
+        return f'{_start(sender)}{quote(f"[{channel}] {content}")},"timestamp":"{time}"{more}}}\n'.encode("ascii")
+    name = _quoted(channel)
+    return f'{_start(sender)}{quote(content)},"timestamp":"{time}"{more},"channel":{name}}}\n'.encode("ascii")
 
 
 def whispered(effect: Whispered, time: str) -> list[bytes]:
@@ -113,9 +110,9 @@ def announced(effect: Announced, time: str) -> bytes:
     return _message("global", _SERVER, '"global"', quote(effect.text), time)
 
 
-def announced_in(effect: Announced, channel: str, time: str) -> tuple[bytes, bytes]:
-    """The same to those in a channel, in both forms."""
-    return _both(SERVER_NAME, quote(effect.text), channel, time)
+def announced_in(effect: Announced, channel: str, time: str, *, keyed: bool) -> bytes:
+    """The same to those in a channel."""
+    return _in_channel(SERVER_NAME, effect.text, channel, time, "", keyed)
 
 
 def status(name: str, state: str) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.load import Bench, BuildError, build, faults
-from tests.bench.peers import NAIVE, OURS, Peer, running
+from tests.bench.peers import NAIVE, OURS, WITH_CHANNELS, Peer, running
 
 
 @pytest.fixture(scope="module")
@@ -27,3 +27,12 @@ def test_everything_arrives(peer: Peer, loadgen: Path, tmp_path: Path) -> None:
     assert faults(result) == []
     assert result["sent"] == 200
     assert result["recv_min"] == result["recv_max"] == 200
+
+
+def test_everything_arrives_in_the_channels_that_it_was_sent_to(loadgen: Path, tmp_path: Path) -> None:
+    with running(WITH_CHANNELS, tmp_path) as server:
+        result = Bench(loadgen, tmp_path).drive(
+            WITH_CHANNELS, server, "--receivers", "10", "--senders", "2", "--messages", "200", "--channels", "2"
+        )
+    assert faults(result) == []
+    assert (result["sent"], result["deliveries"]) == (200, 200 * 5)
