@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from classcord import __version__
 from classcord.chat.accounts import Account, Accounts
+from classcord.chat.channels import Channels
 from classcord.data.history import History
 from classcord.data.search import Search
 from classcord.data.store import Store, StoreError
@@ -98,6 +99,10 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
         registry = Registry(
             store, accounts, texts, stall_timeout=settings.stall_timeout, unsaved_limit=settings.unsaved_limit,
             outboxes_limit=settings.outboxes_limit,
+            channels=Channels(
+                config.channels(settings.channels), config.channels(settings.teacher_channels),
+                settings.own_channels, settings.most_channels,
+            ),
         )
         search = Search(settings.data, words_of)
         history = History(settings.data, search)

@@ -23,6 +23,8 @@ def run(context: Context, text: str) -> int:
     guess = find(letters(word))
     if request is None and guess is not None and guess.typed is not None and guess.typed.secret:
         request = guess
+    if request is None and (at := _sign(word)) > 0:  # /join#dev
+        request, rest = find(word[:at]), f"{word[at:]} {rest}"
     if request is None or request.typed is None:
         context.post(Room.notice, context.texts("unknown_command", command=named(word)))
         return 1
@@ -40,3 +42,8 @@ def run(context: Context, text: str) -> int:
         line = context.texts("command_usage", usage=typed.example) if typed.example else explained
         context.post(Room.notice, line)
     return request.cost
+
+
+def _sign(word: str) -> int:
+    """Where the # of a channel's name stands in a typed word; -1 if there is none."""
+    return max(word.find("#"), word.find("\uff03"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
+from classcord.chat.channel_operations import ChannelOperations
 from classcord.chat.effects import Effect
 from classcord.chat.people import Seat, Who
 from classcord.chat.room import Item, Room
@@ -15,6 +16,7 @@ from handlers.limiter import Limiter
 __all__ = ["Context"]
 
 Argument = TypeVar("Argument")
+Operator = TypeVar("Operator", Room, ChannelOperations)
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -46,10 +48,10 @@ class Context:
             self.limiter.presence(what)
 
     def post(
-        self, operation: Callable[Concatenate[Room, Seat, Arguments], object], *arguments: Arguments.args,
+        self, operation: Callable[Concatenate[Operator, Seat, Arguments], object], *arguments: Arguments.args,
         **named: Arguments.kwargs,
     ) -> None:
-        """Add an item: the room's method `operation`, with these arguments. The next flush hands it over.
+        """Add an item: the method `operation` of the room, with these arguments. The next flush hands it over.
 
         mypy checks the arguments. They are plain values, and none has a name here.
         """

@@ -6,6 +6,7 @@ import calendar
 import time
 from typing import Any
 
+from classcord.chat.channel_operations import ChannelOperations
 from classcord.chat.effects import ReadingAllowed
 from classcord.chat.room import Room
 from classcord.data.history import Page, Past, Scope, Unreadable
@@ -13,6 +14,7 @@ from classcord.delivery import render
 from classcord.net.link import Gone
 from classcord.wire.protocol import MAX_CONTENT, ProtocolError, encode
 from classcord.wire.words import words_of
+from handlers.channels import named
 from handlers.context import Context
 from handlers.request import Misused
 
@@ -36,12 +38,12 @@ def history(context: Context, message: dict[str, Any]) -> None:
         raise ProtocolError("invalid_field", "query has no word to look for")
     before, after = _number(message, "before"), _number(message, "after")
     limit = min(_number(message, "limit", _LIMIT) or 0, _MOST)
-    scope = _scope(context, message.get("with") or None)
-    if scope is None:
-        return
+    answer = _allowed(context, message.get("channel", ""), message.get("with", ""))
+    if answer is None:
+        return  # the room has refused it
     page = Page(limit + 1, before, after, words)  # one more, to see whether there are more
     try:
-        rows = context.history.read(scope, page)
+        rows = context.history.read(_scope(answer), page)
     except Unreadable as error:
         context.link.log("history_failed", detail=str(error))
         raise ProtocolError("unavailable", "The history can't be read for now; try again later.") from None
@@ -49,8 +51,8 @@ def history(context: Context, message: dict[str, Any]) -> None:
     if more:
         rows = rows[:limit] if page.forward else rows[len(rows) - limit :]
     for row in rows:
-        context.reply(render.past(row))
-    asked = {name: message[name] for name in ("with", "query") if message.get(name)}
+        context.reply(render.past(row, answer.channel.name if answer.channel is not None else None))
+    asked = {name: message[name] for name in ("channel", "with", "query") if message.get(name)}
     context.reply(encode({"type": "history", "done": True, "count": len(rows), "more": more, **asked}))
 
 
@@ -72,9 +74,10 @@ def typed_search(context: Context, rest: str) -> None:
 def _tell(context: Context, page: Page) -> None:
     """One private message of Serveur for each stored message, some time apart. The client's own thread waits."""
     context.post(Room.identify)
-    context.flush()
+    answer = context.ask(Room.allow_reading, "", "")
+    assert isinstance(answer, ReadingAllowed)
     try:
-        rows = context.history.read(Scope(), page)
+        rows = context.history.read(_scope(answer), page)
     except Unreadable as error:
         context.link.log("history_failed", detail=str(error))
         context.post(Room.notice, context.texts("history_unreadable"))
@@ -98,12 +101,22 @@ def _when(row: Past) -> str:
     return time.strftime("%H:%M" if then[:3] == now[:3] else "%d/%m/%Y %H:%M", then)
 
 
-def _scope(context: Context, other: str | None) -> Scope | None:
-    """Whose messages the client may read; None if it may not, and has been told so."""
-    answer = context.ask(Room.allow_reading, other)
-    if not isinstance(answer, ReadingAllowed):
-        return None
-    return Scope(answer.accounts, _milliseconds(answer.since))
+def _allowed(context: Context, channel: str, other: str) -> ReadingAllowed | None:
+    """What the client may read; None if it may not, and has been told so."""
+    if channel and other:
+        raise ProtocolError("invalid_field", "channel and with: give only one of them")
+    if other:
+        answer = context.ask(Room.allow_exchange, other)
+    else:
+        if channel:
+            context.post(ChannelOperations.speak_key)
+        answer = context.ask(Room.allow_reading, *named(channel))
+    return answer if isinstance(answer, ReadingAllowed) else None
+
+
+def _scope(allowed: ReadingAllowed) -> Scope:
+    channel = allowed.channel.stored if allowed.channel is not None else None
+    return Scope(channel, allowed.accounts, _milliseconds(allowed.since))
 
 
 def _milliseconds(created: str) -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from classcord.chat.channel_operations import ChannelOperations
 from classcord.chat.room import Room
 from classcord.wire import names
 from classcord.wire.protocol import ProtocolError, clean_content
+from handlers.channels import named
 from handlers.context import Context
 from handlers.request import Command, Misused
 
@@ -18,15 +20,24 @@ _QUOTED = re.compile(r'["“«]([^"”»]+)["”»]\s+(\S.*)', re.DOTALL)
 
 
 def message(context: Context, message: dict[str, Any]) -> None:
-    """A message to everybody, or to one person with subtype private."""
-    subtype = message.get("subtype", "global")
+    """A message to everybody or to a channel, or to one person with subtype private."""
+    subtype, channel = message.get("subtype", "global"), message.get("channel")
     if subtype == "global":
         content = clean_content(message["content"])
-        if content[:1].isalnum() or (content := _relayed(context, message, content)):  # nearly always the first
+        name = named(channel) if channel is not None else None
+        plain = content[:1].isalnum()  # nearly always
+        if name is not None and not plain:  # before a command is run
+            context.post(ChannelOperations.speak_key)
+        if plain or (content := _relayed(context, message, content)):
             if context.limiter is not None:
                 context.limiter.content(content)
-            context.post(Room.say, message.get("from"), content)
+            if name is None:
+                context.post(Room.say, message.get("from"), content)
+            else:
+                context.post(ChannelOperations.say_in, message.get("from"), *name, content)
     elif subtype == "private":
+        if channel is not None:
+            context.post(ChannelOperations.speak_key)
         _whisper(context, message)
     else:
         raise ProtocolError("invalid_field", "subtype must be global or private")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from classcord.chat.channel_operations import ChannelOperations
 from classcord.chat.room import Room
-from classcord.wire import names
+from classcord.wire import channel_names, names
 from classcord.wire.protocol import ProtocolError
 from classcord.wire.texts import shown
 from handlers.context import Context
 from handlers.request import PUNCTUATION, Misused
 
-__all__ = [
-    "STATES", "list_users", "ping", "state_of", "status", "typed_status", "typed_users", "users", "who",
-]
+__all__ = ["STATES", "list_users", "ping", "state_of", "status", "typed_status", "users", "who"]
 
 STATES: dict[str, str] = {
     "online": "online", "available": "online", "disponible": "online", "en ligne": "online",
@@ -57,23 +56,24 @@ def users(context: Context, message: dict[str, Any]) -> None:
     context.post(Room.list_users)
 
 
-def typed_users(context: Context, rest: str) -> None:
-    """The same, typed: `/qui`. The answer has the states too."""
-    context.post(Room.tell_who)
-
-
 def list_users(context: Context, message: dict[str, Any]) -> None:
     """The same, for the clients that expect the answer with the type of their request."""
     context.post(Room.list_users, "list_users")
 
 
 def who(context: Context, message: dict[str, Any]) -> None:
-    """The same, for the clients that ask about a channel. They also expect private messages with the type `private`."""
+    """The people in a channel, or all if there is no such channel.
+
+    The clients that ask so also expect private messages with the type `private`.
+    """
     channel = message.get("channel") or "global"
     if not channel.isprintable():
         raise ProtocolError("invalid_field", "channel has a character that is not allowed")
     context.post(Room.use_private_type)
-    context.post(Room.list_users, "who", channel)
+    if message.get("channel") is not None:
+        context.post(ChannelOperations.speak_key)
+    name = channel_names.find(channel)
+    context.post(Room.list_users, "who", channel, name.key if name is not None else "")
 
 
 def ping(context: Context, message: dict[str, Any]) -> None:

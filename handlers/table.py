@@ -7,16 +7,16 @@ from typing import Any
 
 from classcord.chat.room import Room
 from classcord.wire import names
+from classcord.wire.channel_names import MAX_TYPED
 from classcord.wire.protocol import encode
 from classcord.wire.texts import shown
-from handlers import accounts, history, messages, presence
+from handlers import accounts, channels, history, messages, presence
 from handlers.context import Context
 from handlers.request import PUNCTUATION, Field, Misused, Request, Typed
 
 __all__ = ["HELP", "LISTED", "TABLE", "TYPES", "WORDS", "find", "letters", "named"]
 
-_MAX_CHANNEL = 100
-"""Characters in the name of a channel; only the client that sent it gets it back."""
+_CHANNEL = Field("channel", most=MAX_TYPED)
 _CONTENT = Field("content", most=None)  # clean_content says more than "too long"
 _HASHING = 3
 """The cost of a request with a password: hashing takes 40 ms, a thousand times as long as most requests."""
@@ -84,9 +84,12 @@ TABLE = (
         {"type": "change_username", "new_user": "zoe"}, (Field("new_user"),), listed=False, announces="change",
     ),
     Request(
-        "message", messages.message, "write to everybody, or to one person with subtype private",
+        "message", messages.message, "write to everybody or to a channel, or to one person with subtype private",
         {"type": "message", "subtype": "global", "to": "global", "content": "Bonjour"},
-        (_CONTENT, Field("subtype", required=False), Field("to", required=False)),
+        (
+            _CONTENT, Field("subtype", required=False), Field("to", required=False),
+            _CHANNEL._replace(required=False),
+        ),
     ),
     Request(
         "private", messages.private, "write to one person", {"type": "private", "to": "bob", "content": "Salut"},
@@ -119,9 +122,12 @@ TABLE = (
         aliases=("connected_users", "userlist"),
         announces="coming",
         typed=Typed(
-            presence.typed_users,
+            channels.typed_users,
             {"fr": ("qui",), "en": ("who", "users")},
-            {"fr": "/qui : qui est là, et dans quel état", "en": "/who: the people here, and their states"},
+            {
+                "fr": "/qui : qui est là, ou dans votre canal, et dans quel état ; /qui #dev : dans ce canal",
+                "en": "/who: the people here, or in your channel, and their states; /who #dev: in this channel",
+            },
         ),
     ),
     Request(
@@ -129,15 +135,65 @@ TABLE = (
         listed=False, announces="coming",
     ),
     Request(
-        "who", presence.who, "list the people here, in an answer of type who", {"type": "who", "channel": "global"},
-        (Field("channel", required=False, most=_MAX_CHANNEL),), announces="coming",
+        "who", presence.who, "list the people in a channel, or here, in an answer of type who",
+        {"type": "who", "channel": "global"}, (_CHANNEL._replace(required=False),), announces="coming",
     ),
     Request(
-        "history", history.history, "read what was said: before or after an id, with a person, or search words",
+        "join", channels.join, "join a channel", {"type": "join", "channel": "#dev"}, (_CHANNEL,),
+        aliases=("join_channel", "channel_switch"), announces="change",
+        typed=Typed(
+            channels.typed_join,
+            {"fr": ("join",), "en": ("join",)},
+            {
+                "fr": "/join #dev : entrer dans un canal et y écrire ; /join #général : écrire de nouveau à tous",
+                "en": "/join #dev: enter a channel and write there; /join #général: write to everybody again",
+            },
+            example="/join #dev",
+        ),
+    ),
+    Request(
+        "leave", channels.leave, "leave a channel", {"type": "leave", "channel": "#dev"}, (_CHANNEL,),
+        announces="change",
+        typed=Typed(
+            channels.typed_leave,
+            {"fr": ("quitter",), "en": ("leave", "part")},
+            {
+                "fr": "/quitter : sortir de votre canal ; /quitter #dev : sortir de celui-ci",
+                "en": "/leave: leave your channel; /leave #dev: leave this one",
+            },
+            example="/quitter #dev",
+        ),
+    ),
+    Request(
+        "channels", channels.channels, "list the channels", {"type": "channels"},
+        typed=Typed(
+            channels.typed_channels,
+            {"fr": ("canaux",), "en": ("channels", "list")},
+            {
+                "fr": "/canaux : les canaux, et combien de personnes s'y trouvent",
+                "en": "/channels: the channels, and how many people are in each",
+            },
+        ),
+    ),
+    Request(
+        "topic", channels.topic, "tell the topic of a channel; with the field topic, set it",
+        {"type": "topic", "channel": "#dev"}, (_CHANNEL, Field("topic", required=False)),
+        typed=Typed(
+            channels.typed_topic,
+            {"fr": ("sujet",), "en": ("topic",)},
+            {
+                "fr": "/sujet : le sujet de votre canal ; /sujet TEXTE : le changer ; /sujet #dev : celui d'un autre",
+                "en": "/topic: the topic of your channel; /topic TEXT: change it; /topic #dev: that of another",
+            },
+        ),
+    ),
+    Request(
+        "history", history.history, "read what was said: before or after an id, in a channel, with a person; or search",
         {"type": "history", "limit": 50},
         (
             Field("limit", required=False, number=True), Field("before", required=False, number=True),
-            Field("after", required=False, number=True), Field("with", required=False), Field("query", required=False),
+            Field("after", required=False, number=True), _CHANNEL._replace(required=False),
+            Field("with", required=False), Field("query", required=False),
         ),
         cost=5,
         typed=Typed(

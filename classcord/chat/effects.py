@@ -10,9 +10,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 __all__ = [
+    "EVERYBODY",
     "AccountMade",
     "Addressed",
     "Announced",
+    "ChannelEntered",
+    "ChannelLeft",
+    "ChannelMoved",
+    "ChannelsListed",
     "Effect",
     "Gone",
     "GuestNamed",
@@ -22,6 +27,7 @@ __all__ = [
     "LoggedOut",
     "Noticed",
     "Parted",
+    "Place",
     "ReadingAllowed",
     "Refused",
     "Renamed",
@@ -29,13 +35,33 @@ __all__ = [
     "Said",
     "StateSet",
     "StateTold",
+    "TopicTold",
     "UsersListed",
     "Whispered",
 ]
 
 
+EVERYBODY = 1
+"""The audience of all who have a name. An audience is one bit; those of the channels are greater."""
+
+
+class Place(NamedTuple):
+    """A channel: its name for people, its name on disk, and its two audiences.
+
+    `keyed` has the members whose clients know the key `channel`; `prefixed` has the others.
+    """
+
+    name: str
+    stored: str
+    keyed: int
+    prefixed: int
+
+
 class Said(NamedTuple):
-    """A message from the seat to everybody else. If the id is not `certain`, nobody is told it."""
+    """A message from the seat to everybody else, or to those in a channel.
+
+    If the id is not `certain`, nobody is told it.
+    """
 
     seat: int
     id: int
@@ -43,6 +69,7 @@ class Said(NamedTuple):
     sender: str
     guest: bool
     content: str
+    place: Place | None
 
 
 class Addressed(NamedTuple):
@@ -73,9 +100,10 @@ class Noticed(NamedTuple):
 
 
 class Announced(NamedTuple):
-    """A text from the server to everybody."""
+    """A text from the server to everybody, or to those in a channel."""
 
     text: str
+    place: Place | None = None
 
 
 class StateSet(NamedTuple):
@@ -151,27 +179,71 @@ class Renamed(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """From here on the seat gets what everybody gets."""
+    """From here on the seat gets what this audience gets."""
 
     seat: int
+    audience: int = EVERYBODY
 
 
 class Parted(NamedTuple):
     """From here on it does not."""
 
     seat: int
+    audience: int = EVERYBODY
+
+
+class ChannelMoved(NamedTuple):
+    """A person has come into a channel (`join`) or left it (`leave`), told to the keyed members but the person's own
+    seats."""
+
+    place: Place
+    kind: str
+    name: str
+    own: tuple[int, ...]
+
+
+class ChannelEntered(NamedTuple):
+    """The answer to a request to join."""
+
+    seat: int
+    name: str
+    topic: str
+
+
+class ChannelLeft(NamedTuple):
+    """The answer to a request to leave."""
+
+    seat: int
+    name: str
+
+
+class ChannelsListed(NamedTuple):
+    """The answer to a request for the channels: the name, the topic, how many people are in it, and whether the client
+    is one of them."""
+
+    seat: int
+    channels: tuple[tuple[str, str, int, bool], ...]
+
+
+class TopicTold(NamedTuple):
+    """The answer to a request about the topic of a channel."""
+
+    seat: int
+    name: str
+    topic: str
 
 
 class ReadingAllowed(NamedTuple):
-    """The client may read the history: what was said to everybody, or between these two accounts.
+    """The client may read the history: what was said to everybody, in a channel, or between two accounts.
 
     `since` is when the newer one of these was made, ISO 8601 in UTC. `ticket` is the number of the question.
     """
 
     seat: int
     ticket: int
-    accounts: tuple[str, str] | None
-    since: str
+    channel: Place | None = None
+    accounts: tuple[str, str] | None = None
+    since: str = ""
 
 
 class Gone(NamedTuple):
@@ -198,5 +270,6 @@ class Refused(NamedTuple):
 
 Effect = (
     Said | Whispered | Noticed | Announced | StateSet | StateTold | UsersListed | AccountMade | LoggedIn | LoggedOut
-    | GuestNamed | IdentityEnded | Renamed | Joined | Parted | ReadingAllowed | Gone | Replied | Refused
+    | GuestNamed | IdentityEnded | Renamed | Joined | Parted | Gone | Replied | Refused | ChannelMoved | ChannelEntered
+    | ChannelLeft | ChannelsListed | TopicTold | ReadingAllowed
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from classcord.chat.effects import Addressed
+from classcord.chat.effects import Addressed, Place
 from classcord.wire import names
 from classcord.wire.protocol import ProtocolError
 
@@ -49,9 +49,13 @@ class Seat:
     was taken. Lines to the client use the alias as its name.
     `registered` is the account that the client has created here without logging in.
     `private_type` says that the client wants private messages with the type `private`.
+    `keyed` says that it has sent the key `channel`, so it can tell the channels apart.
+    `current` is the channel that its messages without the key go to; None stands for everybody.
     """
 
-    __slots__ = ("alias", "announced", "number", "person", "private_type", "registered", "users_version")
+    __slots__ = (
+        "alias", "announced", "current", "keyed", "number", "person", "private_type", "registered", "users_version",
+    )
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -60,7 +64,9 @@ class Seat:
         self.announced = False  # has sent a first message, which may be empty
         self.registered: str | None = None
         self.private_type = False
-        self.users_version = -1  # the room's version at the client's last request for the list
+        self.keyed = False
+        self.current: Place | None = None
+        self.users_version: tuple[int, ...] = ()  # the versions of the last list that the client asked for
 
     def refusal(self, who: Who) -> ProtocolError | None:
         """Why the client is not one of those; None if it is."""

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from classcord.chat import channel_operations
 from classcord.chat.accounts import Account, Accounts
+from classcord.chat.channel_operations import ChannelOperations
+from classcord.chat.channels import Channels
 from classcord.chat.effects import (
     Announced,
     Effect,
@@ -31,18 +34,21 @@ from classcord.chat.effects import (
     UsersListed,
     Whispered,
 )
-from classcord.chat.listing import who_text
+from classcord.chat.guest_names import GuestNames
+from classcord.chat.listing import Lists, who_text
 from classcord.chat.people import Person, Seat, Who
-from classcord.chat.reading import reading_allowed
+from classcord.chat.reading import channel_allowed, exchange_allowed
 from classcord.chat.registrations import Registrations
 from classcord.wire import names
+from classcord.wire.channel_names import ChannelName
 from classcord.wire.protocol import ProtocolError
-from classcord.wire.texts import Texts, shown
+from classcord.wire.texts import ENGLISH, Texts, shown
 
 __all__ = ["Item", "Room"]
 
 Item = tuple[str, "int | None", tuple[Any, ...]]
-"""A request to the room: the name of a method of Room, the number of the seat that asks, and plain values.
+"""A request to the room: the name of a method of Room or ChannelOperations, the number of the seat that asks, and
+plain values.
 
 Without a seat it is the server itself that asks. A plain tuple is made faster than a named one.
 """
@@ -50,13 +56,12 @@ Without a seat it is the server itself that asks. A plain tuple is made faster t
 _OPERATIONS = (
     "login", "register", "logout", "disconnect", "leave", "identify", "say", "whisper", "use_private_type",
     "announce_guest", "notice", "reply", "set_state", "list_users", "tell_who", "only", "allow_reading",
+    "allow_exchange",
 )
 """The methods that an item with a seat may name."""
 _new = tuple.__new__
 """Makes a named tuple several times as fast as its class does."""
 _GUEST = names.GUEST
-_VARIANTS = 100
-"""Guests that may choose the same name; the next one gets a number instead."""
 _MAX_SHOWN = 60
 """Characters of an addressee that a notice repeats: a guest's name with its mark is shorter."""
 _MAX_ALIAS = 256
@@ -70,20 +75,30 @@ def _has_control(text: str) -> bool:
 class Room:
     """Everybody who is here. `take_id` gives the id of the next message, and whether that is certain: data/ids.py."""
 
-    def __init__(self, accounts: Accounts, texts: Texts, take_id: Callable[[], tuple[int, bool]]) -> None:
+    def __init__(
+        self, accounts: Accounts, texts: Texts, take_id: Callable[[], tuple[int, bool]],
+        channels: Channels | None = None,
+    ) -> None:
         self.registrations = Registrations(accounts)
         self.effects: list[Effect] = []
         """Those of the last item. The caller of `do` takes them out."""
         self._emit = self.effects.append
         self._seats: dict[int, Seat] = {}
-        self._operations: dict[str, Callable[..., object]] = {name: getattr(self, name) for name in _OPERATIONS}
+        self._present: dict[str, Person] = {}
+        self._lists = Lists(self._present)
+        self._channels = channels or Channels()
+        self._talk = ChannelOperations(
+            self._channels, texts, emit=self._emit, take_id=take_id, identify=self.identify, notice=self.notice,
+            shown=self._lists.shown,
+        )
+        self._operations: dict[str, Callable[..., object]] = {
+            **{name: getattr(self, name) for name in _OPERATIONS},
+            **{name: getattr(self._talk, name) for name in channel_operations.OPERATIONS},
+        }
         self._without_seat = {"announce": self.announce}
         self._texts = texts
         self._take_id = take_id
-        self._present: dict[str, Person] = {}
-        self._version = 0  # changes when the answer to `users` changes
-        self._listed: tuple[int, list[Person]] = (-1, [])
-        self._guests = 0
+        self._names = GuestNames(self._present, self.registrations)
 
     def do(self, operation: str, number: int | None, arguments: tuple[Any, ...]) -> None:
         """Carry out one item."""
@@ -147,7 +162,7 @@ class Room:
             and (p.key == row.key or (p.likeness.skeleton == look.skeleton and names.alike(p.likeness, look)))
         ]:
             # the account comes first, even where a hundred guests hold its variants
-            self._rename(guest, self._variant(guest.name) or self._numbered())
+            self._rename(guest, self._names.variant(guest.name) or self._names.numbered())
 
     def logout(self, seat: Seat, /) -> None:
         """End the identity; the connection stays, like a new one."""
@@ -161,7 +176,7 @@ class Room:
             self._exit(seat)
         self._emit(Parted(seat.number))
         seat.registered = None
-        seat.users_version = -1
+        seat.users_version = ()
 
     def leave(self, seat: Seat, /) -> None:
         """The connection has ended. Safe to repeat."""
@@ -193,10 +208,10 @@ class Room:
             return self._enter_account(seat, registered, wanted or registered)
         if person is not None and (person.chose_name or wanted is None or wanted == seat.alias):
             return person  # a numbered guest with this alias was refused this name before
-        name = self._chosen(wanted) if wanted is not None else None
+        name = self._names.chosen(wanted) if wanted is not None else None
         alias = wanted if wanted is not None and len(wanted) <= _MAX_ALIAS and not _has_control(wanted) else None
         if person is None:
-            entered = name or self._numbered()
+            entered = name or self._names.numbered()
             refused = wanted[: names.MAX_NAME] if wanted is not None and name is None else None
             self._emit(GuestNamed(seat.number, entered, refused))
             guest = Person(entered, names.key(entered), account=False, chose_name=name is not None)
@@ -212,40 +227,12 @@ class Room:
                     self._emit(StateTold(seat.number, old, "invisible"))
         if alias is not None:
             seat.alias = alias
-            seat.users_version = -1  # its own name in the list has changed
+            seat.users_version = ()  # its own name in the list has changed
         return person
-
-    def _chosen(self, wanted: str) -> str | None:
-        """The name for a guest that wants `wanted`. None if that is not allowed, or all its variants are taken."""
-        try:
-            names.check(wanted)
-        except names.NameRefused:
-            return None
-        return self._variant(wanted)
-
-    def _numbered(self) -> str:
-        while True:
-            self._guests += 1
-            name = f"{_GUEST}-{self._guests}"
-            if not self._taken(names.key(name)):
-                return name
-
-    def _variant(self, name: str) -> str | None:
-        """`name`, or the first variant of it that is free; None if all are taken."""
-        key = names.key(name)  # only once: normalizing takes time, and all clients wait
-        for number in range(_VARIANTS):
-            mark = "" if number == 0 else f" ({_GUEST})" if number == 1 else f" ({_GUEST} {number})"
-            # nothing grows together across a space, so this is the form's key
-            if not self._taken(key + mark) and (mark or not self.registrations.resembles(name)):
-                return name + mark
-        return None
-
-    def _taken(self, key: str) -> bool:
-        return key in self._present or self.registrations.taken(key)
 
     def _enter_account(self, seat: Seat, name: str, alias: str) -> Person:
         key = names.key(name)
-        seat.users_version = -1  # the last list was for another name
+        seat.users_version = ()  # the last list was for another name
         if seat.person is not None:
             if seat.person.key == key:
                 seat.alias = alias
@@ -269,11 +256,12 @@ class Room:
     def _exit(self, seat: Seat) -> None:
         person = seat.person
         assert person is not None
+        self._talk.exit(seat)
         seat.person = None
         person.seats.remove(seat)
         if not person.seats:
             del self._present[person.key]
-            self._version += 1
+            self._lists.version += 1
             if person.known:
                 self._emit(StateSet(person.name, "offline", (seat.number,)))
 
@@ -291,9 +279,10 @@ class Room:
         person.rename(name, names.key(name))
         self._present[person.key] = person
         self._announce(person)
+        self._talk.appear(person)
 
     def _announce(self, person: Person) -> None:
-        self._version += 1
+        self._lists.version += 1
         person.known = person.state != "invisible"
         if not person.known:  # an invisible person with another name
             return
@@ -304,13 +293,13 @@ class Room:
     # --- messages ---
 
     def say(self, seat: Seat, wanted: object, content: str, /) -> None:
-        """A message to everybody."""
+        """A message to everybody; from a client that does not know the key `channel`, to the channel it is in."""
         person = seat.person
         if person is None or not person.account:
             person = self.identify(seat, wanted)
         seat.announced = True
         id, certain = self._take_id()
-        self._emit(_new(Said, (seat.number, id, certain, person.name, not person.account, content)))
+        self._emit(_new(Said, (seat.number, id, certain, person.name, not person.account, content, seat.current)))
 
     def whisper(self, seat: Seat, wanted: object, to: str, content: str, /) -> None:
         """A message to every seat of one person, or a notice to the sender that this person is not there."""
@@ -350,9 +339,13 @@ class Room:
 
     # --- history ---
 
-    def allow_reading(self, seat: Seat, ticket: int, other: str | None, /) -> None:
-        """Say whether the client may read what was said to everybody, or between its account and the `other` one."""
-        self._emit(reading_allowed(seat, ticket, other, self.registrations.find))
+    def allow_reading(self, seat: Seat, ticket: int, key: str, name: str, /) -> None:
+        """Say whether the client may read what was said in a channel; without a key, in the one that it writes to."""
+        self._emit(channel_allowed(seat, ticket, ChannelName(key, name) if key else None, self._channels))
+
+    def allow_exchange(self, seat: Seat, ticket: int, other: str, /) -> None:
+        """Say whether it may read what its account and the `other` one have said in private."""
+        self._emit(exchange_allowed(seat, ticket, other, self.registrations.find))
 
     # --- presence ---
 
@@ -360,40 +353,48 @@ class Room:
         """Set online, away, dnd or invisible; tell the others if it is new."""
         person = self.identify(seat, wanted)
         if person.state != state:
+            unseen = person.state == "invisible"
             person.state = state
             person.known = True
-            self._version += 1
+            self._lists.version += 1
             self._emit(StateSet(person.name, state, person.numbers()))
+            if unseen:
+                self._talk.appear(person)
 
-    def list_users(self, seat: Seat, kind: str = "users", channel: str | None = None, /) -> None:
+    def list_users(self, seat: Seat, kind: str = "users", asked: str | None = None, key: str = "", /) -> None:
         """List the people who are here, then the states other than online, unless nothing has changed since last time.
 
-        The answer has the type `kind` and names the `channel` of the request, if any.
+        The answer has the type `kind` and names the channel as it was `asked` for, if it was. If there is a channel
+        with this `key`, only its members are in the list.
         """
         own = self.identify(seat)
-        visible = self._shown_to(own)
+        channel = self._channels.find(key) or self._channels.everybody
+        if channel.closed and not own.teacher:
+            raise ProtocolError("not_allowed", ENGLISH("channel_closed", channel=channel.place.name))
+        visible = self._lists.shown(own, channel)
         listed = {seat.alias if person is own else person.name: person for person in visible}
         if len(listed) < len(visible):
             # a guest's alias may be another person's name: then the list shows that person
             listed[seat.alias] = next(p for p in visible if p is not own and p.name == seat.alias)
-        self._emit(UsersListed(seat.number, kind, channel, tuple(listed)))
-        if seat.users_version == self._version:
+        self._emit(UsersListed(seat.number, kind, asked, tuple(listed)))
+        versions = self._lists.version, channel.version
+        if seat.users_version == versions:
             return
-        seat.users_version = self._version
+        seat.users_version = versions
         for name, person in listed.items():
             if person.state != "online":
                 self._emit(StateTold(seat.number, name, person.state))
 
-    def tell_who(self, seat: Seat, /) -> None:
-        """Answer the typed command that lists the people, with the names that the others see."""
-        self.notice(seat, who_text(self._texts, self._shown_to(self.identify(seat))))
+    def tell_who(self, seat: Seat, key: str = "", name: str = "", /) -> None:
+        """Answer the typed command that lists the people, with the names that the others see.
 
-    def _shown_to(self, asker: Person) -> list[Person]:
-        """All people who are not invisible, and the asker, sorted by name."""
-        version, listed = self._listed
-        if version != self._version:
-            listed = sorted((p for p in self._present.values() if p.state != "invisible"), key=lambda p: p.key)
-            self._listed = (self._version, listed)
-        if asker.state == "invisible":
-            return sorted([*listed, asker], key=lambda p: p.key)
-        return listed
+        Without a channel's `key` it is about the channel that the client writes to.
+        """
+        own = self.identify(seat)
+        current = seat.current.stored[1:] if seat.current is not None else self._channels.everybody.key
+        channel = self._channels.find(key or current)
+        if channel is None or (channel.closed and not own.teacher):
+            self.notice(seat, self._texts("channel_unknown", channel=name))
+            return
+        of = "" if channel is self._channels.everybody else channel.place.name
+        self.notice(seat, who_text(self._texts, self._lists.shown(own, channel), of))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from classcord.data.folder import FILE
-from classcord.data.search import Search
+from classcord.data.search import Search, mark
 
 __all__ = ["History", "Page", "Past", "Scope", "Unreadable"]
 
@@ -36,12 +36,13 @@ class Unreadable(Exception):
 
 
 class Scope(NamedTuple):
-    """Whose messages: those to everybody, or those between two accounts.
+    """Whose messages: those to everybody, those in a channel, or those between two accounts.
 
     `since` is when the newer of the two accounts was made, in milliseconds since 1970: until then, a guest may have
     had its name.
     """
 
+    channel: str | None = None
     accounts: tuple[str, str] | None = None
     since: int = 0
 
@@ -49,7 +50,9 @@ class Scope(NamedTuple):
     def conditions(self) -> list[tuple[str, tuple[object, ...]]]:
         """Conditions for rows of `message_rows AS m`, and their values. A row of the scope meets one of them."""
         if self.accounts is None:
-            return [("m.recipient IS NULL", ())]
+            if self.channel is None:
+                return [("m.recipient IS NULL AND m.channel IS NULL", ())]
+            return [("m.channel = ?", (self.channel,))]
         # one for each direction: an index gives the rows of each in their order
         condition = (
             "m.recipient = ? AND m.sender = (SELECT id FROM senders WHERE name = ? AND guest = 0) AND m.time > ?"
@@ -107,9 +110,10 @@ class History:
             if not page.words:
                 found = rows.between(low, high, page.limit)
             else:
+                words = (*mark(scope.accounts is not None, scope.channel), *page.words)
                 reached = self._search.reached()  # what came later is looked at one by one
                 parts = [
-                    self._indexed(rows, page, low, min(high, reached + 1), private=scope.accounts is not None),
+                    self._indexed(rows, page, low, min(high, reached + 1), words),
                     self._not_indexed(rows, max(low, reached), high),
                 ]
                 in_order = itertools.chain.from_iterable(parts if page.forward else parts[::-1])
@@ -117,10 +121,10 @@ class History:
                 found = list(itertools.islice(wanted, page.limit))
         return found if page.forward else found[::-1]
 
-    def _indexed(self, rows: _Rows, page: Page, low: int, high: int, *, private: bool) -> Iterator[Past]:
+    def _indexed(self, rows: _Rows, page: Page, low: int, high: int, words: Sequence[str]) -> Iterator[Past]:
         while True:
             try:
-                ids = self._search.ids(page.words, low, high, _STEP, oldest=page.forward, private=private)
+                ids = self._search.ids(words, low, high, _STEP, oldest=page.forward)
             except sqlite3.Error:  # it is being made again
                 yield from self._not_indexed(rows, low, high)
                 return

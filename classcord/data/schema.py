@@ -12,15 +12,26 @@ __all__ = ["MIGRATIONS", "VERSION", "AccountRow", "MessageRow"]
 AccountRow = tuple[str, str, str, str, str]
 """key, name, password (hashed), time of creation and role (user or teacher): the columns of the table."""
 
-MessageRow = tuple[int, int, str, bool, "str | None", str]
-"""id, time (milliseconds since 1970, UTC), sender, whether the sender is a guest, recipient (None for a message to
-everybody) and content. Each message makes one, and a plain tuple is made faster than a named one."""
+MessageRow = tuple[int, int, str, bool, "str | None", "str | None", str]
+"""id, time (milliseconds since 1970, UTC), sender, whether the sender is a guest, recipient, channel and content. A
+private message has a recipient, one in a channel has a channel: # and its key, so that one channel has one name. One to
+everybody has neither. Each message makes one, and a plain tuple is made faster than a named one."""
 
 
 def _text(time: str) -> str:
     """The expression for a time of `message_rows` as people read it: ISO 8601 in UTC."""
     return f"strftime('%Y-%m-%dT%H:%M:%S', {time} / 1000, 'unixepoch') || printf('.%03dZ', {time} % 1000)"
 
+
+_MAY_BE_CHANGED = (
+    """CREATE TRIGGER messages_delete INSTEAD OF DELETE ON messages BEGIN
+        DELETE FROM message_rows WHERE id = OLD.id;
+    END""",
+    """CREATE TRIGGER messages_update INSTEAD OF UPDATE OF content ON messages BEGIN
+        UPDATE message_rows SET content = NEW.content WHERE id = OLD.id;
+    END""",
+)
+"""What people may do with the view."""
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -55,17 +66,26 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
                 senders.name AS sender, senders.guest AS guest,
                 CASE WHEN recipient IS NULL THEN 'global' ELSE 'private' END AS kind, recipient, content
             FROM message_rows LEFT JOIN senders ON senders.id = message_rows.sender""",
-        """CREATE TRIGGER messages_delete INSTEAD OF DELETE ON messages BEGIN
-            DELETE FROM message_rows WHERE id = OLD.id;
-        END""",
-        """CREATE TRIGGER messages_update INSTEAD OF UPDATE OF content ON messages BEGIN
-            UPDATE message_rows SET content = NEW.content WHERE id = OLD.id;
-        END""",
+        *_MAY_BE_CHANGED,
     ),
     ("ALTER TABLE accounts ADD COLUMN role TEXT NOT NULL DEFAULT 'user'",),
     (
         # a page of a private exchange is found without reading all messages; other messages cost nothing
         "CREATE INDEX message_exchanges ON message_rows (recipient, sender) WHERE recipient IS NOT NULL",
+    ),
+    (
+        "ALTER TABLE message_rows ADD COLUMN channel TEXT",
+        "DROP VIEW messages",  # its triggers go with it
+        f"""CREATE VIEW messages AS
+            SELECT message_rows.id AS id,
+                CASE typeof(time) WHEN 'integer' THEN {_text("time")} ELSE time END AS time,
+                senders.name AS sender, senders.guest AS guest,
+                CASE WHEN recipient IS NOT NULL THEN 'private' WHEN channel IS NOT NULL THEN 'channel' ELSE 'global'
+                END AS kind,
+                recipient, channel, content
+            FROM message_rows LEFT JOIN senders ON senders.id = message_rows.sender""",
+        *_MAY_BE_CHANGED,
+        "CREATE INDEX message_channels ON message_rows (channel) WHERE channel IS NOT NULL",
     ),
 )
 """The statements from each schema version to the next. Only append: databases in use have run the others already."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from classcord.data.folder import FILE
 from classcord.ops import logs
 
-__all__ = ["SEARCH", "Search", "remove_index"]
+__all__ = ["SEARCH", "Search", "mark", "remove_index"]
 
 SEARCH = "search.db"
 """The name of the file."""
@@ -40,8 +40,14 @@ _FORM = """
     INSERT INTO reached VALUES (0, 0, '');
 """
 # The tokenizer takes every character beyond ASCII as part of a word, so it cuts only between the words that it gets.
-_PRIVATE = "0_private"
-"""A word that private messages have in the index. If somebody writes it, a search looks at one message too many."""
+
+
+def mark(private: bool, channel: str | None) -> list[str]:
+    """The word that messages have in the index if they are not for everybody. Pure; any thread.
+
+    If somebody writes it, a search looks at one message too many.
+    """
+    return ["0_private"] if private else ["0_channel"] if channel is not None else []
 
 
 def remove_index(folder: Path) -> None:
@@ -69,12 +75,12 @@ class Search:
         """The id of the last message in the index; 0 without an index."""
         return self._reached
 
-    def ids(self, words: Sequence[str], low: int, high: int, limit: int, *, oldest: bool, private: bool) -> list[int]:
+    def ids(self, words: Sequence[str], low: int, high: int, limit: int, *, oldest: bool) -> list[int]:
         """The first ids between the two, without these, of messages that have all the words, oldest or newest first.
 
         It may give some that lack a word. Raises sqlite3.Error.
         """
-        query = " ".join(f'"{word}"' for word in ([_PRIVATE] if private else []) + list(words))
+        query = " ".join(f'"{word}"' for word in words)
         statement = (
             "SELECT rowid FROM words WHERE words MATCH ? AND rowid > ? AND rowid < ?"
             f" ORDER BY rowid {'ASC' if oldest else 'DESC'} LIMIT ?"
@@ -157,16 +163,17 @@ class Search:
     def _take(self, source: sqlite3.Connection, index: sqlite3.Connection) -> int:
         """Put the next messages into the index; how many these were."""
         rows = source.execute(
-            "SELECT id, time, recipient IS NOT NULL, content FROM message_rows WHERE id > ? ORDER BY id LIMIT ?",
+            "SELECT id, time, recipient IS NOT NULL, channel, content FROM message_rows WHERE id > ?"
+            " ORDER BY id LIMIT ?",
             (self._reached, _BATCH),
         ).fetchall()
         if rows:
-            last, time, _, text = rows[-1]
+            last, time, _, _, text = rows[-1]
             index.execute("BEGIN IMMEDIATE")
             index.executemany(
                 "INSERT OR REPLACE INTO words (rowid, content) VALUES (?, ?)",
-                [(id, " ".join(([_PRIVATE] if private else []) + self.words_of(content)))
-                 for id, _, private, content in rows],
+                [(id, " ".join(mark(private, channel) + self.words_of(content)))
+                 for id, _, private, channel, content in rows],
             )
             index.execute("UPDATE reached SET id = ?, time = ?, content = ?", (last, time, text))
             index.execute("COMMIT")

@@ -31,7 +31,7 @@ __all__ = ["FILE", "Store", "StoreError"]
 # One statement with many rows releases the interpreter's lock once; executemany releases it once for each row.
 _ROWS = (64, 16, 4, 1)
 # REPLACE: after an error the rows may be there or not. Stored again, each is there once.
-_INSERT = {n: "INSERT OR REPLACE INTO message_rows VALUES " + ",".join(["(?,?,?,?,?)"] * n) for n in _ROWS}
+_INSERT = {n: "INSERT OR REPLACE INTO message_rows VALUES " + ",".join(["(?,?,?,?,?,?)"] * n) for n in _ROWS}
 _CHECKPOINT_PAGES = 1000
 """Pages of write-ahead log after which they are moved into the database: about 4 MiB, as SQLite itself would do."""
 _BUSY = 150
@@ -202,9 +202,9 @@ class Store:
         for n in _ROWS:
             while left >= n:
                 values: list[object] = []
-                for id, milliseconds, sender, guest, recipient, content in messages[start : start + n]:
+                for id, milliseconds, sender, guest, recipient, channel, content in messages[start : start + n]:
                     number = senders.get((sender, guest)) or self._sender(sender, guest)
-                    values += (id, milliseconds, number, recipient, content)
+                    values += (id, milliseconds, number, recipient, content, channel)
                 self._db.execute(_INSERT[n], values)
                 start += n
                 left -= n

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from classcord.chat.effects import EVERYBODY
 from classcord.net.link import Link
 
 __all__ = ["EVERYBODY", "Audiences"]
-
-EVERYBODY = 1
-"""The audience of all who have a name."""
 
 
 class Audiences:
@@ -22,6 +20,10 @@ class Audiences:
     def mask(self, seat: int) -> int:
         """The audiences of a seat."""
         return self._masks.get(seat, 0)
+
+    def has_members(self, audience: int) -> bool:
+        """Whether somebody is in this audience."""
+        return audience in self._members
 
     def members(self, mask: int) -> Mapping[int, Link]:
         """The links of all who are in at least one of these audiences, by the numbers of their seats."""

@@ -121,6 +121,10 @@ class Batch:
         self._spoke |= audience
         self.size += len(line)
 
+    def reaches(self, audience: int) -> bool:
+        """Whether the audience has a member."""
+        return self._audiences.has_members(audience)
+
     def to(self, seat: int, line: bytes) -> None:
         """Send `line` only to this seat, member or not."""
         plan = self._plan(seat)

@@ -11,6 +11,10 @@ from typing import Any
 from classcord.chat.effects import (
     AccountMade,
     Announced,
+    ChannelEntered,
+    ChannelLeft,
+    ChannelMoved,
+    ChannelsListed,
     Effect,
     Gone,
     GuestNamed,
@@ -20,6 +24,7 @@ from classcord.chat.effects import (
     LoggedOut,
     Noticed,
     Parted,
+    Place,
     ReadingAllowed,
     Refused,
     Renamed,
@@ -27,6 +32,7 @@ from classcord.chat.effects import (
     Said,
     StateSet,
     StateTold,
+    TopicTold,
     UsersListed,
     Whispered,
 )
@@ -37,13 +43,33 @@ __all__ = ["MEANINGS"]
 
 
 def _said(batch: Batch, effect: Said) -> None:
-    seat, id, _, sender, guest, content = effect
-    batch.messages.append((id, batch.time, sender, guest, None, content))
-    batch.broadcast(render.said(effect, batch.timestamp), (seat,))
+    seat, id, _, sender, guest, content, place = effect
+    if place is None:
+        batch.messages.append((id, batch.time, sender, guest, None, None, content))
+        batch.broadcast(render.said(effect, batch.timestamp), (seat,))
+    else:
+        batch.messages.append((id, batch.time, sender, guest, None, place.stored, content))
+        for audience, keyed in _heard(batch, place):
+            batch.broadcast(render.said_in(effect, place.name, batch.timestamp, keyed=keyed), (seat,), audience)
+
+
+def _heard(batch: Batch, place: Place) -> list[tuple[int, bool]]:
+    """The audiences of the channel that have a member, and whether these know the key `channel`."""
+    both = (place.keyed, True), (place.prefixed, False)
+    return [each for each in both if batch.reaches(each[0])]
+
+
+def _announced(batch: Batch, effect: Announced) -> None:
+    if effect.place is None:
+        batch.broadcast(render.announced(effect, batch.timestamp))
+    else:
+        for audience, keyed in _heard(batch, effect.place):
+            line = render.announced_in(effect, effect.place.name, batch.timestamp, keyed=keyed)
+            batch.broadcast(line, audience=audience)
 
 
 def _whispered(batch: Batch, effect: Whispered) -> None:
-    row = effect.id, batch.time, effect.sender, effect.guest, effect.addressee, effect.content
+    row = effect.id, batch.time, effect.sender, effect.guest, effect.addressee, None, effect.content
     batch.messages.append(row)
     for receiver, line in zip(effect.receivers, render.whispered(effect, batch.timestamp), strict=True):
         batch.to(receiver.seat, line)
@@ -77,11 +103,16 @@ def _reading_allowed(batch: Batch, effect: ReadingAllowed) -> None:
     batch.answers[effect.ticket] = effect
 
 
+def _channel_moved(batch: Batch, effect: ChannelMoved) -> None:
+    if batch.reaches(effect.place.keyed):
+        batch.broadcast(render.moved(effect), effect.own, effect.place.keyed)
+
+
 MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     Said: _said,
     Whispered: _whispered,
     Noticed: lambda batch, effect: batch.to(effect.receiver.seat, render.noticed(effect, batch.timestamp)),
-    Announced: lambda batch, effect: batch.broadcast(render.announced(effect, batch.timestamp)),
+    Announced: _announced,
     StateSet: _state_set,
     StateTold: _state_told,
     UsersListed: lambda batch, effect: batch.to(effect.seat, render.users(effect)),
@@ -91,9 +122,14 @@ MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     GuestNamed: _guest_named,
     IdentityEnded: _identity_ended,
     Renamed: _renamed,
-    Joined: lambda batch, effect: batch.join(effect.seat),
-    Parted: lambda batch, effect: batch.leave(effect.seat),
     ReadingAllowed: _reading_allowed,
+    Joined: lambda batch, effect: batch.join(effect.seat, effect.audience),
+    Parted: lambda batch, effect: batch.leave(effect.seat, effect.audience),
+    ChannelMoved: _channel_moved,
+    ChannelEntered: lambda batch, effect: batch.to(effect.seat, render.entered(effect.name, effect.topic)),
+    ChannelLeft: lambda batch, effect: batch.to(effect.seat, render.left(effect.name)),
+    ChannelsListed: lambda batch, effect: batch.to(effect.seat, render.channels(effect)),
+    TopicTold: lambda batch, effect: batch.to(effect.seat, render.topic(effect.name, effect.topic)),
     Gone: lambda batch, effect: batch.leaving.append(effect.seat),
     Replied: lambda batch, effect: batch.to(effect.seat, effect.line),
     Refused: lambda batch, effect: batch.to(effect.seat, render.refused(effect)),

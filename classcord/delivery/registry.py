@@ -30,6 +30,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from classcord.chat.accounts import Accounts
+from classcord.chat.channels import Channels
 from classcord.chat.effects import Effect
 from classcord.chat.room import Item, Room
 from classcord.data.backlog import Backlog
@@ -83,8 +84,9 @@ class Registry:
     def __init__(
         self, store: Store, accounts: Accounts, texts: Texts, *, stall_timeout: float = 30,
         unsaved_limit: int = 8 << 20, outboxes_limit: int = 64 << 20, clock: Callable[[], float] = time.monotonic,
+        channels: Channels | None = None,
     ) -> None:
-        self.room = Room(accounts, texts, store.ids.take)
+        self.room = Room(accounts, texts, store.ids.take, channels)
         self._own: dict[str, Callable[..., None]] = {
             "_resume": self._resume, "_drop_stalled": self._drop_stalled, "_save": self._save, "_tell": self._tell,
         }

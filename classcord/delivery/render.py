@@ -8,14 +8,24 @@ from __future__ import annotations
 import functools
 from time import gmtime, strftime
 
-from classcord.chat.effects import Addressed, Announced, Noticed, Refused, Said, UsersListed, Whispered
+from classcord.chat.effects import (
+    Addressed,
+    Announced,
+    ChannelMoved,
+    ChannelsListed,
+    Noticed,
+    Refused,
+    Said,
+    UsersListed,
+    Whispered,
+)
 from classcord.data.history import Past
 from classcord.wire.protocol import ProtocolError, encode, quote
 from classcord.wire.texts import SERVER_NAME
 
 __all__ = [
-    "LOGGED_OUT", "NOT_STORED", "REGISTERED", "announced", "logged_in", "noticed", "past", "refused", "said", "status",
-    "timestamp", "users", "whispered",
+    "LOGGED_OUT", "NOT_STORED", "REGISTERED", "announced", "announced_in", "channels", "entered", "left", "logged_in",
+    "moved", "noticed", "past", "refused", "said", "said_in", "status", "timestamp", "topic", "users", "whispered",
 ]
 
 LOGGED_OUT = b'{"type":"logout","status":"ok"}\n'
@@ -65,9 +75,23 @@ def _start(sender: str) -> str:
 
 def said(effect: Said, time: str) -> bytes:
     """A message to everybody."""
-    _, id, certain, sender, guest, content = effect
+    _, id, certain, sender, guest, content, _ = effect
     more = (f',"id":{id}' if certain else "") + (',"guest":true' if guest else "")
     return f'{_start(sender)}{quote(content)},"timestamp":"{time}"{more}}}\n'.encode("ascii")
+
+
+def said_in(effect: Said, channel: str, time: str, *, keyed: bool) -> bytes:
+    """A message in a channel: with the key `channel`, or with a prefix for clients that do not know the key."""
+    _, id, certain, sender, guest, content, _ = effect
+    more = (f',"id":{id}' if certain else "") + (',"guest":true' if guest else "")
+    return _in_channel(sender, content, channel, time, more, keyed)
+
+
+def _in_channel(sender: str, content: str, channel: str, time: str, more: str, keyed: bool) -> bytes:
+    if not keyed:
+        return f'{_start(sender)}{quote(f"[{channel}] {content}")},"timestamp":"{time}"{more}}}\n'.encode("ascii")
+    name = _quoted(channel)
+    return f'{_start(sender)}{quote(content)},"timestamp":"{time}"{more},"channel":{name}}}\n'.encode("ascii")
 
 
 def whispered(effect: Whispered, time: str) -> list[bytes]:
@@ -87,14 +111,20 @@ def announced(effect: Announced, time: str) -> bytes:
     return _message("global", _SERVER, '"global"', quote(effect.text), time)
 
 
-def past(row: Past) -> bytes:
-    """A stored message, as an answer to a request for the history."""
+def past(row: Past, channel: str | None = None) -> bytes:
+    """A stored message, as an answer to a request for the history of everybody, a channel or an exchange."""
     time = timestamp(row.time) if isinstance(row.time, int) else str(row.time)
     subtype, to = ("global", "global") if row.recipient is None else ("private", row.recipient)
     return encode({
         "type": "message", "subtype": subtype, "from": row.sender, "to": to, "content": row.content, "timestamp": time,
-        "id": row.id, **({"guest": True} if row.guest else {}), "history": True,
+        "id": row.id, **({"guest": True} if row.guest else {}), **({"channel": channel} if channel else {}),
+        "history": True,
     })
+
+
+def announced_in(effect: Announced, channel: str, time: str, *, keyed: bool) -> bytes:
+    """The same to those in a channel."""
+    return _in_channel(SERVER_NAME, effect.text, channel, time, "", keyed)
 
 
 def status(name: str, state: str) -> bytes:
@@ -116,6 +146,34 @@ def users(effect: UsersListed) -> bytes:
 def logged_in(alias: str) -> bytes:
     """The answer to a login."""
     return encode({"type": "login", "status": "ok", "username": alias})
+
+
+def moved(effect: ChannelMoved) -> bytes:
+    """Somebody has come into a channel, or left it."""
+    return encode({"type": effect.kind, "channel": effect.place.name, "user": effect.name})
+
+
+def entered(channel: str, topic: str) -> bytes:
+    """The answer to a request to join a channel."""
+    return encode({"type": "join", "status": "ok", "channel": channel, "topic": topic})
+
+
+def left(channel: str) -> bytes:
+    """The answer to a request to leave a channel."""
+    return encode({"type": "leave", "status": "ok", "channel": channel})
+
+
+def channels(effect: ChannelsListed) -> bytes:
+    """The channels."""
+    return encode({"type": "channels", "channels": [
+        {"name": name, "topic": topic, "members": count, "joined": joined}
+        for name, topic, count, joined in effect.channels
+    ]})
+
+
+def topic(channel: str, topic: str) -> bytes:
+    """The topic of a channel."""
+    return encode({"type": "topic", "channel": channel, "topic": topic})
 
 
 def refused(effect: Refused) -> bytes:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EVERY_ADDRESS", "NO_NETWORK", "PREFIX", "SETTINGS", "Config", "Setting", "SettingError", "UsageError",
-    "environment_file", "load", "markdown", "report", "unknown_variables",
+    "channels", "environment_file", "load", "markdown", "report", "unknown_variables",
 ]
 
 PREFIX = "CLASSCORD_"
@@ -23,7 +23,9 @@ PREFIX = "CLASSCORD_"
 EVERY_ADDRESS = "*"
 """The host that stands for all of this machine's addresses."""
 NO_NETWORK = "none"
-"""The list of networks that has none."""
+"""The list of networks, or of channels, that has none."""
+MAX_CHANNEL = 32
+"""Characters in the name of a channel. classcord/wire/channel_names.py has the same rule for what clients send."""
 
 
 class UsageError(Exception):
@@ -63,6 +65,8 @@ class Setting:
             return " or ".join(self.choices)
         if isinstance(self.default, int):
             return f"a whole number from {self.low} to {self.high}"
+        if self.name.endswith("channels"):
+            return f"{NO_NETWORK}, or names with commas between them: 1 to {MAX_CHANNEL} letters, digits, - or _"
         if self.default == NO_NETWORK:
             return f"{NO_NETWORK}, or networks and addresses with commas between them"
         if self.name == "data":
@@ -79,6 +83,8 @@ class Setting:
             right = value is not None and (self.low or 0) <= value <= (self.high or 0)
         elif self.choices:
             right = text in self.choices
+        elif self.name.endswith("channels"):
+            right = text == NO_NETWORK or all(map(_is_channel, channels(text)))
         elif self.default == NO_NETWORK:
             right = text == NO_NETWORK or _are_networks(text)
         else:
@@ -104,6 +110,21 @@ class Setting:
         if value[0] in "'\"" or value[-1] in "'\"":
             raise SettingError(f"{self.variable}: {value!r} has quotes around the value; remove them")
         return self.parse(value, self.variable)
+
+
+def channels(text: str) -> list[str]:
+    """The names in the value of a setting of channels."""
+    return [] if text == NO_NETWORK else [name.strip() for name in text.split(",")]
+
+
+def _is_channel(name: str) -> bool:
+    import unicodedata
+
+    plain = unicodedata.normalize("NFKC", name).removeprefix("#")
+    kinds = [unicodedata.category(char)[0] for char in plain]
+    return 1 <= len(plain) <= MAX_CHANNEL and kinds[0] != "M" and all(
+        kind in "LNM" or char in "-_" for kind, char in zip(kinds, plain, strict=True)
+    )
 
 
 def _are_networks(text: str) -> bool:
@@ -165,6 +186,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("connection-registrations", 3, "new accounts from one connection", "in ten minutes", 1, 1_000_000),
     Setting("exempt-networks", NO_NETWORK, "networks whose addresses have no limits of their own, for example"
             " 10.0.2.2,192.168.56.0/24"),
+    Setting("channels", "dev", "channels that are always there, beside #général"),
+    Setting("teacher-channels", "admin", "channels that are always there, for teachers alone"),
+    # one for each group of a project, and one more
+    Setting("own-channels", 3, "channels that a person may make; 0: nobody may", "channels", 0, 1000),
+    Setting("most-channels", 50, "channels in all, after which nobody may make another", "channels", 0, 1000),
     # 1.5 kB in ten seconds for an event that somebody causes on purpose
     Setting("log-lines", 10, "log lines of one event that one address may cause", "in ten seconds", 1, 1_000_000),
 )
@@ -198,6 +224,10 @@ class Config:
     registrations: int
     connection_registrations: int
     exempt_networks: str
+    channels: str
+    teacher_channels: str
+    own_channels: int
+    most_channels: int
     log_lines: int
     sources: Mapping[str, str]
 

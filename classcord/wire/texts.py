@@ -2,13 +2,13 @@
 
 The explanations of the typed commands stand beside their words, in handlers/table.py.
 
-Error lines are not here: their texts are part of the protocol (clients compare two of them to the letter)
-and stay as they are in every language.
+Most error lines are not here: their texts are part of the protocol (clients compare two of them to the letter)
+and stay as they are in every language. Those about channels are: people get them as a notice too, and JSON the English.
 """
 
 from __future__ import annotations
 
-__all__ = ["LANGUAGES", "SERVER_NAME", "Texts", "shown"]
+__all__ = ["ENGLISH", "LANGUAGES", "SERVER_NAME", "Texts", "shown"]
 
 SERVER_NAME = "Serveur"
 """The sender of the server's messages: known clients show no message without a sender."""
@@ -28,8 +28,29 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "history_line": "[{time}] {sender} : {content}",
         "history_empty": "Aucun message.",
         "history_unreadable": "L'historique ne peut pas être lu pour l'instant.",
-        "who": "Présents ({count}) : {names}",
-        "who_more": "Présents ({count}) : {names} … et {more} autres",
+        "who": "{head} : {names}",
+        "who_more": "{head} : {names} … et {more} autres",
+        "who_here": "Présents ({count})",
+        "who_in": "Présents dans {channel} ({count})",
+        "channels": "Canaux : {channels}. Pour entrer : /join #dev",
+        "joined": "Vous êtes dans {channel} : vos messages y vont. Pour écrire à tous : /join #général",
+        "joined_key": "Vous êtes dans {channel}.",
+        "joined_all": "Vos messages vont de nouveau à tous (#général).",
+        "left": "Vous avez quitté {channel}. Vos messages vont à tous (#général).",
+        "left_other": "Vous avez quitté {channel}. Vos messages vont à {current}.",
+        "topic_is": "Sujet de {channel} : {topic}",
+        "topic_none": "{channel} n'a pas de sujet.",
+        "topic_set": "{user} a changé le sujet de {channel} : {topic}",
+        "topic_removed": "{user} a retiré le sujet de {channel}.",
+        "topic_closed": "Seul un enseignant change le sujet de {channel}.",
+        "channel_name": "« {channel} » n'est pas un nom de canal : de 1 à 32 lettres, chiffres, - ou _, après un #.",
+        "channel_refused": "{channel} ne peut pas être créé : ce nom est réservé, ou ressemble à un autre.",
+        "channel_unknown": "Il n'y a pas de canal {channel}. La liste : /canaux",
+        "channel_outside": "Vous n'êtes pas dans {channel}.",
+        "channel_closed": "{channel} est réservé aux enseignants.",
+        "channel_everybody": "On ne quitte pas #général : tout le monde y est.",
+        "channels_own": "Vous avez déjà créé {count} canaux, le maximum. L'un d'eux disparaît quand il est vide.",
+        "channels_all": "Il y a déjà {count} canaux, le maximum. La liste : /canaux",
         "state_set": "Votre état : {state}",
         "http": "Ceci est un serveur de discussion ClassCord, pas un site web : il ne parle pas HTTP.\n"
         "Il attend une connexion TCP simple et un objet JSON par ligne.\n"
@@ -57,8 +78,30 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "history_line": "[{time}] {sender}: {content}",
         "history_empty": "No message.",
         "history_unreadable": "The history can't be read for now.",
-        "who": "Here ({count}): {names}",
-        "who_more": "Here ({count}): {names} … and {more} others",
+        "who": "{head}: {names}",
+        "who_more": "{head}: {names} … and {more} others",
+        "who_here": "Here ({count})",
+        "who_in": "In {channel} ({count})",
+        "channels": "Channels: {channels}. To enter: /join #dev",
+        "joined": "You are in {channel}: your messages go there. To write to everybody: /join #général",
+        "joined_key": "You are in {channel}.",
+        "joined_all": "Your messages go to everybody again (#général).",
+        "left": "You have left {channel}. Your messages go to everybody (#général).",
+        "left_other": "You have left {channel}. Your messages go to {current}.",
+        "topic_is": "Topic of {channel}: {topic}",
+        "topic_none": "{channel} has no topic.",
+        "topic_set": "{user} has changed the topic of {channel}: {topic}",
+        "topic_removed": "{user} has removed the topic of {channel}.",
+        "topic_closed": "Only a teacher may change the topic of {channel}.",
+        "channel_name": '"{channel}" is not the name of a channel: 1 to 32 letters, digits, - or _, after a #.',
+        "channel_refused": "{channel} can't be made: the name is reserved, or looks like another.",
+        "channel_unknown": "There is no channel {channel}.",
+        "channel_outside": "You are not in {channel}.",
+        "channel_closed": "{channel} is for teachers.",
+        "channel_everybody": "Nobody leaves #général: everybody is in it.",
+        "channels_own": "You have made {count} channels already, the most that a person may. A channel ends when nobody"
+        " is in it.",
+        "channels_all": "There are {count} channels already, the most that are allowed.",
         "state_set": "Your state: {state}",
         "http": "This is a ClassCord chat server, not a web site: it does not speak HTTP.\n"
         "It takes a plain TCP connection and one JSON object a line.\n"
@@ -91,3 +134,7 @@ class Texts:
     def __call__(self, text: str, **values: object) -> str:
         """The text called `text`, with its values filled in."""
         return self._texts[text].format(**values)
+
+
+ENGLISH = Texts("en")
+"""The language of error lines."""

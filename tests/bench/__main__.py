@@ -25,6 +25,7 @@ from tests.support import ROOT
 PARTS: dict[str, Callable[[Bench], Part]] = {
     "fanout": parts.fan_out,
     "chat": parts.chat,
+    "channels": parts.channels,
     "latency": parts.latency,
     "stuck": parts.stuck,
     "logins": parts.logins,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tests.bench.load import Bench, Result
-from tests.bench.peers import NAIVE, NGIRCD, OURS, PEERS, REDIS, Peer
+from tests.bench.peers import NAIVE, NGIRCD, OURS, PEERS, REDIS, WITH_CHANNELS, Peer
 from tests.bench.report import NONE, Part, Target, median, number, ratio, spread
 
 Samples = dict[str, list[Result]]
@@ -86,6 +86,38 @@ def chat(bench: Bench) -> Part:
         Target(f"{case}: ÷ redis", against(samples, REDIS, "deliv_per_s"), 1),
     ]
     return Part("Like a chat: window 1, 100 bytes", _SPEED_HEADS, _speed_rows(case, samples), targets)
+
+
+# --- channels ---
+
+
+def channels(bench: Bench) -> Part:
+    """Ten channels of 50 members beside one of 500, and beside one of 50."""
+    rows: list[list[str]] = []
+    targets: list[Target] = []
+    for window in (1, 25):
+        cases = ((1, 500), (10, 50), (1, 50))
+        found: dict[tuple[int, int], list[Result]] = {case: [] for case in cases}
+        for turn in range(2 * bench.rounds + 1):
+            for count, size in cases if turn % 2 else cases[::-1]:
+                flags = (*_load(bench, count * size, count, window), "--channels", str(count))
+                result = bench.run(WITH_CHANNELS, f"{count} of {size}, window {window}", *flags)
+                found[count, size].append(result)
+        for (count, size), results in found.items():
+            values = [number(median(results, key)) for key in ("cpu_s_per_1e6", "msgs_per_read")]
+            shown = spread(results, "deliv_per_s")
+            rows.append([f"{count} of {size}", f"{window}", number(median(results, "deliv_per_s")), shown, *values])
+        one, ten, small = (median(found[case], "deliv_per_s") for case in cases)
+        if window == 1:
+            targets.append(Target("window 1: deliveries/s, 10 of 50 ÷ 1 of 500", ratio(ten, one), 0.9))
+        targets.append(Target(f"window {window}: deliveries/s, 10 of 50 ÷ 1 of 50", ratio(ten, small), 0.9))
+    heads = ("channels", "window", "deliveries/s", "least to greatest", "CPU s per 10⁶", "lines a read")
+    note = (
+        "One sender in each channel, so that a send has as many lines in each case: one with a window of 1.\n"
+        "A message is read, stored and rendered once for all its receivers: with a window of 25 that is most of the\n"
+        "work, and 50 share it, not 500. So 1 of 500 has no target there; 1 of 50 shows what several channels cost."
+    )
+    return Part("Channels: 10 of 50 members beside one of 500", heads, rows, targets, note)
 
 
 # --- latency ---

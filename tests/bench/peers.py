@@ -103,7 +103,12 @@ def _ngircd(port: int, folder: Path) -> list[str]:
     return ["ngircd", "--nodaemon", "--config", str(path)]
 
 
+def _ours_with_channels(port: int, folder: Path) -> list[str]:
+    return [*_ours(port, folder), "--channels", ",".join(f"b{number}" for number in range(10))]
+
+
 OURS = Peer("ClassCord", "classcord", _ours)
+WITH_CHANNELS = Peer("ClassCord", "classcord", _ours_with_channels)
 NAIVE = Peer("naive", "classcord", _naive)
 REDIS = Peer("redis", "redis", _redis, "redis-server")
 NGIRCD = Peer("ngircd", "irc", _ngircd, "ngircd")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.bench import path
 from tests.bench.load import Bench, BuildError, build, faults
-from tests.bench.peers import NAIVE, OURS, Peer, running
+from tests.bench.peers import NAIVE, OURS, WITH_CHANNELS, Peer, running
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +34,10 @@ def test_the_way_of_a_message_is_measured(tmp_path: Path) -> None:
     part = path.path(Bench(tmp_path / "unused", tmp_path))
     assert [row[0] for row in part.rows][-1] == "together"
     assert all(float(row[1]) > 0 for row in part.rows)
+def test_everything_arrives_in_the_channels_that_it_was_sent_to(loadgen: Path, tmp_path: Path) -> None:
+    with running(WITH_CHANNELS, tmp_path) as server:
+        result = Bench(loadgen, tmp_path).drive(
+            WITH_CHANNELS, server, "--receivers", "10", "--senders", "2", "--messages", "200", "--channels", "2"
+        )
+    assert faults(result) == []
+    assert (result["sent"], result["deliveries"]) == (200, 200 * 5)

@@ -178,3 +178,36 @@ def test_a_typed_request_without_result_is_answered(join: Join, text: str, answe
     client.send(say(text))
     (notice,) = notices(client.pending())
     assert answer in notice["content"]
+
+
+def test_a_channel_has_a_history_of_its_own(join: Join, word: str) -> None:
+    alice, bob = join("alice"), join("bob")
+    alice.send(say(f"{word} here", channel="#dev"), say(f"{word} there"))
+    lines, last = asked(bob, channel="DEV", query=word)
+    assert [(line["content"], line["channel"], line["to"]) for line in lines] == [(f"{word} here", "#dev", "global")]
+    assert last["channel"] == "DEV"
+    for everybody in ({}, {"channel": "#General"}, {"channel": ""}):
+        lines, _ = asked(bob, query=word, **everybody)
+        assert [line["content"] for line in lines] == [f"{word} there"]
+        assert "channel" not in lines[0]
+
+
+def test_a_closed_channel_and_one_that_is_not_there_have_no_history_for_a_pupil(join: Join) -> None:
+    client = join("alice")
+    for fields, code in (
+        ({"channel": "#admin"}, "not_allowed"), ({"channel": f"#{unique('c')[:30]}"}, "no_channel"),
+        ({"channel": "a b"}, "invalid_name"), ({"channel": "#dev", "with": "bob"}, "invalid_field"),
+    ):
+        assert client.ask({"type": "history", **fields})["code"] == code
+
+
+def test_what_is_typed_is_about_the_channel_that_one_writes_to(join: Join, word: str) -> None:
+    alice, bob = join("alice"), join("bob")
+    alice.send(say(f"{word} to all"), say("/join #dev"), say(f"{word} to dev"))
+    alice.pending()
+    bob.send(say(f"/chercher {word}"))
+    assert bob.until(type="message", subtype="private")["content"].endswith(f"{word} to all")
+    bob.pending()
+    bob.send(say("/join #dev"), say(f"/chercher {word}"))
+    bob.until(type="message", subtype="private")
+    assert bob.until(type="message", subtype="private")["content"].endswith(f"{word} to dev")

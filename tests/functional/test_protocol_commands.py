@@ -83,7 +83,7 @@ def test_each_command_is_explained_in_one_short_line(join: Join, words: list[str
             assert len(answer["content"]) < 100
 
 
-@pytest.mark.parametrize("word", ["nick", "/join", "#dev", "\ufdfa" * 3000, "x" * 3000])
+@pytest.mark.parametrize("word", ["nick", "/nick", "#dev", "\ufdfa" * 3000, "x" * 3000])
 def test_help_on_an_unknown_word_says_so(join: Join, word: str) -> None:
     (answer,) = typed(join("alice"), f"/aide {word}")
     assert answer["content"].startswith("Pas de commande")
@@ -99,7 +99,7 @@ def test_every_answer_is_one_message_of_one_line(join: Join, command: str) -> No
 
 
 @pytest.mark.parametrize("text", [
-    "/join #dev", "/join#dev", "/join dev", "/JOIN #dev", "/nick=azerty", "/login:bob:azerty", "/login,azerty",
+    "/go #dev", "/go#dev", "/go dev", "/GO #dev", "/nick=azerty", "/login:bob:azerty", "/login,azerty",
     "/x" + "azerty" * 600,
 ])
 def test_what_follows_a_word_is_never_repeated_not_even_to_the_one_who_typed_it(join: Join, text: str) -> None:

@@ -210,7 +210,9 @@ def test_the_list_is_never_sent_unasked(connect: Connect, join: Join) -> None:
     assert [line for line in after(bob, alice) if line["type"] == "users"] == []
 
 
-@pytest.mark.parametrize("more", [{}, {"channel": "global"}, {"channel": None}, {"channel": ""}, {"channel": "#dév"}])
+@pytest.mark.parametrize("more", [
+    {}, {"channel": "global"}, {"channel": None}, {"channel": ""}, {"channel": "#élan"}, {"channel": "in the hall"},
+])
 def test_who_is_answered_as_who(join: Join, more: dict[str, Any]) -> None:
     alice, bob = join("alice"), join("bob")
     bob.send({"type": "status", "state": "away"})

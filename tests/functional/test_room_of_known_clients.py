@@ -63,9 +63,9 @@ def fence(watcher: Client, room: list[KnownClient]) -> None:
         client.wait_shown(text)
 
 
-def shown(client: KnownClient, room: list[KnownClient], since: int) -> list[Shown]:
-    """The messages of the people in the room on the client's screen, in order."""
-    names = {other.seen_as for other in room}
+def shown(client: KnownClient, room: list[KnownClient], since: int, *more: str) -> list[Shown]:
+    """The messages of the people in the room, and of some more, on the client's screen, in order."""
+    names = {*more, *(other.seen_as for other in room)}
     return [line for line in client.shown[since:] if line[1] in names]
 
 
@@ -96,6 +96,59 @@ def test_everybody_gets_exactly_what_it_should(room: list[KnownClient], watcher:
         assert shown(client, room, since[client]) == expected[client], type(client).__name__
         assert client.death is None, type(client).__name__
         assert client.asked == 0, f"{type(client).__name__} got a list that it had not asked for"
+
+
+def test_channels_reach_who_joined_them_and_confuse_nobody(
+    room: list[KnownClient], watcher: Client, join: Join
+) -> None:
+    """Every second client types /join. One person speaks the key. Each screen shows exactly what it should."""
+    salon, speaker, absent = unique("#salon"), join("speaker"), unique("#elsewhere")
+    # the one sends the key with each message; the other loses lines that come together, and no test can help that
+    inside = [client for client in room[::2] if not isinstance(client, BelievesRegistered | ChunkReader)]
+    speaker.send({"type": "join", "channel": salon}, {"type": "join", "channel": absent})
+    since = {client: len(client.shown) for client in room}
+    expected: dict[KnownClient, list[Shown]] = {client: [] for client in room}
+    for client in inside:
+        client.say(f"/join {salon}")
+        client.wait_count(since[client] + 1)
+        assert client.shown[since[client]][1] == SERVER
+    fence(watcher, room)
+
+    def said(sender: str, text: str, members_only: bool, but: KnownClient | None = None) -> None:
+        for other in room:
+            if other is not but and (other in inside or not members_only):
+                shown_as = f"[{salon}] {text}" if members_only else text
+                other.wait_shown(shown_as)
+                expected[other].append(("global", sender, shown_as))
+
+    for client in room:
+        text = unique("où êtes-vous ?")
+        client.say(text)
+        said(client.seen_as, text, client in inside, client)
+        got = speaker.until(content=text)
+        assert got.get("channel") == (salon if client in inside else None)
+        text = unique("ici")
+        speaker.send({"type": "message", "channel": salon, "content": text})
+        speaker.send({"type": "message", "channel": absent, "content": "nobody is there"})
+        said(speaker.name, text, True)
+    for client in inside[::2]:
+        before = len(client.shown)
+        client.say("/join #général")
+        client.wait_count(before + 1)
+        text = unique("de retour")
+        client.say(text)
+        said(client.seen_as, text, False, client)
+    speaker.send({"type": "leave", "channel": absent}, {"type": "topic", "channel": salon, "topic": "le TP"})
+    speaker.pending()
+    fence(watcher, room)
+    for client in room:
+        own = shown(client, room, since[client], speaker.name)
+        assert own == expected[client], type(client).__name__
+        assert client.death is None, type(client).__name__
+        assert client.asked == 0, type(client).__name__
+    for client in inside:
+        assert client.shown[-2][:2] == ("global", SERVER)
+        assert client.shown[-2][2].startswith(f"[{salon}] ")
 
 
 def test_everybody_is_listed_under_the_name_that_others_see(room: list[KnownClient], watcher: Client) -> None:

@@ -8,6 +8,7 @@ import threading
 from typing import Any, cast
 
 from classcord.chat.accounts import Accounts
+from classcord.chat.channels import Channels
 from classcord.chat.effects import Effect
 from classcord.chat.people import Seat
 from classcord.chat.room import Item, Room
@@ -63,10 +64,10 @@ def connected(registry: Registry, wire: Wire | None = None, limit: int = 1 << 20
 class Crowd:
     """A room without a registry: `sat` gives its clients, and `wires` has what each has received."""
 
-    def __init__(self, accounts: Accounts | None = None) -> None:
+    def __init__(self, accounts: Accounts | None = None, channels: Channels | None = None) -> None:
         self.accounts = accounts or Accounts([], 1)
         self.last_id = 0
-        self.room = Room(self.accounts, Texts("fr"), self._take_id)
+        self.room = Room(self.accounts, Texts("fr"), self._take_id, channels)
         self.links: dict[int, Link] = {}
         self.audiences = Audiences()
         self.wires: dict[int, Wire] = {}

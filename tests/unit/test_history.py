@@ -55,21 +55,32 @@ def made(tmp_path: Path) -> Iterator[Made]:
         yield made
 
 
-def past(id: int, sender: str, recipient: str | None, content: str, guest: bool = False) -> Past:
-    return Past(id, 1_767_225_600_000 + id, sender, guest, recipient, content)
+class Row(NamedTuple):
+    """A message as it is stored, and as it comes back."""
+
+    past: Past
+    channel: str | None
 
 
-def store(made: Made, rows: list[Past]) -> None:
-    made.store.commit([(row.id, int(row.time), row.sender, row.guest, row.recipient, row.content) for row in rows], [])
+def past(
+    id: int, sender: str, recipient: str | None, content: str, guest: bool = False, channel: str | None = None
+) -> Row:
+    return Row(Past(id, 1_767_225_600_000 + id, sender, guest, recipient, content), channel)
 
 
-def expected(rows: list[Past], scope: Scope, page: Page) -> list[Past]:
+def store(made: Made, rows: list[Row]) -> None:
+    made.store.commit([
+        (row.id, int(row.time), row.sender, row.guest, row.recipient, channel, row.content) for row, channel in rows
+    ], [])
+
+
+def expected(rows: list[Row], scope: Scope, page: Page) -> list[Past]:
     """The same, in the simplest way."""
     found = [
-        row for row in rows
+        row for row, channel in rows
         if (page.after or 0) < row.id < (page.before or 1 << 60)
         and (
-            row.recipient is None if scope.accounts is None
+            row.recipient is None and channel == scope.channel if scope.accounts is None
             else not row.guest and sorted([row.sender, row.recipient or ""]) == sorted(scope.accounts)
             and int(row.time) > scope.since
         )
@@ -80,30 +91,33 @@ def expected(rows: list[Past], scope: Scope, page: Page) -> list[Past]:
 
 MESSAGES = st.lists(
     st.tuples(
-        st.sampled_from(PEOPLE), st.booleans(), st.none() | st.sampled_from(PEOPLE),
+        st.sampled_from(PEOPLE), st.booleans(), st.none() | st.sampled_from([*PEOPLE, "#dev", "#admin"]),
         st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join),
     ),
     max_size=12,
 )
 IDS = st.none() | st.integers(0, 14)
+SCOPES = st.builds(
+    Scope, st.none() | st.sampled_from(["#dev", "#admin"]),
+    st.none() | st.tuples(st.sampled_from(PEOPLE), st.sampled_from(PEOPLE)),
+    st.integers(1_767_225_600_000, 1_767_225_600_012),
+)
 
 
 @given(
-    messages=MESSAGES, reached=st.integers(0, 12),
-    accounts=st.none() | st.tuples(st.sampled_from(PEOPLE), st.sampled_from(PEOPLE)),
-    since=st.integers(0, 12), limit=st.integers(1, 5), before=IDS, after=IDS,
+    messages=MESSAGES, reached=st.integers(0, 12), scope=SCOPES, limit=st.integers(1, 5), before=IDS, after=IDS,
     words=st.lists(st.sampled_from(WORDS), max_size=2),
 )
 def test_a_page_has_what_it_should_however_far_the_index_is(
-    messages: list[tuple[str, bool, str | None, str]], reached: int,
-    accounts: tuple[str, str] | None, since: int, limit: int, before: int | None, after: int | None, words: list[str],
+    messages: list[tuple[str, bool, str | None, str]], reached: int, scope: Scope, limit: int,
+    before: int | None, after: int | None, words: list[str],
 ) -> None:
     rows = [
-        past(id, sender, recipient, content, guest)
-        for id, (sender, guest, recipient, content) in enumerate(messages, 1)
+        past(id, sender, None if channel else to, content, guest, channel)
+        for id, (sender, guest, to, content) in enumerate(messages, 1)
+        for channel in [to if to in ("#dev", "#admin") else None]
     ]
     page = Page(limit, before, after, tuple(word for text in words for word in words_of(text)))
-    scope = Scope(accounts, 1_767_225_600_000 + since)
     with TemporaryDirectory() as folder, made_in(Path(folder)) as made:
         store(made, rows[:reached])
         made.follow()
@@ -119,7 +133,7 @@ def test_a_search_goes_through_many_messages(made: Made, indexed: int) -> None:
     store(made, rows)
     made.follow(indexed)
     for page in (Page(5, words=("rare",)), Page(5, after=300, words=("rare",)), Page(5, before=300, words=("rare",))):
-        for scope in (Scope(), Scope(("bob", "alice"))):
+        for scope in (Scope(), Scope(None, ("bob", "alice"))):
             assert made.history.read(scope, page) == expected(rows, scope, page)
 
 

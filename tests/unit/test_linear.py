@@ -28,7 +28,7 @@ from classcord.net.link import Link
 from classcord.net.peer import Peer
 from classcord.ops import logs
 from classcord.services import Services
-from classcord.wire import diagnosis, foreign, names, protocol
+from classcord.wire import channel_names, diagnosis, foreign, names, protocol
 from classcord.wire.protocol import MAX_CONTENT, MAX_LINE, ProtocolError
 from classcord.wire.words import words_of
 from handlers import dispatch
@@ -236,7 +236,7 @@ def refused_or_not(name: str) -> None:
 
 
 @pytest.mark.parametrize("make", DENSE.values(), ids=DENSE)
-@pytest.mark.parametrize("function", [names.find, refused_or_not, state_of])
+@pytest.mark.parametrize("function", [names.find, refused_or_not, state_of, channel_names.find.__wrapped__])
 def test_names_and_states_are_bounded_before_they_are_normalized(function: Callable[[str], object], make: Make) -> None:
     assert_linear(function, make, names.MAX_NAME)
     assert_linear(function, make, names._FINDABLE)
@@ -259,10 +259,16 @@ def test_the_words_of_a_content_are_found_in_linear_time(unit: str) -> None:
     assert_linear(words_of, repeated(unit), MAX_CONTENT)
 
 
+NORMALIZE = (
+    "classcord.wire.names", "classcord.wire.channel_names", "classcord.wire.words", "classcord.chat.accounts",
+    "classcord.ops.config",  # no client's text
+)
+
+
 def test_only_names_passwords_and_words_are_normalized() -> None:
     """Other places would not limit the length of the text first, and the marks in a row."""
     for path in SOURCES:
-        if module(path) not in ("classcord.wire.names", "classcord.chat.accounts", "classcord.wire.words"):
+        if module(path) not in NORMALIZE:
             text = path.read_text()
             assert "casefold" not in text, path
             assert "normalize(" not in text, path

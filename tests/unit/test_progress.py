@@ -62,14 +62,14 @@ def test_a_backup_that_is_watched_shows_one_moment_too(tmp_path: Path, monkeypat
     """A server writes during each step: the copy neither begins anew nor has half of it."""
     monkeypatch.setattr(backup, "_STEP", 1)
     store = Store(tmp_path)
-    store.commit([(n, n, "alice", False, None, "x" * 3000) for n in range(1, 40)], [])
+    store.commit([(n, n, "alice", False, None, None, "x" * 3000) for n in range(1, 40)], [])
     steps = 0
     add = Progress.add
 
     def add_and_write(self: Progress, count: int) -> None:
         nonlocal steps
         steps += 1
-        store.commit([(100 + steps, 1, "bob", False, None, "late" * 1000)], [])
+        store.commit([(100 + steps, 1, "bob", False, None, None, "late" * 1000)], [])
         add(self, count)
 
     monkeypatch.setattr(Progress, "add", add_and_write)

@@ -17,6 +17,7 @@ from tests.unit.stubs import Crowd
 PEOPLE = 4
 NAMES = ["alice", "Alice", "bob", "bob (invité)", "invité-1", "zoé"]
 people = st.integers(0, PEOPLE - 1)
+a_channel = st.sampled_from([("dev", "#dev"), ("club", "#Club"), ("general", "#général"), ("admin", "#admin")])
 a_name = st.sampled_from(NAMES)
 maybe_name = st.sampled_from([None, *NAMES])
 STEPS = st.one_of(
@@ -33,6 +34,18 @@ STEPS = st.one_of(
     st.tuples(st.just("announce_guest"), people, maybe_name),
     st.tuples(st.just("set_state"), people, maybe_name, st.sampled_from(["online", "away", "dnd", "invisible"])),
     st.tuples(st.just("list_users"), people),
+    st.builds(
+        lambda operation, who, channel: (operation, who, *channel),
+        st.sampled_from(["join_channel", "leave_channel", "type_join", "type_leave", "tell_who"]), people, a_channel,
+    ),
+    st.builds(
+        lambda who, name, channel: ("say_in", who, name, *channel, "in it"), people, maybe_name, a_channel
+    ),
+    st.builds(
+        lambda kind, who, channel, topic: (kind, who, *channel, topic),
+        st.sampled_from(["topic", "type_topic"]), people, a_channel, st.sampled_from([None, "", "new"]),
+    ),
+    st.tuples(st.sampled_from(["list_channels", "type_channels", "speak_key"]), people),
     st.tuples(st.just("tell_who"), people),
 )
 Step = tuple[Any, ...]
@@ -118,10 +131,17 @@ def described(crowd: Crowd) -> dict[str, Any]:
         ],
         "seats": sorted([
             (seat.number, seat.person and seat.person.name, seat.alias, seat.announced, seat.registered,
-             seat.private_type, seat.users_version)
-            for seat in room._seats.values() if seat.announced or seat.person or seat.alias or seat.registered
+             seat.private_type, seat.users_version, seat.keyed, seat.current)
+            for seat in room._seats.values()
+            if seat.announced or seat.person or seat.alias or seat.registered or seat.keyed
         ]),
-        "numbers": (room._version, room._guests, crowd.last_id), "members": list(crowd.audiences.members(EVERYBODY)),
+        "channels": [
+            (channel.key, channel.place, channel.topic, channel.maker, channel.version, sorted(channel.members))
+            for channel in room._channels
+        ],
+        "masks": sorted(crowd.audiences._masks.items()),
+        "numbers": (room._lists.version, room._names.given, crowd.last_id),
+        "members": list(crowd.audiences.members(EVERYBODY)),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -54,7 +55,7 @@ def test_people_read_the_same_before_and_after(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert store.accounts() == [(*ALICE, "user")]
     assert store.last_id() == 8
-    store.commit([(9, 1_767_225_600_123, "Alice", False, None, "the next")], [])
+    store.commit([(9, 1_767_225_600_123, "Alice", False, None, None, "the next")], [])
     store.close()
     assert read(tmp_path) == [
         *expected(ROWS), (9, "2026-01-01T00:00:00.123Z", "Alice", 0, "global", None, "the next")
@@ -63,6 +64,30 @@ def test_people_read_the_same_before_and_after(tmp_path: Path) -> None:
         names = [name for (name,) in db.execute("SELECT name FROM senders WHERE NOT guest ORDER BY id")]
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert names == ["Alice", "bob"], "the sender is in the table once"
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_messages_of_a_version_without_channels_were_to_everybody_or_to_a_person(tmp_path: Path, version: int) -> None:
+    with closing(sqlite3.connect(tmp_path / "classcord.db")) as db:
+        for statement in itertools.chain(*MIGRATIONS[:version]):
+            db.execute(statement)
+        db.execute("INSERT INTO senders VALUES (1, 'Alice', 0)")
+        db.execute("INSERT INTO message_rows VALUES (1, 0, 1, NULL, 'all'), (2, 0, 1, 'bob', 'one')")
+        db.execute(f"PRAGMA user_version={version}")
+        db.commit()
+    store = Store(tmp_path)
+    store.commit([(3, 0, "Alice", False, None, "#dev", "some"), (4, 0, "bob", True, "Alice", None, "one")], [])
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "classcord.db")) as db:
+        found = db.execute("SELECT id, sender, kind, recipient, channel, content FROM messages").fetchall()
+        assert db.execute("PRAGMA user_version").fetchone() == (VERSION,)
+        db.execute("UPDATE messages SET content = '…' WHERE channel = '#dev'")
+        db.execute("DELETE FROM messages WHERE kind = 'global'")
+        assert db.execute("SELECT id, content FROM messages").fetchall() == [(2, "one"), (3, "…"), (4, "one")]
+    assert found == [
+        (1, "Alice", "global", None, None, "all"), (2, "Alice", "private", "bob", None, "one"),
+        (3, "Alice", "channel", None, "#dev", "some"), (4, "bob", "private", "Alice", None, "one"),
+    ]
 
 
 @given(st.lists(st.tuples(
@@ -126,7 +151,8 @@ def test_more_senders_than_the_server_remembers(tmp_path: Path) -> None:
     for start in (0, 6000):
         store = Store(tmp_path)
         for first in range(start, start + 6000, 1000):
-            some = [(n + 1, 0, f"Invité-{n % 5000}", n % 2 == 0, None, str(n)) for n in range(first, first + 1000)]
+            numbers = range(first, first + 1000)
+            some = [(n + 1, 0, f"Invité-{n % 5000}", n % 2 == 0, None, None, str(n)) for n in numbers]
             store.commit(some, [])
             rows += some
         store.close()

@@ -219,7 +219,7 @@ def test_an_id_that_cannot_be_marked_is_not_certain(tmp_path: Path) -> None:
 
 def test_ids_go_on_above_those_of_a_database_that_was_replaced(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.commit([(store.ids.take()[0], 0, "a", False, None, "x") for _ in range(100)], [])
+    store.commit([(store.ids.take()[0], 0, "a", False, None, None, "x") for _ in range(100)], [])
     store.close()
     for path in tmp_path.glob("classcord.db*"):
         path.unlink()

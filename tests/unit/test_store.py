@@ -21,8 +21,13 @@ from classcord.data.store import Store, StoreError
 JANUARY = 1_767_225_600_000
 
 
+def place(number: int) -> tuple[str | None, str | None]:
+    """To everybody, to a person or to a channel."""
+    return None if number % 3 else "bob", "#dev" if number % 3 == 1 else None
+
+
 def message(number: int, sender: str = "alice") -> MessageRow:
-    return number, JANUARY + number, sender, number % 2 == 0, None if number % 3 else "bob", f"texte é {number}"
+    return number, JANUARY + number, sender, number % 2 == 0, *place(number), f"texte é {number}"
 
 
 def rows(folder: Path) -> list[MessageRow]:
@@ -31,10 +36,10 @@ def rows(folder: Path) -> list[MessageRow]:
     found = db.execute("SELECT * FROM messages ORDER BY id").fetchall()
     db.close()
     made: list[MessageRow] = []
-    for id, time, sender, guest, kind, recipient, content in found:
-        assert kind == ("private" if recipient else "global")
+    for id, time, sender, guest, kind, recipient, channel, content in found:
+        assert kind == ("private" if recipient else "channel" if channel else "global")
         milliseconds = round(datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp() * 1000)
-        made.append((id, milliseconds, sender, bool(guest), recipient, content))
+        made.append((id, milliseconds, sender, bool(guest), recipient, channel, content))
     return made
 
 
@@ -61,7 +66,7 @@ def test_a_batch_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
     store = Store(tmp_path / "data")
     account = Account("a", "a", "x", "t")
     store.commit([message(1)], [account])
-    broken = 3, JANUARY, "x", False, None, cast(str, None)
+    broken = 3, JANUARY, "x", False, None, None, cast(str, None)
     with pytest.raises(sqlite3.IntegrityError):
         store.commit([message(2, "new"), broken], [Account("b", "b", "x", "t")])
     store.commit([message(2), message(4, "new"), message(5, "newer")], [])
