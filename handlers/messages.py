@@ -21,26 +21,33 @@ _QUOTED = re.compile(r'["“«]([^"”»]+)["”»]\s+(\S.*)', re.DOTALL)
 
 def message(context: Context, message: dict[str, Any]) -> None:
     """A message to everybody or to a channel, or to one person with subtype private."""
-    subtype, channel = message.get("subtype", "global"), message.get("channel")
+    subtype = message.get("subtype", "global")
     if subtype == "global":
         content = clean_content(message["content"])
-        name = named(channel) if channel is not None else None
-        plain = content[:1].isalnum()  # nearly always
-        if name is not None and not plain:  # before a command is run
-            context.post(ChannelOperations.speak_key)
-        if plain or (content := _relayed(context, message, content)):
+        if "channel" in message:
+            _say_in(context, message, content)
+        elif content[:1].isalnum() or (content := _relayed(context, message, content)):  # nearly always the first
             if context.limiter is not None:
                 context.limiter.content(content)
-            if name is None:
-                context.post(Room.say, message.get("from"), content)
-            else:
-                context.post(ChannelOperations.say_in, message.get("from"), *name, content)
+            context.post(Room.say, message.get("from"), content)
     elif subtype == "private":
-        if channel is not None:
+        if "channel" in message:
             context.post(ChannelOperations.speak_key)
         _whisper(context, message)
     else:
         raise ProtocolError("invalid_field", "subtype must be global or private")
+
+
+def _say_in(context: Context, message: dict[str, Any], content: str) -> None:
+    name = named(message["channel"])
+    if not content[:1].isalnum():
+        context.post(ChannelOperations.speak_key)  # before a command is run
+        content = _relayed(context, message, content)
+    if content:
+        if context.limiter is not None:
+            # as if everybody received it: how many do is known only when its turn comes
+            context.limiter.content(name.shown + content)
+        context.post(ChannelOperations.say_in, message.get("from"), *name, content)
 
 
 def private(context: Context, message: dict[str, Any]) -> None:

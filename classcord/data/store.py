@@ -15,6 +15,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 
 from classcord.data import files
@@ -31,7 +32,12 @@ __all__ = ["FILE", "Store", "StoreError"]
 # One statement with many rows releases the interpreter's lock once; executemany releases it once for each row.
 _ROWS = (64, 16, 4, 1)
 # REPLACE: after an error the rows may be there or not. Stored again, each is there once.
-_INSERT = {n: "INSERT OR REPLACE INTO message_rows VALUES " + ",".join(["(?,?,?,?,?,?)"] * n) for n in _ROWS}
+_COLUMNS = "id, time, sender, recipient, content"
+_INSERT, _INSERT_IN_CHANNELS = (
+    {n: f"INSERT OR REPLACE INTO message_rows ({columns}) VALUES " + ",".join([row] * n) for n in _ROWS}
+    for columns, row in ((_COLUMNS, "(?,?,?,?,?)"), (f"{_COLUMNS}, channel", "(?,?,?,?,?,?)"))
+)
+_channel = itemgetter(5)
 _CHECKPOINT_PAGES = 1000
 """Pages of write-ahead log after which they are moved into the database: about 4 MiB, as SQLite itself would do."""
 _BUSY = 150
@@ -199,13 +205,16 @@ class Store:
         if len(senders) > _SENDERS:
             senders.clear()
         start, left = 0, len(messages)
+        channels = any(map(_channel, messages))  # one value less for each row if nearly all are to everybody
         for n in _ROWS:
             while left >= n:
                 values: list[object] = []
                 for id, milliseconds, sender, guest, recipient, channel, content in messages[start : start + n]:
                     number = senders.get((sender, guest)) or self._sender(sender, guest)
-                    values += (id, milliseconds, number, recipient, content, channel)
-                self._db.execute(_INSERT[n], values)
+                    values += (id, milliseconds, number, recipient, content)
+                    if channels:
+                        values.append(channel)
+                self._db.execute((_INSERT_IN_CHANNELS if channels else _INSERT)[n], values)
                 start += n
                 left -= n
 

@@ -143,6 +143,36 @@ def test_a_typed_command_costs_what_its_row_says(monkeypatch: pytest.MonkeyPatch
     assert caught.value.cost == 7
 
 
+class Meter:
+    """Stands for a Limiter: what the requests make everybody receive."""
+
+    def __init__(self) -> None:
+        self.charged: list[str] = []
+
+    def content(self, content: str) -> None:
+        self.charged.append(content)
+
+    def presence(self, what: str) -> None:
+        self.charged.append(what)
+
+
+@pytest.mark.parametrize(("message", "charged"), [
+    ({"type": "message", "content": "hello"}, ["hello"]),
+    ({"type": "message", "content": "hello", "channel": "#dev"}, ["#devhello"]),
+    ({"type": "message", "content": "…", "channel": "global"}, ["#général…"]),
+    ({"type": "join", "channel": "#dev"}, ["change"]), ({"type": "leave", "channel": "#dev"}, ["change"]),
+    ({"type": "channels"}, []), ({"type": "topic", "channel": "#dev"}, []),
+    ({"type": "topic", "channel": "#dev", "topic": " le  TP "}, ["le TP"]),
+    (say("/join #dev"), ["coming", "change"]), (say("/quitter"), ["coming", "change"]),
+    (say("/sujet le TP"), ["coming", "le TP"]), (say("/canaux"), ["coming"]),
+])
+def test_what_a_line_makes_others_receive_is_charged(message: Message, charged: list[str]) -> None:
+    context, meter = a_context(), Meter()
+    context.limiter = cast(Any, meter)
+    dispatch(context, message)
+    assert meter.charged == charged
+
+
 # --- who may ---
 
 
