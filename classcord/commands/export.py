@@ -16,11 +16,13 @@ from classcord.data.remedies import shown
 from classcord.ops.config import Config, UsageError
 from classcord.ops.failure import EXIT_DONE, one_line
 from classcord.ops.progress import Progress
+from classcord.wire import channel_names
 
 __all__ = ["ABOUT", "SETTINGS", "add_flags", "run"]
 
 ABOUT = (
-    "Write the messages to everybody, or the accounts without their passwords, to standard output or to a file. The"
+    "Write the messages to everybody and in channels, or the accounts without their passwords, to standard output or to"
+    " a file. The"
     " server may go on running. In CSV, a cell that a spreadsheet would take for a formula gets a ' in front."
 )
 SETTINGS = ("data",)
@@ -34,6 +36,8 @@ def add_flags(parser: ArgumentParser) -> None:
     parser.add_argument("--since", metavar="TIME", help="only from this time on: 2026-11-23, 2026-11-23T08:00 (UTC), or"
                         " 2026-11-23T08:00+01:00")
     parser.add_argument("--until", metavar="TIME", help="only before this time")
+    parser.add_argument("--channel", metavar="NAME", help="only the messages in this channel; '#général' has those to"
+                        " everybody")
     parser.add_argument("--private", action="store_true", help="private messages too")
     parser.add_argument("--bom", action="store_true", help="begin a CSV file with the mark by which spreadsheets know"
                         " UTF-8")
@@ -53,8 +57,10 @@ def run(settings: Config, given: Namespace) -> int:
         conditions.append((f"{table.time} >= ?", _time("--since", given.since)))
     if given.until is not None:
         conditions.append((f"{table.time} < ?", _time("--until", given.until)))
-    if given.what == "messages" and not given.private:
-        conditions.append(("kind = ?", "global"))
+    if given.channel is not None:
+        conditions.append(_in_channel(given))
+    elif given.what == "messages" and not given.private:
+        conditions.append(("kind != ?", "private"))
     folder, target = Path(settings.data), given.output
 
     def write(file: BinaryIO) -> int:
@@ -75,6 +81,15 @@ def run(settings: Config, given: Namespace) -> int:
     where = "standard output" if target == STANDARD else shown(target)
     print(one_line(f"{where}: {given.what}: {count}"), file=sys.stderr)
     return EXIT_DONE
+
+
+def _in_channel(given: Namespace) -> Condition:
+    if given.what != "messages" or given.private:
+        raise UsageError("--channel goes with messages, without --private")
+    name = channel_names.find(given.channel)
+    if name is None:
+        raise UsageError(f"--channel: {given.channel!r} is not the name of a channel; give a name like '#dev'")
+    return ("kind = ?", "global") if name == channel_names.EVERYBODY else ("channel = ?", f"#{name.key}")
 
 
 def _write(file: BinaryIO, folder: Path, what: str, conditions: list[Condition], form: str, bom: bool) -> int:

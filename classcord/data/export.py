@@ -49,9 +49,11 @@ class Table(NamedTuple):
 
 TABLES = {
     "messages": Table(
-        "messages", "id", -(1 << 63), ("id", "time", "sender", "guest", "kind", "recipient", "content"), "time"
+        "messages", "id", -(1 << 63), ("id", "time", "sender", "guest", "kind", "recipient", "channel", "content"),
+        "time",
     ),
-    "users": Table("accounts", "key", "", ("name", "created"), "created"),  # never the password, hashed as it is
+    # never the password, hashed as it is
+    "users": Table("accounts", "key", "", ("name", "role", "created"), "created"),
 }
 
 

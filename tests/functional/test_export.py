@@ -27,7 +27,7 @@ from tests.unit.test_backup import refused
 from tests.unit.test_command_line import SERVER
 
 OwnServer = Callable[..., Server]
-MESSAGES = ["id", "time", "sender", "guest", "kind", "recipient", "content"]
+MESSAGES = ["id", "time", "sender", "guest", "kind", "recipient", "channel", "content"]
 SPREADSHEET = "=+-@\t\r"
 """What a spreadsheet takes for the beginning of a formula."""
 
@@ -78,8 +78,8 @@ def test_the_messages_to_everybody_as_csv(data: Path) -> None:
     head, *lines = csv.reader(io.StringIO(done.stdout.decode(), newline=""))
     assert head == MESSAGES
     assert [line[2:] for line in lines] == [
-        ["alice", "false", "global", "", "Bonjour, à tous"],
-        ["zoé", "true", "global", "", 'il a dit "=1+1"\nfin'],
+        ["alice", "false", "global", "", "", "Bonjour, à tous"],
+        ["zoé", "true", "global", "", "", 'il a dit "=1+1"\nfin'],
     ]
 
 
@@ -87,6 +87,26 @@ def test_private_messages_only_when_asked_for(data: Path) -> None:
     assert b"secret" not in export(data, "messages") + export(data, "messages", "--format", "json")
     assert [row["content"] for row in rows(data, "messages", "--private")][-1:] == ["secret"]
     assert rows(data, "messages", "--private")[-1]["recipient"] == "bob"
+
+
+def test_the_messages_of_channels_and_those_of_one_alone(own_server: OwnServer, tmp_path: Path) -> None:
+    server, data = own_server(), tmp_path / "data"
+    with member((server.host, server.port), "alice") as alice:
+        alice.send(say("to all"), say("to dev", channel="#dev"), say("to été", channel="#été"))
+        alice.pending()
+    found = [(row["kind"], row["channel"], row["content"]) for row in rows(data, "messages")]
+    dev, summer = ("channel", "#dev", "to dev"), ("channel", "#ete", "to été")
+    assert found == [("global", None, "to all"), dev, summer]
+    for name, wanted in (("dev", dev), ("#DEV", dev), ("#été", summer), ("#général", found[0])):
+        only = rows(data, "messages", "--channel", name)
+        assert [(row["kind"], row["channel"], row["content"]) for row in only] == [wanted]
+
+
+@pytest.mark.parametrize("words", [
+    ("messages", "--channel", "a b"), ("users", "--channel", "#dev"), ("messages", "--private", "--channel", "#dev"),
+])
+def test_a_channel_that_makes_no_sense_is_refused(tmp_path: Path, words: tuple[str, ...]) -> None:
+    assert "--channel" in refused(2, run(tmp_path, *words))
 
 
 def test_json_is_one_array_and_jsonl_an_object_a_line(data: Path) -> None:
@@ -105,7 +125,7 @@ def test_accounts_without_their_passwords(data: Path) -> None:
         assert "scrypt" not in written
         assert "password" not in written
     assert [row["name"] for row in rows(data, "users")] == ["alice", "bob"]
-    assert list(rows(data, "users")[0]) == ["name", "created"]
+    assert list(rows(data, "users")[0]) == ["name", "role", "created"]
 
 
 def test_only_a_part_of_the_time(data: Path) -> None:
@@ -206,7 +226,7 @@ def test_formulas_of_people_are_texts_in_the_file(own_server: OwnServer, tmp_pat
         bob.send(say("=HYPERLINK(1)"))
         bob.pending()
     lines = export(tmp_path / "data", "messages").decode().splitlines()
-    assert lines[1].endswith(",'=bob,false,global,,'=HYPERLINK(1)")
+    assert lines[1].endswith(",'=bob,false,global,,,'=HYPERLINK(1)")
     assert export(tmp_path / "data", "users").decode().splitlines()[1].startswith("'=bob,")
     assert rows(tmp_path / "data", "messages")[0]["content"] == "=HYPERLINK(1)"
 
@@ -220,7 +240,8 @@ def fill(data: Path, count: int) -> None:
         db.execute("INSERT OR IGNORE INTO senders VALUES (9, 'crowd', 0)")
         db.execute(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
-            " INSERT INTO message_rows SELECT 1000 + i, 1790000000000 + i, 9, NULL, 'message number ' || i FROM n",
+            " INSERT INTO message_rows"
+            " SELECT 1000 + i, 1790000000000 + i, 9, NULL, 'message number ' || i, NULL FROM n",
             (count,),
         )
 
@@ -260,7 +281,7 @@ def test_what_comes_meanwhile_is_left_for_the_next_export(data: Path) -> None:
         assert process.stdout is not None
         first = process.stdout.readline()
         with closing(sqlite3.connect(data / "classcord.db", timeout=0, isolation_level=None)) as db:
-            db.execute("INSERT INTO message_rows VALUES (999999, 1790000000000, 9, NULL, 'late')")
+            db.execute("INSERT INTO message_rows VALUES (999999, 1790000000000, 9, NULL, 'late', NULL)")
             (busy, _, _) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             assert not busy, "the export has no transaction open while it waits"
         rest = process.stdout.read()
