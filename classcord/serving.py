@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 from classcord import __version__
 from classcord.chat.accounts import Account, Accounts
+from classcord.console.commands import Commands
+from classcord.console.server import ConsoleServer
 from classcord.data.store import Store, StoreError
 from classcord.delivery.registry import Registry
 from classcord.net import sockets
@@ -107,7 +109,8 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
         def serve_client(connection: socket.socket, peer: Peer) -> None:
             handle(connection, peer, services)
 
-        server = ChatServer(bound, serve_client, settings.max_connections, registry.makes_progress, places)
+        server = ChatServer(bound, serve_client, settings.max_connections, registry.makes_progress, places,
+                            registry.room.moderation.bans.address)
     except StoreError as error:
         raise Failure(EXIT_DATABASE, str(error)) from None
     except OSError as error:
@@ -115,6 +118,7 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
             raise
         raise Failure(EXIT_CANT_LISTEN, _listen_failure(error, settings, manager)) from None
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
+    console = ConsoleServer(settings.data, Commands(services, settings.data, __version__).run)
     host, port = sockets.names(bound), bound[0].getsockname()[1]
     level, hint = logging.INFO, None
     if inherited is None and sockets.only_this_machine(bound):
@@ -131,6 +135,7 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
     number = signals.wait()
     logs.event("stopping", signal=signal.Signals(number).name)
     manager.tell("STOPPING=1")
+    console.stop()
     server.stop()
     registry.close()
     logs.event("stopped")

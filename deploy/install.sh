@@ -9,6 +9,7 @@ backups=/var/backups/classcord
 etc=/etc/classcord
 copies=/etc/systemd/system # where `systemctl edit --full` writes; older versions put our units there
 python=/usr/bin/python3 # the unit starts this one
+console=/usr/local/sbin/classcord-admin
 here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=deploy/common.sh
 . "$here/common.sh"
@@ -103,7 +104,8 @@ make_stage() {
         cp "$source" "$stage/${source#"$project/"}"
     done
     mkdir "$stage/deploy"
-    cp "$here/classcord.service" "$here/classcord.socket" "$here/classcord.env" "$stage/deploy"
+    cp "$here"/classcord.service "$here"/classcord.socket "$here"/classcord.env "$here"/unit.sh "$here"/admin.sh \
+        "$stage/deploy"
     commit_here >"$stage/deploy/commit"
     # a hash in it instead of the time: the same sources give the same files
     $python -m compileall -q -s "$stage" -p $home --invalidation-mode checked-hash "$stage" ||
@@ -142,6 +144,17 @@ replace_files() {
         stage=''
     fi
     place_units
+    place_console
+}
+
+# sudo classcord-admin; a version that has none takes it away
+place_console() {
+    if [ ! -e $home/deploy/admin.sh ]; then
+        rm -f $console
+    elif ! cmp -s $home/deploy/admin.sh $console; then
+        changed=yes
+        install -D -m 755 $home/deploy/admin.sh $console
+    fi
 }
 
 # is_unedited FILE UNIT: is it as we wrote it?
@@ -225,6 +238,7 @@ put_back() {
     # the version of a rollback stays the version before
     if [ "$action" = rollback ]; then mv -T $home $previous; else rm -rf $home; fi
     mv -T $old $home
+    place_console
     systemctl daemon-reload
     if start_service; then
         warn "version $before is back and runs"
@@ -297,7 +311,7 @@ do_install() {
             say "+ copy server.py, handlers/ and classcord/ to $home, compiled"
         fi
         say "+ copy the database to $backups, if there is one"
-        say "+ copy classcord.service and classcord.socket to $UNITS"
+        say "+ copy classcord.service and classcord.socket to $UNITS, and the console to $console"
         [ -e $etc/classcord.env ] || say "+ copy classcord.env to $etc"
         say "+ systemctl daemon-reload"
         [ -z "$start" ] || say "+ systemctl enable classcord.service; systemctl restart classcord.service"
@@ -359,7 +373,7 @@ do_uninstall() {
         run rm -f $UNITS/$unit $copies/*.wants/$unit # systemctl doesn't disable a masked unit
     done
     run rmdir --ignore-fail-on-non-empty $UNITS ${UNITS%/*} 2>/dev/null || :
-    run rm -rf $home $old $previous
+    run rm -rf $home $old $previous $console
     [ -z "$purge" ] || run rm -rf $etc $backups /var/lib/private/classcord /var/lib/classcord
     run systemctl daemon-reload
     run systemctl reset-failed classcord.service classcord.socket 2>/dev/null || :

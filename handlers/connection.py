@@ -114,8 +114,8 @@ class ConnectionHandler:
             why = "internal_error"
             self.context.reply(internal_error(self.link, error).line())
         self._leave(linger=why == "http")
-        if self.link.dropped and why == "closed":
-            why = "dropped"
+        if why == "closed" and (self.link.dropped or self.link.expelled):
+            why = "dropped" if self.link.dropped else "expelled"
         self.link.log(
             "disconnected", self._level, reason=why, seconds=round(time.monotonic() - self._since, 1),
             lines=self._lines, errors=sum(self._errors.values()),
@@ -152,7 +152,7 @@ class ConnectionHandler:
                     self._wait_until_taken()
             self.context.flush()
             self._wait_until_taken()
-            if self.link.dropped:
+            if self.link.dropped or self.link.expelled:
                 return
             if splitter.overrun or self._overrun_since is not None:
                 self._check_overrun()

@@ -10,16 +10,23 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 __all__ = [
+    "AccountChanged",
     "AccountMade",
     "Addressed",
     "Announced",
+    "Answered",
+    "Audited",
+    "Banned",
     "Effect",
+    "Expelled",
     "Gone",
     "GuestNamed",
     "IdentityEnded",
     "Joined",
     "LoggedIn",
     "LoggedOut",
+    "MessageDeleted",
+    "NetworkExpelled",
     "Noticed",
     "Parted",
     "Refused",
@@ -28,6 +35,7 @@ __all__ = [
     "Said",
     "StateSet",
     "StateTold",
+    "Unbanned",
     "UsersListed",
     "Whispered",
 ]
@@ -113,6 +121,75 @@ class AccountMade(NamedTuple):
     role: str
 
 
+class AccountChanged(NamedTuple):
+    """An account has another role or password, which is to be stored."""
+
+    key: str
+    name: str
+    password: str
+    created: str
+    role: str
+
+
+class Audited(NamedTuple):
+    """Somebody used a right over others: who, what, to whom, for how many seconds, and why."""
+
+    actor: str
+    action: str
+    target: str
+    seconds: int | None
+    reason: str
+
+
+class Expelled(NamedTuple):
+    """The seat's connection is to end; nothing more is taken from it."""
+
+    seat: int
+
+
+class Banned(NamedTuple):
+    """An account (by the key of its name) or a network may not come in for so many seconds, which is to be stored."""
+
+    kind: str
+    target: str
+    seconds: int
+    actor: str
+    reason: str
+
+
+class Unbanned(NamedTuple):
+    """It may again."""
+
+    kind: str
+    target: str
+
+
+class NetworkExpelled(NamedTuple):
+    """All connections from a network are to end, except those of the seats that are spared."""
+
+    network: str
+    spared: tuple[int, ...]
+
+
+class MessageDeleted(NamedTuple):
+    """A message is to be taken out of what is stored."""
+
+    id: int
+
+
+class Answered(NamedTuple):
+    """The answer to a command of the console, by the command's number. `code` is that of an error, or None.
+
+    If it says that an account has changed (`stores`), the answer is an error if that could not be stored.
+    """
+
+    number: int
+    code: str | None
+    text: str
+    data: tuple[Any, ...]
+    stores: bool
+
+
 class LoggedIn(NamedTuple):
     """The answer to a login; `alias` is the name as the client wrote it."""
 
@@ -184,6 +261,7 @@ class Refused(NamedTuple):
 
 
 Effect = (
-    Said | Whispered | Noticed | Announced | StateSet | StateTold | UsersListed | AccountMade | LoggedIn | LoggedOut
-    | GuestNamed | IdentityEnded | Renamed | Joined | Parted | Gone | Replied | Refused
+    Said | Whispered | Noticed | Announced | StateSet | StateTold | UsersListed | AccountMade | AccountChanged
+    | LoggedIn | LoggedOut | GuestNamed | IdentityEnded | Renamed | Joined | Parted | Gone | Replied | Refused
+    | Audited | Answered | Expelled | Banned | Unbanned | NetworkExpelled | MessageDeleted
 )

@@ -32,7 +32,9 @@ from classcord.chat.effects import (
     Whispered,
 )
 from classcord.chat.listing import who_text
-from classcord.chat.people import Person, Seat, Who
+from classcord.chat.moderation import Moderation
+from classcord.chat.office import Office
+from classcord.chat.people import Person, Seat, Who, kept_alias
 from classcord.chat.registrations import Registrations
 from classcord.wire import names
 from classcord.wire.protocol import ProtocolError
@@ -48,7 +50,7 @@ Without a seat it is the server itself that asks. A plain tuple is made faster t
 
 _OPERATIONS = (
     "login", "register", "logout", "disconnect", "leave", "identify", "say", "whisper", "use_private_type",
-    "announce_guest", "notice", "reply", "set_state", "list_users", "tell_who", "only",
+    "announce_guest", "notice", "reply", "set_state", "list_users", "tell_who", "only", "moderate",
 )
 """The methods that an item with a seat may name."""
 _new = tuple.__new__
@@ -58,12 +60,6 @@ _VARIANTS = 100
 """Guests that may choose the same name; the next one gets a number instead."""
 _MAX_SHOWN = 60
 """Characters of an addressee that a notice repeats: a guest's name with its mark is shorter."""
-_MAX_ALIAS = 256
-"""Characters in a name that a client may keep for itself after the server has refused it."""
-
-
-def _has_control(text: str) -> bool:
-    return any(char < " " or "\x7f" <= char <= "\x9f" for char in text)
 
 
 class Room:
@@ -76,10 +72,14 @@ class Room:
         self._emit = self.effects.append
         self._seats: dict[int, Seat] = {}
         self._operations: dict[str, Callable[..., object]] = {name: getattr(self, name) for name in _OPERATIONS}
-        self._without_seat = {"announce": self.announce}
         self._texts = texts
         self._take_id = take_id
         self._present: dict[str, Person] = {}
+        self.moderation = moderation = Moderation(self._present, self.registrations, texts, self._emit)
+        office = Office(self._present, self.registrations, moderation, self._emit)
+        self._without_seat: dict[str, Callable[..., None]] = {
+            "announce": self.announce, "command": office.command, "tick": moderation.tick, "begin": moderation.begin,
+        }
         self._version = 0  # changes when the answer to `users` changes
         self._listed: tuple[int, list[Person]] = (-1, [])
         self._guests = 0
@@ -121,6 +121,7 @@ class Room:
 
     def login(self, seat: Seat, name: str, alias: str, /) -> None:
         """The client has proved that it is account `name`; it calls itself `alias`."""
+        self.moderation.may_enter(name)
         self._emit(LoggedIn(seat.number, alias))
         seat.registered = None
         self._enter_account(seat, name, alias)
@@ -193,7 +194,7 @@ class Room:
         if person is not None and (person.chose_name or wanted is None or wanted == seat.alias):
             return person  # a numbered guest with this alias was refused this name before
         name = self._chosen(wanted) if wanted is not None else None
-        alias = wanted if wanted is not None and len(wanted) <= _MAX_ALIAS and not _has_control(wanted) else None
+        alias = kept_alias(wanted)
         if person is None:
             entered = name or self._numbered()
             refused = wanted[: names.MAX_NAME] if wanted is not None and name is None else None
@@ -307,6 +308,8 @@ class Room:
         person = seat.person
         if person is None or not person.account:
             person = self.identify(seat, wanted)
+        if self.moderation.strict:
+            self.moderation.may_speak(seat, person)
         seat.announced = True
         id, certain = self._take_id()
         self._emit(_new(Said, (seat.number, id, certain, person.name, not person.account, content)))
@@ -321,12 +324,13 @@ class Room:
         if addressee is None or not receivers:
             self.notice(seat, self._texts("only_you" if addressee else "absent", user=shown(to, _MAX_SHOWN)))
             return
+        if self.moderation.strict:
+            self.moderation.may_speak(seat, person, addressee)
         id, certain = self._take_id()
         self._emit(Whispered(receivers, id, certain, person.name, not person.account, addressee.name, content))
 
     def use_private_type(self, seat: Seat, /) -> None:
-        """The client knows the type `private`: it would show a `message` as public."""
-        seat.private_type = True
+        seat.private_type = True  # the client knows the type `private`: it would show a `message` as public
 
     def announce_guest(self, seat: Seat, wanted: object, /) -> None:
         """An empty message: the first one on a connection names a guest; nothing is relayed."""
@@ -346,6 +350,10 @@ class Room:
     def announce(self, text: str) -> None:
         """A text from the server to everybody. An item without a seat."""
         self._emit(Announced(text))
+
+    def moderate(self, seat: Seat, typed: bool, action: str, arguments: tuple[Any, ...], /) -> None:
+        """Something that only teachers do. A part of `only`, which sees to that."""
+        self.moderation.by_teacher(seat, typed, action, arguments)
 
     # --- presence ---
 

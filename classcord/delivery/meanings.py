@@ -9,15 +9,22 @@ from collections.abc import Callable
 from typing import Any
 
 from classcord.chat.effects import (
+    AccountChanged,
     AccountMade,
     Announced,
+    Answered,
+    Audited,
+    Banned,
     Effect,
+    Expelled,
     Gone,
     GuestNamed,
     IdentityEnded,
     Joined,
     LoggedIn,
     LoggedOut,
+    MessageDeleted,
+    NetworkExpelled,
     Noticed,
     Parted,
     Refused,
@@ -26,6 +33,7 @@ from classcord.chat.effects import (
     Said,
     StateSet,
     StateTold,
+    Unbanned,
     UsersListed,
     Whispered,
 )
@@ -50,6 +58,16 @@ def _whispered(batch: Batch, effect: Whispered) -> None:
 
 def _account_made(batch: Batch, effect: AccountMade) -> None:
     batch.register(effect.seat, effect[1:], render.REGISTERED)
+
+
+def _audited(batch: Batch, effect: Audited) -> None:
+    batch.changes.append(("audit", (batch.timestamp, *effect)))
+    batch.audit.append(effect)
+
+
+def _banned(batch: Batch, effect: Banned) -> None:
+    until = batch.time + effect.seconds * 1000
+    batch.changes.append(("ban", (effect.kind, effect.target, until, effect.actor, effect.reason)))
 
 
 def _guest_named(batch: Batch, effect: GuestNamed) -> None:
@@ -81,6 +99,7 @@ MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     StateTold: _state_told,
     UsersListed: lambda batch, effect: batch.to(effect.seat, render.users(effect)),
     AccountMade: _account_made,
+    AccountChanged: lambda batch, effect: batch.accounts.append(effect[:]),
     LoggedIn: lambda batch, effect: batch.to(effect.seat, render.logged_in(effect.alias)),
     LoggedOut: lambda batch, effect: batch.to(effect.seat, render.LOGGED_OUT),
     GuestNamed: _guest_named,
@@ -91,5 +110,12 @@ MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     Gone: lambda batch, effect: batch.leaving.append(effect.seat),
     Replied: lambda batch, effect: batch.to(effect.seat, effect.line),
     Refused: lambda batch, effect: batch.to(effect.seat, render.refused(effect)),
+    Audited: _audited,
+    Expelled: lambda batch, effect: batch.expel(effect.seat),
+    Banned: _banned,
+    Unbanned: lambda batch, effect: batch.changes.append(("unban", effect[:])),
+    NetworkExpelled: lambda batch, effect: batch.expel_network(effect.network, effect.spared),
+    MessageDeleted: lambda batch, effect: batch.changes.append(("delete_message", effect[:])),
+    Answered: lambda batch, effect: batch.answers.append(effect),
 }
 """Each adds the lines, rows and log events of one effect to the batch."""

@@ -28,8 +28,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from classcord.chat.accounts import Accounts
+from classcord.chat.effects import Answered
 from classcord.chat.room import Item, Room
 from classcord.data.backlog import Backlog
 from classcord.data.store import Store
@@ -93,13 +95,14 @@ class Registry:
         self._texts = texts
         self._stall_timeout = stall_timeout
         self._clock = clock
-        self._items: deque[Item] = deque()
+        self._items: deque[Item] = deque([("begin", None, (clock(), tuple(store.bans(_milliseconds()))))])
         self._lock = threading.Lock()
         self._audiences = Audiences()
         self._numbers = itertools.count(1)
         self._links: dict[int, Link] = {}
         self._by_descriptor: dict[int, Link] = {}
         self._waiting: dict[int, Latch] = {}
+        self._answers: dict[int, Answered] = {}
         self._memory = Memory()
         self._outboxes_limit = outboxes_limit
         self._epoll = select.epoll()
@@ -117,6 +120,14 @@ class Registry:
         """The connection is about to be closed; nothing is pending for it."""
         self._by_descriptor.pop(link.transport.fileno(), None)
         self._links.pop(link.number, None)
+
+    def links(self) -> list[Link]:
+        """All connections now. Any thread, which may read of them what Link says."""
+        return list(self._links.values())
+
+    def unsaved(self) -> int:
+        """How many messages wait until storing works again. Any thread."""
+        return len(self._backlog)
 
     def post(self, items: Iterable[Item]) -> None:
         """Append items to the list and see that they run. Any thread; never waits for a client.
@@ -161,6 +172,16 @@ class Registry:
         """
         self._told().wait()
 
+    def command(self, action: str, *arguments: Any) -> Answered | None:
+        """Have the room carry out a command of the console (see Office), and wait for its answer. Any thread.
+
+        None after a fault of the server, which is in the log. After `close` has begun it may wait for ever.
+        """
+        number = next(self._numbers)
+        self.post([("command", None, (number, action, arguments))])
+        self.wait()
+        return self._answers.pop(number, None)
+
     def makes_progress(self, seconds: float) -> bool:
         """Whether items are done within this many seconds. Any thread."""
         return self._told().wait(seconds)
@@ -179,8 +200,14 @@ class Registry:
         batch = Batch(self._links, self._audiences, _milliseconds(), self._clock())
         try:
             self._carry_out(batch)
-            if batch.messages or batch.accounts:
+            if batch.messages or batch.accounts or batch.changes:
                 self._commit(batch)
+            for actor, action, target, seconds, reason in batch.audit:
+                logs.event(
+                    "moderated", actor=actor, action=action, target=target or None, seconds=seconds,
+                    why=reason or None,
+                )
+            self._answers.update((answer.number, answer) for answer in batch.answers)
             for number, event, fields in batch.events:
                 if number in self._links:
                     self._links[number].log(event, **fields)
@@ -192,6 +219,8 @@ class Registry:
                 except Exception as error:  # it ends only this client's connection
                     link.log_exception("internal_error", error)
                     self._drop(link, "internal_error")
+            for number in batch.expelled:
+                self._expel(self._links[number])
             while self._memory.used > self._outboxes_limit:
                 self._drop(max(self._links.values(), key=lambda each: each.outbox.own), "outboxes_full")
             if batch.messages:
@@ -246,7 +275,7 @@ class Registry:
 
     def _commit(self, batch: Batch) -> None:
         """Store the batch. While that fails its messages wait in the backlog, and registrations are refused."""
-        if self._backlog.commit(batch.messages, batch.accounts):
+        if self._backlog.commit(batch.messages, batch.accounts, batch.changes):
             self.room.registrations.stored()
         else:
             self.room.not_stored()
@@ -280,6 +309,14 @@ class Registry:
         except Exception:
             pass  # the peer was faster; a fault of one socket must not end the batch
         self._let_go(link)
+
+    def _expel(self, link: Link) -> None:
+        """End this client's connection once it has been sent what is for it: its thread receives the end."""
+        self._items.append(("leave", link.number, ()))
+        try:
+            link.transport.end_receiving()
+        except OSError:
+            pass  # it has gone
 
     # --- sockets that were full ---
 
@@ -326,7 +363,7 @@ class Registry:
                     looked = self._clock()
                     waiting = [link for link in list(self._links.values()) if link.outbox.pending]
                     items += [("_drop_stalled", None, (link.number,)) for link in waiting]
-                    items.append(("_save", None, ()))
+                    items += [("_save", None, ()), ("tick", None, (looked,))]
                     logs.report_left_out()
                 if items:
                     self.post(items)

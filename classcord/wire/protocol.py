@@ -47,6 +47,8 @@ ERRORS: dict[str, str] = {
     "login_failed": "unknown user or wrong password",
     "not_named": "this connection is not logged in",
     "not_allowed": "only a teacher may do this",
+    "muted": "this person may not write for now; the text says why, and how long",
+    "banned": "this account or this address may not come in for now; the text says how long",
     "rate_limited": "the client sends too fast, or has tried too often; the text says how long to wait",
     "server_full": "the server has as many connections as it allows",
     "unavailable": "the server can't store anything for now",
