@@ -118,7 +118,8 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
             raise
         raise Failure(EXIT_CANT_LISTEN, _listen_failure(error, settings, manager)) from None
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
-    console = ConsoleServer(settings.data, Commands(services, settings.data, __version__).run)
+    commands = Commands(services, settings.data, __version__, quiet=settings.quiet_watch == "on")
+    console = ConsoleServer(settings.data, commands.run)
     host, port = sockets.names(bound), bound[0].getsockname()[1]
     level, hint = logging.INFO, None
     if inherited is None and sockets.only_this_machine(bound):

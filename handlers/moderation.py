@@ -53,10 +53,8 @@ def _about_a_person(action: str, usual: int | None, with_reason: bool) -> tuple[
             context.post(Room.moderate, typed, action, (name, *more))
         elif (refusal := _network_refusal(context, network, context.texts if typed else Texts("en"))) is None:
             context.post(Room.moderate, typed, "ban_network", (network, *more))
-        elif typed:
-            context.post(Room.notice, refusal)
-        else:
-            raise ProtocolError("invalid_field", refusal)
+        else:  # said by the room, because only teachers may know how many people are where
+            context.post(Room.moderate, typed, "refuse", (refusal,))
 
     def asked(context: Context, message: dict[str, Any]) -> None:
         seconds = None if usual is None else _duration(message, usual)

@@ -81,7 +81,7 @@ class Moderation:
         self._actions: dict[str, Callable[..., str]] = {
             "kick": self._kick, "mute": self._mute, "unmute": self._unmute, "ban": self._ban,
             "ban_network": self._ban_network, "unban": self._unban, "silence": self._silence, "slow": self._set_slow,
-            "announce": self._announce, "delete": self._delete,
+            "announce": self._announce, "delete": self._delete, "refuse": self._refuse,
         }
         """Each gives the text that answers it, or "" if everybody is told the same."""
 
@@ -251,6 +251,10 @@ class Moderation:
         self._emit(MessageDeleted(id))
         self._audit(by, "delete", str(id), None, reason)
         return by.texts("deleted", id=id)
+
+    def _refuse(self, by: _Actor, text: str) -> str:
+        """What the client's thread has found to be wrong with an action."""
+        raise ProtocolError("invalid_field", text)
 
     # --- parts of them ---
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from classcord.chat.accounts import Account
-from classcord.chat.effects import Announced, Answered, Audited, Effect
+from classcord.chat.effects import Announced, Answered, Audited, Effect, Noticed
 from classcord.chat.moderation import CONSOLE, Moderation
 from classcord.chat.people import Person
 from classcord.chat.registrations import Registrations
@@ -32,9 +32,13 @@ class Office:
         self._emit = emit
         self._actions: dict[str, Callable[..., tuple[Any, ...]]] = {
             "people": self._people, "promote": self._promote, "demote": self._demote, "password": self._password,
-            "tell_all": self._tell_all, "bans": self._bans,
+            "tell_all": self._tell_all, "tell": self._tell, "watch": self._watch, "bans": self._bans,
         }
         """Each gives its answer: a text, data, and whether that depends on an account that is to be stored."""
+
+        self.welcome = ""
+        """What the server says to each newcomer after its first list of people."""
+        self._watches = 0
 
     def command(self, number: int, action: str, arguments: tuple[Any, ...]) -> None:
         """Carry out a command of the console; its answer, or its error, has this number."""
@@ -89,6 +93,20 @@ class Office:
     def _tell_all(self, text: str) -> tuple[str, tuple[Any, ...], bool]:
         self._emit(Announced(text))
         return "", (), False
+
+    def _tell(self, seats: tuple[int, ...], text: str) -> tuple[str, tuple[Any, ...], bool]:
+        """Tell the people at these seats."""
+        for person in self._present.values():
+            for seat in person.seats:
+                if seat.number in seats:
+                    self._emit(Noticed(seat.address(), text))
+        return "", (), False
+
+    def _watch(self, text: str, begins: bool) -> tuple[str, tuple[Any, ...], bool]:
+        """A console begins, or ceases, to watch everybody: tell everybody, and while it watches each newcomer too."""
+        self._watches += 1 if begins else -1
+        self.welcome = (text if begins else self.welcome) if self._watches else ""
+        return self._tell_all(text)
 
     def _account(self, name: str) -> Account:
         row = self._registrations.get(names.find(name) or "")

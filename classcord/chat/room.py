@@ -53,11 +53,9 @@ _OPERATIONS = (
     "announce_guest", "notice", "reply", "set_state", "list_users", "tell_who", "only", "moderate",
 )
 """The methods that an item with a seat may name."""
-_new = tuple.__new__
-"""Makes a named tuple several times as fast as its class does."""
+_new = tuple.__new__  # makes a named tuple several times as fast as its class does
 _GUEST = names.GUEST
-_VARIANTS = 100
-"""Guests that may choose the same name; the next one gets a number instead."""
+_VARIANTS = 100  # guests that may choose the same name; the next one gets a number instead
 _MAX_SHOWN = 60
 """Characters of an addressee that a notice repeats: a guest's name with its mark is shorter."""
 
@@ -76,7 +74,7 @@ class Room:
         self._take_id = take_id
         self._present: dict[str, Person] = {}
         self.moderation = moderation = Moderation(self._present, self.registrations, texts, self._emit)
-        office = Office(self._present, self.registrations, moderation, self._emit)
+        self._office = office = Office(self._present, self.registrations, moderation, self._emit)
         self._without_seat: dict[str, Callable[..., None]] = {
             "announce": self.announce, "command": office.command, "tick": moderation.tick, "begin": moderation.begin,
         }
@@ -378,6 +376,8 @@ class Room:
             # a guest's alias may be another person's name: then the list shows that person
             listed[seat.alias] = next(p for p in visible if p is not own and p.name == seat.alias)
         self._emit(UsersListed(seat.number, kind, channel, tuple(listed)))
+        if seat.users_version < 0 and self._office.welcome:
+            self.notice(seat, self._office.welcome)
         if seat.users_version == self._version:
             return
         seat.users_version = self._version

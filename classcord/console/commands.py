@@ -10,12 +10,13 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 from classcord.chat.accounts import check_password
 from classcord.chat.effects import Answered
 from classcord.console.moderating import Moderating
 from classcord.console.replies import Reply, Usage, done, name_of, no_more, number_of, refused, table
+from classcord.console.watch import Watches
 from classcord.console.words import COMMANDS
 from classcord.net.link import Gone, Link
 from classcord.net.peer import Peer
@@ -33,9 +34,12 @@ _LONGEST_STOP = 24 * 3600
 
 
 class Commands:
-    """Runs the commands of one server, whose data is in `folder`. Any thread."""
+    """Runs the commands of one server, whose data is in `folder`. Any thread.
 
-    def __init__(self, services: Services, folder: str, version: str) -> None:
+    `quiet` says whether people may be watched without being told.
+    """
+
+    def __init__(self, services: Services, folder: str, version: str, *, quiet: bool = False) -> None:
         self._version = version
         self._services = services
         self._registry = services.registry
@@ -48,9 +52,10 @@ class Commands:
         }
         for name, command in Moderating(self._registry, folder, self._ask).commands.items():
             self._run[name] = _alone(command)
-        self._run |= {"stats": self._stats, "stop": self._stop}
+        watches = Watches(self._registry, services.texts, quiet, self._ask)
+        self._run |= {"watch": watches.watch, "stats": self._stats, "stop": self._stop}
 
-    def run(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:
+    def run(self, words: list[str], connection: socket.socket) -> Generator[Reply, None, None]:
         """The replies to a command. An error is a reply too."""
         name, rest = words[0], words[1:]
         if name not in self._run:

@@ -6,13 +6,14 @@ Nothing here waits for a client of the chat, and nothing of the chat waits for a
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator
 
 from classcord.console.place import NAME, Place, peer_user
 from classcord.console.replies import Reply, refused
@@ -37,7 +38,7 @@ class ConsoleServer:
     Without a socket the chat goes on: the log says why.
     """
 
-    def __init__(self, folder: str, run: Callable[[list[str], socket.socket], Iterable[Reply]]) -> None:
+    def __init__(self, folder: str, run: Callable[[list[str], socket.socket], Generator[Reply, None, None]]) -> None:
         self._run = run
         self._free = threading.BoundedSemaphore(_MOST)
         self._places = threading.BoundedSemaphore(_CONNECTED)
@@ -97,8 +98,9 @@ class ConsoleServer:
             _send(connection, refused("usage", 'send one line: {"words": ["users"]}'))
             return
         try:
-            for reply in self._run(words, connection):
-                _send(connection, reply)
+            with contextlib.closing(self._run(words, connection)) as replies:
+                for reply in replies:
+                    _send(connection, reply)
         except OSError:
             raise
         except Exception as error:

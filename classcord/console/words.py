@@ -31,6 +31,7 @@ COMMANDS: dict[str, Command] = {
     "announce": Command("TEXT", "tell everybody something, as Serveur"),
     "delete": Command("NUMBER [REASON]", "take a message out of what is stored, by its id"),
     "audit": Command("[COUNT]", "what teachers and the console did, the newest last"),
+    "watch": Command("[--wire [NAME|ADDRESS]] [--quiet]", "the messages, or the lines on the wire, as they pass"),
     "stats": Command("", "the server in numbers"),
     "stop": Command("[--in SECONDS | --cancel]", "tell everybody, then stop the server"),
 }

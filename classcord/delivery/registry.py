@@ -38,7 +38,7 @@ from classcord.data.store import Store
 from classcord.delivery import render
 from classcord.delivery.audiences import Audiences
 from classcord.delivery.batch import Batch
-from classcord.delivery.meanings import MEANINGS
+from classcord.delivery.watching import Watching
 from classcord.net.latch import Latch
 from classcord.net.link import Link
 from classcord.net.outbox import WAITING, Memory
@@ -103,6 +103,7 @@ class Registry:
         self._by_descriptor: dict[int, Link] = {}
         self._waiting: dict[int, Latch] = {}
         self._answers: dict[int, Answered] = {}
+        self.watching = Watching()
         self._memory = Memory()
         self._outboxes_limit = outboxes_limit
         self._epoll = select.epoll()
@@ -211,7 +212,7 @@ class Registry:
             for number, event, fields in batch.events:
                 if number in self._links:
                     self._links[number].log(event, **fields)
-            for link, data, shared in batch.deliveries():
+            for link, data, shared in self.watching.deliveries(batch.deliveries()):
                 try:
                     trouble = link.outbox.send(data, batch.now, shared=shared)
                     if trouble is not None:
@@ -235,6 +236,7 @@ class Registry:
 
     def _carry_out(self, batch: Batch) -> None:
         items, links, do, effects = self._items, self._links, self.room.do, self.room.effects
+        meanings = self.watching.meanings()
         for _ in range(min(len(items), _BATCH_ITEMS)):
             operation, number, arguments = items.popleft()
             link = None if number is None else links.get(number)
@@ -247,7 +249,7 @@ class Registry:
                         do(operation, number, arguments)
                     finally:  # what it caused until a fault is delivered too
                         for effect in effects:
-                            MEANINGS[type(effect)](batch, effect)
+                            meanings[type(effect)](batch, effect)
                         effects.clear()
             except Exception as error:
                 effects.clear()

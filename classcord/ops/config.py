@@ -165,6 +165,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("connection-registrations", 3, "new accounts from one connection", "in ten minutes", 1, 1_000_000),
     Setting("exempt-networks", NO_NETWORK, "networks whose addresses have no limits of their own, for example"
             " 10.0.2.2,192.168.56.0/24"),
+    Setting("quiet-watch", "off", "whether the console may watch people without telling them", choices=("on", "off")),
     # 1.5 kB in ten seconds for an event that somebody causes on purpose
     Setting("log-lines", 10, "log lines of one event that one address may cause", "in ten seconds", 1, 1_000_000),
 )
@@ -198,6 +199,7 @@ class Config:
     registrations: int
     connection_registrations: int
     exempt_networks: str
+    quiet_watch: str
     log_lines: int
     sources: Mapping[str, str]
 

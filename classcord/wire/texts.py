@@ -18,6 +18,9 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "absent": "« {user} » n'est pas là : votre message ne lui a pas été remis.",
         "only_you": "Vous n'avez pas d'autre session ouverte : votre message n'a été remis à personne.",
         "stopping": "Le serveur s'arrête. Quand il sera de retour, fermez et relancez votre client.",
+        "watch_begins": "Les messages, privés aussi, s'affichent maintenant sur la console du serveur.",
+        "watch_wire": "Vos lignes s'affichent maintenant sur la console du serveur, sans les mots de passe.",
+        "watch_ends": "Rien ne s'affiche plus sur la console du serveur.",
         "stop_soon": "Le serveur s'arrêtera dans {seconds} secondes.",
         "stop_cancelled": "Le serveur ne s'arrêtera pas, finalement.",
         "unknown_command": "Commande inconnue : « {command} ». Rien n'a été envoyé. Tapez /aide pour la liste,"
@@ -72,6 +75,9 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "absent": '"{user}" is not here: your message was not delivered.',
         "only_you": "You have no other session open: your message was not delivered.",
         "stopping": "The server is stopping. When it is back, close your client and start it again.",
+        "watch_begins": "The messages, private ones too, are now shown on the server's console.",
+        "watch_wire": "Your lines are now shown on the server's console, without passwords.",
+        "watch_ends": "Nothing is shown on the server's console any longer.",
         "stop_soon": "The server will stop in {seconds} seconds.",
         "stop_cancelled": "The server will not stop after all.",
         "unknown_command": 'Unknown command: "{command}". Nothing was sent. Type /help for the list,'

@@ -113,7 +113,8 @@ def test_by_json(school: School) -> None:
         ("ban", {"to": "127.0.0.0/8"}, "invalid_field"), ("unban", {"to": "bob"}, "invalid_field"),
     ):
         assert ask(kind, **fields)["code"] == code, kind
-    assert school.alice.ask({"type": "kick", "to": "bob"})["code"] == "not_allowed"
+    for target in ("bob", "127.0.0.0/8", "10.0.2.2"):
+        assert school.alice.ask({"type": "ban", "to": target})["code"] == "not_allowed"
     with Client(school.address) as stranger:
         assert stranger.ask({"type": "kick", "to": "bob"})["code"] == "not_named"
     assert not [line for line in school.bob.pending() if line["type"] == "error"]
@@ -253,6 +254,16 @@ def test_moderation_works_while_the_disk_fails_and_is_stored_later(school: Schoo
     with closing(sqlite3.connect(school.server.data / "classcord.db")) as db:
         assert db.execute("SELECT kind, target FROM bans").fetchall() == [("account", "bob")]
         assert db.execute("SELECT action FROM audit ORDER BY time").fetchall() == [("promote",), ("ban",)]
+    # what waited is not stored once more after the next failure
+    since = len(school.server.log_so_far())
+    assert school.types("/unban bob") == ["« bob » n'est plus exclu."]
+    with closing(sqlite3.connect(school.server.data / "classcord.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        school.types("/silence")
+        other.execute("ROLLBACK")
+    school.server.wait_log("event=storage_recovered", since)
+    with closing(sqlite3.connect(school.server.data / "classcord.db")) as db:
+        assert db.execute("SELECT * FROM bans").fetchall() == []
 
 
 def test_a_kicked_client_that_does_not_read_is_gone_for_the_others_at_once(own_server: OwnServer) -> None:

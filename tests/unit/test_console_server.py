@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def ask(folder: Path, word: str) -> Reply:
 def test_only_so_many_commands_run_at_once(tmp_path: Path) -> None:
     begun, end = threading.Semaphore(0), threading.Event()
 
-    def run(words: list[str], connection: socket.socket) -> Iterator[Reply]:
+    def run(words: list[str], connection: socket.socket) -> Generator[Reply, None, None]:
         if words == ["long"]:
             begun.release()
             end.wait()
@@ -53,7 +53,7 @@ def test_a_fault_of_a_command_ends_only_that_command(tmp_path: Path, monkeypatch
     faults: list[BaseException] = []
     monkeypatch.setattr(logs, "exception", lambda event, error: faults.append(error))
 
-    def run(words: list[str], connection: socket.socket) -> Iterator[Reply]:
+    def run(words: list[str], connection: socket.socket) -> Generator[Reply, None, None]:
         if words == ["bad"]:
             raise ZeroDivisionError
         yield {"ok": True, "text": ""}

@@ -120,6 +120,8 @@ PATTERNS = {
     "classcord.wire.names:_MARK": ("search", 2 * names._WRITTEN),
     "classcord.wire.names:_NUMBERED": ("fullmatch", 2 * names._WRITTEN),
     "classcord.wire.protocol:_CONTROL": ("search", MAX_CONTENT),
+    "classcord.console.mask:_KEY": ("search", MAX_LINE),
+    "classcord.console.mask:_TYPED": ("search", MAX_LINE),
     "classcord.chat.accounts:_CONTROL": ("search", MAX_PASSWORD),
     "classcord.wire.diagnosis:_ODD_NULS": ("match", foreign.HEAD),
     "classcord.wire.diagnosis:_PYTHON": ("match", diagnosis._REACH),
