@@ -17,16 +17,16 @@ DOCKER := CONTAINER='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' FILE='$(FILE)' BAC
 # The targets that use each variable of the command line. Other targets refuse the variable.
 venv := test test-functional test-deploy docker-test lint fmt bench attack
 docker := docker-build docker-run docker-rollback docker-stop docker-logs docker-shell docker-check docker-test \
-    docker-save docker-load docker-clean docker-backups docker-backups-off
+    docker-save docker-load docker-clean docker-backups docker-backups-off admin
 used-PYTHON := run assemble $(venv)
 used-PORT := run docker-run docker-rollback migrate-to-docker doctor
-used-ARGS := run doctor attack
+used-ARGS := run doctor attack admin
 used-CLASSCORD_% := run docker-run docker-rollback
 used-CLASSCORD_LANG := doctor
 used-CLASSCORD_TEST_ADDR := test test-functional
 used-TESTS := test test-deploy
 used-PYTEST_ADDOPTS := test test-functional test-deploy docker-test
-used-NAME := docker-run docker-rollback docker-stop docker-logs docker-shell docker-test docker-clean \
+used-NAME := docker-run docker-rollback docker-stop docker-logs docker-shell docker-test docker-clean admin \
     docker-backups docker-backups-off migrate-to-systemd migrate-to-docker doctor
 used-IMAGE := $(docker) migrate-to-systemd migrate-to-docker
 used-FILE := docker-save docker-load
@@ -53,7 +53,7 @@ EVERY_CORE := --numprocesses auto --dist loadfile
 .DEFAULT_GOAL := help
 .PHONY: help check-python run test test-functional test-deploy assemble lint fmt bench attack clean
 .PHONY: docker-build docker-run docker-rollback docker-stop docker-logs docker-shell docker-check docker-test
-.PHONY: docker-save docker-load docker-clean docker-backups docker-backups-off
+.PHONY: docker-save docker-load docker-clean docker-backups docker-backups-off admin
 .PHONY: install upgrade rollback uninstall migrate-to-systemd migrate-to-docker doctor
 
 help: ## list these targets
@@ -91,6 +91,9 @@ docker-logs: ## show and follow the container's log; Ctrl-C ends that
 
 docker-shell: ## open a shell in the running container
 	@$(DOCKER) shell $(explained)
+
+admin: ## open the console of the server in the container (ARGS="promote bob": one command)
+	@$(DOCKER) admin $(ARGS) $(explained)
 
 docker-check:
 	@$(DOCKER) check $(explained)

@@ -19,7 +19,7 @@ if sys.version_info < (3, 10):  # noqa: UP036 - older versions can't read the im
     this = ".".join(map(str, sys.version_info[:3]))
     sys.exit("server.py: Python 3.10 or later is needed, this is " + this + "; " + hint)
 
-COMMANDS = ("health", "backup", "restore", "export", "import-users", "forget")
+COMMANDS = ("health", "backup", "restore", "export", "import-users", "forget", "admin")
 """The commands of the program other than serving."""
 BRIEF = ("-h", "--help", "--version", "--check-config")
 """With one of these flags the program doesn't serve."""

@@ -10,7 +10,17 @@ import sys
 
 from classcord import __version__
 from classcord.ops import config
-from classcord.ops.failure import EXIT_DATABASE, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, Failure, one_line
+from classcord.ops.failure import (
+    EXIT_DATABASE,
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_NO_SERVER,
+    EXIT_NOT_ALLOWED,
+    EXIT_USAGE,
+    Failure,
+    one_line,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,7 +148,8 @@ def _run(arguments: list[str], serve: Callable[[config.Config], int]) -> int:
             "The ClassCord chat server. Other commands: `server.py health` asks a running server whether it answers,"
             " `server.py backup FILE` copies the database, `server.py restore FILE` puts a copy back, `server.py export"
             " messages|users` writes them for other programs, `server.py import-users FILE` makes accounts of a list,"
-            " `server.py forget NAME` deletes a person. Each has its own --help."
+            " `server.py forget NAME` deletes a person, `server.py admin` speaks to a running server. Each has its own"
+            " --help."
         )
         parser = _parser("server.py", about)
         parser.add_argument("--check-config", action="store_true", help="print the settings in force, and exit")
@@ -221,17 +232,53 @@ def _on_data(
         raise Failure(EXIT_DATABASE, str(error)) from None
 
 
+def _admin(arguments: list[str]) -> int:
+    import signal
+
+    from classcord.console.words import COMMANDS
+
+    listed = "".join(f"\n  {f'{name} {row.usage}'.rstrip():<48} {row.help}" for name, row in COMMANDS.items())
+    about = (
+        "Speak to the running server, over a socket in its data folder. Without a command: a prompt.\n\n"
+        f"commands:{listed}\n\nexit codes: 0 done, 1 refused, 2 wrong words, {EXIT_NO_SERVER} no server runs with this"
+        f" folder,\n{EXIT_NOT_ALLOWED} only root and the server's own user may do that"
+    )
+    parser = _parser("server.py admin", about, ("data",), raw=True)
+    parser.add_argument("--json", action="store_true", help="print the answer as one line of JSON")
+    parser.add_argument("words", nargs="...", metavar="COMMAND", help="see above")
+    given = parser.parse_args(arguments)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C ends a command, not the prompt
+    folder = config.load(given).data
+    if not given.words:
+        if given.json:
+            raise config.UsageError("--json needs a command; see server.py admin --help")
+        from classcord.console.prompt import run
+
+        return run(folder)
+    from classcord.console.client import command
+
+    as_json = given.json or given.words[-1] == "--json"
+    words = given.words[:-1] if given.words[-1] == "--json" else given.words
+    return command(folder, words, as_json=as_json)
+
+
 _COMMANDS = {
     "health": _health, "backup": _backup, "restore": _restore, "export": _export, "import-users": _import_users,
-    "forget": _forget,
+    "forget": _forget, "admin": _admin,
 }
 
 
 # --- flags ---
 
 
-def _parser(program: str, description: str, names: Sequence[str] | None = None) -> argparse.ArgumentParser:
-    """A parser with a flag for each setting, or only for those in `names`; values stay text until config.load."""
+def _parser(
+    program: str, description: str, names: Sequence[str] | None = None, *, raw: bool = False
+) -> argparse.ArgumentParser:
+    """A parser with a flag for each setting, or only for those in `names`; values stay text until config.load.
+
+    `raw` keeps the line breaks of the description.
+    """
     import argparse
 
     class Parser(argparse.ArgumentParser):
@@ -243,6 +290,7 @@ def _parser(program: str, description: str, names: Sequence[str] | None = None) 
 
     made = Parser(
         prog=program, description=description, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter if raw else argparse.HelpFormatter,
         epilog="Each setting also has an environment variable, named after its help. A flag wins over its variable.",
     )
     group = made.add_argument_group("settings")

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from classcord import __version__
 from classcord.chat.accounts import Account, Accounts
 from classcord.chat.channels import Channels
+from classcord.console.commands import Commands
+from classcord.console.server import ConsoleServer
 from classcord.data.history import History
 from classcord.data.search import Search
 from classcord.data.store import Store, StoreError
@@ -118,7 +120,8 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
         def serve_client(connection: socket.socket, peer: Peer) -> None:
             handle(connection, peer, services)
 
-        server = ChatServer(bound, serve_client, settings.max_connections, registry.makes_progress, places)
+        server = ChatServer(bound, serve_client, settings.max_connections, registry.makes_progress, places,
+                            registry.room.moderation.bans.address)
     except StoreError as error:
         raise Failure(EXIT_DATABASE, str(error)) from None
     except OSError as error:
@@ -126,6 +129,8 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
             raise
         raise Failure(EXIT_CANT_LISTEN, _listen_failure(error, settings, manager)) from None
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
+    commands = Commands(services, settings.data, __version__, quiet=settings.quiet_watch == "on")
+    console = ConsoleServer(settings.data, commands.run)
     host, port = sockets.names(bound), bound[0].getsockname()[1]
     level, hint = logging.INFO, None
     if inherited is None and sockets.only_this_machine(bound):
@@ -142,6 +147,7 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
     number = signals.wait()
     logs.event("stopping", signal=signal.Signals(number).name)
     manager.tell("STOPPING=1")
+    console.stop()
     server.stop()
     registry.close()
     logs.event("stopped")

@@ -19,7 +19,7 @@ ASIDE=$NAME.replaced # the name of a container that is being replaced
 
 usage() {
     cat <<'END'
-Usage: sh deploy/docker.sh COMMAND
+Usage: sh deploy/docker.sh COMMAND [WORDS]
 
   build     build the image
   run       build if needed, start the container, wait until it is healthy, print its addresses; replaces a running one
@@ -27,6 +27,7 @@ Usage: sh deploy/docker.sh COMMAND
   stop      stop the container and remove it; the data stays
   logs      show and follow the container's log
   shell     open a shell in the running container
+  admin     open the console of the running server; WORDS after it are one command
   test      run the functional tests against a new container
   save      write the image and its base image to FILE
   load      read the image from FILE
@@ -61,7 +62,8 @@ check_settings() {
     case $FILE in -*) FILE=./$FILE ;; esac
     [ ! -d "$FILE" ] || misused "FILE=$FILE is a folder: give a file in it, like $FILE/classcord-server.tar.gz"
     case $1:$(settings) in
-    build:* | stop:* | logs:* | shell:* | test:* | save:* | load:* | clean:* | check:* | backups:* | backups-off:*) ;;
+    build:* | stop:* | logs:* | shell:* | admin:* | test:* | save:* | load:* | clean:* | check:*) ;;
+    backups:* | backups-off:*) ;;
     *CLASSCORD_HOST* | *CLASSCORD_PORT* | *CLASSCORD_DATA*)
         misused "CLASSCORD_HOST, _PORT and _DATA are fixed in the container: unset them;" \
             "PORT=2000 publishes another port"
@@ -324,6 +326,15 @@ shell() {
     docker exec --interactive --tty "$NAME" sh || :
 }
 
+admin() {
+    need_container
+    [ "$(container "$NAME" '{{.State.Running}}')" = true ] ||
+        fail "the container $NAME is stopped: make docker-run starts it"
+    terminal=''
+    if [ -t 0 ] && [ -t 1 ]; then terminal=--tty; fi
+    exec docker exec --interactive $terminal "$NAME" python3 /app/server.py admin "$@"
+}
+
 remove_test() {
     trap - EXIT INT TERM HUP
     docker rm --force "$scratch" >/dev/null 2>&1 || :
@@ -362,9 +373,9 @@ clean() {
     fi
 }
 
-[ $# -eq 1 ] || misused "say one command, like run or stop"
+[ $# -eq 1 ] || [ "${1:-}" = admin ] || misused "say one command, like run or stop"
 case $1 in
-build | run | rollback | stop | logs | shell | test | save | load | clean | check | backups | backups-off) ;;
+build | run | rollback | stop | logs | shell | admin | test | save | load | clean | check | backups | backups-off) ;;
 -h | --help | help) usage && exit 0 ;;
 *) misused "there is no command $1" ;;
 esac
@@ -381,5 +392,6 @@ run | rollback) replace "$1" ;;
 test) run_tests ;;
 check) ;;
 backups-off) backups_off ;;
+admin) shift && admin "$@" ;;
 *) "$1" ;;
 esac

@@ -10,6 +10,7 @@ hourly=/var/backups/classcord-hourly # classcord-backup.service writes there
 etc=/etc/classcord
 copies=/etc/systemd/system # where `systemctl edit --full` writes; older versions put our units there
 python=/usr/bin/python3 # the unit starts this one
+console=/usr/local/sbin/classcord-admin
 here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=deploy/common.sh
 . "$here/common.sh"
@@ -106,8 +107,7 @@ make_stage() {
         cp "$source" "$stage/${source#"$project/"}"
     done
     mkdir "$stage/deploy"
-    for unit in $units; do cp "$here/$unit" "$stage/deploy"; done
-    cp "$here/classcord.env" "$stage/deploy"
+    for file in $units classcord.env unit.sh admin.sh; do cp "$here/$file" "$stage/deploy"; done
     commit_here >"$stage/deploy/commit"
     # a hash in it instead of the time: the same sources give the same files
     $python -m compileall -q -s "$stage" -p $home --invalidation-mode checked-hash "$stage" ||
@@ -146,6 +146,17 @@ replace_files() {
         stage=''
     fi
     place_units
+    place_console
+}
+
+# sudo classcord-admin; a version that has none takes it away
+place_console() {
+    if [ ! -e $home/deploy/admin.sh ]; then
+        rm -f $console
+    elif ! cmp -s $home/deploy/admin.sh $console; then
+        changed=yes
+        install -D -m 755 $home/deploy/admin.sh $console
+    fi
 }
 
 # is_unedited FILE UNIT: is it as we wrote it?
@@ -245,6 +256,7 @@ put_back() {
     # the version of a rollback stays the version before
     if [ "$action" = rollback ]; then mv -T $home $previous; else rm -rf $home; fi
     mv -T $old $home
+    place_console
     systemctl daemon-reload
     if start_service; then
         warn "version $before is back and runs"
@@ -323,7 +335,7 @@ do_install() {
             say "+ copy server.py, handlers/ and classcord/ to $home, compiled"
         fi
         say "+ copy the database to $backups, if there is one"
-        say "+ copy $units to $UNITS"
+        say "+ copy $units to $UNITS, and the console to $console"
         [ -e $etc/classcord.env ] || say "+ copy classcord.env to $etc"
         say "+ systemctl daemon-reload"
         [ -n "$start" ] || return 0
@@ -389,7 +401,7 @@ do_uninstall() {
         run rm -f "$UNITS/$unit" "$copies"/*.wants/"$unit" # systemctl doesn't disable a masked unit
     done
     run rmdir --ignore-fail-on-non-empty $UNITS ${UNITS%/*} 2>/dev/null || :
-    run rm -rf $home $old $previous
+    run rm -rf $home $old $previous $console
     run rm -f /var/lib/systemd/timers/stamp-classcord-backup.timer
     [ -z "$purge" ] || run rm -rf $etc $backups $hourly /var/lib/private/classcord /var/lib/classcord
     run systemctl daemon-reload

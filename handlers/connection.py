@@ -114,8 +114,10 @@ class ConnectionHandler:
             why = "internal_error"
             self.context.reply(internal_error(self.link, error).line())
         self._leave(linger=why == "http")
-        if self.link.dropped and why == "closed":
-            why = "dropped"
+        if why == "closed" and (self.link.dropped or self.link.expelled):
+            why = "dropped" if self.link.dropped else "expelled"
+        if self._services.registry.watching.wire:
+            self._services.registry.watching.line("end", self.link, why.encode())
         self.link.log(
             "disconnected", self._level, reason=why, seconds=round(time.monotonic() - self._since, 1),
             lines=self._lines, errors=sum(self._errors.values()),
@@ -125,6 +127,7 @@ class ConnectionHandler:
 
     def _serve(self) -> None:
         receive, splitter, limiter = self._transport.receive, self._splitter, self._limiter
+        watching = self._services.registry.watching
         size = _READ
         data = receive(size)
         while undecided(data) and (more := receive(size)):
@@ -137,6 +140,8 @@ class ConnectionHandler:
             if limiter is not None:
                 limiter.received(len(data))
             lines = splitter.feed(data)
+            if watching.wire:
+                self._show(lines)
             if limiter is not None:
                 limiter.lines(len(lines) - sum(map(lines.count, _BLANK)))
             for number, line in enumerate(itertools.chain(lines, splitter.unended()), 1):
@@ -152,7 +157,7 @@ class ConnectionHandler:
                     self._wait_until_taken()
             self.context.flush()
             self._wait_until_taken()
-            if self.link.dropped:
+            if self.link.dropped or self.link.expelled:
                 return
             if splitter.overrun or self._overrun_since is not None:
                 self._check_overrun()
@@ -164,6 +169,12 @@ class ConnectionHandler:
                 raise _Overrun from None
         for line in splitter.rest():
             self._line(line)
+
+    def _show(self, lines: list[bytes | TooLong]) -> None:
+        """Show these lines to the consoles that watch the wire."""
+        for line in lines:
+            shown = line if isinstance(line, bytes) else line.start + b"... (too long)"
+            self._services.registry.watching.line(">", self.link, shown)
 
     def _wait_until_taken(self) -> None:
         """Don't read on while the client doesn't read its answers. What everybody gets doesn't count."""

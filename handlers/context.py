@@ -8,6 +8,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 from classcord.chat.channel_operations import ChannelOperations
 from classcord.chat.effects import Effect
 from classcord.chat.people import Seat, Who
+from classcord.chat.reading import Reading
 from classcord.chat.room import Item, Room
 from classcord.net.link import Link
 from classcord.services import Services
@@ -75,7 +76,7 @@ class Context:
         self.post(Room.only, who, typed, parts)
 
     def ask(
-        self, operation: Callable[Concatenate[Room, Seat, int, Arguments], object], *arguments: Arguments.args,
+        self, operation: Callable[Concatenate[Reading, Seat, int, Arguments], object], *arguments: Arguments.args,
         **named: Arguments.kwargs,
     ) -> Effect | None:
         """The room's answer to a question: what `operation` says for its ticket. None if it has refused the client.

@@ -8,6 +8,7 @@ from typing import Any
 
 from classcord.chat.channel_operations import ChannelOperations
 from classcord.chat.effects import ReadingAllowed
+from classcord.chat.reading import Reading
 from classcord.chat.room import Room
 from classcord.data.history import Page, Past, Scope, Unreadable
 from classcord.delivery import render
@@ -74,7 +75,7 @@ def typed_search(context: Context, rest: str) -> None:
 def _tell(context: Context, page: Page) -> None:
     """One private message of Serveur for each stored message, some time apart. The client's own thread waits."""
     context.post(Room.identify)
-    answer = context.ask(Room.allow_reading, "", "")
+    answer = context.ask(Reading.allow_reading, "", "")
     assert isinstance(answer, ReadingAllowed)
     try:
         rows = context.history.read(_scope(answer), page)
@@ -106,11 +107,11 @@ def _allowed(context: Context, channel: str, other: str) -> ReadingAllowed | Non
     if channel and other:
         raise ProtocolError("invalid_field", "channel and with: give only one of them")
     if other:
-        answer = context.ask(Room.allow_exchange, other)
+        answer = context.ask(Reading.allow_exchange, other)
     else:
         if channel:
             context.post(ChannelOperations.speak_key)
-        answer = context.ask(Room.allow_reading, *named(channel))
+        answer = context.ask(Reading.allow_reading, *named(channel))
     return answer if isinstance(answer, ReadingAllowed) else None
 
 

@@ -10,7 +10,7 @@ from classcord.wire import names
 from classcord.wire.channel_names import MAX_TYPED
 from classcord.wire.protocol import encode
 from classcord.wire.texts import shown
-from handlers import accounts, channels, history, messages, presence
+from handlers import accounts, channels, history, messages, moderation, presence
 from handlers.context import Context
 from handlers.request import PUNCTUATION, Field, Misused, Request, Typed
 
@@ -18,6 +18,8 @@ __all__ = ["HELP", "LISTED", "TABLE", "TYPES", "WORDS", "find", "letters", "name
 
 _CHANNEL = Field("channel", most=MAX_TYPED)
 _CONTENT = Field("content", most=None)  # clean_content says more than "too long"
+_TEACHERS = ("enseignant", "enseignants", "prof", "teacher", "teachers")
+"""Words after `/aide` that list the commands of teachers, which pupils need not see."""
 _HASHING = 3
 """The cost of a request with a password: hashing takes 40 ms, a thousand times as long as most requests."""
 
@@ -32,14 +34,20 @@ def _explain(context: Context, rest: str) -> None:
     word = [*rest.split(None, 1), ""][0].lstrip("/")
     request, language = find(word), context.texts.language
     if not word:
-        listed = [row.typed for row in reversed(TABLE) if row.typed and not row.typed.secret]
-        commands = " ".join(f"/{typed.words[language][0]}" for typed in listed)
-        line = context.texts("help", commands=commands)
+        line = context.texts("help", commands=_commands(language, for_teachers=False))
+    elif names.key(word) in _TEACHERS:
+        line = context.texts("help_teacher", commands=_commands(language, for_teachers=True))
     elif request is None or request.typed is None:
         line = context.texts("help_unknown", command=named(word))
     else:
         line = request.typed.explained[language]
     context.post(Room.notice, line)
+
+
+def _commands(language: str, *, for_teachers: bool) -> str:
+    """The typed words, the last row first."""
+    rows = [row for row in reversed(TABLE) if (row.who == "teacher") == for_teachers]
+    return " ".join(f"/{row.typed.words[language][0]}" for row in rows if row.typed and not row.typed.secret)
 
 
 def _refuse(context: Context, rest: str) -> None:
@@ -217,6 +225,7 @@ TABLE = (
         ),
         cost=5,
     ),
+    *moderation.ROWS,
     Request("ping", presence.ping, "see whether the server answers", {"type": "ping"}),
     Request(
         "help", _help, "this list", {"type": "help"},

@@ -102,9 +102,10 @@ class Accounts:
         return self._by_key.get(key)
 
     def publish(self, row: Account) -> None:
-        """From now on this account can log in."""
+        """From now on this account can log in, with this password and this role."""
+        if row.key not in self._by_key:  # else only its password or its role is new
+            self._looks.add(row.name)
         self._by_key[row.key] = row
-        self._looks.add(row.name)
 
     def hash_password(self, password: str) -> str:
         """The text to store for a password that `check_password` lets through."""

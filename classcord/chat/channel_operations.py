@@ -23,6 +23,7 @@ from classcord.chat.effects import (
     TopicTold,
 )
 from classcord.chat.listing import channels_text
+from classcord.chat.moderation import Moderation
 from classcord.chat.people import Person, Seat
 from classcord.wire import names
 from classcord.wire.channel_names import EVERYBODY, ChannelName
@@ -45,7 +46,7 @@ class ChannelOperations:
     def __init__(
         self, channels: Channels, texts: Texts, *, emit: Callable[[Effect], None],
         take_id: Callable[[], tuple[int, bool]], identify: Callable[..., Person], notice: Callable[[Seat, str], None],
-        shown: Callable[[Person | None, Channel], Sequence[Person]],
+        shown: Callable[[Person | None, Channel], Sequence[Person]], moderation: Moderation,
     ) -> None:
         self._channels = channels
         self._texts = texts
@@ -54,6 +55,7 @@ class ChannelOperations:
         self._identify = identify
         self._notice = notice
         self._shown = shown
+        self._moderation = moderation
 
     # --- JSON ---
 
@@ -75,6 +77,8 @@ class ChannelOperations:
         """A message to the members of a channel; a sender who is not one joins it first."""
         self.speak_key(seat)
         person = self._identify(seat, wanted)
+        if self._moderation.strict:
+            self._moderation.may_speak(seat, person)
         seat.announced = True
         channel = self._channels.find(key)
         if channel is None or seat.number not in channel.members:
@@ -229,6 +233,8 @@ class ChannelOperations:
             raise ProtocolError("not_allowed", texts("topic_closed", channel=place.name))
         if person is None or (channel is not self._channels.everybody and seat.number not in channel.members):
             raise ProtocolError("no_channel", texts("channel_outside", channel=place.name))
+        if self._moderation.strict:
+            self._moderation.may_speak(seat, person)
         channel.topic = topic
         values: dict[str, Any] = {"user": person.name, "channel": place.name, "topic": topic}
         text = self._texts("topic_set", **values) if topic else self._texts("topic_removed", **values)
@@ -248,6 +254,12 @@ class ChannelOperations:
         """The identity of the seat ends: it leaves all channels."""
         for channel in self._channels.of(seat):
             self._go(seat, channel)
+
+    def not_a_teacher(self, person: Person) -> None:
+        """The person is not a teacher any more: it leaves the channels that are for teachers."""
+        for channel in [each for each in self._channels if each.closed]:
+            for seat in [each for each in person.seats if each.number in channel.members]:
+                self._go(seat, channel)
 
     def appear(self, person: Person) -> None:
         """The others see this person again, or under another name: its channels are told."""

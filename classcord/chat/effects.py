@@ -11,20 +11,27 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "EVERYBODY",
+    "AccountChanged",
     "AccountMade",
     "Addressed",
     "Announced",
+    "Answered",
+    "Audited",
+    "Banned",
     "ChannelEntered",
     "ChannelLeft",
     "ChannelMoved",
     "ChannelsListed",
     "Effect",
+    "Expelled",
     "Gone",
     "GuestNamed",
     "IdentityEnded",
     "Joined",
     "LoggedIn",
     "LoggedOut",
+    "MessageDeleted",
+    "NetworkExpelled",
     "Noticed",
     "Parted",
     "Place",
@@ -36,6 +43,7 @@ __all__ = [
     "StateSet",
     "StateTold",
     "TopicTold",
+    "Unbanned",
     "UsersListed",
     "Whispered",
 ]
@@ -140,6 +148,75 @@ class AccountMade(NamedTuple):
     password: str
     created: str
     role: str
+
+
+class AccountChanged(NamedTuple):
+    """An account has another role or password, which is to be stored."""
+
+    key: str
+    name: str
+    password: str
+    created: str
+    role: str
+
+
+class Audited(NamedTuple):
+    """Somebody used a right over others: who, what, to whom, for how many seconds, and why."""
+
+    actor: str
+    action: str
+    target: str
+    seconds: int | None
+    reason: str
+
+
+class Expelled(NamedTuple):
+    """The seat's connection is to end; nothing more is taken from it."""
+
+    seat: int
+
+
+class Banned(NamedTuple):
+    """An account (by the key of its name) or a network may not come in for so many seconds, which is to be stored."""
+
+    kind: str
+    target: str
+    seconds: int
+    actor: str
+    reason: str
+
+
+class Unbanned(NamedTuple):
+    """It may again."""
+
+    kind: str
+    target: str
+
+
+class NetworkExpelled(NamedTuple):
+    """All connections from a network are to end, except those of the seats that are spared."""
+
+    network: str
+    spared: tuple[int, ...]
+
+
+class MessageDeleted(NamedTuple):
+    """A message is to be taken out of what is stored."""
+
+    id: int
+
+
+class Answered(NamedTuple):
+    """The answer to a command of the console, by the command's number. `code` is that of an error, or None.
+
+    If it says that an account has changed (`stores`), the answer is an error if that could not be stored.
+    """
+
+    number: int
+    code: str | None
+    text: str
+    data: tuple[Any, ...]
+    stores: bool
 
 
 class LoggedIn(NamedTuple):
@@ -269,7 +346,8 @@ class Refused(NamedTuple):
 
 
 Effect = (
-    Said | Whispered | Noticed | Announced | StateSet | StateTold | UsersListed | AccountMade | LoggedIn | LoggedOut
-    | GuestNamed | IdentityEnded | Renamed | Joined | Parted | Gone | Replied | Refused | ChannelMoved | ChannelEntered
-    | ChannelLeft | ChannelsListed | TopicTold | ReadingAllowed
+    Said | Whispered | Noticed | Announced | StateSet | StateTold | UsersListed | AccountMade | AccountChanged
+    | LoggedIn | LoggedOut | GuestNamed | IdentityEnded | Renamed | Joined | Parted | Gone | Replied | Refused
+    | Audited | Answered | Expelled | Banned | Unbanned | NetworkExpelled | MessageDeleted
+    | ChannelMoved | ChannelEntered | ChannelLeft | ChannelsListed | TopicTold | ReadingAllowed
 )

@@ -8,10 +8,19 @@ from classcord.chat.effects import Addressed, Place
 from classcord.wire import names
 from classcord.wire.protocol import ProtocolError
 
-__all__ = ["Person", "Seat", "Who"]
+__all__ = ["Person", "Seat", "Who", "kept_alias"]
+
+_MAX_ALIAS = 256
 
 Who = Literal["anybody", "named", "account", "teacher"]
 """Who may do something: each client, one with a name (a guest too), one that is logged in to an account, a teacher."""
+
+
+def kept_alias(wanted: str | None) -> str | None:
+    """The name that a client gives itself, if it may keep it for itself after the server has refused it."""
+    if wanted is None or len(wanted) > _MAX_ALIAS or any(c < " " or "\x7f" <= c <= "\x9f" for c in wanted):
+        return None
+    return wanted
 
 
 class Person:

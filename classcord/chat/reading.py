@@ -1,49 +1,53 @@
-"""Who may read which part of the history. Pure."""
+"""Who may read which part of the history: the room's part that answers such questions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from classcord.chat.accounts import Account
 from classcord.chat.channels import Channels
-from classcord.chat.effects import ReadingAllowed
+from classcord.chat.effects import Effect, ReadingAllowed
 from classcord.chat.people import Seat
-from classcord.wire.channel_names import ChannelName
+from classcord.chat.registrations import Registrations
 from classcord.wire.protocol import ProtocolError
 from classcord.wire.texts import ENGLISH, shown
 
-__all__ = ["channel_allowed", "exchange_allowed"]
+__all__ = ["OPERATIONS", "Reading"]
 
+OPERATIONS = ("allow_reading", "allow_exchange")
+"""The methods that an item with a seat may name."""
 _MAX_SHOWN = 60
 """Characters of a name that an error repeats."""
 
 
-def channel_allowed(seat: Seat, ticket: int, name: ChannelName | None, channels: Channels) -> ReadingAllowed:
-    """The answer to the question whether the client may read what was said in a channel. Raises ProtocolError.
+class Reading:
+    """For the holder of the flush lock, like all of the room. The answer has the number `ticket` of the question."""
 
-    Without a name it is the channel that the client writes to.
-    """
-    if name is None:
-        return ReadingAllowed(seat.number, ticket, seat.current)
-    channel = channels.find(name.key)
-    if channel is None:
-        raise ProtocolError("no_channel", ENGLISH("channel_unknown", channel=name.shown))
-    if channel.closed and (seat.person is None or not seat.person.teacher):
-        raise ProtocolError("not_allowed", ENGLISH("channel_closed", channel=name.shown))
-    return ReadingAllowed(seat.number, ticket, None if channel is channels.everybody else channel.place)
+    def __init__(self, channels: Channels, registrations: Registrations, emit: Callable[[Effect], None]) -> None:
+        self._channels = channels
+        self._registrations = registrations
+        self._emit = emit
 
+    def allow_reading(self, seat: Seat, ticket: int, key: str, name: str, /) -> None:
+        """Say whether the client may read what was said in a channel; without a key, in the one that it writes to."""
+        if not key:
+            self._emit(ReadingAllowed(seat.number, ticket, seat.current))
+            return
+        channel = self._channels.find(key)
+        if channel is None:
+            raise ProtocolError("no_channel", ENGLISH("channel_unknown", channel=name))
+        if channel.closed and (seat.person is None or not seat.person.teacher):
+            raise ProtocolError("not_allowed", ENGLISH("channel_closed", channel=name))
+        everybody = channel is self._channels.everybody
+        self._emit(ReadingAllowed(seat.number, ticket, None if everybody else channel.place))
 
-def exchange_allowed(seat: Seat, ticket: int, other: str, find: Callable[[str], Account | None]) -> ReadingAllowed:
-    """The answer to the question whether the client may read what it and `other` have said in private.
-
-    `find` looks for an account. Raises ProtocolError.
-    """
-    refusal = seat.refusal("account")
-    if refusal is not None:
-        raise refusal
-    assert seat.person is not None
-    own, found = find(seat.person.name), find(other)
-    if own is None or found is None:
-        raise ProtocolError("invalid_field", f"with: no account has the name {shown(other, _MAX_SHOWN)}")
-    accounts, since = (own.name, found.name), max(own.created, found.created)
-    return ReadingAllowed(seat.number, ticket, None, accounts, since)
+    def allow_exchange(self, seat: Seat, ticket: int, other: str, /) -> None:
+        """Say whether it may read what its account and the `other` one have said in private."""
+        refusal = seat.refusal("account")
+        if refusal is not None:
+            raise refusal
+        assert seat.person is not None
+        own, found = self._registrations.find(seat.person.name), self._registrations.find(other)
+        if own is None or found is None:
+            raise ProtocolError("invalid_field", f"with: no account has the name {shown(other, _MAX_SHOWN)}")
+        accounts, since = (own.name, found.name), max(own.created, found.created)
+        self._emit(ReadingAllowed(seat.number, ticket, None, accounts, since))

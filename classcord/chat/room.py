@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from classcord.chat import channel_operations
+from classcord.chat import channel_operations, reading
 from classcord.chat.accounts import Account, Accounts
 from classcord.chat.channel_operations import ChannelOperations
 from classcord.chat.channels import Channels
@@ -36,40 +36,33 @@ from classcord.chat.effects import (
 )
 from classcord.chat.guest_names import GuestNames
 from classcord.chat.listing import Lists, who_text
-from classcord.chat.people import Person, Seat, Who
-from classcord.chat.reading import channel_allowed, exchange_allowed
+from classcord.chat.moderation import Moderation
+from classcord.chat.office import Office
+from classcord.chat.people import Person, Seat, Who, kept_alias
+from classcord.chat.reading import Reading
 from classcord.chat.registrations import Registrations
 from classcord.wire import names
-from classcord.wire.channel_names import ChannelName
 from classcord.wire.protocol import ProtocolError
 from classcord.wire.texts import ENGLISH, Texts, shown
 
 __all__ = ["Item", "Room"]
 
 Item = tuple[str, "int | None", tuple[Any, ...]]
-"""A request to the room: the name of a method of Room or ChannelOperations, the number of the seat that asks, and
-plain values.
+"""A request to the room: the name of a method of Room or one of its parts, the number of the seat that asks, and plain
+values.
 
 Without a seat it is the server itself that asks. A plain tuple is made faster than a named one.
 """
 
 _OPERATIONS = (
     "login", "register", "logout", "disconnect", "leave", "identify", "say", "whisper", "use_private_type",
-    "announce_guest", "notice", "reply", "set_state", "list_users", "tell_who", "only", "allow_reading",
-    "allow_exchange",
+    "announce_guest", "notice", "reply", "set_state", "list_users", "tell_who", "only", "moderate",
 )
 """The methods that an item with a seat may name."""
-_new = tuple.__new__
-"""Makes a named tuple several times as fast as its class does."""
+_new = tuple.__new__  # makes a named tuple several times as fast as its class does
 _GUEST = names.GUEST
 _MAX_SHOWN = 60
 """Characters of an addressee that a notice repeats: a guest's name with its mark is shorter."""
-_MAX_ALIAS = 256
-"""Characters in a name that a client may keep for itself after the server has refused it."""
-
-
-def _has_control(text: str) -> bool:
-    return any(char < " " or "\x7f" <= char <= "\x9f" for char in text)
 
 
 class Room:
@@ -86,19 +79,27 @@ class Room:
         self._seats: dict[int, Seat] = {}
         self._present: dict[str, Person] = {}
         self._lists = Lists(self._present)
+        self.moderation = moderation = Moderation(self._present, self.registrations, texts, self._emit)
         self._channels = channels or Channels()
         self._talk = ChannelOperations(
             self._channels, texts, emit=self._emit, take_id=take_id, identify=self.identify, notice=self.notice,
-            shown=self._lists.shown,
+            shown=self._lists.shown, moderation=moderation,
         )
+        self._office = office = Office(
+            self._present, self.registrations, moderation, self._emit, self._talk.not_a_teacher
+        )
+        readers = Reading(self._channels, self.registrations, self._emit)
         self._operations: dict[str, Callable[..., object]] = {
             **{name: getattr(self, name) for name in _OPERATIONS},
             **{name: getattr(self._talk, name) for name in channel_operations.OPERATIONS},
+            **{name: getattr(readers, name) for name in reading.OPERATIONS},
         }
-        self._without_seat = {"announce": self.announce}
         self._texts = texts
         self._take_id = take_id
         self._names = GuestNames(self._present, self.registrations)
+        self._without_seat: dict[str, Callable[..., None]] = {
+            "announce": self.announce, "command": office.command, "tick": moderation.tick, "begin": moderation.begin,
+        }
 
     def do(self, operation: str, number: int | None, arguments: tuple[Any, ...]) -> None:
         """Carry out one item."""
@@ -137,6 +138,7 @@ class Room:
 
     def login(self, seat: Seat, name: str, alias: str, /) -> None:
         """The client has proved that it is account `name`; it calls itself `alias`."""
+        self.moderation.may_enter(name)
         self._emit(LoggedIn(seat.number, alias))
         seat.registered = None
         self._enter_account(seat, name, alias)
@@ -209,7 +211,7 @@ class Room:
         if person is not None and (person.chose_name or wanted is None or wanted == seat.alias):
             return person  # a numbered guest with this alias was refused this name before
         name = self._names.chosen(wanted) if wanted is not None else None
-        alias = wanted if wanted is not None and len(wanted) <= _MAX_ALIAS and not _has_control(wanted) else None
+        alias = kept_alias(wanted)
         if person is None:
             entered = name or self._names.numbered()
             refused = wanted[: names.MAX_NAME] if wanted is not None and name is None else None
@@ -238,10 +240,8 @@ class Room:
                 seat.alias = alias
                 return seat.person
             self._exit(seat)
-        return self._enter(seat, self._present.get(key) or self._member(name, key), alias)
-
-    def _member(self, name: str, key: str) -> Person:
-        return Person(name, key, account=True, teacher=self.registrations.teacher(key))
+        made = Person(name, key, account=True, teacher=self.registrations.teacher(key))
+        return self._enter(seat, self._present.get(key) or made, alias)
 
     def _enter(self, seat: Seat, person: Person, alias: str) -> Person:
         seat.person = person
@@ -297,6 +297,8 @@ class Room:
         person = seat.person
         if person is None or not person.account:
             person = self.identify(seat, wanted)
+        if self.moderation.strict:
+            self.moderation.may_speak(seat, person)
         seat.announced = True
         id, certain = self._take_id()
         self._emit(_new(Said, (seat.number, id, certain, person.name, not person.account, content, seat.current)))
@@ -311,12 +313,13 @@ class Room:
         if addressee is None or not receivers:
             self.notice(seat, self._texts("only_you" if addressee else "absent", user=shown(to, _MAX_SHOWN)))
             return
+        if self.moderation.strict:
+            self.moderation.may_speak(seat, person, addressee)
         id, certain = self._take_id()
         self._emit(Whispered(receivers, id, certain, person.name, not person.account, addressee.name, content))
 
     def use_private_type(self, seat: Seat, /) -> None:
-        """The client knows the type `private`: it would show a `message` as public."""
-        seat.private_type = True
+        seat.private_type = True  # the client knows the type `private`: it would show a `message` as public
 
     def announce_guest(self, seat: Seat, wanted: object, /) -> None:
         """An empty message: the first one on a connection names a guest; nothing is relayed."""
@@ -337,15 +340,9 @@ class Room:
         """A text from the server to everybody. An item without a seat."""
         self._emit(Announced(text))
 
-    # --- history ---
-
-    def allow_reading(self, seat: Seat, ticket: int, key: str, name: str, /) -> None:
-        """Say whether the client may read what was said in a channel; without a key, in the one that it writes to."""
-        self._emit(channel_allowed(seat, ticket, ChannelName(key, name) if key else None, self._channels))
-
-    def allow_exchange(self, seat: Seat, ticket: int, other: str, /) -> None:
-        """Say whether it may read what its account and the `other` one have said in private."""
-        self._emit(exchange_allowed(seat, ticket, other, self.registrations.find))
+    def moderate(self, seat: Seat, typed: bool, action: str, arguments: tuple[Any, ...], /) -> None:
+        """Something that only teachers do. A part of `only`, which sees to that."""
+        self.moderation.by_teacher(seat, typed, action, arguments)
 
     # --- presence ---
 
@@ -377,6 +374,8 @@ class Room:
             # a guest's alias may be another person's name: then the list shows that person
             listed[seat.alias] = next(p for p in visible if p is not own and p.name == seat.alias)
         self._emit(UsersListed(seat.number, kind, asked, tuple(listed)))
+        if not seat.users_version and self._office.welcome:
+            self.notice(seat, self._office.welcome)
         versions = self._lists.version, channel.version
         if seat.users_version == versions:
             return

@@ -82,7 +82,7 @@ def run(settings: Config, given: Namespace) -> int:
             sys.stdout.buffer.flush()
         try:
             if outcome.new:
-                store.commit([], outcome.new, _WAIT)
+                store.commit([], outcome.new, wait=_WAIT)
         except (sqlite3.Error, OSError) as error:
             raise explain(str(folder), error, other=False) from None
     finally:

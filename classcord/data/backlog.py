@@ -12,7 +12,7 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 
-from classcord.data.schema import AccountRow, MessageRow
+from classcord.data.schema import AccountRow, ChangeRow, MessageRow
 from classcord.data.store import Store, StoreError
 from classcord.ops import logs
 
@@ -26,6 +26,8 @@ _PIECE_BYTES = 1 << 20
 """The same in bytes: this takes some milliseconds."""
 _CAUSES = 20
 """Different causes that are logged until storing works again."""
+_MOST_CHANGES = 1000
+"""Changes that wait: what teachers do while the disk fails. They are few, and further ones are only in the log."""
 _LAST_WAIT = 1000
 """Milliseconds that the last try, at the end of the server, waits for another program."""
 
@@ -63,6 +65,7 @@ class Backlog:
         self._limit = limit
         self._rows: deque[MessageRow] = deque()
         self._size = 0
+        self._changes: list[ChangeRow] = []
         self._failing = False
         self._causes: set[str] = set()  # those that were logged since storing fails
         self._late = 0  # messages stored late since storing fails
@@ -71,19 +74,24 @@ class Backlog:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def commit(self, messages: Sequence[MessageRow], accounts: Sequence[AccountRow]) -> bool:
-        """Store a batch. True if the accounts are stored. Messages that can't be stored are kept if there is room."""
+    def commit(
+        self, messages: Sequence[MessageRow], accounts: Sequence[AccountRow], changes: Sequence[ChangeRow] = ()
+    ) -> bool:
+        """Store a batch. True if the accounts are stored.
+
+        Messages and changes that can't be stored are kept if there is room.
+        """
         if not self._failing:
             try:
-                self._store.commit(messages, accounts)
+                self._store.commit(messages, accounts, changes)
                 return True
             except Exception as error:  # no error may lose the batch
                 self._failed(error)
-                self._keep(messages)
+                self._keep(messages, changes)
                 self._trim()
                 return False
         waited = len(self._rows)
-        self._keep(messages)
+        self._keep(messages, changes)
         stored = self._store_piece(accounts, waited)
         self._trim()
         return stored
@@ -117,13 +125,14 @@ class Backlog:
         if not self._failing:
             self.tick()  # were the files there until now?
         wait = _LAST_WAIT
-        while self._rows and self._store_piece((), len(self._rows), wait):
+        while (self._rows or self._changes) and self._store_piece((), len(self._rows), wait):
             wait = 0
         count = len(self._rows) + self._lost
         if count:
             logs.event("messages_lost", count=count, hint="storage_failed above says why")
 
-    def _keep(self, messages: Sequence[MessageRow]) -> None:
+    def _keep(self, messages: Sequence[MessageRow], changes: Sequence[ChangeRow] = ()) -> None:
+        self._changes = [*self._changes, *changes][:_MOST_CHANGES]
         self._rows.extend(messages)
         self._size += sum(map(_size, messages))
 
@@ -147,11 +156,14 @@ class Backlog:
             piece.append(row)
             size += _size(row)
         try:
-            self._store.commit(piece, accounts, wait)
+            changes = self._changes if len(piece) == len(self._rows) else []  # one may delete a message that waits
+            self._store.commit(piece, accounts, changes, wait)
             self._store.confirm()
         except Exception as error:
             self._failed(error)
             return False
+        if changes:
+            self._changes = []
         for _ in piece:
             self._rows.popleft()
         self._size -= size

@@ -6,7 +6,7 @@ whole numbers in place of the texts that come again in each message: it is writt
 
 from __future__ import annotations
 
-__all__ = ["MIGRATIONS", "VERSION", "AccountRow", "MessageRow"]
+__all__ = ["CHANGES", "MIGRATIONS", "VERSION", "AccountRow", "ChangeRow", "MessageRow"]
 
 
 AccountRow = tuple[str, str, str, str, str]
@@ -16,6 +16,17 @@ MessageRow = tuple[int, int, str, bool, "str | None", "str | None", str]
 """id, time (milliseconds since 1970, UTC), sender, whether the sender is a guest, recipient, channel and content. A
 private message has a recipient, one in a channel has a channel: # and its key, so that one channel has one name. One to
 everybody has neither. Each message makes one, and a plain tuple is made faster than a named one."""
+
+ChangeRow = tuple[str, tuple["str | int | None", ...]]
+"""A change that is not a message or an account: a key of CHANGES, and the values of that statement."""
+
+CHANGES = {
+    "audit": "INSERT OR REPLACE INTO audit VALUES (?, ?, ?, ?, ?, ?)",
+    "ban": "INSERT OR REPLACE INTO bans VALUES (?, ?, ?, ?, ?)",
+    "unban": "DELETE FROM bans WHERE kind = ? AND target = ?",
+    "delete_message": "DELETE FROM message_rows WHERE id = ?",
+}
+"""The statements. After an error one may run again, so each has the same result the second time."""
 
 
 def _text(time: str) -> str:
@@ -86,6 +97,18 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             FROM message_rows LEFT JOIN senders ON senders.id = message_rows.sender""",
         *_MAY_BE_CHANGED,
         "CREATE INDEX message_channels ON message_rows (channel) WHERE channel IS NOT NULL",
+    ),
+    (
+        # kind: account or network; target: the key of the name, or the network; until: milliseconds since 1970, UTC
+        """CREATE TABLE bans (
+            kind TEXT NOT NULL, target TEXT NOT NULL, until INTEGER NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL,
+            PRIMARY KEY (kind, target)
+        ) WITHOUT ROWID""",
+        # who did what to whom, when, for how long and why; time is ISO 8601 in UTC
+        """CREATE TABLE audit (
+            time TEXT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL, seconds INTEGER,
+            reason TEXT NOT NULL, PRIMARY KEY (time, actor, action, target)
+        ) WITHOUT ROWID""",
     ),
 )
 """The statements from each schema version to the next. Only append: databases in use have run the others already."""

@@ -23,7 +23,7 @@ from classcord.data.files import Files
 from classcord.data.folder import FILE, StoreError, lock_folder, make_database
 from classcord.data.ids import Ids
 from classcord.data.remedies import explain, newer
-from classcord.data.schema import MIGRATIONS, VERSION, AccountRow, MessageRow
+from classcord.data.schema import CHANGES, MIGRATIONS, VERSION, AccountRow, ChangeRow, MessageRow
 from classcord.ops import logs
 
 __all__ = ["FILE", "Store", "StoreError"]
@@ -161,33 +161,44 @@ class Store:
         """Every account."""
         return self._db.execute("SELECT key, name, password, created, role FROM accounts").fetchall()
 
+    def bans(self, now: int) -> list[tuple[str, str, float, str, str]]:
+        """The bans that are not over at `now` (milliseconds since 1970): kind, target, seconds left, actor, reason."""
+        select = "SELECT kind, target, (until - ?1) / 1000.0, actor, reason FROM bans WHERE until > ?1"
+        return self._db.execute(select, (now,)).fetchall()
+
     def last_id(self) -> int:
         """The greatest message id, or 0."""
         (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM message_rows").fetchone()
         return int(last)
 
-    def commit(self, messages: Sequence[MessageRow], accounts: Sequence[AccountRow], wait: int = _BUSY) -> None:
-        """Store everything or nothing. On return new accounts are on the disk itself; messages outlive the process.
+    def commit(
+        self, messages: Sequence[MessageRow], accounts: Sequence[AccountRow], changes: Sequence[ChangeRow] = (),
+        wait: int = _BUSY,
+    ) -> None:
+        """Store everything or nothing. On return accounts and changes are on the disk; messages outlive the process.
 
-        Replaces a message or an account that is there already. Without messages and accounts it makes a test write.
+        Replaces a message or an account that is there already. With nothing to store it makes a test write.
         Waits up to `wait` milliseconds for another program's lock. Raises sqlite3.Error, OSError or StoreError (with
         the cause and what to do) if it isn't certain that everything is stored. It is certain after `confirm`.
         """
         with self._writing:
             self._began = time.monotonic()
-            if accounts or self._broken or self._began - self._checked > _CHECKED:
+            whole = bool(accounts or changes)
+            if whole or self._broken or self._began - self._checked > _CHECKED:
                 self._check()
             if self._broken:
                 self._reconnect()
-            self._set("synchronous", "FULL" if accounts else "NORMAL")
+            self._set("synchronous", "FULL" if whole else "NORMAL")
             self._set("busy_timeout", wait)
             with self._transaction():
                 self._insert(messages)
                 if accounts:
                     self._db.executemany("INSERT OR REPLACE INTO accounts VALUES (?,?,?,?,?)", accounts)
-                elif not messages:
+                for statement, values in changes:
+                    self._db.execute(CHANGES[statement], values)
+                if not (whole or messages):
                     self._db.execute(f"PRAGMA user_version={VERSION}")
-            if accounts:
+            if whole:
                 self._check()  # if the file was deleted meanwhile, the account is in a file without a name
         self._pages += 2 + len(messages) // 16 + len(accounts)  # 2: the last page of the table, and one above it
         if self._pages >= _CHECKPOINT_PAGES:

@@ -11,11 +11,13 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-from classcord.chat.effects import Effect
-from classcord.data.schema import AccountRow, MessageRow
+from classcord.chat.effects import Answered, Audited, Effect
+from classcord.data.schema import AccountRow, ChangeRow, MessageRow
+from classcord.delivery import render
 from classcord.delivery.audiences import EVERYBODY, Audiences
 from classcord.delivery.render import timestamp
 from classcord.net.link import Link
+from classcord.wire import networks
 
 __all__ = ["Batch"]
 
@@ -91,6 +93,11 @@ class Batch:
         """Log events: the seat, the event and its fields."""
         self.answers: dict[int, Effect] = {}
         """To the questions of threads that wait for the batch, by their numbers."""
+        self.changes: list[ChangeRow] = []
+        self.audit: list[Audited] = []
+        """What the log should say of people's rights over others."""
+        self.expelled: list[int] = []
+        """Whose connections are to end."""
         self.leaving: list[int] = []
         self.waiting: list[int] = []
         """Who waits until the batch is stored, and sent as far as the sockets take it: numbers of the registry."""
@@ -157,11 +164,30 @@ class Batch:
         plan = self._plans[seat]
         self._answers.append((plan, len(plan.parts) - 1))
 
+    def expel(self, seat: int) -> None:
+        """End the seat's connection after the batch; nothing more is taken from it from here on."""
+        link = self._links.get(seat)
+        if link is not None and not link.expelled:
+            link.expelled = True
+            self.expelled.append(seat)
+
+    def expel_network(self, network: str, spared: Collection[int]) -> None:
+        """The same for all connections from a network, which are told, but not for the spared ones, nor from here."""
+        for number, link in list(self._links.items()):
+            peer = link.peer
+            if number not in spared and not peer.here and networks.contains(network, peer.address):
+                self.to(number, render.BANNED)
+                self.expel(number)
+
     def failed(self, line: bytes) -> None:
-        """No account could be stored: `line` replaces each answer to a registration."""
+        """No account could be stored: `line` replaces each answer to a registration. The console gets an error too."""
         for plan, index in self._answers:
             plan.parts[index] = line
         self.events = [event for event in self.events if event[1] != "register"]
+        error = "the server can't store this for now, so nothing was changed; its log says why (storage_failed)"
+        for number, answer in self.answers.items():
+            if isinstance(answer, Answered) and answer.stores:
+                self.answers[number] = answer._replace(code="unavailable", text=error)
 
     def deliveries(self) -> Iterator[tuple[Link, bytes, bool]]:
         """Each link that receives something, with all its bytes, and whether others get the same object."""

@@ -9,19 +9,26 @@ from collections.abc import Callable
 from typing import Any
 
 from classcord.chat.effects import (
+    AccountChanged,
     AccountMade,
     Announced,
+    Answered,
+    Audited,
+    Banned,
     ChannelEntered,
     ChannelLeft,
     ChannelMoved,
     ChannelsListed,
     Effect,
+    Expelled,
     Gone,
     GuestNamed,
     IdentityEnded,
     Joined,
     LoggedIn,
     LoggedOut,
+    MessageDeleted,
+    NetworkExpelled,
     Noticed,
     Parted,
     Place,
@@ -33,6 +40,7 @@ from classcord.chat.effects import (
     StateSet,
     StateTold,
     TopicTold,
+    Unbanned,
     UsersListed,
     Whispered,
 )
@@ -79,6 +87,16 @@ def _account_made(batch: Batch, effect: AccountMade) -> None:
     batch.register(effect.seat, effect[1:], render.REGISTERED)
 
 
+def _audited(batch: Batch, effect: Audited) -> None:
+    batch.changes.append(("audit", (batch.timestamp, *effect)))
+    batch.audit.append(effect)
+
+
+def _banned(batch: Batch, effect: Banned) -> None:
+    until = batch.time + effect.seconds * 1000
+    batch.changes.append(("ban", (effect.kind, effect.target, until, effect.actor, effect.reason)))
+
+
 def _guest_named(batch: Batch, effect: GuestNamed) -> None:
     batch.events.append((effect.seat, "guest", {"user": effect.name, "refused": effect.refused}))
 
@@ -103,6 +121,10 @@ def _reading_allowed(batch: Batch, effect: ReadingAllowed) -> None:
     batch.answers[effect.ticket] = effect
 
 
+def _answered(batch: Batch, effect: Answered) -> None:
+    batch.answers[effect.number] = effect
+
+
 def _channel_moved(batch: Batch, effect: ChannelMoved) -> None:
     if batch.reaches(effect.place.keyed):
         batch.broadcast(render.moved(effect), effect.own, effect.place.keyed)
@@ -117,6 +139,7 @@ MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     StateTold: _state_told,
     UsersListed: lambda batch, effect: batch.to(effect.seat, render.users(effect)),
     AccountMade: _account_made,
+    AccountChanged: lambda batch, effect: batch.accounts.append(effect[:]),
     LoggedIn: lambda batch, effect: batch.to(effect.seat, render.logged_in(effect.alias)),
     LoggedOut: lambda batch, effect: batch.to(effect.seat, render.LOGGED_OUT),
     GuestNamed: _guest_named,
@@ -133,5 +156,12 @@ MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     Gone: lambda batch, effect: batch.leaving.append(effect.seat),
     Replied: lambda batch, effect: batch.to(effect.seat, effect.line),
     Refused: lambda batch, effect: batch.to(effect.seat, render.refused(effect)),
+    Audited: _audited,
+    Expelled: lambda batch, effect: batch.expel(effect.seat),
+    Banned: _banned,
+    Unbanned: lambda batch, effect: batch.changes.append(("unban", effect[:])),
+    NetworkExpelled: lambda batch, effect: batch.expel_network(effect.network, effect.spared),
+    MessageDeleted: lambda batch, effect: batch.changes.append(("delete_message", effect[:])),
+    Answered: _answered,
 }
 """Each adds the lines, rows and log events of one effect to the batch."""

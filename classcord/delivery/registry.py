@@ -38,7 +38,7 @@ from classcord.data.store import Store
 from classcord.delivery import render
 from classcord.delivery.audiences import Audiences
 from classcord.delivery.batch import Batch
-from classcord.delivery.meanings import MEANINGS
+from classcord.delivery.watching import Watching
 from classcord.net.latch import Latch
 from classcord.net.link import Link
 from classcord.net.outbox import WAITING, Memory
@@ -96,7 +96,7 @@ class Registry:
         self._texts = texts
         self._stall_timeout = stall_timeout
         self._clock = clock
-        self._items: deque[Item] = deque()
+        self._items: deque[Item] = deque([("begin", None, (clock(), tuple(store.bans(_milliseconds()))))])
         self._lock = threading.Lock()
         self._audiences = Audiences()
         self._numbers = itertools.count(1)
@@ -104,6 +104,7 @@ class Registry:
         self._by_descriptor: dict[int, Link] = {}
         self._waiting: dict[int, Latch] = {}
         self._answers: dict[int, Effect] = {}
+        self.watching = Watching()
         self._memory = Memory()
         self._outboxes_limit = outboxes_limit
         self._epoll = select.epoll()
@@ -121,6 +122,14 @@ class Registry:
         """The connection is about to be closed; nothing is pending for it."""
         self._by_descriptor.pop(link.transport.fileno(), None)
         self._links.pop(link.number, None)
+
+    def links(self) -> list[Link]:
+        """All connections now. Any thread, which may read of them what Link says."""
+        return list(self._links.values())
+
+    def unsaved(self) -> int:
+        """How many messages wait until storing works again. Any thread."""
+        return len(self._backlog)
 
     def post(self, items: Iterable[Item]) -> None:
         """Append items to the list and see that they run. Any thread; never waits for a client.
@@ -191,12 +200,17 @@ class Registry:
         batch = Batch(self._links, self._audiences, _milliseconds(), self._clock())
         try:
             self._carry_out(batch)
-            if batch.messages or batch.accounts:
+            if batch.messages or batch.accounts or batch.changes:
                 self._commit(batch)
+            for actor, action, target, seconds, reason in batch.audit:
+                logs.event(
+                    "moderated", actor=actor, action=action, target=target or None, seconds=seconds,
+                    why=reason or None,
+                )
             for number, event, fields in batch.events:
                 if number in self._links:
                     self._links[number].log(event, **fields)
-            for link, data, shared in batch.deliveries():
+            for link, data, shared in self.watching.deliveries(batch.deliveries()):
                 try:
                     trouble = link.outbox.send(data, batch.now, shared)
                     if trouble is not None:
@@ -204,6 +218,8 @@ class Registry:
                 except Exception as error:  # it ends only this client's connection
                     link.log_exception("internal_error", error)
                     self._drop(link, "internal_error")
+            for number in batch.expelled:
+                self._expel(self._links[number])
             while self._memory.used > self._outboxes_limit:
                 self._drop(max(self._links.values(), key=lambda each: each.outbox.own), "outboxes_full")
             if batch.messages:
@@ -219,6 +235,7 @@ class Registry:
 
     def _carry_out(self, batch: Batch) -> None:
         items, links, do, effects = self._items, self._links, self.room.do, self.room.effects
+        meanings = self.watching.meanings()
         for _ in range(min(len(items), _BATCH_ITEMS)):
             operation, number, arguments = items.popleft()
             link = None if number is None else links.get(number)
@@ -231,7 +248,7 @@ class Registry:
                         do(operation, number, arguments)
                     finally:  # what it caused until a fault is delivered too
                         for effect in effects:
-                            MEANINGS[type(effect)](batch, effect)
+                            meanings[type(effect)](batch, effect)
                         effects.clear()
             except Exception as error:
                 effects.clear()
@@ -259,7 +276,7 @@ class Registry:
 
     def _commit(self, batch: Batch) -> None:
         """Store the batch. While that fails its messages wait in the backlog, and registrations are refused."""
-        if self._backlog.commit(batch.messages, batch.accounts):
+        if self._backlog.commit(batch.messages, batch.accounts, batch.changes):
             self.room.registrations.stored()
         else:
             self.room.not_stored()
@@ -293,6 +310,14 @@ class Registry:
         except Exception:
             pass  # the peer was faster; a fault of one socket must not end the batch
         self._let_go(link)
+
+    def _expel(self, link: Link) -> None:
+        """End this client's connection once it has been sent what is for it: its thread receives the end."""
+        self._items.append(("leave", link.number, ()))
+        try:
+            link.transport.end_receiving()
+        except OSError:
+            pass  # it has gone
 
     # --- sockets that were full ---
 
@@ -339,7 +364,7 @@ class Registry:
                     looked = self._clock()
                     waiting = [link for link in list(self._links.values()) if link.outbox.pending]
                     items += [("_drop_stalled", None, (link.number,)) for link in waiting]
-                    items.append(("_save", None, ()))
+                    items += [("_save", None, ()), ("tick", None, (looked,))]
                     logs.report_left_out()
                 if items:
                     self.post(items)

@@ -24,11 +24,13 @@ from classcord.wire.protocol import ProtocolError, encode, quote
 from classcord.wire.texts import SERVER_NAME
 
 __all__ = [
-    "LOGGED_OUT", "NOT_STORED", "REGISTERED", "announced", "announced_in", "channels", "entered", "left", "logged_in",
-    "moved", "noticed", "past", "refused", "said", "said_in", "status", "timestamp", "topic", "users", "whispered",
+    "BANNED", "LOGGED_OUT", "NOT_STORED", "REGISTERED", "announced", "announced_in", "channels", "entered", "left",
+    "logged_in", "moved", "noticed", "past", "refused", "said", "said_in", "status", "timestamp", "topic", "users",
+    "whispered",
 ]
 
 LOGGED_OUT = b'{"type":"logout","status":"ok"}\n'
+BANNED = ProtocolError("banned", "Your address is banned; the connection ends.").line()
 REGISTERED = b'{"type":"register","status":"ok"}\n'
 NOT_STORED = ProtocolError("unavailable", "The server can't store an account for now; try again later.").line()
 _SERVER = quote(SERVER_NAME)

@@ -48,8 +48,8 @@ class ChatServer(socketserver.ThreadingTCPServer):
 
     `sockets` are bound, or listen already when systemd opened them. From here on they belong to the server, which
     closes them. `makes_progress(seconds)` says whether requests are done within this time. With `places`, a newcomer
-    may take the place of a connection that has said nothing. Raises OSError when another server has begun to listen
-    there.
+    may take the place of a connection that has said nothing. `banned` says why nobody may connect from an address.
+    Raises OSError when another server has begun to listen there.
     """
 
     request_queue_size = 1024  # socketserver's 5 makes a class that connects at once wait for SYN retries
@@ -57,10 +57,12 @@ class ChatServer(socketserver.ThreadingTCPServer):
     def __init__(
         self, sockets: list[socket.socket], serve: Callable[[socket.socket, Peer], None],
         max_connections: int, makes_progress: Callable[[float], bool], places: Places | None = None,
+        banned: Callable[[str], ProtocolError | None] = lambda address: None,
     ) -> None:
         self._serve = serve
         self._max_connections = max_connections
         self._makes_progress = makes_progress
+        self._banned = banned
         self._open: dict[socket.socket, Peer] = {}
         self._places = places
         self._leaving: set[socket.socket] = set()  # their places are given up; their threads have not ended yet
@@ -112,6 +114,10 @@ class ChatServer(socketserver.ThreadingTCPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         peer: Peer = client_address
+        banned = None if peer.here else self._banned(peer.address)  # never this machine: the server tests itself
+        if banned is not None:
+            self._refuse(request, peer, "banned", banned.line())
+            return
         if len(self._open) - len(self._leaving) >= self._max_connections and not self._make_room():
             self._refuse(request, peer, "max_connections")
             return
@@ -175,13 +181,13 @@ class ChatServer(socketserver.ThreadingTCPServer):
             pass  # it has gone already
         return True
 
-    def _refuse(self, request: socket.socket, peer: Peer, reason: str) -> None:
+    def _refuse(self, request: socket.socket, peer: Peer, reason: str, line: bytes | None = None) -> None:
         """Answer without a thread, and close a moment later."""
         count = self._refusals.happened(time.monotonic())
         if count:
             logs.event("refused", reason=reason, count=count, peer=peer.address)
         try:
-            request.send(_FULL, socket.MSG_DONTWAIT)
+            request.send(line or _FULL, socket.MSG_DONTWAIT)
             request.shutdown(socket.SHUT_WR)
         except OSError:
             pass  # it has gone already

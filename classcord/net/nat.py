@@ -5,8 +5,24 @@ from __future__ import annotations
 import functools
 import threading
 from collections import Counter
+from collections.abc import Iterable
 
-__all__ = ["NatWatch"]
+from classcord.net.peer import Peer
+from classcord.wire import networks
+
+__all__ = ["NatWatch", "hides_people"]
+
+_FEW = 3
+"""Connections of one person: more from one network are several people, as behind a NAT."""
+_VIRTUALBOX = "10.0.2.2"
+"""VirtualBox shows all clients from outside under this address."""
+
+
+def hides_people(network: str, peers: Iterable[Peer]) -> int | None:
+    """How many of the connected clients a ban of this network would hit, if it may be a whole class; else None."""
+    count = sum(not peer.here and networks.contains(network, peer.address) for peer in peers)
+    several = count > _FEW or networks.is_wide(network) or networks.contains(network, _VIRTUALBOX)
+    return count if several else None
 
 
 @functools.lru_cache

@@ -36,6 +36,9 @@ class Transport(Protocol):
     def end_sending(self) -> None:
         """Tell the peer that nothing more comes. Raises OSError."""
 
+    def end_receiving(self) -> None:
+        """Wake the client's thread: it receives the end of the stream, and can still send. Raises OSError."""
+
     def end(self) -> None:
         """Wake the client's thread: it receives the end of the stream. Raises OSError."""
 
@@ -69,6 +72,9 @@ class Plain:
 
     def end_sending(self) -> None:
         self._socket.shutdown(socket.SHUT_WR)
+
+    def end_receiving(self) -> None:
+        self._socket.shutdown(socket.SHUT_RD)
 
     def end(self) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)

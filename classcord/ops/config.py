@@ -191,6 +191,7 @@ SETTINGS: tuple[Setting, ...] = (
     # one for each group of a project, and one more
     Setting("own-channels", 3, "channels that a person may make; 0: nobody may", "channels", 0, 1000),
     Setting("most-channels", 50, "channels in all, after which nobody may make another", "channels", 0, 1000),
+    Setting("quiet-watch", "off", "whether the console may watch people without telling them", choices=("on", "off")),
     # 1.5 kB in ten seconds for an event that somebody causes on purpose
     Setting("log-lines", 10, "log lines of one event that one address may cause", "in ten seconds", 1, 1_000_000),
 )
@@ -228,6 +229,7 @@ class Config:
     teacher_channels: str
     own_channels: int
     most_channels: int
+    quiet_watch: str
     log_lines: int
     sources: Mapping[str, str]
 

@@ -35,6 +35,7 @@ EVENTS: dict[str, Event] = {
     "few_open_files": Event(_WARNING, ("allowed", "wanted", "hint")),
     "notify_failed": Event(_WARNING, ("detail",)),
     "self_test_failed": Event(_ERROR, ("detail", "hint")),
+    "console_unavailable": Event(_WARNING, ("detail", "hint")),
     "internal_error": Event(_ERROR, ("incident", "detail", *CONNECTION)),
     "log_lines_left_out": Event(_WARNING, ("what", "count", "peer")),
     # connections
@@ -56,6 +57,7 @@ EVENTS: dict[str, Event] = {
     "guest": Event(_INFO, ("user", "refused", *CONNECTION)),
     "renamed": Event(_INFO, ("old", "user", *CONNECTION)),
     "logout": Event(_INFO, ("user", *CONNECTION)),
+    "moderated": Event(_INFO, ("actor", "action", "target", "seconds", "why")),
     "request_refused": Event(_INFO, ("code", "text", *CONNECTION)),
     # the data
     "storage_failed": Event(_ERROR, ("detail", "hint")),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 __all__ = [
-    "EXIT_CANT_LISTEN", "EXIT_DATABASE", "EXIT_DONE", "EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_USAGE", "Failure",
-    "one_line",
+    "EXIT_CANT_LISTEN", "EXIT_DATABASE", "EXIT_DONE", "EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_NOT_ALLOWED",
+    "EXIT_NO_SERVER", "EXIT_USAGE", "Failure", "one_line",
 ]
 
 EXIT_DONE, EXIT_CANT_LISTEN, EXIT_FAILED, EXIT_USAGE, EXIT_DATABASE, EXIT_INTERRUPTED = 0, 1, 1, 2, 78, 130
+EXIT_NO_SERVER, EXIT_NOT_ALLOWED = 69, 77
+"""As in sysexits.h: the server does not run; only another user may do that."""
 
 
 class Failure(Exception):

@@ -39,7 +39,7 @@ _WAITING = 10_000
 _LONGEST = 8192
 """Characters of a field: a long traceback has about as many. A client's line has up to 65,536."""
 _BARE = re.compile(r"[A-Za-z0-9_.:/%*+-]+")
-_PROSE = frozenset({"user", "old", "name", "text", "hint", "detail"})
+_PROSE = frozenset({"user", "old", "name", "text", "hint", "detail", "actor", "target", "why"})
 """Fields that are always quoted: people choose their contents."""
 
 _PRIORITIES = ((logging.ERROR, "<3>"), (logging.WARNING, "<4>"), (logging.INFO, "<6>"), (0, "<7>"))

@@ -48,6 +48,8 @@ ERRORS: dict[str, str] = {
     "not_named": "this connection is not logged in",
     "not_allowed": "this client may not do this; the text says why",
     "no_channel": "there is no such channel, or the client is not in it",
+    "muted": "this person may not write for now; the text says why, and how long",
+    "banned": "this account or this address may not come in for now; the text says how long",
     "rate_limited": "the client sends too fast, or has tried too often; the text says how long to wait",
     "server_full": "the server has as many connections as it allows",
     "unavailable": "the server can't store anything for now",

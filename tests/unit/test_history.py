@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from classcord.data.history import History, Page, Past, Scope, Unreadable
 from classcord.data.search import SEARCH, Search
 from classcord.data.store import Store
+from classcord.wire.protocol import MAX_CONTENT
 from classcord.wire.words import words_of
+from tests.unit.test_linear import assert_linear, repeated
 
 WORDS = [
     "Élève", "eleve", "ÉLÈVES", "le", "naïf", "0_private", "straße", "STRASSE", "ﬁn", "l'été", "日本", "a_b", "²",
@@ -229,3 +231,8 @@ def test_words_have_no_accents_and_no_case(text: str, words: list[str]) -> None:
 
 def test_piled_marks_are_left_as_they_are() -> None:
     assert words_of("a" + "\u0301\u0323" * 2000)
+
+
+@pytest.mark.parametrize("unit", ["é", "\u0301", "日 "])
+def test_the_words_of_a_content_are_found_in_linear_time(unit: str) -> None:
+    assert_linear(words_of, repeated(unit), MAX_CONTENT)

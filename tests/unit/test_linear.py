@@ -30,7 +30,6 @@ from classcord.ops import logs
 from classcord.services import Services
 from classcord.wire import channel_names, diagnosis, foreign, names, protocol
 from classcord.wire.protocol import MAX_CONTENT, MAX_LINE, ProtocolError
-from classcord.wire.words import words_of
 from handlers import dispatch
 from handlers.context import Context
 from handlers.presence import state_of
@@ -123,6 +122,8 @@ PATTERNS = {
     "classcord.wire.names:_MARK": ("search", 2 * names._WRITTEN),
     "classcord.wire.names:_NUMBERED": ("fullmatch", 2 * names._WRITTEN),
     "classcord.wire.protocol:_CONTROL": ("search", MAX_CONTENT),
+    "classcord.console.mask:_KEY": ("search", MAX_LINE),
+    "classcord.console.mask:_TYPED": ("search", MAX_LINE),
     "classcord.chat.accounts:_CONTROL": ("search", MAX_PASSWORD),
     "classcord.data.export:_FORMULA": ("sub", MAX_CONTENT),
     "classcord.wire.diagnosis:_ODD_NULS": ("match", foreign.HEAD),
@@ -252,11 +253,6 @@ def test_a_name_of_the_right_length_is_compared_in_linear_time(make: Make) -> No
 def test_a_password_is_normalized_in_linear_time(make: Make) -> None:
     """Its length is looked at before."""
     assert_linear(_forms, make, MAX_PASSWORD)
-
-
-@pytest.mark.parametrize("unit", [unit for unit in UNITS if not unit.isascii()])
-def test_the_words_of_a_content_are_found_in_linear_time(unit: str) -> None:
-    assert_linear(words_of, repeated(unit), MAX_CONTENT)
 
 
 NORMALIZE = (

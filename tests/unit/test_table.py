@@ -90,8 +90,10 @@ def request_faults(rows: Sequence[Request], text: str) -> Iterator[str]:
         words = re.findall(r"`(/[^`]+)`", cells[0])
         if words[0] in typed and words != re.findall(r"`(/[^`]+)`", typed[words[0]]):
             yield f"{file}: the row for `{words[0]}` has other words than handlers/table.py: {typed[words[0]]}"
-    # /aide lists the last row first
-    answer = LANGUAGES["fr"]["help"].format(commands=" ".join(reversed(typed)))
+    # /aide lists the last row first, and not those of teachers
+    for_all = {f"/{first_words(row.typed)[0]}" for row in rows if row.typed and row.who != "teacher"}
+    commands = [word for word in reversed(typed) if word in for_all]
+    answer = LANGUAGES["fr"]["help"].format(commands=" ".join(commands))
     if f'"{answer}"' not in text:
         yield f'{file}: the answer to /aide in the exchange lacks a command: it is "{answer}"'
 

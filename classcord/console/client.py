@@ -1,0 +1,88 @@
+"""`server.py admin COMMAND`: one command to a running server."""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from classcord.console.place import connect
+from classcord.ops.failure import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_NO_SERVER,
+    EXIT_NOT_ALLOWED,
+    EXIT_USAGE,
+    Failure,
+    one_line,
+)
+
+__all__ = ["command", "exit_code", "replies"]
+
+_SECONDS = 30.0
+"""The time for the first answer: a busy server hashes other passwords first."""
+
+
+def replies(folder: str, words: list[str]) -> Iterator[dict[str, Any]]:
+    """The server's replies to a command, as they come. Raises Failure if no server answers."""
+    try:
+        connection = connect(folder)
+    except OSError as error:
+        raise _unreachable(folder, error) from None
+    with connection:
+        connection.settimeout(_SECONDS)
+        try:
+            connection.sendall(json.dumps({"words": words}).encode("ascii") + b"\n")
+            with connection.makefile("rb") as lines:
+                for line in lines:
+                    yield json.loads(line)
+                    connection.settimeout(None)  # more comes when it happens
+        except TimeoutError:
+            raise Failure(EXIT_NO_SERVER, f"the server does not answer within {_SECONDS:.0f} seconds") from None
+        except (ConnectionError, ValueError):
+            raise Failure(EXIT_NO_SERVER, "the server ended before it had answered") from None
+
+
+def _unreachable(folder: str, error: OSError) -> Failure:
+    where = one_line(folder)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        why = "only root and the user that runs the server may do that; type sudo in front"
+        return Failure(EXIT_NOT_ALLOWED, f"{where}: {why}")
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED):
+        hint = "start it, or name its folder with --data (the service: sudo classcord-admin; the container: make admin)"
+        return Failure(EXIT_NO_SERVER, f"{where}: no server runs with this data folder; {hint}")
+    return Failure(EXIT_NO_SERVER, f"{where}: the server can't be reached: {error.strerror or error}")
+
+
+def exit_code(reply: dict[str, Any]) -> int:
+    """That of a command with this reply."""
+    if reply["ok"]:
+        return EXIT_DONE
+    return {"usage": EXIT_USAGE, "not_allowed": EXIT_NOT_ALLOWED}.get(reply["code"], EXIT_FAILED)
+
+
+def command(folder: str, words: list[str], *, as_json: bool) -> int:
+    """Run one command, print its replies; the exit code. Raises Failure."""
+    if words[0] == "reset-password" and words[-1] == "-":
+        words = [*words, _password()]
+    code = EXIT_DONE
+    for reply in replies(folder, words):
+        code = max(code, exit_code(reply))
+        if as_json:
+            print(json.dumps(reply), flush=True)
+        elif reply["ok"]:
+            print("\n".join(map(one_line, reply["text"].split("\n"))), flush=True)
+        else:
+            print(f"server.py admin: {one_line(reply['text'])}", file=sys.stderr)
+    return code
+
+
+def _password() -> str:
+    """A password from standard input, not shown on a terminal."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    import getpass
+
+    return getpass.getpass("New password: ")

@@ -1,0 +1,171 @@
+"""The console's commands, as the server runs them: each in the thread of its connection.
+
+What concerns people is an item for the room (Registry.ask), so only the holder of the flush lock does it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+
+from classcord.chat.accounts import check_password
+from classcord.chat.effects import Answered
+from classcord.console.moderating import Moderating
+from classcord.console.replies import Reply, Usage, done, name_of, no_more, number_of, refused, table
+from classcord.console.watch import Watches
+from classcord.console.words import COMMANDS
+from classcord.net.link import Gone, Link
+from classcord.net.peer import Peer
+from classcord.net.transport import Plain
+from classcord.services import Services
+from classcord.wire.protocol import ProtocolError
+
+__all__ = ["Commands"]
+
+_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
+"""Of a generated password: 32 that people can't mistake for each other."""
+_LENGTH = 10
+_LONGEST_STOP = 24 * 3600
+"""Seconds until a stop at most."""
+
+
+class Commands:
+    """Runs the commands of one server, whose data is in `folder`. Any thread.
+
+    `quiet` says whether people may be watched without being told.
+    """
+
+    def __init__(self, services: Services, folder: str, version: str, *, quiet: bool = False) -> None:
+        self._version = version
+        self._services = services
+        self._registry = services.registry
+        self._folder = os.path.abspath(folder)
+        self._began = time.monotonic()
+        self._stopping: threading.Timer | None = None
+        self._run: dict[str, Callable[[list[str], socket.socket], Iterable[Reply]]] = {
+            "users": self._users, "promote": self._of_a_name("promote"), "demote": self._of_a_name("demote"),
+            "reset-password": self._reset_password,
+        }
+        for name, command in Moderating(self._registry, folder, self._ask).commands.items():
+            self._run[name] = _alone(command)
+        watches = Watches(self._registry, services.texts, quiet, self._ask)
+        self._run |= {"watch": watches.watch, "stats": self._stats, "stop": self._stop}
+
+    def run(self, words: list[str], connection: socket.socket) -> Generator[Reply, None, None]:
+        """The replies to a command. An error is a reply too."""
+        name, rest = words[0], words[1:]
+        if name not in self._run:
+            yield refused("usage", f"there is no command {name[:40]!r}; the commands are {', '.join(COMMANDS)}")
+            return
+        try:
+            yield from self._run[name](rest, connection)
+        except Usage as error:
+            usage = f"{name} {COMMANDS[name].usage}".rstrip()
+            yield refused("usage", f"{error}; type: {usage}" if str(error) else f"type: {usage}")
+        except ProtocolError as error:
+            yield refused(error.code, error.text)
+
+    def _ask(self, action: str, *arguments: object) -> Answered:
+        """The room's answer. Raises ProtocolError."""
+        answer = self._registry.ask(lambda number: ("command", None, (number, action, arguments)))
+        if not isinstance(answer, Answered):
+            raise ProtocolError("internal", "a fault in the server; its log has the details (internal_error)")
+        if answer.code is not None:
+            raise ProtocolError(answer.code, answer.text)
+        return answer
+
+    def _of_a_name(self, action: str) -> Callable[[list[str], socket.socket], Iterable[Reply]]:
+        """A command that has only the name of a person after it."""
+        def run(words: list[str], connection: socket.socket) -> Iterator[Reply]:
+            answer = self._ask(action, name_of(words))
+            yield done(answer.text, name=answer.data[0])
+        return run
+
+    # --- people ---
+
+    def _users(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:
+        no_more(words)
+        addresses = {link.number: link.peer.address for link in self._registry.links()}
+        people = [
+            {
+                "name": name, "kind": "teacher" if teacher else "account" if account else "guest", "state": state,
+                "addresses": sorted({addresses[seat] for seat in seats if seat in addresses}), "muted": round(muted),
+            }
+            for name, account, teacher, state, seats, muted in self._ask("people").data
+        ]
+        rows = [
+            (p["name"], p["kind"], p["state"] + (", muted" if p["muted"] else ""), ", ".join(p["addresses"]))
+            for p in people
+        ]
+        yield done(table(("NAME", "KIND", "STATE", "ADDRESS"), rows) if rows else "nobody is here", users=people)
+
+    def _reset_password(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:
+        """After a `-` comes the password that the other end has read."""
+        given = words[-1] if len(words) > 2 and words[-2] == "-" else None
+        name = name_of(words[:-2] if given is not None else words)
+        made = "".join(_LETTERS[byte % len(_LETTERS)] for byte in os.urandom(_LENGTH))
+        password = made if given is None else given
+        check_password(password)
+        accounts = self._services.accounts
+        link = Link(Plain(connection), 0, Peer(here=True))
+        try:
+            hashed = self._services.hashing.run(link, lambda: accounts.hash_password(password))
+        except Gone:
+            return
+        answer = self._ask("password", name, hashed)
+        more = {} if given is not None else {"password": password}
+        text = f"{answer.text}: {password}" if more else answer.text
+        yield done(text, name=answer.data[0], **more)
+
+    # --- the server ---
+
+    def _stats(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:
+        no_more(words)
+        people = self._ask("people").data
+        links = self._registry.links()
+        numbers = {
+            "version": self._version, "process": os.getpid(), "data": self._folder,
+            "seconds": int(time.monotonic() - self._began), "connections": len(links), "people": len(people),
+            "guests": sum(not row[1] for row in people), "accounts": len(self._services.accounts),
+            "unsent_bytes": sum(link.outbox.pending for link in links), "unsaved": self._registry.unsaved(),
+        }
+        yield done("\n".join(f"{name}: {value}" for name, value in numbers.items()), **numbers)
+
+    def _stop(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:
+        if words == ["--cancel"]:
+            if self._stopping is None:
+                yield done("the server was not about to stop")
+                return
+            self._stopping.cancel()
+            self._stopping = None
+            self._announce_all(self._services.texts("stop_cancelled"))
+            yield done("the server goes on; everybody was told")
+            return
+        seconds = 0
+        if words and words[0] == "--in" and len(words) == 2:
+            seconds = number_of(words[1], _LONGEST_STOP)
+        elif words:
+            raise Usage("")
+        if self._stopping is not None:
+            self._stopping.cancel()
+        if seconds:
+            self._announce_all(self._services.texts("stop_soon", seconds=seconds))
+            yield done(f"everybody was told; the server stops in {seconds} seconds", seconds=seconds)
+        else:
+            yield done("the server stops", seconds=0)
+        # the signal goes the way of one that comes from outside; without a time it leaves after the answer
+        self._stopping = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
+        self._stopping.daemon = True
+        self._stopping.start()
+
+    def _announce_all(self, text: str) -> None:
+        self._ask("tell_all", text)
+
+
+def _alone(command: Callable[[list[str]], Iterator[Reply]]) -> Callable[[list[str], socket.socket], Iterator[Reply]]:
+    """A command that does not need the connection."""
+    return lambda words, connection: command(words)

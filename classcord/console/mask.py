@@ -1,0 +1,80 @@
+"""Lines as a console may show them: without the passwords. Pure.
+
+A line is shown as it came, because people look for faults in it. So the password is found in the text, also if the line
+is not JSON, and rather too much is hidden than too little.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from classcord.wire.protocol import ProtocolError, decode
+
+__all__ = ["masked"]
+
+_HIDDEN = "***"
+_KEY = re.compile("pass|mdp|pwd|secret", re.IGNORECASE)
+_TYPED = re.compile(r"/ ?(?:login|register|password|pass|motdepasse|mdp)\b", re.IGNORECASE)
+_LONGEST = 2000
+"""Characters of a line that are shown."""
+
+
+def masked(line: bytes) -> str:
+    """The line as text in one line; control characters are escaped."""
+    text = line.decode("utf-8", "backslashreplace")
+    shown = _hide(text)
+    if "\\" in text:  # a key may be written with escapes
+        try:
+            message = decode(line) or {}
+        except ProtocolError:
+            message = {}
+        secret = [key for key in message if _KEY.search(key)]
+        if any(key not in text for key in secret):
+            shown = json.dumps({**message, **dict.fromkeys(secret, _HIDDEN)}, ensure_ascii=False)
+    cut = f"{shown[:_LONGEST]}… ({len(shown)} characters)" if len(shown) > _LONGEST else shown
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in cut)
+
+
+def _hide(text: str) -> str:
+    """The text without the values of keys like password, and without what follows a typed /login."""
+    found = _TYPED.search(text)
+    if found:
+        quote = text.rfind('"')
+        text = text[: found.end()] + " " + _HIDDEN + (text[quote:] if quote > found.end() else "")
+    parts, at = [], 0
+    while (key := _KEY.search(text, at)) is not None:
+        start = _value(text, key.end())
+        if start is None:
+            end = key.end()
+            parts.append(text[at:end])
+        else:
+            end = _end(text, start)
+            quotes = text[start] if text[start : start + 1] in ('"', "'") else ""
+            closed = quotes if end > start + 1 and text[end - 1 : end] == quotes else ""
+            parts.append(text[at:start] + quotes + _HIDDEN + closed)
+        at = end
+    return "".join(parts) + text[at:]
+
+
+def _value(text: str, at: int) -> int | None:
+    """Where the value of the key that ends at `at`, or a little later, begins; None if it is not a key."""
+    colon = next((i for i in range(at, min(at + 12, len(text))) if text[i] in ":="), None)
+    if colon is None:
+        return None
+    while colon + 1 < len(text) and text[colon + 1] in " \t":
+        colon += 1
+    return colon + 1
+
+
+def _end(text: str, start: int) -> int:
+    """Where the value ends: after its closing quote, before the next comma or brace, or at the end of the line."""
+    quote = text[start : start + 1]
+    at = start + 1
+    if quote in ('"', "'"):
+        while at < len(text) and text[at] != quote:
+            at += 2 if text[at] == "\\" else 1
+        return min(at + 1, len(text))
+    while at < len(text) and text[at] not in ",}":
+        at += 1
+    return at

@@ -1,0 +1,137 @@
+"""`admin watch`: the messages as they pass, and `admin watch --wire`: the lines of the connections. For commands.py."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from classcord.chat.effects import Answered
+from classcord.console.mask import masked
+from classcord.console.replies import Reply, Usage, done
+from classcord.delivery.registry import Registry
+from classcord.delivery.watching import Message, Watch, WireLines
+from classcord.wire import names, networks
+from classcord.wire.protocol import ProtocolError
+from classcord.wire.texts import Texts
+
+__all__ = ["Watches"]
+
+_LOOK = 0.5
+"""Seconds after which the names of the connections are asked for again, and whether the console is still there."""
+
+
+class Watches:
+    """`ask` has the room carry out an action. `quiet` says whether people may be watched without being told."""
+
+    def __init__(self, registry: Registry, texts: Texts, quiet: bool, ask: Callable[..., Answered]) -> None:
+        self._registry = registry
+        self._texts = texts
+        self._quiet = quiet
+        self._ask = ask
+
+    def watch(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:
+        """Run until the console ends it."""
+        flags = {word for word in words if word.startswith("--")}
+        target = " ".join(word for word in words if word not in flags)
+        if not flags <= {"--wire", "--quiet"}:
+            raise Usage("")
+        wire, quiet = "--wire" in flags, "--quiet" in flags
+        if target and not wire:
+            raise Usage("a name or an address goes with --wire")
+        if quiet and not self._quiet:
+            raise ProtocolError("not_allowed", "--quiet needs the setting --quiet-watch on: people are told otherwise")
+        connection.settimeout(None)  # a terminal that has stopped (Ctrl-S) may go on
+        watch = self._registry.watching.begin(wire=wire)
+        try:
+            if not quiet:
+                self._tell(target, self._texts("watch_wire") if wire else self._texts("watch_begins"), True)
+            yield done(f"watching {'the wire' if wire else 'the messages'}; Ctrl-C ends it")
+            yield from _lines(watch, connection, self._wire(target) if wire else _messages)
+        finally:
+            self._registry.watching.end(watch)
+            if not quiet:
+                self._tell(target, self._texts("watch_ends"), False)
+
+    def _tell(self, target: str, text: str, begins: bool) -> None:
+        """Tell those who are watched: everybody, also who comes later, or those with this name or address."""
+        if not target:
+            self._ask("watch", text, begins)
+            return
+        people = self._people()
+        links = [link for link in self._registry.links() if _matches(target, link.peer.address, people, link.number)]
+        self._ask("tell", tuple([link.number for link in links]), text)
+
+    def _people(self) -> dict[int, str]:
+        """The name of each seat that has one."""
+        return {seat: row[0] for row in self._ask("people").data for seat in row[4]}
+
+    def _wire(self, target: str) -> Callable[[list[Message | WireLines]], Iterator[Reply]]:
+        """A function that makes replies of wire lines: only of those that the target means."""
+        people, looked = self._people(), time.monotonic()
+
+        def replies(records: list[Message | WireLines]) -> Iterator[Reply]:
+            nonlocal people, looked
+            if records and time.monotonic() - looked > _LOOK:
+                people, looked = self._people(), time.monotonic()
+            for record in records:
+                assert isinstance(record, WireLines)
+                link = record.link
+                if target and not _matches(target, link.peer.address, people, link.number):
+                    continue
+                who = f"{link.peer.address}:{link.peer.port}"
+                name = people.get(link.number, "")
+                for line in record.data.removesuffix(b"\n").split(b"\n"):
+                    text = masked(line.removesuffix(b"\r"))
+                    if record.way == "<" and text.startswith('{"type":"error"'):
+                        text += "  <- refused"
+                    yield done(
+                        f"{_clock(record.time)} {who} {name or '-'} {_WAYS[record.way]} {text}", time=record.time,
+                        peer=who, name=name, way=record.way, line=text,
+                    )
+
+        return replies
+
+
+_WAYS = {">": ">", "<": "<", "end": "closed:"}
+
+
+def _matches(target: str, address: str, people: dict[int, str], seat: int) -> bool:
+    network = networks.parse(target)
+    if network is not None and networks.contains(network, address):
+        return True
+    return seat in people and names.find(people[seat]) == names.find(target)
+
+
+def _messages(records: list[Message | WireLines]) -> Iterator[Reply]:
+    for record in records:
+        assert isinstance(record, Message)
+        at, sender, to, content = record
+        where = f" -> {to}" if to is not None else ""
+        shown = content.replace("\n", "\\n")  # else a message could look like two
+        yield done(f"{_clock(at)} {sender}{where}: {shown}", time=at, sender=sender, to=to, content=content)
+
+
+def _lines(
+    watch: Watch, connection: socket.socket, replies: Callable[[list[Message | WireLines]], Iterable[Reply]]
+) -> Iterator[Reply]:
+    while True:
+        records, left_out = watch.take(_LOOK)
+        yield from replies(records)
+        if left_out:
+            yield done(f"... {left_out} left out: this terminal is too slow", left_out=left_out)
+        if not records and _is_closed(connection):
+            return
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    """Whether the console has ended."""
+    try:
+        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+
+
+def _clock(milliseconds: int) -> str:
+    """The time of day here, as people read it on a terminal."""
+    return time.strftime("%H:%M:%S", time.localtime(milliseconds / 1000)) + f".{milliseconds % 1000:03d}"

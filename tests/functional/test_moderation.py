@@ -1,0 +1,281 @@
+"""Moderation on a running server: by JSON, by typed words, and by the console; bans at the door and over a restart."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.functional.test_console import admin, answer
+from tests.support import ROOT, Client, Closed, Server, member, say
+
+OwnServer = Callable[..., Server]
+
+
+class School:
+    """A server with a teacher and two pupils. `come` logs in once more, from another address too."""
+
+    def __init__(self, server: Server, stack: ExitStack) -> None:
+        self.server = server
+        self.stack = stack
+        self.address = (server.host, server.port)
+        self.prof, self.alice, self.bob = (
+            stack.enter_context(member(self.address, name)) for name in ("prof", "alice", "bob")
+        )
+        assert admin(server.data, "promote", "prof").returncode == 0
+        for client in (self.prof, self.alice, self.bob):
+            client.pending()
+
+    def come(self, name: str, source: str = "127.0.0.1") -> Client:
+        client = self.stack.enter_context(Client(self.address, source=source))
+        client.login(name)
+        return client
+
+    def types(self, *words: str) -> list[str]:
+        """A typed command of the teacher; what Serveur answers."""
+        self.prof.send(say(" ".join(words)))
+        return notices(self.prof)
+
+
+def notices(client: Client) -> list[str]:
+    """What Serveur has said to a client by now."""
+    return [line["content"] for line in client.pending() if line.get("from") == "Serveur"]
+
+
+@pytest.fixture
+def school(own_server: OwnServer) -> Iterator[School]:
+    with ExitStack() as stack:
+        yield School(own_server("--log-level", "debug"), stack)
+
+
+def last(client: Client) -> tuple[dict[str, Any], bytes]:
+    """The last line before the server closes, and what comes after it."""
+    message: dict[str, Any] = {}
+    while True:
+        try:
+            message = client.receive()
+        except Closed:
+            return message, client.raw
+
+
+def test_a_kicked_person_reads_why_and_is_gone_for_all(school: School) -> None:
+    second = school.come("bob")
+    school.alice.pending()
+    assert school.types("/kick bob trop de bruit") == ["« bob » est déconnecté."]
+    for client in (school.bob, second):
+        line, rest = last(client)
+        assert (line["from"], line["subtype"], rest) == ("Serveur", "private", b"")
+        assert line["content"] == "Un enseignant met fin à votre connexion. Motif : trop de bruit"
+    assert school.alice.until(type="status") == {"type": "status", "user": "bob", "state": "offline"}
+    assert school.alice.ask({"type": "users"})["users"] == ["alice", "prof"]
+    assert "reason=expelled" in school.server.wait_log("event=disconnected")
+    logged = school.server.wait_log("action=kick")
+    assert 'event=moderated actor="prof" action=kick target="bob" why="trop de bruit"' in logged
+    assert school.come("bob").ask({"type": "ping"}) == {"type": "pong"}, "a kick is not a ban"
+
+
+def test_what_a_kicked_client_sends_at_the_same_time_is_not_seen(school: School) -> None:
+    school.bob.send(*[say(f"avant {n}") for n in range(50)])
+    school.types("/kick bob")
+    school.bob.at_end()
+    seen = [line for line in school.alice.pending() if line.get("from") == "bob" or line.get("user") == "bob"]
+    assert seen[-1] == {"type": "status", "user": "bob", "state": "offline"}
+    assert len([line for line in seen if line["type"] == "status"]) == 1
+
+
+def test_by_json(school: School) -> None:
+    def ask(kind: str, **fields: object) -> dict[str, Any]:
+        school.prof.send({"type": kind, **fields})
+        lines = [line for line in school.prof.pending() if line["type"] in ("moderation", "error")]
+        return lines[0]
+
+    assert ask("mute", to="bob", duration="10m", reason="bruit") == {
+        "type": "moderation", "action": "mute", "status": "ok"
+    }
+    assert notices(school.bob) == ["Vous ne pouvez plus écrire pendant 10 min, sauf à un enseignant. Motif : bruit"]
+    error = school.bob.ask(say("non"))
+    assert (error["type"], error["code"]) == ("error", "muted")
+    assert error["message"].startswith("You are muted for 10 min") or "9 min" in error["message"]
+    assert ask("unmute", to="bob")["status"] == "ok"
+    assert ask("announce", content="Pause")["action"] == "announce"
+    assert notices(school.alice) == ["Annonce de prof : Pause"]
+    for kind, fields, code in (
+        ("mute", {"to": "bob", "duration": "soon"}, "invalid_field"), ("mute", {"duration": "1m"}, "missing_field"),
+        ("mute", {"to": "zoé"}, "invalid_field"), ("kick", {"to": "prof"}, "not_allowed"),
+        ("kick", {}, "missing_field"),
+        ("slow", {"duration": "2h"}, "invalid_field"), ("silence", {"state": "x"}, "invalid_field"),
+        ("announce", {"content": " "}, "invalid_field"), ("delete", {"id": "x"}, "invalid_field"),
+        ("delete", {"id": -1}, "invalid_field"), ("delete", {"id": True}, "invalid_field"),
+        ("ban", {"to": "127.0.0.0/8"}, "invalid_field"), ("unban", {"to": "bob"}, "invalid_field"),
+    ):
+        assert ask(kind, **fields)["code"] == code, kind
+    for target in ("bob", "127.0.0.0/8", "10.0.2.2"):
+        assert school.alice.ask({"type": "ban", "to": target})["code"] == "not_allowed"
+    with Client(school.address) as stranger:
+        assert stranger.ask({"type": "kick", "to": "bob"})["code"] == "not_named"
+    assert not [line for line in school.bob.pending() if line["type"] == "error"]
+
+
+def test_typed_words_in_both_languages(school: School) -> None:
+    assert school.types("/muet bob 2h") == ["« bob » ne peut plus écrire pendant 2 h."]
+    assert school.types("/parole", "bob") == ["« bob » peut de nouveau écrire."]
+    assert school.types('/mute "bob" 5 trop', "de bruit") == ["« bob » ne peut plus écrire pendant 5 min."]
+    assert school.types("/unmute bob") == ["« bob » peut de nouveau écrire."]
+    assert school.types("/mute") == ["Utilisation : /mute bob 10m"]
+    assert school.types("/lent beaucoup") == ["Utilisation : /slow 10"]
+    assert school.types("/silence")[0].startswith("Silence")
+    assert school.alice.until(type="message")["from"] == "Serveur"
+    assert school.alice.ask(say("je peux ?"))["code"] == "muted"
+    assert school.types("/silence") == ["Le silence est terminé : tout le monde peut écrire."]
+    assert school.types("/slow 30") == ["Mode lent : chacun peut écrire un message en 30 s."]
+    assert school.types("/lent off") == ["Le mode lent est terminé."]
+    assert school.types("/annonce Pause jusqu'à 10 h") == ["Annonce de prof : Pause jusqu'à 10 h"]
+    assert school.types("/aide enseignant") == [
+        "Commandes des enseignants : /supprimer /annonce /lent /silence /debannir /bannir /parole /muet /ejecter."
+        " Pour en savoir plus : /aide muet"
+    ]
+    school.alice.pending()
+    school.alice.send(say("/kick bob"))
+    assert notices(school.alice) == ["Cette commande est réservée aux enseignants. Rien n'a été envoyé."]
+
+
+def test_a_deleted_message_is_not_stored_any_longer(school: School) -> None:
+    school.alice.send(say("un"), say("deux"))
+    ids = [school.bob.until(type="message")["id"] for _ in range(2)]
+    assert school.types(f"/supprimer {ids[0]} vulgaire") == [f"Le message {ids[0]} n'est plus enregistré."]
+    assert answer(school.server, "delete", "999999")["ok"]
+    with closing(sqlite3.connect(school.server.data / "classcord.db")) as db:
+        assert db.execute("SELECT content FROM messages").fetchall() == [("deux",)]
+
+
+def test_a_banned_account_stays_out_over_a_restart(school: School, own_server: OwnServer) -> None:
+    assert school.types("/ban bob 2h triche") == ["« bob » est exclu pendant 2 h."]
+    line, _ = last(school.bob)
+    assert line["content"] == "Un enseignant vous exclut pendant 2 h. Motif : triche"
+    with Client(school.address) as again:
+        assert again.login("bob")["code"] == "banned"
+    assert school.server.stop() == 0
+    server = own_server()
+    with Client((server.host, server.port)) as again:
+        error = again.login("bob")
+        assert error["code"] == "banned"
+        assert error["message"].endswith("Reason: triche")
+        assert again.login("alice")["status"] == "ok", "the connection is usable"
+        (ban,) = answer(server, "bans")["bans"]
+        assert (ban["kind"], ban["target"], ban["actor"], ban["reason"]) == ("account", "bob", "prof", "triche")
+        assert 7000 < ban["seconds"] <= 7200
+        assert admin(server.data, "unban", "bob").returncode == 0
+        assert again.login("bob")["status"] == "ok"
+    assert server.stop() == 0
+    assert answer(own_server(), "bans")["bans"] == []
+
+
+@pytest.fixture
+def far(own_server: OwnServer, tmp_path: Path) -> Server:
+    """A server for which loopback addresses from 127.1.0.0/16 on are elsewhere: a test has no other network."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import classcord.net.listener as listener\n"
+        "own = listener.from_here\n"
+        "listener.from_here = lambda connection, host: own(connection, host) and not host.startswith('127.1.')\n"
+    )
+    return own_server(env={"PYTHONPATH": f"{tmp_path}:{ROOT}"})
+
+
+def test_a_banned_network_is_refused_at_the_door(far: Server) -> None:
+    with ExitStack() as stack:
+        school = School(far, stack)
+        far_prof = school.come("prof", "127.1.0.5")
+        pupil = school.come("bob", "127.1.0.5")
+        other = school.come("alice", "127.1.0.6")
+        assert school.types("/ban 127.1.0.5 1h") == ["« 127.1.0.5 » est exclu pendant 1 h."]
+        line, _ = last(pupil)
+        assert line["code"] == "banned"
+        assert far_prof.ask({"type": "ping"}) == {"type": "pong"}, "teachers stay"
+        assert other.ask({"type": "ping"}) == {"type": "pong"}
+        with Client(school.address, source="127.1.0.5") as again:
+            refused = again.receive()
+            assert refused["code"] == "banned"
+            assert refused["message"].startswith("This address is banned for ")
+            assert again.at_end() == b""
+        assert "reason=banned" in far.wait_log("event=refused")
+        assert school.types("/unban 127.1.0.5") == ["« 127.1.0.5 » n'est plus exclu."]
+        assert school.come("bob", "127.1.0.5").ask({"type": "ping"}) == {"type": "pong"}
+
+
+def test_a_network_that_hides_a_class_needs_the_console(far: Server) -> None:
+    with ExitStack() as stack:
+        school = School(far, stack)
+        pupils = [school.come("bob", "127.1.2.2") for _ in range(4)]
+        (line,) = school.types("/ban 127.1.2.2")
+        assert "toute une classe (4 connexions en viennent)" in line
+        done = admin(far.data, "ban", "127.1.2.2", "10m", "bruit")
+        assert (done.returncode, "--force" in done.stderr) == (1, True)
+        assert school.types("/ban 127.0.0.1") == ["« 127.0.0.1 » est cette machine, qui n'est jamais exclue."]
+        assert "never banned" in admin(far.data, "ban", "0.0.0.0/0", "--force").stderr
+        far_prof = school.come("prof", "127.1.3.3")
+        far_prof.send(say("/ban 127.1.3.0/24"))
+        assert "« 127.1.3.0/24 » est votre propre réseau." in notices(far_prof)
+        assert all(pupil.ask({"type": "ping"}) == {"type": "pong"} for pupil in pupils[-1:])
+        assert admin(far.data, "ban", "127.1.2.2", "10m", "bruit", "--force").returncode == 0
+        for pupil in pupils:
+            assert last(pupil)[0]["code"] == "banned"
+        assert school.prof.ask({"type": "ping"})["type"] in ("pong", "status", "message")
+
+
+def test_everything_is_in_the_audit(school: School) -> None:
+    school.types("/mute bob 5 bruit")
+    admin(school.server.data, "kick", "bob", "encore", "du bruit")
+    admin(school.server.data, "silence", "on")
+    rows = [
+        (row["actor"], row["action"], row["target"], row["seconds"], row["reason"])
+        for row in answer(school.server, "audit")["audit"]
+    ]
+    assert rows == [
+        ("(console)", "promote", "prof", None, ""), ("prof", "mute", "bob", 300, "bruit"),
+        ("(console)", "kick", "bob", None, "encore du bruit"), ("(console)", "silence", "", None, ""),
+    ]
+    assert [row["action"] for row in answer(school.server, "audit", "1")["audit"]] == ["silence"]
+    shown = admin(school.server.data, "audit").stdout.splitlines()
+    assert shown[0].split() == ["TIME", "BY", "ACTION", "TARGET", "FOR", "REASON"]
+    assert shown[2].endswith("prof       mute     bob     5 min  bruit")
+
+
+def test_moderation_works_while_the_disk_fails_and_is_stored_later(school: School) -> None:
+    with closing(sqlite3.connect(school.server.data / "classcord.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert school.types("/ban bob 1h triche") == ["« bob » est exclu pendant 1 h."]
+        assert last(school.bob)[0]["content"].startswith("Un enseignant vous exclut")
+        other.execute("ROLLBACK")
+    school.server.wait_log("event=storage_recovered")
+    with closing(sqlite3.connect(school.server.data / "classcord.db")) as db:
+        assert db.execute("SELECT kind, target FROM bans").fetchall() == [("account", "bob")]
+        assert db.execute("SELECT action FROM audit ORDER BY time").fetchall() == [("promote",), ("ban",)]
+    # what waited is not stored once more after the next failure
+    since = len(school.server.log_so_far())
+    assert school.types("/unban bob") == ["« bob » n'est plus exclu."]
+    with closing(sqlite3.connect(school.server.data / "classcord.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        school.types("/silence")
+        other.execute("ROLLBACK")
+    school.server.wait_log("event=storage_recovered", since)
+    with closing(sqlite3.connect(school.server.data / "classcord.db")) as db:
+        assert db.execute("SELECT * FROM bans").fetchall() == []
+
+
+def test_a_kicked_client_that_does_not_read_is_gone_for_the_others_at_once(own_server: OwnServer) -> None:
+    with ExitStack() as stack:
+        school = School(own_server("--outbox-limit", str(1 << 24)), stack)
+        stuck = stack.enter_context(Client(school.address, receive_buffer=2048))
+        stuck.ask({"type": "users"})
+        for _ in range(300):  # more than the sockets hold
+            school.alice.send(say("x" * 4000))
+        school.alice.pending()
+        assert answer(school.server, "stats")["unsent_bytes"] > 0
+        name = next(user["name"] for user in answer(school.server, "users")["users"] if user["kind"] == "guest")
+        assert admin(school.server.data, "kick", name).returncode == 0
+        assert name not in [user["name"] for user in answer(school.server, "users")["users"]]
+        assert b"Un enseignant met fin" in stuck.at_end()

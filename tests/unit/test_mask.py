@@ -1,0 +1,62 @@
+"""A line on the wire is shown as it came, and without its password."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from classcord.console.mask import masked
+
+SECRET = "s3cr3t"
+
+
+@pytest.mark.parametrize(("line", "shown"), [
+    ('{"type":"login","username":"bob","password":"s3cr3t"}', '{"type":"login","username":"bob","password":"***"}'),
+    ('{"password": "s3cr3t", "type": "login"}', '{"password": "***", "type": "login"}'),
+    ('{"Password":"s3\\"cr3t,s3cr3t","a":1}', '{"Password":"***","a":1}'),
+    ('{"type":"login","password":"s3cr3t', '{"type":"login","password":"***'),
+    ('{"type":"login","password":s3cr3t}', '{"type":"login","password":***}'),
+    ("{'type':'login','password':'s3cr3t'}", "{'type':'login','password':'***'}"),
+    ('{"mdp":"s3cr3t","motdepasse":"s3cr3t","pwd":"s3cr3t"}', '{"mdp":"***","motdepasse":"***","pwd":"***"}'),
+    ('{"password":["s3cr3t"]}', '{"password":***}'),
+    ("type=login&password=s3cr3t", "type=login&password=***"),
+    ('{"type":"message","content":"/login bob s3cr3t"}', '{"type":"message","content":"/login ***"}'),
+    ('{"content":"/Password:s3cr3t","to":"x"}', '{"content":"/Password ***"}'),
+    ("/login bob s3cr3t", "/login ***"),
+    ('{"content":"il faut un mot de passe"}', '{"content":"il faut un mot de passe"}'),
+    ('{"type":"users"}', '{"type":"users"}'),
+    ("", ""),
+])
+def test_a_line(line: str, shown: str) -> None:
+    assert masked(line.encode()) == shown
+
+
+def test_a_key_written_with_escapes() -> None:
+    shown = masked(b'{"type":"login","\\u0070assword":"s3cr3t"}')
+    assert json.loads(shown) == {"type": "login", "password": "***"}
+
+
+def test_control_characters_and_bytes_that_are_not_text_are_escaped() -> None:
+    assert masked(b"\x1b[31m\xff\xe9") == "\\x1b[31m\\xff\\xe9"
+
+
+def test_a_long_line_is_cut() -> None:
+    shown = masked(b"x" * 5000)
+    assert shown.endswith("… (5000 characters)")
+    assert len(shown) < 2100
+
+
+KEYS = st.sampled_from(["password", "Password", "user_password", "mdp", "pass", "PWD"])
+OTHERS = st.dictionaries(st.text(max_size=5).filter(lambda key: SECRET not in key), st.text(max_size=5), max_size=3)
+
+
+@given(KEYS, OTHERS, st.booleans(), st.sampled_from([None, 1]), st.text(max_size=5))
+def test_no_json_line_shows_a_password(
+    key: str, others: dict[str, str], ascii_only: bool, indent: int | None, before: str
+) -> None:
+    message = {**others, key: f"{before}{SECRET}"}
+    line = json.dumps(message, ensure_ascii=ascii_only, separators=(",", ":") if indent is None else (", ", ": "))
+    assert SECRET not in masked(line.encode("utf-8", "surrogatepass"))
