@@ -384,8 +384,10 @@ do_install() {
 do_uninstall() {
     need_root_and_systemd
     theirs=''
-    for unit in classcord-backup.timer classcord.socket classcord.service; do
-        [ -z "$(unit_says FragmentPath $unit)" ] || run systemctl disable --quiet --now $unit
+    for unit in classcord.socket classcord.service classcord-backup.timer; do
+        [ -z "$(unit_says FragmentPath $unit)" ] || run systemctl disable --quiet $unit
+        # only what runs: a stop warns of the drop-ins of a masked unit
+        case $(unit_says ActiveState $unit) in inactive | failed | '') ;; *) run systemctl stop $unit ;; esac
     done
     for unit in $units; do
         if [ -n "$purge" ] || is_unedited "$copies/$unit" "$unit"; then
