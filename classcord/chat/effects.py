@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 __all__ = [
     "AccountChanged",
     "AccountMade",
+    "AccountsRemoved",
     "Addressed",
     "Announced",
     "Answered",
@@ -26,6 +27,7 @@ __all__ = [
     "LoggedIn",
     "LoggedOut",
     "MessageDeleted",
+    "MessagesDeleted",
     "NetworkExpelled",
     "Noticed",
     "Parted",
@@ -177,6 +179,19 @@ class MessageDeleted(NamedTuple):
     id: int
 
 
+class MessagesDeleted(NamedTuple):
+    """The same for all messages from one id to another."""
+
+    first: int
+    last: int
+
+
+class AccountsRemoved(NamedTuple):
+    """Accounts, by the keys of their names, are to be taken out of what is stored."""
+
+    keys: tuple[str, ...]
+
+
 class Answered(NamedTuple):
     """The answer to a command of the console, by the command's number. `code` is that of an error, or None.
 
@@ -264,4 +279,5 @@ Effect = (
     Said | Whispered | Noticed | Announced | StateSet | StateTold | UsersListed | AccountMade | AccountChanged
     | LoggedIn | LoggedOut | GuestNamed | IdentityEnded | Renamed | Joined | Parted | Gone | Replied | Refused
     | Audited | Answered | Expelled | Banned | Unbanned | NetworkExpelled | MessageDeleted
+    | MessagesDeleted | AccountsRemoved
 )

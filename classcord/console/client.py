@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from classcord.console.archive import new_class
 from classcord.console.place import connect
 from classcord.ops.failure import (
     EXIT_DONE,
@@ -68,6 +69,8 @@ def command(folder: str, words: list[str], *, as_json: bool) -> int:
     """Run one command, print its replies; the exit code. Raises Failure."""
     if words[0] == "reset-password" and words[-1] == "-":
         words = [*words, _password()]
+    if words[0] == "new-class":
+        words = new_class(folder, words[1:])
     code = EXIT_DONE
     for reply in replies(folder, words):
         code = max(code, exit_code(reply))

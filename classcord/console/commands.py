@@ -31,6 +31,8 @@ __all__ = ["Commands"]
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 """Of a generated password: 32 that people can't mistake for each other."""
 _LENGTH = 10
+_PIECE = 2000
+"""Messages that are deleted at once: a few milliseconds, in which all clients wait."""
 _LONGEST_STOP = 24 * 3600
 """Seconds until a stop at most."""
 
@@ -57,8 +59,8 @@ class Commands:
         watches = Watches(self._registry, services.texts, quiet, self._ask)
         boards = Boards(self._registry, folder, self._people)
         self._run |= {
-            "watch": watches.watch, "dashboard": boards.dashboard, "top": boards.top, "stats": self._stats,
-            "stop": self._stop,
+            "watch": watches.watch, "dashboard": boards.dashboard, "top": boards.top, "new-class": self._new_class,
+            "stats": self._stats, "stop": self._stop,
         }
 
     def run(self, words: list[str], connection: socket.socket) -> Generator[Reply, None, None]:
@@ -143,6 +145,16 @@ class Commands:
             "unsent_bytes": sum(link.outbox.pending for link in links), "unsaved": self._registry.unsaved(),
         }
         yield done("\n".join(f"{name}: {value}" for name, value in numbers.items()), **numbers)
+
+    def _new_class(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:
+        """The other end has made the backup, and says from which id to which it has the messages."""
+        if len(words) not in (2, 3) or words[2:] not in ([], ["--keep-accounts"]):
+            raise Usage("")
+        first, last = (number_of(word, 2**53) for word in words[:2])
+        (removed,) = self._ask("new_class", len(words) == 3, self._services.texts("new_class")).data
+        for start in range(first, last + 1, _PIECE):
+            self._ask("empty", start, min(start + _PIECE - 1, last))
+        yield done(f"a new class may come; accounts removed: {removed}", accounts=removed)
 
     def _stop(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:
         if words == ["--cancel"]:

@@ -189,6 +189,7 @@ class Store:
                 if accounts:
                     self._db.executemany("INSERT OR REPLACE INTO accounts VALUES (?,?,?,?,?)", accounts)
                 for statement, values in changes:
+                    self._senders.clear()  # one may be gone
                     self._db.execute(CHANGES[statement], values)
                 if not (whole or messages):
                     self._db.execute(f"PRAGMA user_version={VERSION}")
