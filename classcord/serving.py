@@ -106,7 +106,7 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
                 settings.own_channels, settings.most_channels,
             ),
         )
-        search = Search(settings.data, words_of)
+        search = Search(settings.data, words_of, lambda: store.deletions)
         history = History(settings.data, search)
         hashing = Hashing()
         hashing.start()

@@ -13,7 +13,7 @@ import hmac
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from classcord.wire import names
@@ -106,6 +106,18 @@ class Accounts:
         if row.key not in self._by_key:  # else only its password or its role is new
             self._looks.add(row.name)
         self._by_key[row.key] = row
+
+    def remove(self, keys: Collection[str]) -> None:
+        """These accounts are gone, and their names are free. For the holder of the flush lock, as `publish`."""
+        kept = {key: row for key, row in self._by_key.items() if key not in keys}
+        looks = names.Looks()
+        for row in kept.values():
+            looks.add(row.name)
+        self._by_key, self._looks = kept, looks  # whole ones, because other threads look them up
+
+    def keys(self, *, role: str) -> list[str]:
+        """The keys of the accounts with this role."""
+        return [row.key for row in self._by_key.values() if row.role == role]
 
     def hash_password(self, password: str) -> str:
         """The text to store for a password that `check_password` lets through."""

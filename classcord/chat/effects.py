@@ -13,6 +13,7 @@ __all__ = [
     "EVERYBODY",
     "AccountChanged",
     "AccountMade",
+    "AccountsRemoved",
     "Addressed",
     "Announced",
     "Answered",
@@ -31,6 +32,7 @@ __all__ = [
     "LoggedIn",
     "LoggedOut",
     "MessageDeleted",
+    "MessagesDeleted",
     "NetworkExpelled",
     "Noticed",
     "Parted",
@@ -206,6 +208,19 @@ class MessageDeleted(NamedTuple):
     id: int
 
 
+class MessagesDeleted(NamedTuple):
+    """The same for all messages from one id to another."""
+
+    first: int
+    last: int
+
+
+class AccountsRemoved(NamedTuple):
+    """Accounts, by the keys of their names, are to be taken out of what is stored."""
+
+    keys: tuple[str, ...]
+
+
 class Answered(NamedTuple):
     """The answer to a command of the console, by the command's number. `code` is that of an error, or None.
 
@@ -350,4 +365,5 @@ Effect = (
     | LoggedIn | LoggedOut | GuestNamed | IdentityEnded | Renamed | Joined | Parted | Gone | Replied | Refused
     | Audited | Answered | Expelled | Banned | Unbanned | NetworkExpelled | MessageDeleted
     | ChannelMoved | ChannelEntered | ChannelLeft | ChannelsListed | TopicTold | ReadingAllowed
+    | MessagesDeleted | AccountsRemoved
 )

@@ -256,6 +256,14 @@ class Moderation:
         """What the client's thread has found to be wrong with an action."""
         raise ProtocolError("invalid_field", text)
 
+    def clear(self, text: str) -> None:
+        """End the connections of all people but teachers, after this text; forget mutes, slow mode and silence."""
+        for person in self._present.values():
+            if not person.teacher:
+                self._expel(person, text)
+        self._silent, self._slow, self._spoke, self._mutes = False, 0, {}, {}
+        self._look()
+
     # --- parts of them ---
 
     def _person(self, by: _Actor, name: str) -> Person:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from classcord.chat.accounts import Account
-from classcord.chat.effects import Announced, Answered, Audited, Effect, Noticed
+from classcord.chat.effects import Announced, Answered, Audited, Effect, MessagesDeleted, Noticed
 from classcord.chat.moderation import CONSOLE, Moderation
 from classcord.chat.people import Person
 from classcord.chat.registrations import Registrations
@@ -34,6 +34,7 @@ class Office:
         self._actions: dict[str, Callable[..., tuple[Any, ...]]] = {
             "people": self._people, "promote": self._promote, "demote": self._demote, "password": self._password,
             "tell_all": self._tell_all, "tell": self._tell, "watch": self._watch, "bans": self._bans,
+            "new_class": self._new_class, "empty": self._empty,
         }
         """Each gives its answer: a text, data, and whether that depends on an account that is to be stored."""
 
@@ -110,6 +111,22 @@ class Office:
         self._watches += 1 if begins else -1
         self.welcome = (text if begins else self.welcome) if self._watches else ""
         return self._tell_all(text)
+
+    def _new_class(self, keep_accounts: bool, text: str) -> tuple[str, tuple[Any, ...], bool]:
+        """End the connections of all but teachers, with this text, and remove their accounts unless these are kept."""
+        self._moderation.clear(text)
+        removed: tuple[str, ...] = ()
+        if not keep_accounts:
+            effect = self._registrations.remove_pupils()
+            removed = effect.keys
+            self._emit(effect)
+        self._emit(Audited(CONSOLE, "new-class", "", None, ""))
+        return "", (len(removed),), False
+
+    def _empty(self, first: int, last: int) -> tuple[str, tuple[Any, ...], bool]:
+        """Take these messages out of what is stored."""
+        self._emit(MessagesDeleted(first, last))
+        return "", (), False
 
     def _account(self, name: str) -> Account:
         row = self._registrations.get(names.find(name) or "")

@@ -6,7 +6,7 @@ All of its steps stand here: the room adds it, and after the batch's commit the 
 from __future__ import annotations
 
 from classcord.chat.accounts import Account, Accounts
-from classcord.chat.effects import AccountChanged, AccountMade
+from classcord.chat.effects import AccountChanged, AccountMade, AccountsRemoved
 from classcord.chat.people import Person, Seat
 from classcord.wire import names
 
@@ -57,6 +57,12 @@ class Registrations:
         """An account gets another role or password. It counts for logins once it is stored."""
         self._changed[row.key] = row
         return AccountChanged(*row)
+
+    def remove_pupils(self) -> AccountsRemoved:
+        """All accounts that are not teachers' are gone at once; on the disk with this batch, or later if that fails."""
+        keys = self._accounts.keys(role="user")
+        self._accounts.remove(set(keys))
+        return AccountsRemoved(tuple(keys))
 
     def stored(self) -> None:
         """The batch is on disk: the accounts can log in."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from typing import Any
 
+from classcord.console.archive import new_class
 from classcord.console.place import connect
 from classcord.ops.failure import (
     EXIT_DONE,
@@ -67,16 +69,28 @@ def command(folder: str, words: list[str], *, as_json: bool) -> int:
     """Run one command, print its replies; the exit code. Raises Failure."""
     if words[0] == "reset-password" and words[-1] == "-":
         words = [*words, _password()]
+    if words[0] == "new-class":
+        words = new_class(folder, words[1:])
     code = EXIT_DONE
     for reply in replies(folder, words):
         code = max(code, exit_code(reply))
         if as_json:
             print(json.dumps(reply), flush=True)
         elif reply["ok"]:
-            print("\n".join(map(one_line, reply["text"].split("\n"))), flush=True)
+            lines = [one_line(line) for line in reply["text"].split("\n")]
+            if words[0] == "dashboard" and sys.stdout.isatty():
+                lines = _screen(lines)
+            print("\n".join(lines), flush=True)
         else:
             print(f"server.py admin: {one_line(reply['text'])}", file=sys.stderr)
     return code
+
+
+def _screen(lines: list[str]) -> list[str]:
+    """The lines that fit on the terminal, from its top."""
+    size = shutil.get_terminal_size()
+    fit = [line[: size.columns - 1] for line in lines[: size.lines - 1]]
+    return [f"\x1b[H\x1b[J{fit[0]}", *fit[1:]]  # home, erase to the end of the screen
 
 
 def _password() -> str:

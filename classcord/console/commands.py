@@ -11,9 +11,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Any
 
 from classcord.chat.accounts import check_password
 from classcord.chat.effects import Answered
+from classcord.console.dashboard import Boards
 from classcord.console.moderating import Moderating
 from classcord.console.replies import Reply, Usage, done, name_of, no_more, number_of, refused, table
 from classcord.console.watch import Watches
@@ -29,6 +31,8 @@ __all__ = ["Commands"]
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 """Of a generated password: 32 that people can't mistake for each other."""
 _LENGTH = 10
+_PIECE = 2000
+"""Messages that are deleted at once: a few milliseconds, in which all clients wait."""
 _LONGEST_STOP = 24 * 3600
 """Seconds until a stop at most."""
 
@@ -53,7 +57,11 @@ class Commands:
         for name, command in Moderating(self._registry, folder, self._ask).commands.items():
             self._run[name] = _alone(command)
         watches = Watches(self._registry, services.texts, quiet, self._ask)
-        self._run |= {"watch": watches.watch, "stats": self._stats, "stop": self._stop}
+        boards = Boards(self._registry, folder, self._people)
+        self._run |= {
+            "watch": watches.watch, "dashboard": boards.dashboard, "top": boards.top, "new-class": self._new_class,
+            "stats": self._stats, "stop": self._stop,
+        }
 
     def run(self, words: list[str], connection: socket.socket) -> Generator[Reply, None, None]:
         """The replies to a command. An error is a reply too."""
@@ -89,19 +97,22 @@ class Commands:
 
     def _users(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:
         no_more(words)
+        people = self._people()
+        rows = [
+            (p["name"], p["kind"], p["state"] + (", muted" if p["muted"] else ""), ", ".join(p["addresses"]))
+            for p in people
+        ]
+        yield done(table(("NAME", "KIND", "STATE", "ADDRESS"), rows) if rows else "nobody is here", users=people)
+
+    def _people(self) -> list[dict[str, Any]]:
         addresses = {link.number: link.peer.address for link in self._registry.links()}
-        people = [
+        return [
             {
                 "name": name, "kind": "teacher" if teacher else "account" if account else "guest", "state": state,
                 "addresses": sorted({addresses[seat] for seat in seats if seat in addresses}), "muted": round(muted),
             }
             for name, account, teacher, state, seats, muted in self._ask("people").data
         ]
-        rows = [
-            (p["name"], p["kind"], p["state"] + (", muted" if p["muted"] else ""), ", ".join(p["addresses"]))
-            for p in people
-        ]
-        yield done(table(("NAME", "KIND", "STATE", "ADDRESS"), rows) if rows else "nobody is here", users=people)
 
     def _reset_password(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:
         """After a `-` comes the password that the other end has read."""
@@ -134,6 +145,16 @@ class Commands:
             "unsent_bytes": sum(link.outbox.pending for link in links), "unsaved": self._registry.unsaved(),
         }
         yield done("\n".join(f"{name}: {value}" for name, value in numbers.items()), **numbers)
+
+    def _new_class(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:
+        """The other end has made the backup, and says from which id to which it has the messages."""
+        if len(words) not in (2, 3) or words[2:] not in ([], ["--keep-accounts"]):
+            raise Usage("")
+        first, last = (number_of(word, 2**53) for word in words[:2])
+        (removed,) = self._ask("new_class", len(words) == 3, self._services.texts("new_class")).data
+        for start in range(first, last + 1, _PIECE):
+            self._ask("empty", start, min(start + _PIECE - 1, last))
+        yield done(f"a new class may come; accounts removed: {removed}", accounts=removed)
 
     def _stop(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:
         if words == ["--cancel"]:

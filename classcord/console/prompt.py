@@ -8,6 +8,7 @@ from typing import Any
 
 from classcord.console.client import command, replies
 from classcord.console.words import COMMANDS
+from classcord.ops.config import UsageError
 from classcord.ops.failure import EXIT_DONE, Failure, one_line
 
 __all__ = ["run"]
@@ -37,7 +38,7 @@ class _Prompt(cmd.Cmd):
             print()  # Ctrl-C ends the command
         except ValueError as error:
             print(f"{error}: close the quotes")
-        except Failure as failure:  # a server that is started again may answer the next one
+        except (Failure, UsageError) as failure:  # a server that is started again may answer the next one
             print(one_line(str(failure)))
         return False
 

@@ -15,7 +15,7 @@ from classcord.wire import names, networks
 from classcord.wire.protocol import ProtocolError
 from classcord.wire.texts import Texts
 
-__all__ = ["Watches"]
+__all__ = ["Watches", "is_closed"]
 
 _LOOK = 0.5
 """Seconds after which the names of the connections are asked for again, and whether the console is still there."""
@@ -120,11 +120,11 @@ def _lines(
         yield from replies(records)
         if left_out:
             yield done(f"... {left_out} left out: this terminal is too slow", left_out=left_out)
-        if not records and _is_closed(connection):
+        if not records and is_closed(connection):
             return
 
 
-def _is_closed(connection: socket.socket) -> bool:
+def is_closed(connection: socket.socket) -> bool:
     """Whether the console has ended."""
     try:
         return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)

@@ -32,6 +32,9 @@ COMMANDS: dict[str, Command] = {
     "delete": Command("NUMBER [REASON]", "take a message out of what is stored, by its id"),
     "audit": Command("[COUNT]", "what teachers and the console did, the newest last"),
     "watch": Command("[--wire [NAME|ADDRESS]] [--quiet]", "the messages, or the lines on the wire, as they pass"),
+    "dashboard": Command("", "who is here, and how much each says, redrawn each second"),
+    "top": Command("[TIME [COUNT]]", "who has written most; in the last hour, 10 people"),
+    "new-class": Command("[--archive FILE] [--keep-accounts]", "a backup, then no messages, guests and pupils"),
     "stats": Command("", "the server in numbers"),
     "stop": Command("[--in SECONDS | --cancel]", "tell everybody, then stop the server"),
 }

@@ -25,6 +25,9 @@ CHANGES = {
     "ban": "INSERT OR REPLACE INTO bans VALUES (?, ?, ?, ?, ?)",
     "unban": "DELETE FROM bans WHERE kind = ? AND target = ?",
     "delete_message": "DELETE FROM message_rows WHERE id = ?",
+    "delete_messages": "DELETE FROM message_rows WHERE id BETWEEN ? AND ?",
+    "delete_senders": "DELETE FROM senders WHERE id NOT IN (SELECT sender FROM message_rows)",
+    "delete_account": "DELETE FROM accounts WHERE key = ?",
 }
 """The statements. After an error one may run again, so each has the same result the second time."""
 

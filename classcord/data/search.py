@@ -57,10 +57,17 @@ def remove_index(folder: Path) -> None:
 
 
 class Search:
-    """The index in `folder`. `words_of` gives the words of a text. Any thread may search; `start` begins to follow."""
+    """The index in `folder`. `words_of` gives the words of a text. Any thread may search; `start` begins to follow.
 
-    def __init__(self, folder: str | os.PathLike[str], words_of: Callable[[str], list[str]]) -> None:
+    `deletions` gives another number after messages were deleted.
+    """
+
+    def __init__(
+        self, folder: str | os.PathLike[str], words_of: Callable[[str], list[str]],
+        deletions: Callable[[], int] = lambda: 0,
+    ) -> None:
         self.words_of = words_of
+        self._deletions = deletions
         self._path = Path(folder) / SEARCH
         self._source = f"{(Path(folder).absolute() / FILE).as_uri()}?mode=ro"
         self._reached = 0
@@ -113,8 +120,12 @@ class Search:
                     contextlib.closing(sqlite3.connect(self._source, uri=True, timeout=_BUSY)) as source,
                     contextlib.closing(self._open(source)) as index,
                 ):
+                    deletions = -1  # some may be of an earlier run
                     while True:
                         began = time.monotonic()
+                        if deletions != self._deletions():
+                            deletions = self._deletions()
+                            self._purge(index)
                         count = self._take(source, index)
                         worked = time.monotonic() - began
                         time.sleep(worked / _SHARE - worked if count == _BATCH else _PAUSE)
@@ -146,7 +157,7 @@ class Search:
     def _connect(self) -> sqlite3.Connection:
         with contextlib.suppress(FileExistsError):  # to close a file that is open elsewhere would end its locks
             os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        return sqlite3.connect(self._path, timeout=_BUSY, isolation_level=None)
+        return sqlite3.connect(self._path.absolute().as_uri(), uri=True, timeout=_BUSY, isolation_level=None)
 
     @staticmethod
     def _prepare(index: sqlite3.Connection) -> None:
@@ -159,6 +170,14 @@ class Search:
         id, *last = index.execute("SELECT id, time, content FROM reached").fetchone()
         there = source.execute("SELECT time, content FROM message_rows WHERE id = ?", (id,)).fetchone()
         return bool(version == _VERSION and (id == 0 or list(there or ()) == last))
+
+    def _purge(self, index: sqlite3.Connection) -> None:
+        """Take out the messages that are not there any more."""
+        index.execute("ATTACH ? AS messages", (self._source,))
+        try:
+            index.execute("DELETE FROM words WHERE rowid NOT IN (SELECT id FROM messages.message_rows)")
+        finally:
+            index.execute("DETACH messages")
 
     def _take(self, source: sqlite3.Connection, index: sqlite3.Connection) -> int:
         """Put the next messages into the index; how many these were."""

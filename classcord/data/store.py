@@ -52,13 +52,10 @@ _CHECKED = 0.05
 """Seconds after a check of our files in the folder in which a commit may begin without one."""
 _RETRY = 1.0
 """Seconds between two tries of a slow repair: saving a deleted write-ahead log, or connecting again."""
-
 _SENDERS = 4096
 """Senders whose numbers are kept in memory, beside those of one batch."""
-
 _abandoned: list[sqlite3.Connection] = []
 """Connections that are never closed: closing would change files that are not ours."""
-
 
 class Store:
     """The database in `folder`. Only the thread that holds the caller's lock may call the methods.
@@ -70,6 +67,7 @@ class Store:
     """The ids for new messages."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.deletions = 0  # of messages; any thread may read it
         self._pragmas: dict[str, object] = {}  # those that are certainly set in this connection
         self._senders: dict[tuple[str, bool], int] = {}  # the numbers of some (name, guest) in the table
         with contextlib.ExitStack() as undo:
@@ -195,6 +193,8 @@ class Store:
                 if accounts:
                     self._db.executemany("INSERT OR REPLACE INTO accounts VALUES (?,?,?,?,?)", accounts)
                 for statement, values in changes:
+                    self._senders.clear()  # one may be gone
+                    self.deletions += statement.startswith("delete_message")
                     self._db.execute(CHANGES[statement], values)
                 if not (whole or messages):
                     self._db.execute(f"PRAGMA user_version={VERSION}")

@@ -11,6 +11,7 @@ from typing import Any
 from classcord.chat.effects import (
     AccountChanged,
     AccountMade,
+    AccountsRemoved,
     Announced,
     Answered,
     Audited,
@@ -28,6 +29,7 @@ from classcord.chat.effects import (
     LoggedIn,
     LoggedOut,
     MessageDeleted,
+    MessagesDeleted,
     NetworkExpelled,
     Noticed,
     Parted,
@@ -163,5 +165,9 @@ MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     NetworkExpelled: lambda batch, effect: batch.expel_network(effect.network, effect.spared),
     MessageDeleted: lambda batch, effect: batch.changes.append(("delete_message", effect[:])),
     Answered: _answered,
+    MessagesDeleted: lambda batch, effect: batch.changes.extend(
+        [("delete_messages", effect[:]), ("delete_senders", ())]
+    ),
+    AccountsRemoved: lambda batch, effect: batch.changes.extend([("delete_account", (key,)) for key in effect.keys]),
 }
 """Each adds the lines, rows and log events of one effect to the batch."""

@@ -49,7 +49,7 @@ def answer(server: Server, *words: str, given: str = "") -> Any:
 
 def test_the_table_and_the_code_have_the_same_commands() -> None:
     class Nothing:
-        registry = None
+        registry = texts = None
     assert list(Commands(Nothing(), "", "")._run) == list(COMMANDS)  # type: ignore[arg-type]
 
 
@@ -253,13 +253,13 @@ def test_a_folder_with_a_long_name(tmp_path: Path) -> None:
 
 
 class Terminal:
-    """A prompt on a terminal of its own."""
+    """A console on a terminal of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *words: str) -> None:
         self.main, other = pty.openpty()
-        environment = {**os.environ, "TERM": "dumb", "HOME": str(folder)}
+        environment = {**os.environ, "TERM": "dumb", "COLUMNS": "200", "LINES": "50", "HOME": str(folder)}
         self.process = subprocess.Popen(
-            [*ADMIN, "--data", str(folder)], stdin=other, stdout=other, stderr=other, env=environment,
+            [*ADMIN, "--data", str(folder), *words], stdin=other, stdout=other, stderr=other, env=environment,
             start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so Ctrl-C is a signal
         )
         os.close(other)
@@ -293,6 +293,9 @@ def test_the_prompt_completes_commands_and_names_and_keeps_no_history(own_server
         prompt.until("take that right away")
         prompt.until("classcord> ")
         prompt.type("\n")
+        prompt.until("classcord> ")
+        prompt.type("new-class x\n")
+        prompt.until("new-class takes --archive FILE")
         prompt.until("classcord> ")
         prompt.type("nix\n")
         prompt.until("there is no command 'nix'")

@@ -207,6 +207,17 @@ def test_another_file_in_the_place_of_the_database_is_read(made: Made, tmp_path:
         made.history.read(Scope(), Page(5))
 
 
+def test_what_is_deleted_leaves_the_index_too(made: Made) -> None:
+    store(made, [past(id, "alice", None, f"mot{id}") for id in range(1, 6)])
+    made.follow()
+    made.store.commit([], [], [("delete_message", (2,)), ("delete_messages", (4, 5))])
+    assert made.store.deletions == 2
+    with closing(made.search._connect()) as index:
+        made.search._purge(index)
+        assert index.execute("SELECT rowid, content FROM words").fetchall() == [(1, "mot1"), (3, "mot3")]
+    assert [row.id for row in made.history.read(Scope(), Page(5))] == [1, 3]
+
+
 def test_the_index_is_a_database_of_its_own(made: Made) -> None:
     """A reader or the index never holds the lock that a commit needs."""
     store(made, [past(1, "alice", None, "mot")])

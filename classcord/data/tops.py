@@ -1,0 +1,28 @@
+"""Who has written most, from the stored messages. Any thread."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from classcord.data.files import connect
+from classcord.data.folder import FILE
+
+__all__ = ["TopRow", "most_active"]
+
+TopRow = tuple[str, bool, int, int]
+"""A sender, whether it is a guest, and how many messages and characters it has written."""
+
+
+def most_active(folder: str, since: int, count: int) -> list[TopRow]:
+    """Those who have written most messages since a time in milliseconds since 1970. Raises sqlite3.Error.
+
+    It reads all messages, without disturbing those who write: a million takes a fraction of a second.
+    """
+    select = """SELECT senders.name, senders.guest, count(*) AS messages, sum(length(content))
+        FROM message_rows JOIN senders ON senders.id = message_rows.sender
+        WHERE typeof(time) = 'integer' AND time >= ?
+        GROUP BY senders.id ORDER BY messages DESC, senders.name LIMIT ?"""
+    with contextlib.closing(connect(Path(folder) / FILE, 2)) as database:
+        rows = database.execute(select, (since, count)).fetchall()
+    return [(name, bool(guest), messages, characters) for name, guest, messages, characters in rows]
