@@ -23,12 +23,13 @@ _RECORDS = 4096
 
 
 class Message(NamedTuple):
-    """A message that passes. `to` is None if it is for everybody; `time` is in milliseconds since 1970."""
+    """A message that passes, `to` a person, in a `channel`, or to everybody; `time` is in milliseconds since 1970."""
 
     time: int
     sender: str
     to: str | None
     content: str
+    channel: str | None = None
 
 
 class WireLines(NamedTuple):
@@ -113,7 +114,8 @@ class Watching:
 
     def _said(self, batch: Batch, effect: Said) -> None:
         MEANINGS[Said](batch, effect)
-        self._message(Message(batch.time, effect.sender, None, effect.content))
+        channel = effect.place.name if effect.place is not None else None
+        self._message(Message(batch.time, effect.sender, None, effect.content, channel))
 
     def _whispered(self, batch: Batch, effect: Whispered) -> None:
         MEANINGS[Whispered](batch, effect)

@@ -1,4 +1,4 @@
-"""Fixtures for the client programs of docs/CONNEXION.md."""
+"""Fixtures for the client programs of docs/CONNEXION.md, and for moderation."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 
 from tests.functional.programs import CONNEXION, Words, block, command
+from tests.functional.school import School
+from tests.support import Server
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +51,9 @@ def either(request: pytest.FixtureRequest) -> Words:
 def stack() -> Iterator[ExitStack]:
     with ExitStack() as opened:
         yield opened
+
+
+@pytest.fixture
+def school(own_server: Callable[..., Server]) -> Iterator[School]:
+    with ExitStack() as stack:
+        yield School(own_server("--log-level", "debug"), stack)

@@ -35,7 +35,7 @@ def run(data: Path, *words: str) -> Done:
 
 def holds(data: Path) -> list[str]:
     """The secrets that are in the bytes of a file there."""
-    found = b"".join(path.read_bytes() for path in data.iterdir())
+    found = b"".join(path.read_bytes() for path in data.iterdir() if path.is_file())
     return [secret for secret in (*SECRETS, *GUESTS) if secret.encode() in found]
 
 

@@ -3,53 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.functional.school import School, notices
 from tests.functional.test_console import admin, answer
-from tests.support import ROOT, Client, Closed, Server, member, say
+from tests.support import ROOT, Client, Closed, Server, say
 
 OwnServer = Callable[..., Server]
-
-
-class School:
-    """A server with a teacher and two pupils. `come` logs in once more, from another address too."""
-
-    def __init__(self, server: Server, stack: ExitStack) -> None:
-        self.server = server
-        self.stack = stack
-        self.address = (server.host, server.port)
-        self.prof, self.alice, self.bob = (
-            stack.enter_context(member(self.address, name)) for name in ("prof", "alice", "bob")
-        )
-        assert admin(server.data, "promote", "prof").returncode == 0
-        for client in (self.prof, self.alice, self.bob):
-            client.pending()
-
-    def come(self, name: str, source: str = "127.0.0.1") -> Client:
-        client = self.stack.enter_context(Client(self.address, source=source))
-        client.login(name)
-        return client
-
-    def types(self, *words: str) -> list[str]:
-        """A typed command of the teacher; what Serveur answers."""
-        self.prof.send(say(" ".join(words)))
-        return notices(self.prof)
-
-
-def notices(client: Client) -> list[str]:
-    """What Serveur has said to a client by now."""
-    return [line["content"] for line in client.pending() if line.get("from") == "Serveur"]
-
-
-@pytest.fixture
-def school(own_server: OwnServer) -> Iterator[School]:
-    with ExitStack() as stack:
-        yield School(own_server("--log-level", "debug"), stack)
 
 
 def last(client: Client) -> tuple[dict[str, Any], bytes]:

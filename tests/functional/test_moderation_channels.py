@@ -1,0 +1,64 @@
+"""Moderation and the console where channels are concerned."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.functional.school import School, notices
+from tests.functional.test_console import admin
+from tests.functional.test_watch import watching
+from tests.support import say
+
+
+def test_who_is_muted_may_not_write_in_a_channel_nor_name_its_topic(school: School) -> None:
+    school.alice.send({"type": "join", "channel": "#dev"})
+    school.bob.send({"type": "join", "channel": "#jeux"})
+    school.bob.pending()
+    school.types("/muet bob 10m")
+    school.bob.pending()
+    topic = {"type": "topic", "channel": "#jeux", "topic": "x"}
+    for line in (say("x", channel="#dev"), say("x", channel="#jeux"), topic):
+        assert school.bob.ask(line)["code"] == "muted"
+    assert not any(line.get("content") == "x" for line in school.alice.pending())
+    assert school.bob.ask({"type": "topic", "channel": "#jeux"})["topic"] == ""
+
+
+def test_silence_is_silence_in_channels_too(school: School) -> None:
+    for each in (school.prof, school.alice, school.bob):
+        each.send({"type": "join", "channel": "#dev"})
+        each.pending()
+    school.types("/silence")
+    school.bob.pending()
+    assert school.bob.ask(say("x", channel="#dev"))["code"] == "muted"
+    school.alice.pending()
+    school.prof.send(say("y", channel="#dev"))
+    assert school.alice.until(type="message", channel="#dev")["content"] == "y"
+
+
+def test_who_is_not_a_teacher_any_more_is_not_in_the_teachers_channel(school: School) -> None:
+    assert admin(school.server.data, "promote", "alice").returncode == 0
+    for each in (school.prof, school.alice):
+        assert each.ask({"type": "join", "channel": "#admin"})["type"] == "join"
+        each.pending()
+    assert admin(school.server.data, "demote", "alice").returncode == 0
+    school.prof.send(say("entre nous", channel="#admin"))
+    school.prof.pending()
+    assert not any("entre nous" in line.get("content", "") for line in school.alice.pending())
+    assert school.prof.ask({"type": "who", "channel": "#admin"})["users"] == ["prof"]
+    assert school.alice.ask({"type": "history", "channel": "#admin"})["code"] == "not_allowed"
+
+
+def test_the_console_shows_in_which_channel_it_was(school: School) -> None:
+    with watching(school.server.data) as console:
+        school.alice.send(say("Bonjour", channel="#dev"))
+        assert re.fullmatch(r"[\d:.]+ alice #dev: Bonjour", console.line())
+
+
+@pytest.mark.parametrize("typed", ["/annonce Contrôle dans 5 minutes"])
+def test_everybody_hears_an_announcement_also_in_a_channel(school: School, typed: str) -> None:
+    school.bob.send(say("/join #dev"))
+    school.bob.pending()
+    school.types(typed)
+    assert any("Contrôle dans 5 minutes" in text for text in notices(school.bob))
