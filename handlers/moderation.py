@@ -141,6 +141,8 @@ def _id(text: str) -> int | None:
 
 def _delete(context: Context, message: dict[str, Any]) -> None:
     id = message["id"]
+    if id is None:
+        raise ProtocolError("missing_field", "delete needs the field id", {"type": "delete", "id": 42})
     number = _id(id) if isinstance(id, str) else id if type(id) is int and 0 <= id <= _MAX_ID else None
     if number is None:
         raise ProtocolError("invalid_field", "id must be the number of a message")

@@ -301,6 +301,8 @@ def test_the_prompt_completes_commands_and_names_and_keeps_no_history(own_server
         prompt.type("nix\n")
         prompt.until("there is no command 'nix'")
         prompt.until("classcord> ")
+        prompt.type("halfway")
+        prompt.until("halfway")  # it reads now: a signal just before would wait for the next key
         prompt.type("\x03")
         prompt.until("classcord> ")
         prompt.type("exit\n")

@@ -74,7 +74,8 @@ def test_by_json(school: School) -> None:
         ("kick", {}, "missing_field"),
         ("slow", {"duration": "2h"}, "invalid_field"), ("silence", {"state": "x"}, "invalid_field"),
         ("announce", {"content": " "}, "invalid_field"), ("delete", {"id": "x"}, "invalid_field"),
-        ("delete", {"id": -1}, "invalid_field"), ("delete", {"id": True}, "invalid_field"),
+        ("delete", {"id": -1}, "invalid_field"), ("delete", {"id": None}, "missing_field"),
+        ("delete", {"id": True}, "invalid_field"),
         ("ban", {"to": "127.0.0.0/8"}, "invalid_field"), ("unban", {"to": "bob"}, "invalid_field"),
     ):
         assert ask(kind, **fields)["code"] == code, kind

@@ -89,7 +89,8 @@ def test_the_lines_of_one_person_both_ways_without_passwords(own_server: OwnServ
             assert alice.pending() == [], "only those who are watched are told"
             console.reply()  # the line that tells bob
             bob.send('{"type":"login","username":"bob","password":"azerty"}')
-            bob.send("{oops")
+            assert bob.ask("{oops")["type"] == "login"
+            bob.until(type="error")
             alice.send(say("Salut"))
             seen = [console.reply() for _ in range(5)]
             assert [line["name"] for line in seen] == ["bob"] * 5

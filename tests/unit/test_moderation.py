@@ -127,7 +127,7 @@ def test_a_mute_follows_the_name_and_the_connection(school: School) -> None:
 def test_an_unmute_is_told(school: School) -> None:
     school.teach("mute", "carla", 60, "")
     school.said("carla")
-    assert school.teach("unmute", "carla")
+    assert kinds(school.teach("unmute", "carla"), Audited) == [("prof", "unmute", "carla", None, "")]
     assert school.said("carla") == ["Vous pouvez de nouveau écrire."]
     assert school.speaks("carla") is None
     school.said("prof")
