@@ -261,6 +261,31 @@ class ChannelOperations:
             for seat in [each for each in person.seats if each.number in channel.members]:
                 self._go(seat, channel)
 
+    def close(self, name: ChannelName) -> str:
+        """From now on it is for teachers: the others leave it, and are told. Its name. Raises ProtocolError."""
+        channel = self._found(name)
+        channel.closed, channel.maker = True, None
+        for seat in [each for each in channel.members.values() if each.person is None or not each.person.teacher]:
+            self._go(seat, channel)
+            self._notice(seat, self._texts("channel_shut", channel=channel.place.name))
+        return channel.place.name
+
+    def open(self, name: ChannelName) -> str:
+        """From now on it is for everybody. Its name. Raises ProtocolError, also if the settings keep it closed."""
+        channel = self._found(name)
+        if channel.reserved:
+            raise ProtocolError("not_allowed", f"{channel.place.name} is one of --teacher-channels, a setting")
+        channel.closed = False
+        return channel.place.name
+
+    def _found(self, name: ChannelName) -> Channel:
+        channel = self._channels.find(name.key)
+        if channel is None:
+            raise ProtocolError("no_channel", ENGLISH("channel_unknown", channel=name.shown))
+        if channel is self._channels.everybody:
+            raise ProtocolError("not_allowed", f"everybody is in {channel.place.name}; for quiet there, type: silence")
+        return channel
+
     def appear(self, person: Person) -> None:
         """The others see this person again, or under another name: its channels are told."""
         for channel in self._channels:

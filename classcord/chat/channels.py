@@ -16,16 +16,16 @@ __all__ = ["Channel", "Channels"]
 class Channel:
     """A channel. A member is a seat: of two connections of one account, one may be in it and the other not.
 
-    `closed` says that it is for teachers alone. `maker` is the key of the person who made it; a channel that the
-    settings name has none, and stays when nobody is in it.
+    `closed` says that it is for teachers alone, `reserved` that the settings say so. `maker` is the key of the person
+    who made it; a channel that the settings name, or that was closed, has none, and stays when nobody is in it.
     """
 
-    __slots__ = ("_listed", "closed", "key", "maker", "members", "place", "topic", "version")
+    __slots__ = ("_listed", "closed", "key", "maker", "members", "place", "reserved", "topic", "version")
 
     def __init__(self, key: str, place: Place, version: int, *, closed: bool = False, maker: str | None = None) -> None:
         self.key = key
         self.place = place
-        self.closed = closed
+        self.closed = self.reserved = closed
         self.maker = maker
         self.topic = ""
         self.members: dict[int, Seat] = {}

@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from classcord.chat.accounts import Account
+from classcord.chat.channel_operations import ChannelOperations
 from classcord.chat.effects import Announced, Answered, Audited, Effect, MessagesDeleted, Noticed
 from classcord.chat.moderation import CONSOLE, Moderation
 from classcord.chat.people import Person
 from classcord.chat.registrations import Registrations
 from classcord.wire import names
+from classcord.wire.channel_names import ChannelName
 from classcord.wire.protocol import ProtocolError
 
 __all__ = ["Office"]
@@ -24,16 +26,17 @@ class Office:
 
     def __init__(
         self, present: Mapping[str, Person], registrations: Registrations, moderation: Moderation,
-        emit: Callable[[Effect], None], not_a_teacher: Callable[[Person], None],
+        emit: Callable[[Effect], None], talk: ChannelOperations,
     ) -> None:
         self._present = present
         self._registrations = registrations
         self._moderation = moderation
         self._emit = emit
-        self._not_a_teacher = not_a_teacher
+        self._talk = talk
         self._actions: dict[str, Callable[..., tuple[Any, ...]]] = {
             "people": self._people, "promote": self._promote, "demote": self._demote, "password": self._password,
             "tell_all": self._tell_all, "tell": self._tell, "watch": self._watch, "bans": self._bans,
+            "close_channel": self._close_channel, "open_channel": self._open_channel,
             "new_class": self._new_class, "empty": self._empty,
         }
         """Each gives its answer: a text, data, and whether that depends on an account that is to be stored."""
@@ -74,7 +77,7 @@ class Office:
         if person is not None and person.account:
             person.teacher = role == "teacher"
             if not person.teacher:
-                self._not_a_teacher(person)
+                self._talk.not_a_teacher(person)
         self._emit(Audited(CONSOLE, action, row.name, None, ""))
         return text.format(row.name), (row.name,), True
 
@@ -84,6 +87,16 @@ class Office:
         self._emit(self._registrations.change(row._replace(password=password)))
         self._emit(Audited(CONSOLE, "reset-password", row.name, None, ""))
         return f"{row.name} has a new password", (row.name,), True
+
+    def _close_channel(self, key: str, name: str) -> tuple[str, tuple[Any, ...], bool]:
+        closed = self._talk.close(ChannelName(key, name))
+        self._emit(Audited(CONSOLE, "close-channel", closed, None, ""))
+        return f"{closed} is closed: only teachers may enter", (closed,), False
+
+    def _open_channel(self, key: str, name: str) -> tuple[str, tuple[Any, ...], bool]:
+        opened = self._talk.open(ChannelName(key, name))
+        self._emit(Audited(CONSOLE, "open-channel", opened, None, ""))
+        return f"{opened} is open", (opened,), False
 
     def _bans(self) -> tuple[str, tuple[Any, ...], bool]:
         """Each ban: kind, name or network, seconds left, who did it, why."""

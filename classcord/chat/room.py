@@ -86,7 +86,7 @@ class Room:
             shown=self._lists.shown, moderation=moderation,
         )
         self._office = office = Office(
-            self._present, self.registrations, moderation, self._emit, self._talk.not_a_teacher
+            self._present, self.registrations, moderation, self._emit, self._talk
         )
         readers = Reading(self._channels, self.registrations, self._emit)
         self._operations: dict[str, Callable[..., object]] = {

@@ -24,6 +24,7 @@ from classcord.net.link import Gone, Link
 from classcord.net.peer import Peer
 from classcord.net.transport import Plain
 from classcord.services import Services
+from classcord.wire import channel_names
 from classcord.wire.protocol import ProtocolError
 
 __all__ = ["Commands"]
@@ -52,7 +53,8 @@ class Commands:
         self._stopping: threading.Timer | None = None
         self._run: dict[str, Callable[[list[str], socket.socket], Iterable[Reply]]] = {
             "users": self._users, "promote": self._of_a_name("promote"), "demote": self._of_a_name("demote"),
-            "reset-password": self._reset_password,
+            "reset-password": self._reset_password, "close-channel": self._of_a_channel("close_channel"),
+            "open-channel": self._of_a_channel("open_channel"),
         }
         for name, command in Moderating(self._registry, folder, self._ask).commands.items():
             self._run[name] = _alone(command)
@@ -91,6 +93,16 @@ class Commands:
         def run(words: list[str], connection: socket.socket) -> Iterator[Reply]:
             answer = self._ask(action, name_of(words))
             yield done(answer.text, name=answer.data[0])
+        return run
+
+    def _of_a_channel(self, action: str) -> Callable[[list[str], socket.socket], Iterable[Reply]]:
+        """A command that has only the name of a channel after it."""
+        def run(words: list[str], connection: socket.socket) -> Iterator[Reply]:
+            found = channel_names.find(name_of(words))
+            if found is None:
+                raise Usage("1 to 32 letters, digits, - or _ make the name of a channel")
+            answer = self._ask(action, *found)
+            yield done(answer.text, channel=answer.data[0])
         return run
 
     # --- people ---

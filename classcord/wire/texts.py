@@ -80,6 +80,7 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "channel_unknown": "Il n'y a pas de canal {channel}. La liste : /canaux",
         "channel_outside": "Vous n'êtes pas dans {channel}.",
         "channel_closed": "{channel} est réservé aux enseignants.",
+        "channel_shut": "{channel} est fermé : seuls les enseignants y entrent.",
         "channel_everybody": "On ne quitte pas #général : tout le monde y est.",
         "channels_own": "Vous avez déjà créé {count} canaux, le maximum. L'un d'eux disparaît quand il est vide.",
         "channels_all": "Il y a déjà {count} canaux, le maximum. La liste : /canaux",
@@ -162,6 +163,7 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "channel_unknown": "There is no channel {channel}.",
         "channel_outside": "You are not in {channel}.",
         "channel_closed": "{channel} is for teachers.",
+        "channel_shut": "{channel} is closed: only teachers may enter.",
         "channel_everybody": "Nobody leaves #général: everybody is in it.",
         "channels_own": "You have made {count} channels already, the most that a person may. A channel ends when nobody"
         " is in it.",

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.functional.school import School, notices
-from tests.functional.test_console import admin
+from tests.functional.test_console import admin, answer
 from tests.functional.test_watch import watching
 from tests.support import say
 
@@ -62,3 +62,30 @@ def test_everybody_hears_an_announcement_also_in_a_channel(school: School, typed
     school.bob.pending()
     school.types(typed)
     assert any("Contrôle dans 5 minutes" in text for text in notices(school.bob))
+
+
+def test_a_closed_channel_is_for_teachers_until_it_is_opened(school: School) -> None:
+    for each in (school.prof, school.alice):
+        each.ask({"type": "join", "channel": "#jeux"})
+        each.pending()
+    assert answer(school.server, "close-channel", "jeux")["channel"] == "#jeux"
+    assert "#jeux est fermé : seuls les enseignants y entrent." in notices(school.alice)
+    for line in ({"type": "join", "channel": "#jeux"}, say("x", channel="#jeux"), {"type": "who", "channel": "#jeux"}):
+        assert school.alice.ask(line)["code"] == "not_allowed"
+    school.prof.send(say("seul", channel="#jeux"), {"type": "leave", "channel": "#jeux"})
+    school.prof.pending()
+    assert school.alice.ask({"type": "join", "channel": "#jeux"})["code"] == "not_allowed", "it stays"
+    assert not any(line.get("content") in ("x", "seul") for line in school.alice.pending())
+    assert answer(school.server, "open-channel", "#Jeux")["text"] == "#jeux is open"
+    assert school.alice.ask({"type": "join", "channel": "#jeux"})["type"] == "join"
+
+
+@pytest.mark.parametrize(("words", "text"), [
+    (("close-channel", "nulle-part"), "nulle-part"), (("open-channel", "#admin"), "--teacher-channels"),
+    (("close-channel", "#général"), "silence"), (("close-channel", "a b"), "letters"), (("open-channel",), "CHANNEL"),
+])
+def test_a_channel_that_cannot_be_closed_or_opened_is_told(school: School, words: tuple[str, ...], text: str) -> None:
+    done = admin(school.server.data, *words)
+    assert done.returncode in (1, 2, 77)
+    assert text in done.stderr
+    assert done.stderr.count("\n") == 1
