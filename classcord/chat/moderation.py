@@ -102,7 +102,7 @@ class Moderation:
 
     def by_console(self, action: str, arguments: tuple[Any, ...]) -> str:
         """The same for the console: the answer in English. Raises ProtocolError."""
-        return self._actions[action](_Actor(CONSOLE, _ENGLISH, None), *arguments)
+        return self._actions[action](_Actor(CONSOLE, _ENGLISH, None), *arguments) or "done"
 
     # --- time, and what it ends ---
 
