@@ -1,0 +1,42 @@
+"""The sessions in docs/FONCTIONNALITES.md are what happens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from tests.functional.test_console import admin
+from tests.support import ROOT, Client, Server, member, say
+
+DOCUMENT = (ROOT / "docs" / "FONCTIONNALITES.md").read_text(encoding="utf-8")
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether they are the same; … stands for anything."""
+    return re.fullmatch(".+".join(map(re.escape, pattern.split("…"))), text) is not None
+
+
+def test_each_session_happens_as_it_stands_there(own_server: Callable[..., Server]) -> None:
+    """Who speaks in a session is there from its beginning, and reads all that comes, but the states of others."""
+    server = own_server()
+    sessions = re.findall(r"```session\n(.*?)```", DOCUMENT, re.DOTALL)
+    assert len(sessions) >= 5
+    said = ""
+    with ExitStack() as stack:
+        people: dict[str, Client] = {}
+        for session in sessions:
+            steps = re.findall(r"^(\w+)([<>]) (.*)$", session, re.MULTILINE)
+            for name in {name for name, _, _ in steps} - {"console", *people}:
+                people[name] = stack.enter_context(member((server.host, server.port), name))
+            for name, way, text in steps:
+                if (name, way) == ("console", ">"):
+                    said = admin(server.data, *text.split()).stdout.strip()
+                elif name == "console":
+                    assert matches(text, said), f"the console says {said}, the document says {text}"
+                elif way == ">":
+                    people[name].send(say(text))
+                else:
+                    line = people[name].until(type="message")
+                    got = f"{line['from']} : {line['content']}"
+                    assert matches(text, got), f"{name} reads {got}, the document says {text}"
