@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from classcord.data.folder import FILE
@@ -24,7 +24,7 @@ SEARCH = "search.db"
 
 _BATCH = 200
 """Messages that the index takes at once."""
-_SHARE = 0.2
+_SHARE = 0.08
 """The part of the time in which the thread works while it is behind: the chat comes first."""
 _PAUSE = 1.0
 """Seconds between two looks for new messages."""
@@ -78,6 +78,12 @@ class Search:
         """Begin to follow the messages. Raises RuntimeError where the system has no thread left."""
         threading.Thread(target=self._follow, name="search", daemon=True).start()
 
+    def catch_up(self) -> None:
+        """Put all messages into the index now, in the caller's thread; for a search that is not started."""
+        with self._opened() as (source, index):
+            while self._take(source, index):
+                pass
+
     def reached(self) -> int:
         """The id of the last message in the index; 0 without an index."""
         return self._reached
@@ -116,10 +122,7 @@ class Search:
     def _follow(self) -> None:
         while True:
             try:
-                with (
-                    contextlib.closing(sqlite3.connect(self._source, uri=True, timeout=_BUSY)) as source,
-                    contextlib.closing(self._open(source)) as index,
-                ):
+                with self._opened() as (source, index):
                     deletions = -1  # some may be of an earlier run
                     while True:
                         began = time.monotonic()
@@ -133,6 +136,15 @@ class Search:
                 self._reached = 0
                 logs.event("search_failed", detail=str(error), hint="searches are slower until it works again")
             time.sleep(_RETRY)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[tuple[sqlite3.Connection, sqlite3.Connection]]:
+        """The messages, and the index."""
+        with (
+            contextlib.closing(sqlite3.connect(self._source, uri=True, timeout=_BUSY)) as source,
+            contextlib.closing(self._open(source)) as index,
+        ):
+            yield source, index
 
     def _open(self, source: sqlite3.Connection) -> sqlite3.Connection:
         """The index as it is, or an empty one if it does not belong to these messages."""

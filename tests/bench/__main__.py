@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.bench import footprint, parts, path
+from tests.bench import footprint, parts, past, path
 from tests.bench.load import Bench, BuildError, build
 from tests.bench.peers import PEERS
 from tests.bench.report import Part, Target, targets_table
@@ -30,6 +30,7 @@ PARTS: dict[str, Callable[[Bench], Part]] = {
     "stuck": parts.stuck,
     "logins": parts.logins,
     "path": path.path,
+    "past": past.past,
     "memory": footprint.memory,
     "bursts": footprint.bursts,
     "start": footprint.start,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import path
+from tests.bench import past, path
 from tests.bench.load import Bench, BuildError, build, faults
 from tests.bench.peers import NAIVE, OURS, WITH_CHANNELS, Peer, running
 
@@ -41,3 +41,10 @@ def test_everything_arrives_in_the_channels_that_it_was_sent_to(loadgen: Path, t
         )
     assert faults(result) == []
     assert (result["sent"], result["deliveries"]) == (200, 200 * 5)
+
+
+def test_the_history_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past, "_MESSAGES", 2000)
+    part = past.past(Bench(tmp_path / "unused", tmp_path, rounds=1))
+    assert [target.bound for target in part.targets] == [20, 0.9]
+    assert len(part.rows) == 9

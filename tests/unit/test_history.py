@@ -34,10 +34,7 @@ class Made(NamedTuple):
 
     def follow(self, batches: int = 1 << 30) -> None:
         """Let the index follow for so many batches."""
-        with (
-            closing(sqlite3.connect(self.search._source, uri=True)) as source,
-            closing(self.search._open(source)) as index,
-        ):
+        with self.search._opened() as (source, index):
             for _ in range(batches):
                 if not self.search._take(source, index):
                     break
