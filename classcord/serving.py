@@ -110,7 +110,6 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
         history = History(settings.data, search)
         hashing = Hashing()
         hashing.start()
-        search.start()
         signals.serving()
         limits, places = (Limits(settings), Places()) if settings.limits == "on" else (None, None)
         services = Services(
@@ -139,6 +138,8 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
             level = logging.WARNING
     logs.event("listening", level, host=host, port=port, version=__version__, data=os.path.abspath(settings.data),
                accounts=len(accounts), hint=hint)
+    console.start()  # what these have to say comes after the most important line
+    search.start()
     if inherited is not None and (settings.sources["host"], settings.sources["port"]) != ("default", "default"):
         logs.event("setting_without_effect", name="host, port",
                    hint=f"classcord.socket says where to listen; for another port: {systemd.OTHER_PORT}")
@@ -149,6 +150,7 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
     manager.tell("STOPPING=1")
     console.stop()
     server.stop()
+    history.close()  # before the store, so that its last connection takes the write-ahead log away
     registry.close()
     logs.event("stopped")
     logs.stop()

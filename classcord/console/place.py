@@ -53,6 +53,9 @@ class Place:
                 if made.st_mode & 0o077:
                     os.unlink(NAME, dir_fd=above)
                     raise OSError(errno.EPERM, "this file system gives the socket to everybody")
+                owner = os.fstat(above)
+                if os.geteuid() == 0 != owner.st_uid:  # root leaves nothing of its own in another user's folder
+                    os.chown(NAME, owner.st_uid, owner.st_gid, dir_fd=above, follow_symlinks=False)
                 self.socket.listen(_WAITING)
             except OSError:
                 self.socket.close()

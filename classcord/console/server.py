@@ -44,14 +44,25 @@ class ConsoleServer:
         self._places = threading.BoundedSemaphore(_CONNECTED)
         self._users = {0, os.geteuid()}
         self._place: Place | None = None
+        self._trouble: Exception | None = None
         try:
             self._place = Place(folder)
-            threading.Thread(target=self._accept, args=(self._place.socket,), name="console", daemon=True).start()
-        except (OSError, RuntimeError) as error:
+        except OSError as error:
+            self._trouble = error
+
+    def start(self) -> None:
+        """Begin to answer, or log why there is no console."""
+        if self._place is not None:
+            listening = self._place.socket
+            try:
+                threading.Thread(target=self._accept, args=(listening,), name="console", daemon=True).start()
+            except RuntimeError as error:  # the system has no thread left
+                self._trouble = error
+        if self._trouble is not None:
             hint = "the chat works, only `server.py admin` does not; the data folder must be on a disk of this machine"
-            if isinstance(error, OSError) and error.errno == errno.EEXIST:
+            if isinstance(self._trouble, OSError) and self._trouble.errno == errno.EEXIST:
                 hint = f"move {NAME} out of the data folder and restart the server"
-            logs.event("console_unavailable", detail=str(error), hint=hint)
+            logs.event("console_unavailable", detail=str(self._trouble), hint=hint)
 
     def stop(self) -> None:
         """Take the socket away. Commands that run go on until the process ends."""

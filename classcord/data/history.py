@@ -23,6 +23,8 @@ _READERS = 2
 """Connections: on two cores, more readers at the same time would only take time from the chat."""
 _BUSY = 5.0
 """Seconds that a reader waits for another program that holds the database for itself."""
+_LAST_READ = 0.5
+"""Seconds that the end of the server waits for a reader."""
 _CACHE = 512
 """KiB of pages that each connection keeps."""
 _LAST = 1 << 62
@@ -139,9 +141,12 @@ class History:
             low, high = (found[-1].id, high) if rows.oldest else (low, found[-1].id)
 
     def close(self) -> None:
-        """Close the connections, when nobody reads any more."""
+        """Close the connections, and those of the search. A read that takes longer is left alone."""
         for _ in range(_READERS):
-            opened = self._idle.get()
+            try:
+                opened = self._idle.get(timeout=_LAST_READ)
+            except queue.Empty:
+                continue
             if opened is not None:
                 opened[0].close()
         self._search.close()

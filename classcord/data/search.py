@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from classcord.data.folder import FILE
+from classcord.data.folder import FILE, give
 from classcord.ops import logs
 
 __all__ = ["SEARCH", "Search", "mark", "remove_index"]
@@ -32,6 +32,8 @@ _RETRY = 60.0
 """Seconds from an error until the next try."""
 _BUSY = 5.0
 """Seconds that a connection waits for another one."""
+_LAST = 2.0
+"""Seconds that the end of the server waits for the thread: it is in the middle of one batch at most."""
 _VERSION = 1
 """Of the form of the index. One of another form is made again."""
 _FORM = """
@@ -71,12 +73,19 @@ class Search:
         self._path = Path(folder) / SEARCH
         self._source = f"{(Path(folder).absolute() / FILE).as_uri()}?mode=ro"
         self._reached = 0
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
         self._lock = threading.Lock()  # of the connection that searches
         self._reader: sqlite3.Connection | None = None
 
     def start(self) -> None:
-        """Begin to follow the messages. Raises RuntimeError where the system has no thread left."""
-        threading.Thread(target=self._follow, name="search", daemon=True).start()
+        """Begin to follow the messages."""
+        made = threading.Thread(target=self._follow, name="search", daemon=True)
+        try:
+            made.start()
+            self._thread = made
+        except RuntimeError as error:  # the system has no thread left
+            self._failed(error)
 
     def catch_up(self) -> None:
         """Put all messages into the index now, in the caller's thread; for a search that is not started."""
@@ -113,29 +122,35 @@ class Search:
             self._reader = None
 
     def close(self) -> None:
-        """Close the connection that searches, when nobody searches any more."""
+        """Cease to follow, and close the connections, when nobody searches any more."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(_LAST)
         with self._lock:
             self._forget_reader()
 
     # --- the thread ---
 
     def _follow(self) -> None:
-        while True:
+        while not self._stopping.is_set():
             try:
                 with self._opened() as (source, index):
                     deletions = -1  # some may be of an earlier run
-                    while True:
+                    while not self._stopping.is_set():
                         began = time.monotonic()
                         if deletions != self._deletions():
                             deletions = self._deletions()
                             self._purge(index)
                         count = self._take(source, index)
                         worked = time.monotonic() - began
-                        time.sleep(worked / _SHARE - worked if count == _BATCH else _PAUSE)
+                        self._stopping.wait(worked / _SHARE - worked if count == _BATCH else _PAUSE)
             except Exception as error:  # a search looks at all messages meanwhile
-                self._reached = 0
-                logs.event("search_failed", detail=str(error), hint="searches are slower until it works again")
-            time.sleep(_RETRY)
+                self._failed(error)
+                self._stopping.wait(_RETRY)
+
+    def _failed(self, error: Exception) -> None:
+        self._reached = 0
+        logs.event("search_failed", detail=str(error), hint="searches are slower until it works again")
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[tuple[sqlite3.Connection, sqlite3.Connection]]:
@@ -169,6 +184,7 @@ class Search:
     def _connect(self) -> sqlite3.Connection:
         with contextlib.suppress(FileExistsError):  # to close a file that is open elsewhere would end its locks
             os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            give(self._path.parent, SEARCH)
         return sqlite3.connect(self._path.absolute().as_uri(), uri=True, timeout=_BUSY, isolation_level=None)
 
     @staticmethod

@@ -18,10 +18,12 @@ from pathlib import Path
 
 import pytest
 
+from classcord.console.place import NAME as SOCKET
+from classcord.data.search import SEARCH
 from tests.support import DEADLINE, ROOT, Client, Server, member
 
 __all__ = [
-    "FILES", "GROUP", "OPERATOR", "ROOT_ONLY", "Place", "as_user", "attempt", "check", "failure", "in_place",
+    "FILES", "GROUP", "OPERATOR", "ROOT_ONLY", "Place", "as_user", "attempt", "check", "failure", "files", "in_place",
     "mounted", "remedies", "serves", "type_in", "used",
 ]
 
@@ -193,6 +195,11 @@ def serves(place: Place, option: str = "", *, user: int = OPERATOR, knows: bool 
         assert not [line for line in server.log if " ERROR " in line]
 
 
+def files(data: Path) -> list[Path]:
+    """The files there that matter: not the index, which can be made again, and not the console's socket."""
+    return [path for path in data.iterdir() if not path.name.startswith((SEARCH, SOCKET))]
+
+
 @functools.cache
 def _used() -> dict[str, bytes]:
     with in_place() as place:
@@ -200,7 +207,7 @@ def _used() -> dict[str, bytes]:
             member((server.host, server.port), NAME).close()
             server.process.kill()
             server.wait()
-        return {path.name: path.read_bytes() for path in place.data.iterdir()}
+        return {path.name: path.read_bytes() for path in files(place.data)}
 
 
 def used(place: Place) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from classcord.console.place import NAME as SOCKET
 from tests.hostile.folders import (
     FILES,
     GROUP,
@@ -19,6 +20,7 @@ from tests.hostile.folders import (
     as_user,
     check,
     failure,
+    files,
     in_place,
     remedies,
     serves,
@@ -179,10 +181,11 @@ def test_root_leaves_nothing_of_its_own_in_a_users_folder(place: Place) -> None:
     """`sudo make run`, then `make run`, in a clone."""
     place.data = place.clone / "more" / "data"
     with Server(place.data, command=as_user(0), env=place.environment) as server:
-        made = [place.data.parent, place.data, *place.data.iterdir()]
-        assert {path.name for path in made} == {"more", "data", *FILES}
+        made = [place.data.parent, place.data, place.data / SOCKET, *files(place.data)]
+        assert {path.name for path in made} == {"more", "data", SOCKET, *FILES}
         assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(OPERATOR, OPERATOR)}
         assert server.stop() == 0
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in place.data.iterdir()} == {(OPERATOR, OPERATOR)}
     serves(place)
 
 

@@ -36,6 +36,7 @@ def test_only_so_many_commands_run_at_once(tmp_path: Path) -> None:
         yield {"ok": True, "text": ""}
 
     server = ConsoleServer(str(tmp_path), run)
+    server.start()
     with ExitStack() as stack:
         for _ in range(8):
             console = stack.enter_context(connect(str(tmp_path)))
@@ -58,7 +59,7 @@ def test_a_fault_of_a_command_ends_only_that_command(tmp_path: Path, monkeypatch
             raise ZeroDivisionError
         yield {"ok": True, "text": ""}
 
-    ConsoleServer(str(tmp_path), run)
+    ConsoleServer(str(tmp_path), run).start()
     assert ask(tmp_path, "bad")["code"] == "internal"
     assert ask(tmp_path, "good")["ok"]
     assert [type(fault) for fault in faults] == [ZeroDivisionError]
