@@ -130,6 +130,8 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
     commands = Commands(services, settings.data, __version__, quiet=settings.quiet_watch == "on")
     console = ConsoleServer(settings.data, commands.run)
+    console.start()
+    search.start()
     host, port = sockets.names(bound), bound[0].getsockname()[1]
     level, hint = logging.INFO, None
     if inherited is None and sockets.only_this_machine(bound):
@@ -138,8 +140,6 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
             level = logging.WARNING
     logs.event("listening", level, host=host, port=port, version=__version__, data=os.path.abspath(settings.data),
                accounts=len(accounts), hint=hint)
-    console.start()  # what these have to say comes after the most important line
-    search.start()
     if inherited is not None and (settings.sources["host"], settings.sources["port"]) != ("default", "default"):
         logs.event("setting_without_effect", name="host, port",
                    hint=f"classcord.socket says where to listen; for another port: {systemd.OTHER_PORT}")

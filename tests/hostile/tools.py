@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from classcord.data.search import SEARCH
 from tests.support import DEADLINE, ROOT, Bystanders, Client, Server, member, unique
 
 __all__ = ["LARGE", "abort", "at_once", "eventually", "fill", "launcher", "open_files", "said", "stuck_member"]
@@ -41,11 +42,11 @@ def eventually(bystanders: Bystanders, reached: Callable[[], bool], what: str) -
 
 
 def open_files(server: Server) -> int:
-    """How many files and sockets the server has open, without the database: its log opens only when needed."""
+    """How many files and sockets the server has open, without its databases: some open only when needed."""
     count = 0
     for entry in Path(f"/proc/{server.pid}/fd").iterdir():
         try:
-            count += "classcord.db" not in os.readlink(entry)
+            count += not os.path.basename(os.readlink(entry)).startswith(("classcord.db", SEARCH))
         except FileNotFoundError:
             pass  # closed meanwhile
     return count
