@@ -26,6 +26,8 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "stop_cancelled": "Le serveur ne s'arrêtera pas, finalement.",
         "unknown_command": "Commande inconnue : « {command} ». Rien n'a été envoyé. Tapez /aide pour la liste,"
         " ou // pour commencer un message par une barre oblique.",
+        "unknown_close": "Commande inconnue : {command}. Vouliez-vous dire {close} ? Rien n'a été envoyé."
+        " La liste : /aide",
         "command_usage": "Utilisation : {usage}",
         "account_needed": "Cette commande demande un compte : connectez-vous d'abord. Rien n'a été envoyé.",
         "teacher_needed": "Cette commande est réservée aux enseignants. Rien n'a été envoyé.",
@@ -55,7 +57,8 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "slow_ends": "Le mode lent est terminé.",
         "announcement": "Annonce de {user} : {content}",
         "deleted": "Le message {id} n'est plus enregistré.",
-        "help": "Commandes : {commands}. Pour en savoir plus : /aide msg",
+        "help": "Commandes : {commands}. Toutes : /aide tout. Une seule : /aide mp",
+        "help_all": "Commandes : {commands}. Pour en savoir plus : /aide mp",
         "help_unknown": "Pas de commande « {command} ». Tapez /aide pour la liste.",
         "history_line": "[{time}] {sender} : {content}",
         "history_empty": "Aucun message.",
@@ -108,6 +111,7 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "stop_cancelled": "The server will not stop after all.",
         "unknown_command": 'Unknown command: "{command}". Nothing was sent. Type /help for the list,'
         " or // to begin a message with a slash.",
+        "unknown_close": "Unknown command: {command}. Did you mean {close}? Nothing was sent. The list: /help",
         "command_usage": "Usage: {usage}",
         "account_needed": "This command needs an account: log in first. Nothing was sent.",
         "teacher_needed": "This command is for teachers. Nothing was sent.",
@@ -137,7 +141,8 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "slow_ends": "Slow mode is over.",
         "announcement": "{user} announces: {content}",
         "deleted": "Message {id} is not stored any longer.",
-        "help": "Commands: {commands}. To learn more: /help msg",
+        "help": "Commands: {commands}. All: /help all. One: /help msg",
+        "help_all": "Commands: {commands}. To learn more: /help msg",
         "help_unknown": 'No command "{command}". Type /help for the list.',
         "history_line": "[{time}] {sender}: {content}",
         "history_empty": "No message.",
