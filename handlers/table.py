@@ -77,14 +77,28 @@ TABLE = (
         None,
         typed=Typed(
             _refuse,
-            {"fr": ("login", "register", "password", "pass"), "en": ("login", "register", "password", "pass")},
+            {"fr": ("login", "register", "pass"), "en": ("login", "register", "pass")},
             {
-                "fr": "Les commandes qui portent un mot de passe ne se tapent pas ici. Rien n'a été envoyé aux autres ;"
+                "fr": "On ne tape pas son mot de passe ici, sauf pour en changer. Rien n'a été envoyé aux autres ;"
                 " connectez-vous par la fenêtre de connexion de votre client.",
-                "en": "Commands with a password can't be typed here. Nothing was sent to the others;"
+                "en": "A password is not typed here, unless to change it. Nothing was sent to the others;"
                 " use your client's own window to log in.",
             },
             secret=True, listed="never",
+        ),
+    ),
+    Request(
+        "password", accounts.password, "change your own password",
+        {"type": "password", "old": "azerty", "new": "qsdfgh"}, (Field("old", most=None), Field("new", most=None)),
+        who="account", cost=2 * _HASHING,
+        typed=Typed(
+            accounts.typed_password,
+            {"fr": ("motdepasse", "mdp"), "en": ("password", "passwd")},
+            {
+                "fr": "/motdepasse ANCIEN NOUVEAU : changer de mot de passe (sans espace dedans)",
+                "en": "/password OLD NEW: change your password (no spaces in them)",
+            },
+            secret=True, listed="all",
         ),
     ),
     Request("logout", accounts.logout, "log out, stay connected", {"type": "logout"}, who="named", announces="change"),

@@ -58,6 +58,7 @@ def test_an_action_without_a_text_shows_how_it_is_typed(join: Join) -> None:
 @pytest.mark.parametrize(("word", "meant"), [
     ("/histoire", "/historique"), ("/quiter #dev", "/quitter"), ("/absnt", "/absent"), ("/ABSNT", "/absent"),
     ("/histroy", "/historique"), ("/aide_", "/aide"), ("/cherhcer azerty", "/chercher"), ("/joindre", "/join"),
+    ("/motdepase azerty azerty2", "/motdepasse"), ("/pasword azerty azerty2", "/motdepasse"),
 ])
 def test_an_unknown_word_names_the_closest_one(join: Join, word: str, meant: str) -> None:
     alice, bob = join("alice"), join("bob")
@@ -67,7 +68,7 @@ def test_an_unknown_word_names_the_closest_one(join: Join, word: str, meant: str
     assert contents(after(alice, bob), alice.name) == []
 
 
-@pytest.mark.parametrize("word", ["/logn bob secret", "/pasword secret", "/kik bob", "/bonjour", "/x" + "a" * 3900])
+@pytest.mark.parametrize("word", ["/logn bob secret", "/registr bob secret", "/kik bob", "/bonjour", "/x" + "a" * 3900])
 def test_there_is_no_guess_for_a_far_word_for_teachers_and_for_passwords(join: Join, word: str) -> None:
     answer = typed(join("alice"), word)
     assert "Vouliez-vous" not in answer
