@@ -11,7 +11,7 @@ from classcord.chat.room import Room
 from classcord.wire.protocol import ProtocolError
 from handlers.context import Context
 from handlers.request import Misused
-from handlers.table import find, letters, named
+from handlers.table import find, letters, unknown
 
 __all__ = ["run"]
 
@@ -26,7 +26,7 @@ def run(context: Context, text: str) -> int:
     if request is None and (at := _sign(word)) > 0:  # /join#dev
         request, rest = find(word[:at]), f"{word[at:]} {rest}"
     if request is None or request.typed is None:
-        context.post(Room.notice, context.texts("unknown_command", command=named(word)))
+        context.post(Room.notice, unknown(context, word, asked=False))
         return 1
     typed = request.typed
     try:

@@ -7,6 +7,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from classcord.chat.channel_operations import ChannelOperations
 from classcord.chat.effects import Effect
+from classcord.chat.passwords import Passwords
 from classcord.chat.people import Seat, Who
 from classcord.chat.reading import Reading
 from classcord.chat.room import Item, Room
@@ -18,6 +19,7 @@ __all__ = ["Context"]
 
 Argument = TypeVar("Argument")
 Operator = TypeVar("Operator", Room, ChannelOperations)
+Asked = TypeVar("Asked", Reading, Passwords)
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -76,7 +78,7 @@ class Context:
         self.post(Room.only, who, typed, parts)
 
     def ask(
-        self, operation: Callable[Concatenate[Reading, Seat, int, Arguments], object], *arguments: Arguments.args,
+        self, operation: Callable[Concatenate[Asked, Seat, int, Arguments], object], *arguments: Arguments.args,
         **named: Arguments.kwargs,
     ) -> Effect | None:
         """The room's answer to a question: what `operation` says for its ticket. None if it has refused the client.

@@ -1,4 +1,4 @@
-"""Global and private messages, and /msg."""
+"""Global and private messages, /mp and /moi."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from classcord.wire import names
 from classcord.wire.protocol import ProtocolError, clean_content
 from handlers.channels import named
 from handlers.context import Context
-from handlers.request import Command, Misused
+from handlers.request import PUNCTUATION, Command, Misused
 
-__all__ = ["message", "private", "typed_private"]
+__all__ = ["ACTION", "action", "message", "private", "typed_private"]
+
+ACTION = {"fr": ("moi",), "en": ("me",)}
+"""The words of an action: `/moi danse`."""
+_ACTION = frozenset([word for words in ACTION.values() for word in words])
 
 _UNSEEN = re.compile("^[\\s\\u00ad\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u2069\\ufeff]+")
 _QUOTED = re.compile(r'["“«]([^"”»]+)["”»]\s+(\S.*)', re.DOTALL)
@@ -57,13 +61,18 @@ def private(context: Context, message: dict[str, Any]) -> None:
 
 
 def typed_private(context: Context, rest: str) -> None:
-    """The same, typed: `/msg bob Salut`."""
+    """The same, typed: `/mp bob Salut`."""
     found = _QUOTED.fullmatch(rest)
     name, text = found.groups() if found else [*rest.split(None, 1), "", ""][:2]
     name = name.strip()
     if not name or not text or not name.isprintable() or len(name) > 2 * names.MAX_NAME:
         raise Misused
     _whispered(context, None, name, text)
+
+
+def action(context: Context, rest: str) -> None:
+    """`/moi` without a text. With one it is relayed where it was written, like any content: see _relayed."""
+    raise Misused
 
 
 def _whisper(context: Context, message: dict[str, Any]) -> None:
@@ -90,6 +99,9 @@ def _relayed(context: Context, message: dict[str, Any], content: str) -> str:
     if typed.startswith("/"):
         if typed.startswith("//"):
             return typed[1:]
+        word, *rest = typed[1:].split(None, 1) or [""]
+        if rest and word.rstrip(PUNCTUATION).lower() in _ACTION:
+            return f"* {rest[0]}"
         context.announces("coming")
         context.post(Room.identify, message.get("from"))
         raise Command(typed)

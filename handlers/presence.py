@@ -1,8 +1,8 @@
-"""status, ping, and the lists of people: users, who, list_users; /etat and /qui."""
+"""status, ping, and the lists of people: users, who, list_users; /etat, /absent and their like."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from classcord.chat.channel_operations import ChannelOperations
 from classcord.chat.room import Room
@@ -10,9 +10,9 @@ from classcord.wire import channel_names, names
 from classcord.wire.protocol import ProtocolError
 from classcord.wire.texts import shown
 from handlers.context import Context
-from handlers.request import PUNCTUATION, Misused
+from handlers.request import PUNCTUATION, Misused, Request, Typed
 
-__all__ = ["STATES", "list_users", "ping", "state_of", "status", "typed_status", "users", "who"]
+__all__ = ["ROWS", "STATES", "list_users", "ping", "state_of", "status", "typed_status", "users", "who"]
 
 STATES: dict[str, str] = {
     "online": "online", "available": "online", "disponible": "online", "en ligne": "online",
@@ -79,3 +79,23 @@ def who(context: Context, message: dict[str, Any]) -> None:
 def ping(context: Context, message: dict[str, Any]) -> None:
     """Answer at once; the client needs no name, and gets none."""
     context.reply(b'{"type":"pong"}\n')
+
+
+def _row(state: str, french: str, english: str, explained: tuple[str, str], listed: Literal["first", "all"]) -> Request:
+    def run(context: Context, rest: str) -> None:
+        """`/absent`. What follows may be a reason, as in other chats; nobody is told it."""
+        typed_status(context, state)
+
+    words, (in_french, in_english) = {"fr": (french,), "en": (english,)}, explained
+    texts = {"fr": f"/{french} : {in_french}", "en": f"/{english}: {in_english}"}
+    return Request(None, typed=Typed(run, words, texts, listed=listed))
+
+
+ROWS = (
+    _row("invisible", "invisible", "invisible", (
+        "vous n'êtes plus dans la liste des présents ; /retour y remet", "you leave the list of people; /back returns",
+    ), "all"),
+    _row("online", "retour", "back", ("vous êtes de nouveau là (online)", "you are here again (online)"), "first"),
+    _row("away", "absent", "away", ("vous êtes absent (away), jusqu'à /retour", "you are away, until /back"), "first"),
+)
+"""The rows of handlers/table.py with a word for each state that people change often."""

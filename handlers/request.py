@@ -58,7 +58,9 @@ class Typed(NamedTuple):
     """The answer to `/aide WORD`: one short line. Also the answer to a wrong use, if there is no example."""
     example: str = ""
     secret: bool = False
-    """A password follows the word. It is recognized by its letters (`/login:bob:x`), and no list has it."""
+    """A password follows the word. It is recognized by its letters: `/login:bob:x`."""
+    listed: Literal["first", "all", "never"] = "first"
+    """In which lists it is: in that of `/aide`, which must stay short, or only in that of `/aide tout`."""
 
 
 class Request(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import Any
 
@@ -14,12 +15,14 @@ from handlers import accounts, channels, history, messages, moderation, presence
 from handlers.context import Context
 from handlers.request import PUNCTUATION, Field, Misused, Request, Typed
 
-__all__ = ["HELP", "LISTED", "TABLE", "TYPES", "WORDS", "find", "letters", "named"]
+__all__ = ["HELP", "LISTED", "TABLE", "TYPES", "WORDS", "find", "letters", "unknown"]
 
 _CHANNEL = Field("channel", most=MAX_TYPED)
 _CONTENT = Field("content", most=None)  # clean_content says more than "too long"
 _TEACHERS = ("enseignant", "enseignants", "prof", "teacher", "teachers")
 """Words after `/aide` that list the commands of teachers, which pupils need not see."""
+_ALL = ("tout", "toutes", "all")
+"""Words after `/aide` that list all commands but those."""
 _HASHING = 3
 """The cost of a request with a password: hashing takes 40 ms, a thousand times as long as most requests."""
 
@@ -34,20 +37,22 @@ def _explain(context: Context, rest: str) -> None:
     word = [*rest.split(None, 1), ""][0].lstrip("/")
     request, language = find(word), context.texts.language
     if not word:
-        line = context.texts("help", commands=_commands(language, for_teachers=False))
+        line = context.texts("help", commands=_commands(language, ("first",)))
+    elif names.key(word) in _ALL:
+        line = context.texts("help_all", commands=_commands(language, ("first", "all")))
     elif names.key(word) in _TEACHERS:
-        line = context.texts("help_teacher", commands=_commands(language, for_teachers=True))
+        line = context.texts("help_teacher", commands=_commands(language, ("first", "all"), for_teachers=True))
     elif request is None or request.typed is None:
-        line = context.texts("help_unknown", command=named(word))
+        line = unknown(context, word, asked=True)
     else:
         line = request.typed.explained[language]
     context.post(Room.notice, line)
 
 
-def _commands(language: str, *, for_teachers: bool) -> str:
+def _commands(language: str, listed: tuple[str, ...], *, for_teachers: bool = False) -> str:
     """The typed words, the last row first."""
     rows = [row for row in reversed(TABLE) if (row.who == "teacher") == for_teachers]
-    return " ".join(f"/{row.typed.words[language][0]}" for row in rows if row.typed and not row.typed.secret)
+    return " ".join(f"/{row.typed.words[language][0]}" for row in rows if row.typed and row.typed.listed in listed)
 
 
 def _refuse(context: Context, rest: str) -> None:
@@ -72,14 +77,28 @@ TABLE = (
         None,
         typed=Typed(
             _refuse,
-            {"fr": ("login", "register", "password", "pass"), "en": ("login", "register", "password", "pass")},
+            {"fr": ("login", "register", "pass"), "en": ("login", "register", "pass")},
             {
-                "fr": "Les commandes qui portent un mot de passe ne se tapent pas ici. Rien n'a été envoyé aux autres ;"
+                "fr": "On ne tape pas son mot de passe ici, sauf pour en changer. Rien n'a été envoyé aux autres ;"
                 " connectez-vous par la fenêtre de connexion de votre client.",
-                "en": "Commands with a password can't be typed here. Nothing was sent to the others;"
+                "en": "A password is not typed here, unless to change it. Nothing was sent to the others;"
                 " use your client's own window to log in.",
             },
-            secret=True,
+            secret=True, listed="never",
+        ),
+    ),
+    Request(
+        "password", accounts.password, "change your own password",
+        {"type": "password", "old": "azerty", "new": "qsdfgh"}, (Field("old", most=None), Field("new", most=None)),
+        who="account", cost=2 * _HASHING,
+        typed=Typed(
+            accounts.typed_password,
+            {"fr": ("motdepasse", "mdp"), "en": ("password", "passwd")},
+            {
+                "fr": "/motdepasse ANCIEN NOUVEAU : changer de mot de passe (sans espace dedans)",
+                "en": "/password OLD NEW: change your password (no spaces in them)",
+            },
+            secret=True, listed="all",
         ),
     ),
     Request("logout", accounts.logout, "log out, stay connected", {"type": "logout"}, who="named", announces="change"),
@@ -104,12 +123,22 @@ TABLE = (
         (_CONTENT, Field("to")),
         typed=Typed(
             messages.typed_private,
-            {"fr": ("msg",), "en": ("msg",)},
+            {"fr": ("mp", "msg"), "en": ("msg", "w", "whisper")},
             {
-                "fr": "/msg NOM TEXTE : message privé (un nom avec des espaces se met entre guillemets)",
+                "fr": "/mp NOM TEXTE : message privé (un nom avec des espaces se met entre guillemets)",
                 "en": "/msg NAME TEXT: private message (quote a name that has spaces)",
             },
             example="/msg alice Bonjour",
+        ),
+    ),
+    Request(
+        None,
+        typed=Typed(
+            messages.action, messages.ACTION,
+            {
+                "fr": "/moi TEXTE : dire ce que vous faites ; /moi réfléchit envoie « * réfléchit »",
+                "en": '/me TEXT: say what you do; /me thinks sends "* thinks"',
+            },
         ),
     ),
     Request(
@@ -123,8 +152,10 @@ TABLE = (
                 "fr": "/etat online|away|dnd|invisible : changer d'état",
                 "en": "/status online|away|dnd|invisible: change your state",
             },
+            listed="all",
         ),
     ),
+    *presence.ROWS,
     Request(
         "users", presence.users, "list the people here; the first time, join as a guest", {"type": "users"},
         aliases=("connected_users", "userlist"),
@@ -233,8 +264,8 @@ TABLE = (
             _explain,
             {"fr": ("aide",), "en": ("help", "?")},
             {
-                "fr": "/aide : la liste des commandes ; /aide msg explique l'une d'elles",
-                "en": "/help: the list of commands; /help msg explains one of them",
+                "fr": "/aide : les commandes courantes ; /aide tout : toutes ; /aide mp explique l'une d'elles",
+                "en": "/help: the common commands; /help all: all of them; /help msg explains one",
             },
         ),
     ),
@@ -258,6 +289,8 @@ HELP = encode({
 _LETTERS = re.compile(r"[^\W\d_]*")
 _MAX_WORD = 20
 """Characters of a typed word that are looked up or repeated in an answer."""
+_LIKE = 0.6
+"""How much a typed word must have in common with a known one: the ratio of difflib, which proposes this one."""
 
 
 def find(word: str) -> Request | None:
@@ -274,6 +307,20 @@ def letters(word: str) -> str:
     return found[0] if found else ""
 
 
-def named(word: str) -> str:
-    """A typed word as an answer may repeat it."""
-    return "/" + shown(letters(word), _MAX_WORD)
+def unknown(context: Context, word: str, *, asked: bool) -> str:
+    """The answer to a typed `word` that is unknown, or to a question about it, with the command that it is like."""
+    command = "/" + shown(letters(word), _MAX_WORD)
+    close = _closest(word)
+    if close is None:
+        return context.texts("help_unknown" if asked else "unknown_command", command=command)
+    return context.texts("unknown_close", command=command, close=f"/{close.words[context.texts.language][0]}")
+
+
+def _closest(word: str) -> Typed | None:
+    """The command for all that somebody meant who typed this `word` wrong. There is no guess where a password follows.
+
+    Only the first letters are compared: the time grows with the square of their number.
+    """
+    found = difflib.get_close_matches(names.key(letters(word)[:_MAX_WORD]), WORDS, 1, _LIKE)
+    row = WORDS[found[0]] if found else None
+    return row.typed if row and row.typed and row.typed.listed != "never" and row.who != "teacher" else None

@@ -222,7 +222,7 @@ class AccountsRemoved(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """The answer to a command of the console, by the command's number. `code` is that of an error, or None.
+    """The answer to a command of the console, or to a question, by its number. `code` is that of an error, or None.
 
     If it says that an account has changed (`stores`), the answer is an error if that could not be stored.
     """

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from classcord.chat import channel_operations, reading
+from classcord.chat import channel_operations, passwords, reading
 from classcord.chat.accounts import Account, Accounts
 from classcord.chat.channel_operations import ChannelOperations
 from classcord.chat.channels import Channels
@@ -39,7 +39,6 @@ from classcord.chat.listing import Lists, who_text
 from classcord.chat.moderation import Moderation
 from classcord.chat.office import Office
 from classcord.chat.people import Person, Seat, Who, kept_alias
-from classcord.chat.reading import Reading
 from classcord.chat.registrations import Registrations
 from classcord.wire import names
 from classcord.wire.protocol import ProtocolError
@@ -88,11 +87,13 @@ class Room:
         self._office = office = Office(
             self._present, self.registrations, moderation, self._emit, self._talk
         )
-        readers = Reading(self._channels, self.registrations, self._emit)
+        parts: tuple[tuple[object, tuple[str, ...]], ...] = (
+            (self, _OPERATIONS), (self._talk, channel_operations.OPERATIONS),
+            (reading.Reading(self._channels, self.registrations, self._emit), reading.OPERATIONS),
+            (passwords.Passwords(self.registrations, self._emit), passwords.OPERATIONS),
+        )
         self._operations: dict[str, Callable[..., object]] = {
-            **{name: getattr(self, name) for name in _OPERATIONS},
-            **{name: getattr(self._talk, name) for name in channel_operations.OPERATIONS},
-            **{name: getattr(readers, name) for name in reading.OPERATIONS},
+            operation: getattr(part, operation) for part, operations in parts for operation in operations
         }
         self._texts = texts
         self._take_id = take_id

@@ -9,13 +9,18 @@ from __future__ import annotations
 import json
 import re
 
+from classcord.wire import names
 from classcord.wire.protocol import ProtocolError, decode
 
 __all__ = ["masked"]
 
 _HIDDEN = "***"
 _KEY = re.compile("pass|mdp|pwd|secret", re.IGNORECASE)
-_TYPED = re.compile(r"/ ?(?:login|register|password|pass|motdepasse|mdp)\b", re.IGNORECASE)
+_CHANGE = re.compile(r"pass|mdp|pwd|secret|\b(?:old|new)\b", re.IGNORECASE)
+"""The keys of a line that changes a password, too."""
+_TYPED = re.compile(r"/\s*(?:login|register|password|passwd|pass|motdepasse|mdp)(?![^\W\d_])", re.IGNORECASE)
+_LONGEST_WORD = 20
+"""Characters of a typed word that may have letters of another width: handlers/table.py knows no longer one."""
 _LONGEST = 2000
 """Characters of a line that are shown."""
 
@@ -24,16 +29,29 @@ def masked(line: bytes) -> str:
     """The line as text in one line; control characters are escaped."""
     text = line.decode("utf-8", "backslashreplace")
     shown = _hide(text)
-    if "\\" in text:  # a key may be written with escapes
-        try:
-            message = decode(line) or {}
-        except ProtocolError:
-            message = {}
-        secret = [key for key in message if _KEY.search(key)]
-        if any(key not in text for key in secret):
-            shown = json.dumps({**message, **dict.fromkeys(secret, _HIDDEN)}, ensure_ascii=False)
+    if "\\" in text or not text.isascii():  # a key or a typed word may be written in another way
+        hidden = _written_otherwise(line, text)
+        shown = shown if hidden is None else hidden
     cut = f"{shown[:_LONGEST]}… ({len(shown)} characters)" if len(shown) > _LONGEST else shown
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in cut)
+
+
+def _written_otherwise(line: bytes, text: str) -> str | None:
+    """The line without its passwords if it is JSON and has escapes, or letters of another width, where they matter."""
+    try:
+        message = decode(line) or {}
+    except ProtocolError:
+        return None
+    changes = message.get("type") == "password"
+    secret = [key for key in message if (_CHANGE if changes else _KEY).search(key)]
+    found = any(key not in text for key in secret) or (changes and "password" not in text)
+    content = message.get("content")
+    if isinstance(content, str) and not _TYPED.search(text):
+        word = [*content.lstrip()[1:].split(None, 1), ""][0][:_LONGEST_WORD]
+        if _TYPED.match("/" + (names.find(word) or "")):
+            secret.append("content")
+            found = True
+    return json.dumps({**message, **dict.fromkeys(secret, _HIDDEN)}, ensure_ascii=False) if found else None
 
 
 def _hide(text: str) -> str:
@@ -43,7 +61,8 @@ def _hide(text: str) -> str:
         quote = text.rfind('"')
         text = text[: found.end()] + " " + _HIDDEN + (text[quote:] if quote > found.end() else "")
     parts, at = [], 0
-    while (key := _KEY.search(text, at)) is not None:
+    pattern = _CHANGE if "password" in text else _KEY
+    while (key := pattern.search(text, at)) is not None:
         start = _value(text, key.end())
         if start is None:
             end = key.end()

@@ -24,7 +24,7 @@ def typed(client: Client, text: str) -> str:
     (line,) = notices(lines)
     assert (line["subtype"], line["to"]) == ("private", client.name)
     assert line["content"].isprintable(), "one line"
-    assert len(line["content"]) < 140
+    assert len(line["content"]) < 200
     return str(line["content"])
 
 

@@ -65,13 +65,13 @@ def test_the_examples_of_help_are_understood(join: Join) -> None:
 @pytest.mark.parametrize("command", ["/aide", "/help", "/?", "/AIDE", "/aide ", "/ aide", "/aide.", "/aide /"])
 def test_the_commands_are_listed_in_one_short_line(join: Join, command: str) -> None:
     (answer,) = typed(join("alice"), command)
-    assert {"/aide", "/qui", "/etat", "/msg"} <= set(re.findall(r"/[a-z]+", answer["content"]))
+    assert {"/aide", "/qui", "/absent", "/mp"} <= set(re.findall(r"/[a-z]+", answer["content"]))
     assert "\n" not in answer["content"]
     assert len(answer["content"]) < 200
 
 
 @pytest.mark.parametrize(("words", "explained"), [
-    (["msg", "/msg", "MSG", "msg.", "msg bob"], "/msg"), (["qui", "who", "/users"], "/qui"),
+    (["mp", "msg", "/msg", "MSG", "msg.", "msg bob"], "/mp"), (["qui", "who", "/users"], "/qui"),
     (["etat", "état", "e\u0301tat", "status"], "/etat"), (["aide", "help", "?"], "/aide"),
 ])
 def test_each_command_is_explained_in_one_short_line(join: Join, words: list[str], explained: str) -> None:

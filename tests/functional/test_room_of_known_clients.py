@@ -231,7 +231,7 @@ def test_who_has_its_own_type_for_private_messages_sees_the_servers_notices_so(
 def test_a_client_that_shows_the_newest_line_alone_shows_every_answer_whole(address: Address) -> None:
     with closing(ShowsNewest(address, unique("newest"))) as client:
         client.enter()
-        for command, word in (("/aide", "/msg"), ("/aide etat", "invisible"), ("/qui", client.name), ("/x", "/aide")):
+        for command, word in (("/aide", "/mp"), ("/aide etat", "invisible"), ("/qui", client.name), ("/x", "/aide")):
             before = len(client.shown)
             client.say(command)
             client.wait_count(before + 1)

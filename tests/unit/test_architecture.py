@@ -31,7 +31,7 @@ ORDER = [
     "classcord.net.hashing", "classcord.net.listener",
     "classcord.chat", "classcord.chat.accounts", "classcord.chat.effects", "classcord.chat.people",
     "classcord.chat.channels", "classcord.chat.listing", "classcord.chat.registrations", "classcord.chat.reading",
-    "classcord.chat.guest_names", "classcord.chat.bans", "classcord.chat.moderation",
+    "classcord.chat.passwords", "classcord.chat.guest_names", "classcord.chat.bans", "classcord.chat.moderation",
     "classcord.chat.channel_operations", "classcord.chat.office", "classcord.chat.room",
     "classcord.delivery", "classcord.delivery.audiences", "classcord.delivery.render", "classcord.delivery.batch",
     "classcord.delivery.meanings", "classcord.delivery.watching", "classcord.delivery.registry",

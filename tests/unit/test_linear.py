@@ -123,6 +123,7 @@ PATTERNS = {
     "classcord.wire.names:_NUMBERED": ("fullmatch", 2 * names._WRITTEN),
     "classcord.wire.protocol:_CONTROL": ("search", MAX_CONTENT),
     "classcord.console.mask:_KEY": ("search", MAX_LINE),
+    "classcord.console.mask:_CHANGE": ("search", MAX_LINE),
     "classcord.console.mask:_TYPED": ("search", MAX_LINE),
     "classcord.chat.accounts:_CONTROL": ("search", MAX_PASSWORD),
     "classcord.data.export:_FORMULA": ("sub", MAX_CONTENT),

@@ -47,6 +47,7 @@ STEPS = st.one_of(
     ),
     st.tuples(st.sampled_from(["list_channels", "type_channels", "speak_key"]), people),
     st.tuples(st.just("tell_who"), people),
+    st.tuples(st.just("change_password"), people, st.just(1), st.sampled_from("xy"), st.sampled_from("xy")),
 )
 Step = tuple[Any, ...]
 
@@ -139,6 +140,7 @@ def described(crowd: Crowd) -> dict[str, Any]:
             (channel.key, channel.place, channel.topic, channel.maker, channel.version, sorted(channel.members))
             for channel in room._channels
         ],
+        "accounts": sorted(crowd.accounts._by_key.values()),
         "masks": sorted(crowd.audiences._masks.items()),
         "numbers": (room._lists.version, room._names.given, crowd.last_id),
         "members": list(crowd.audiences.members(EVERYBODY)),

@@ -63,7 +63,7 @@ def compare(file: str, heading: str, wanted: Mapping[str, str], what: str, text:
 def request_faults(rows: Sequence[Request], text: str) -> Iterator[str]:
     """What docs/PROTOCOLE.md lacks of these requests."""
     file = "docs/PROTOCOLE.md"
-    listed, others, typed = {}, {}, {}
+    listed, others, typed, in_lists = {}, {}, {}, dict[str, list[str]](first=[], all=[])
     for row in rows:
         required = quoted([field.name for field in row.fields if field.required])
         optional = quoted([field.name for field in row.fields if not field.required])
@@ -72,10 +72,13 @@ def request_faults(rows: Sequence[Request], text: str) -> Iterator[str]:
         other_types = row.aliases if row.listed or row.type is None else (row.type, *row.aliases)
         fields = quoted([field.name for field in row.fields])
         others.update({kind: f"| `{kind}` | {fields} | ... |" for kind in other_types})
-        if row.typed is not None and not row.typed.secret:
+        if row.typed is not None and row.typed.listed != "never":
             word, more = first_words(row.typed)
             in_brackets = f" ({quoted(more, '/')})" if more else ""
             typed[f"/{word}"] = f"| `/{word}`{in_brackets} | ... |"
+            for name in ("first", "all") if row.typed.listed == "first" else ("all",):
+                if row.who != "teacher":
+                    in_lists[name].append(f"/{word}")
     yield from compare(file, "type", listed, "requests", text)
     yield from compare(file, "autre mot", others, "other types", text)
     yield from compare(file, "commande", typed, "typed commands", text)
@@ -90,12 +93,11 @@ def request_faults(rows: Sequence[Request], text: str) -> Iterator[str]:
         words = re.findall(r"`(/[^`]+)`", cells[0])
         if words[0] in typed and words != re.findall(r"`(/[^`]+)`", typed[words[0]]):
             yield f"{file}: the row for `{words[0]}` has other words than handlers/table.py: {typed[words[0]]}"
-    # /aide lists the last row first, and not those of teachers
-    for_all = {f"/{first_words(row.typed)[0]}" for row in rows if row.typed and row.who != "teacher"}
-    commands = [word for word in reversed(typed) if word in for_all]
-    answer = LANGUAGES["fr"]["help"].format(commands=" ".join(commands))
-    if f'"{answer}"' not in text:
-        yield f'{file}: the answer to /aide in the exchange lacks a command: it is "{answer}"'
+    for command, name in (("/aide", "first"), ("/aide tout", "all")):  # the last row first, and not those of teachers
+        said = LANGUAGES["fr"]["help" if name == "first" else "help_all"]
+        answer = said.format(commands=" ".join(reversed(in_lists[name])))
+        if f'"{answer}"' not in text:
+            yield f'{file}: the answer to {command} in the exchange lacks a command: it is "{answer}"'
 
 
 def test_the_protocol_has_every_request_and_every_typed_command() -> None:

@@ -36,12 +36,17 @@ def test_a_document_without_a_request_is_named_with_the_row_to_add() -> None:
 
 
 def test_a_document_without_a_typed_command_is_named_with_the_row_to_add() -> None:
-    words = " ".join("/" + row.typed.words["fr"][0] for row in reversed(TABLE)
-                     if row.typed and not row.typed.secret and row.who != "teacher")
-    answer = f"Commandes : /pluie {words}. Pour en savoir plus : /aide msg"
+    rows = [row.typed for row in reversed(TABLE) if row.typed and row.who != "teacher"]
+    first, all_of_them = (
+        " ".join("/" + typed.words["fr"][0] for typed in rows if typed.listed in lists)
+        for lists in (("first",), ("first", "all"))
+    )
+    answer = f"Commandes : /pluie {first}. Toutes : /aide tout. Une seule : /aide mp"
+    second = f"Commandes : /pluie {all_of_them}. Pour en savoir plus : /aide mp"
     assert protocol_faults([*TABLE, Request(None, typed=TYPED)]) == [
         "docs/PROTOCOLE.md: the table of typed commands lacks a row for `/pluie`: | `/pluie` (`/rain`) | ... |",
         f'docs/PROTOCOLE.md: the answer to /aide in the exchange lacks a command: it is "{answer}"',
+        f'docs/PROTOCOLE.md: the answer to /aide tout in the exchange lacks a command: it is "{second}"',
     ]
 
 
@@ -73,7 +78,7 @@ def test_a_document_with_a_request_that_does_not_exist_is_named() -> None:
 
 def test_a_document_with_another_order_is_named() -> None:
     (fault,) = protocol_faults([*TABLE[1:], TABLE[0]])
-    assert fault.startswith("docs/PROTOCOLE.md: the table of requests has another order than the code: login, logout,")
+    assert fault.startswith("docs/PROTOCOLE.md: the table of requests has another order than the code: login, password,")
 
 
 def test_a_document_without_an_error_code_is_named_with_the_row_to_add() -> None:
