@@ -7,6 +7,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from classcord.chat.channel_operations import ChannelOperations
 from classcord.chat.effects import Effect
+from classcord.chat.ignoring import Ignoring
 from classcord.chat.passwords import Passwords
 from classcord.chat.people import Seat, Who
 from classcord.chat.reading import Reading
@@ -18,7 +19,7 @@ from handlers.limiter import Limiter
 __all__ = ["Context"]
 
 Argument = TypeVar("Argument")
-Operator = TypeVar("Operator", Room, ChannelOperations)
+Operator = TypeVar("Operator", Room, ChannelOperations, Ignoring)
 Asked = TypeVar("Asked", Reading, Passwords)
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

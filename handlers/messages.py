@@ -1,4 +1,4 @@
-"""Global and private messages, /mp and /moi."""
+"""Global and private messages, /mp and /moi; and whose messages one does not want: /ignorer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from classcord.chat.channel_operations import ChannelOperations
+from classcord.chat.ignoring import Ignoring
 from classcord.chat.room import Room
 from classcord.wire import names
 from classcord.wire.protocol import ProtocolError, clean_content
@@ -13,7 +14,7 @@ from handlers.channels import named
 from handlers.context import Context
 from handlers.request import PUNCTUATION, Command, Misused
 
-__all__ = ["ACTION", "action", "message", "private", "typed_private"]
+__all__ = ["ACTION", "action", "ignore", "message", "private", "typed_ignore", "typed_private"]
 
 ACTION = {"fr": ("moi",), "en": ("me",)}
 """The words of an action: `/moi danse`."""
@@ -73,6 +74,19 @@ def typed_private(context: Context, rest: str) -> None:
 def action(context: Context, rest: str) -> None:
     """`/moi` without a text. With one it is relayed where it was written, like any content: see _relayed."""
     raise Misused
+
+
+def ignore(context: Context, message: dict[str, Any]) -> None:
+    """Begin or end to ignore a person; the answer lists who is ignored."""
+    context.post(Ignoring.ignore, False, message.get("user", ""))
+
+
+def typed_ignore(context: Context, rest: str) -> None:
+    """The same, typed: `/ignorer bob`, also with quotes."""
+    name = rest.strip('"“”«» ')
+    if not name.isprintable() or len(name) > 2 * names.MAX_NAME:
+        raise Misused
+    context.post(Ignoring.ignore, True, name)
 
 
 def _whisper(context: Context, message: dict[str, Any]) -> None:

@@ -142,6 +142,19 @@ TABLE = (
         ),
     ),
     Request(
+        "ignore", messages.ignore, "get no messages of a person; a second time, get them again; without one, list them",
+        {"type": "ignore", "user": "bob"}, (Field("user", required=False),), who="named",
+        typed=Typed(
+            messages.typed_ignore,
+            {"fr": ("ignorer",), "en": ("ignore",)},
+            {
+                "fr": "/ignorer NOM : ne plus recevoir ses messages, ou les recevoir de nouveau ; /ignorer : la liste",
+                "en": "/ignore NAME: get no messages of that person, or get them again; /ignore: the list",
+            },
+            listed="all",
+        ),
+    ),
+    Request(
         "status", presence.status, "change your state: online, away, dnd or invisible",
         {"type": "status", "state": "away"}, (Field("state"),),
         announces="change",

@@ -22,6 +22,7 @@ from classcord.chat.effects import (
     Said,
     TopicTold,
 )
+from classcord.chat.ignoring import Ignoring
 from classcord.chat.listing import channels_text
 from classcord.chat.moderation import Moderation
 from classcord.chat.people import Person, Seat
@@ -46,7 +47,7 @@ class ChannelOperations:
     def __init__(
         self, channels: Channels, texts: Texts, *, emit: Callable[[Effect], None],
         take_id: Callable[[], tuple[int, bool]], identify: Callable[..., Person], notice: Callable[[Seat, str], None],
-        shown: Callable[[Person | None, Channel], Sequence[Person]], moderation: Moderation,
+        shown: Callable[[Person | None, Channel], Sequence[Person]], moderation: Moderation, ignoring: Ignoring,
     ) -> None:
         self._channels = channels
         self._texts = texts
@@ -56,6 +57,7 @@ class ChannelOperations:
         self._notice = notice
         self._shown = shown
         self._moderation = moderation
+        self._ignoring = ignoring
 
     # --- JSON ---
 
@@ -84,8 +86,9 @@ class ChannelOperations:
         if channel is None or seat.number not in channel.members:
             channel = self._join(seat, person, ChannelName(key, name), ENGLISH)
         place = None if channel is self._channels.everybody else channel.place
+        ignored_by = self._ignoring.by(person) if self._ignoring.ignored else ()
         id, certain = self._take_id()
-        self._emit(_new(Said, (seat.number, id, certain, person.name, not person.account, content, place)))
+        self._emit(_new(Said, (seat.number, id, certain, person.name, not person.account, content, place, ignored_by)))
 
     def join_channel(self, seat: Seat, key: str, name: str, /) -> None:
         """Join a channel; a new one is made if that is allowed."""

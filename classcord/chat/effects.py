@@ -68,7 +68,7 @@ class Place(NamedTuple):
 
 
 class Said(NamedTuple):
-    """A message from the seat to everybody else, or to those in a channel.
+    """A message from the seat to everybody else, or to those in a channel, but not to the seats that ignore it.
 
     If the id is not `certain`, nobody is told it.
     """
@@ -80,6 +80,7 @@ class Said(NamedTuple):
     guest: bool
     content: str
     place: Place | None
+    ignored_by: tuple[int, ...]
 
 
 class Addressed(NamedTuple):

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from classcord.chat import channel_operations, passwords, reading
+from classcord.chat import channel_operations, ignoring, passwords, reading
 from classcord.chat.accounts import Account, Accounts
-from classcord.chat.channel_operations import ChannelOperations
 from classcord.chat.channels import Channels
 from classcord.chat.effects import (
     Announced,
@@ -47,8 +46,7 @@ from classcord.wire.texts import ENGLISH, Texts, shown
 __all__ = ["Item", "Room"]
 
 Item = tuple[str, "int | None", tuple[Any, ...]]
-"""A request to the room: the name of a method of Room or one of its parts, the number of the seat that asks, and plain
-values.
+"""A request: the name of a method of Room or one of its parts, the number of the seat that asks, and plain values.
 
 Without a seat it is the server itself that asks. A plain tuple is made faster than a named one.
 """
@@ -59,7 +57,6 @@ _OPERATIONS = (
 )
 """The methods that an item with a seat may name."""
 _new = tuple.__new__  # makes a named tuple several times as fast as its class does
-_GUEST = names.GUEST
 _MAX_SHOWN = 60
 """Characters of an addressee that a notice repeats: a guest's name with its mark is shorter."""
 
@@ -80,15 +77,16 @@ class Room:
         self._lists = Lists(self._present)
         self.moderation = moderation = Moderation(self._present, self.registrations, texts, self._emit)
         self._channels = channels or Channels()
-        self._talk = ChannelOperations(
+        self._ignoring = ignoring.Ignoring(self._present, self.registrations, texts, self._emit)
+        self._talk = channel_operations.ChannelOperations(
             self._channels, texts, emit=self._emit, take_id=take_id, identify=self.identify, notice=self.notice,
-            shown=self._lists.shown, moderation=moderation,
+            shown=self._lists.shown, moderation=moderation, ignoring=self._ignoring,
         )
         self._office = office = Office(
             self._present, self.registrations, moderation, self._emit, self._talk
         )
         parts: tuple[tuple[object, tuple[str, ...]], ...] = (
-            (self, _OPERATIONS), (self._talk, channel_operations.OPERATIONS),
+            (self, _OPERATIONS), (self._talk, channel_operations.OPERATIONS), (self._ignoring, ignoring.OPERATIONS),
             (reading.Reading(self._channels, self.registrations, self._emit), reading.OPERATIONS),
             (passwords.Passwords(self.registrations, self._emit), passwords.OPERATIONS),
         )
@@ -128,8 +126,7 @@ class Room:
             raise refusal
 
     def _seat(self, number: int) -> Seat:
-        seat = self._seats[number] = Seat(number)
-        return seat
+        return self._seats.setdefault(number, Seat(number))
 
     def not_stored(self) -> None:
         """The accounts of the batch could not be stored."""
@@ -221,7 +218,7 @@ class Room:
             return self._enter(seat, guest, alias or entered)
         if name is not None:
             # its names in the lists of the others and of its own client; a number that it chose was never its own
-            chosen = [] if names.key(seat.alias).startswith(f"{_GUEST}-") else [seat.alias]
+            chosen = [] if names.key(seat.alias).startswith(f"{names.GUEST}-") else [seat.alias]
             ended = dict.fromkeys((person.name, *chosen))
             self._rename(person, name)
             person.chose_name = True
@@ -258,6 +255,7 @@ class Room:
         person = seat.person
         assert person is not None
         self._talk.exit(seat)
+        self._ignoring.exit(seat)
         seat.person = None
         person.seats.remove(seat)
         if not person.seats:
@@ -277,6 +275,7 @@ class Room:
         del self._present[person.key]
         for seat in person.seats:
             self._emit(Renamed(seat.number, person.name, name))
+        self._ignoring.renamed(person.key, name)
         person.rename(name, names.key(name))
         self._present[person.key] = person
         self._announce(person)
@@ -301,21 +300,22 @@ class Room:
         if self.moderation.strict:
             self.moderation.may_speak(seat, person)
         seat.announced = True
+        by = self._ignoring.by(person) if self._ignoring.ignored else ()
         id, certain = self._take_id()
-        self._emit(_new(Said, (seat.number, id, certain, person.name, not person.account, content, seat.current)))
+        self._emit(_new(Said, (seat.number, id, certain, person.name, not person.account, content, seat.current, by)))
 
     def whisper(self, seat: Seat, wanted: object, to: str, content: str, /) -> None:
         """A message to every seat of one person, or a notice to the sender that this person is not there."""
         person = self.identify(seat, wanted)
         seat.announced = True
-        key = names.find(to)
-        addressee = self._present.get(key) if key is not None else None
+        addressee = self._present.get(names.find(to) or "")
         receivers = tuple([other.address() for other in addressee.seats if other is not seat]) if addressee else ()
         if addressee is None or not receivers:
             self.notice(seat, self._texts("only_you" if addressee else "absent", user=shown(to, _MAX_SHOWN)))
             return
         if self.moderation.strict:
             self.moderation.may_speak(seat, person, addressee)
+        receivers = self._ignoring.readers(person, receivers)
         id, certain = self._take_id()
         self._emit(Whispered(receivers, id, certain, person.name, not person.account, addressee.name, content))
 

@@ -53,14 +53,15 @@ __all__ = ["MEANINGS"]
 
 
 def _said(batch: Batch, effect: Said) -> None:
-    seat, id, _, sender, guest, content, place = effect
+    seat, id, _, sender, guest, content, place, ignored_by = effect
+    excluded = (seat, *ignored_by) if ignored_by else (seat,)
     if place is None:
         batch.messages.append((id, batch.time, sender, guest, None, None, content))
-        batch.broadcast(render.said(effect, batch.timestamp), (seat,))
+        batch.broadcast(render.said(effect, batch.timestamp), excluded)
     else:
         batch.messages.append((id, batch.time, sender, guest, None, place.stored, content))
         for audience, keyed in _heard(batch, place):
-            batch.broadcast(render.said_in(effect, place.name, batch.timestamp, keyed=keyed), (seat,), audience)
+            batch.broadcast(render.said_in(effect, place.name, batch.timestamp, keyed=keyed), excluded, audience)
 
 
 def _heard(batch: Batch, place: Place) -> list[tuple[int, bool]]:

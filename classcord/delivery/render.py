@@ -77,14 +77,14 @@ def _start(sender: str) -> str:
 
 def said(effect: Said, time: str) -> bytes:
     """A message to everybody."""
-    _, id, certain, sender, guest, content, _ = effect
+    _, id, certain, sender, guest, content, _, _ = effect
     more = (f',"id":{id}' if certain else "") + (',"guest":true' if guest else "")
     return f'{_start(sender)}{quote(content)},"timestamp":"{time}"{more}}}\n'.encode("ascii")
 
 
 def said_in(effect: Said, channel: str, time: str, *, keyed: bool) -> bytes:
     """A message in a channel: with the key `channel`, or with a prefix for clients that do not know the key."""
-    _, id, certain, sender, guest, content, _ = effect
+    _, id, certain, sender, guest, content, _, _ = effect
     more = (f',"id":{id}' if certain else "") + (',"guest":true' if guest else "")
     return _in_channel(sender, content, channel, time, more, keyed)
 

@@ -55,7 +55,7 @@ def test_help_is_one_line_with_examples_that_work(connect: Connect, line: str) -
 
 def test_the_examples_of_help_are_understood(join: Join) -> None:
     alice = join("alice")
-    with_effects = ("register", "login", "logout", "message", "private")
+    with_effects = ("register", "login", "password", "logout", "message", "private", "ignore")
     entries = answer(alice, {"type": "help"})["types"]
     for_teachers = [entry for entry in entries if entry["help"].startswith("teachers: ")]
     alice.send(*(entry["example"] for entry in entries if entry["type"] not in with_effects))

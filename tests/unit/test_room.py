@@ -47,6 +47,10 @@ STEPS = st.one_of(
     ),
     st.tuples(st.sampled_from(["list_channels", "type_channels", "speak_key"]), people),
     st.tuples(st.just("tell_who"), people),
+    st.builds(
+        lambda who, name: ("only", who, "named", False, (("ignore", (False, name)),)),
+        people, st.sampled_from(["", *NAMES]),
+    ),
     st.tuples(st.just("change_password"), people, st.just(1), st.sampled_from("xy"), st.sampled_from("xy")),
 )
 Step = tuple[Any, ...]
@@ -141,6 +145,7 @@ def described(crowd: Crowd) -> dict[str, Any]:
             for channel in room._channels
         ],
         "accounts": sorted(crowd.accounts._by_key.values()),
+        "ignored": [(owner, [*listed.items()]) for owner, listed in room._ignoring.lists.items()],
         "masks": sorted(crowd.audiences._masks.items()),
         "numbers": (room._lists.version, room._names.given, crowd.last_id),
         "members": list(crowd.audiences.members(EVERYBODY)),
@@ -177,6 +182,13 @@ def check_identities(world: World) -> None:
         assert person.account == (key in world.accounts), f"{person.name} holds a name that is not its own"
         assert person.account or len(person.seats) == 1
         assert all(client.person is person for client in person.seats)
+    ignoring = world.room._ignoring
+    pairs = [(owner, key) for owner, listed in ignoring.lists.items() for key in listed]
+    assert sorted(pairs, key=repr) == sorted(
+        [(owner, key) for key, owners in ignoring.ignored.items() for owner in owners], key=repr
+    )
+    guests = {client.number for client in world.people if client.person is not None}
+    assert {owner for owner, _ in pairs if isinstance(owner, int)} <= guests, "a guest's list ends with it"
     for client in world.people:
         assert (client.person is not None) == bool(world.audiences.mask(client.number))
 

@@ -19,6 +19,7 @@ seats, keys = st.integers(0, SEATS - 1), st.sampled_from([*SHOWN])
 STEPS = st.one_of(
     st.tuples(st.just("login"), seats, st.sampled_from(NAMES)),
     st.tuples(st.sampled_from(["logout", "speak_key", "say", "say"]), seats),
+    st.tuples(st.just("ignore"), seats, st.sampled_from(NAMES)),
     st.tuples(st.just("set_state"), seats, st.sampled_from(["online", "away", "invisible"])),
     st.tuples(
         st.sampled_from(["join_channel", "type_join", "type_join", "leave_channel", "type_leave", "say_in", "who"]),
@@ -39,6 +40,7 @@ class Model:
         self.inside: list[set[str]] = [set() for _ in range(SEATS)]
         self.state: dict[str, str] = {}
         self.makers: dict[str, str] = {}
+        self.ignored: set[tuple[str, str]] = set()
         self.heard: list[list[Heard]] = [[] for _ in range(SEATS)]
 
     def members(self, key: str) -> list[int]:
@@ -98,6 +100,8 @@ class Model:
     def say(self, seat: int, key: str | None) -> None:
         here = range(SEATS) if key in (None, "general") else self.members(str(key))
         for other in here:
+            if (self.name[other], self.name[seat]) in self.ignored:
+                continue
             if other != seat and self.name[other] is not None:
                 form = "plain" if key in (None, "general") else SHOWN[str(key)] if self.keyed[other] else "prefix"
                 self.heard[other].append(("said", self.name[seat], form, key if form == "prefix" else None))
@@ -158,6 +162,10 @@ def do(world: World, model: Model, step: Step) -> None:
     elif kind == "say":
         model.say(number, model.current[number])
         world.do("say", seat, None, "hello")
+    elif kind == "ignore":
+        if more[0] not in (name, "prof"):
+            model.ignored ^= {(name, more[0])}
+        world.do("ignore", seat, True, more[0])
     elif kind == "set_state":
         appears = model.state[name] == "invisible" != more[0]
         model.state[name] = more[0]

@@ -78,7 +78,7 @@ def test_a_document_with_a_request_that_does_not_exist_is_named() -> None:
 
 def test_a_document_with_another_order_is_named() -> None:
     (fault,) = protocol_faults([*TABLE[1:], TABLE[0]])
-    assert fault.startswith("docs/PROTOCOLE.md: the table of requests has another order than the code: login, password,")
+    assert fault.startswith("docs/PROTOCOLE.md: the table of requests has another order than the code: login, passw")
 
 
 def test_a_document_without_an_error_code_is_named_with_the_row_to_add() -> None:
