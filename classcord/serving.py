@@ -19,6 +19,7 @@ from classcord.console.server import ConsoleServer
 from classcord.data.history import History
 from classcord.data.search import Search
 from classcord.data.store import Store, StoreError
+from classcord.delivery.postman import Postman
 from classcord.delivery.registry import Registry
 from classcord.net import sockets
 from classcord.net.hashing import Hashing
@@ -111,6 +112,7 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
         hashing = Hashing()
         hashing.start()
         search.start()
+        Postman(registry, history).start()
         signals.serving()
         limits, places = (Limits(settings), Places()) if settings.limits == "on" else (None, None)
         services = Services(

@@ -13,6 +13,7 @@ from classcord.chat.effects import Announced, Answered, Audited, Effect, Message
 from classcord.chat.moderation import CONSOLE, Moderation
 from classcord.chat.people import Person
 from classcord.chat.registrations import Registrations
+from classcord.chat.waiting import Waiting
 from classcord.wire import names
 from classcord.wire.protocol import ProtocolError
 
@@ -24,11 +25,12 @@ class Office:
 
     def __init__(
         self, present: Mapping[str, Person], registrations: Registrations, moderation: Moderation,
-        emit: Callable[[Effect], None], not_a_teacher: Callable[[Person], None],
+        waiting: Waiting, emit: Callable[[Effect], None], not_a_teacher: Callable[[Person], None],
     ) -> None:
         self._present = present
         self._registrations = registrations
         self._moderation = moderation
+        self._waiting = waiting
         self._emit = emit
         self._not_a_teacher = not_a_teacher
         self._actions: dict[str, Callable[..., tuple[Any, ...]]] = {
@@ -119,6 +121,7 @@ class Office:
         if not keep_accounts:
             effect = self._registrations.remove_pupils()
             removed = effect.keys
+            self._waiting.remove(removed)
             self._emit(effect)
         self._emit(Audited(CONSOLE, "new-class", "", None, ""))
         return "", (len(removed),), False
@@ -126,6 +129,7 @@ class Office:
     def _empty(self, first: int, last: int) -> tuple[str, tuple[Any, ...], bool]:
         """Take these messages out of what is stored."""
         self._emit(MessagesDeleted(first, last))
+        self._waiting.forget(first, last)
         return "", (), False
 
     def _account(self, name: str) -> Account:

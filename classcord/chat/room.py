@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from classcord.chat import channel_operations, reading
+from classcord.chat import channel_operations, reading, waiting
 from classcord.chat.accounts import Account, Accounts
 from classcord.chat.channel_operations import ChannelOperations
 from classcord.chat.channels import Channels
@@ -41,9 +41,10 @@ from classcord.chat.office import Office
 from classcord.chat.people import Person, Seat, Who, kept_alias
 from classcord.chat.reading import Reading
 from classcord.chat.registrations import Registrations
+from classcord.chat.waiting import Waiting
 from classcord.wire import names
 from classcord.wire.protocol import ProtocolError
-from classcord.wire.texts import ENGLISH, Texts, shown
+from classcord.wire.texts import ENGLISH, Texts
 
 __all__ = ["Item", "Room"]
 
@@ -60,9 +61,6 @@ _OPERATIONS = (
 )
 """The methods that an item with a seat may name."""
 _new = tuple.__new__  # makes a named tuple several times as fast as its class does
-_GUEST = names.GUEST
-_MAX_SHOWN = 60
-"""Characters of an addressee that a notice repeats: a guest's name with its mark is shorter."""
 
 
 class Room:
@@ -85,20 +83,20 @@ class Room:
             self._channels, texts, emit=self._emit, take_id=take_id, identify=self.identify, notice=self.notice,
             shown=self._lists.shown, moderation=moderation,
         )
-        self._office = office = Office(
-            self._present, self.registrations, moderation, self._emit, self._talk.not_a_teacher
-        )
+        self.waiting = Waiting(self.registrations, moderation, texts, self._emit, take_id)
+        demoted = self._talk.not_a_teacher
+        self._office = office = Office(self._present, self.registrations, moderation, self.waiting, self._emit, demoted)
         readers = Reading(self._channels, self.registrations, self._emit)
         self._operations: dict[str, Callable[..., object]] = {
             **{name: getattr(self, name) for name in _OPERATIONS},
             **{name: getattr(self._talk, name) for name in channel_operations.OPERATIONS},
             **{name: getattr(readers, name) for name in reading.OPERATIONS},
         }
-        self._texts = texts
-        self._take_id = take_id
+        self._texts, self._take_id = texts, take_id
         self._names = GuestNames(self._present, self.registrations)
         self._without_seat: dict[str, Callable[..., None]] = {
             "announce": self.announce, "command": office.command, "tick": moderation.tick, "begin": moderation.begin,
+            **{name: getattr(self.waiting, name) for name in waiting.OPERATIONS},
         }
 
     def do(self, operation: str, number: int | None, arguments: tuple[Any, ...]) -> None:
@@ -220,7 +218,7 @@ class Room:
             return self._enter(seat, guest, alias or entered)
         if name is not None:
             # its names in the lists of the others and of its own client; a number that it chose was never its own
-            chosen = [] if names.key(seat.alias).startswith(f"{_GUEST}-") else [seat.alias]
+            chosen = [] if names.key(seat.alias).startswith(f"{names.GUEST}-") else [seat.alias]
             ended = dict.fromkeys((person.name, *chosen))
             self._rename(person, name)
             person.chose_name = True
@@ -257,6 +255,7 @@ class Room:
         person = seat.person
         assert person is not None
         self._talk.exit(seat)
+        self.waiting.left(seat, person)
         seat.person = None
         person.seats.remove(seat)
         if not person.seats:
@@ -304,14 +303,16 @@ class Room:
         self._emit(_new(Said, (seat.number, id, certain, person.name, not person.account, content, seat.current)))
 
     def whisper(self, seat: Seat, wanted: object, to: str, content: str, /) -> None:
-        """A message to every seat of one person, or a notice to the sender that this person is not there."""
+        """A message to every seat of one person. It waits for an account that is away, and the sender is told."""
         person = self.identify(seat, wanted)
         seat.announced = True
-        key = names.find(to)
-        addressee = self._present.get(key) if key is not None else None
-        receivers = tuple([other.address() for other in addressee.seats if other is not seat]) if addressee else ()
-        if addressee is None or not receivers:
-            self.notice(seat, self._texts("only_you" if addressee else "absent", user=shown(to, _MAX_SHOWN)))
+        addressee = self._present.get(names.find(to) or "")
+        if addressee is None:
+            self.waiting.keep(seat, person, to, content)
+            return
+        receivers = tuple([other.address() for other in addressee.seats if other is not seat])
+        if not receivers:
+            self.notice(seat, self._texts("only_you"))
             return
         if self.moderation.strict:
             self.moderation.may_speak(seat, person, addressee)
@@ -377,12 +378,12 @@ class Room:
         if not seat.users_version and self._office.welcome:
             self.notice(seat, self._office.welcome)
         versions = self._lists.version, channel.version
-        if seat.users_version == versions:
-            return
-        seat.users_version = versions
-        for name, person in listed.items():
-            if person.state != "online":
-                self._emit(StateTold(seat.number, name, person.state))
+        if seat.users_version != versions:
+            seat.users_version = versions
+            for name, person in listed.items():
+                if person.state != "online":
+                    self._emit(StateTold(seat.number, name, person.state))
+        self.waiting.asked(seat, own)
 
     def tell_who(self, seat: Seat, key: str = "", name: str = "", /) -> None:
         """Answer the typed command that lists the people, with the names that the others see.
