@@ -19,6 +19,7 @@ from classcord.console.server import ConsoleServer
 from classcord.data.history import History
 from classcord.data.search import Search
 from classcord.data.store import Store, StoreError
+from classcord.delivery.postman import Postman
 from classcord.delivery.registry import Registry
 from classcord.net import sockets
 from classcord.net.hashing import Hashing
@@ -110,6 +111,7 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
         history = History(settings.data, search)
         hashing = Hashing()
         hashing.start()
+        postman = Postman(registry, history)
         signals.serving()
         limits, places = (Limits(settings), Places()) if settings.limits == "on" else (None, None)
         services = Services(
@@ -132,6 +134,7 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
     console = ConsoleServer(settings.data, commands.run)
     console.start()
     search.start()
+    postman.start()
     host, port = sockets.names(bound), bound[0].getsockname()[1]
     level, hint = logging.INFO, None
     if inherited is None and sockets.only_this_machine(bound):

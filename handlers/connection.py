@@ -8,9 +8,8 @@ import socket
 import time
 
 from classcord.chat.room import Room
-from classcord.delivery.registry import internal_error
 from classcord.net.latch import Latch
-from classcord.net.link import Gone, Link
+from classcord.net.link import Gone, Link, internal_error
 from classcord.net.peer import Peer
 from classcord.net.sockets import peer_address
 from classcord.net.transport import Plain

@@ -9,6 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from classcord.chat.orders import (
+    AccountsRemoved,
+    Answered,
+    Audited,
+    Banned,
+    Expelled,
+    MessageDeleted,
+    MessagesDeleted,
+    NetworkExpelled,
+    Unbanned,
+)
+
 __all__ = [
     "EVERYBODY",
     "AccountChanged",
@@ -27,8 +39,11 @@ __all__ = [
     "Expelled",
     "Gone",
     "GuestNamed",
+    "HandedOver",
+    "HandingDue",
     "IdentityEnded",
     "Joined",
+    "Kept",
     "LoggedIn",
     "LoggedOut",
     "MessageDeleted",
@@ -47,6 +62,7 @@ __all__ = [
     "TopicTold",
     "Unbanned",
     "UsersListed",
+    "WaitingEnded",
     "Whispered",
 ]
 
@@ -101,6 +117,50 @@ class Whispered(NamedTuple):
     guest: bool
     addressee: str
     content: str
+
+
+class Kept(NamedTuple):
+    """A message to an account that is away, which waits for so many seconds. The sender is told `text`, or
+    `otherwise` if it could not be stored."""
+
+    receiver: Addressed
+    text: str
+    otherwise: str
+    id: int
+    sender: str
+    guest: bool
+    addressee: str
+    key: str
+    content: str
+    seconds: int
+
+
+class HandingDue(NamedTuple):
+    """The message with this id, which waits for the account with this key, is to be brought to the seat; without an
+    id, all were sent."""
+
+    key: str
+    seat: int
+    id: int | None
+
+
+class HandedOver(NamedTuple):
+    """A message that has waited, for one seat. `time` is in milliseconds since 1970, or a text that somebody has
+    written there. If it is `repeated`, it may have been sent before."""
+
+    receiver: Addressed
+    id: int
+    time: int | str
+    sender: str
+    guest: bool
+    content: str
+    repeated: bool
+
+
+class WaitingEnded(NamedTuple):
+    """The message with this id does not wait any longer."""
+
+    id: int
 
 
 class Noticed(NamedTuple):
@@ -161,78 +221,6 @@ class AccountChanged(NamedTuple):
     password: str
     created: str
     role: str
-
-
-class Audited(NamedTuple):
-    """Somebody used a right over others: who, what, to whom, for how many seconds, and why."""
-
-    actor: str
-    action: str
-    target: str
-    seconds: int | None
-    reason: str
-
-
-class Expelled(NamedTuple):
-    """The seat's connection is to end; nothing more is taken from it."""
-
-    seat: int
-
-
-class Banned(NamedTuple):
-    """An account (by the key of its name) or a network may not come in for so many seconds, which is to be stored."""
-
-    kind: str
-    target: str
-    seconds: int
-    actor: str
-    reason: str
-
-
-class Unbanned(NamedTuple):
-    """It may again."""
-
-    kind: str
-    target: str
-
-
-class NetworkExpelled(NamedTuple):
-    """All connections from a network are to end, except those of the seats that are spared."""
-
-    network: str
-    spared: tuple[int, ...]
-
-
-class MessageDeleted(NamedTuple):
-    """A message is to be taken out of what is stored."""
-
-    id: int
-
-
-class MessagesDeleted(NamedTuple):
-    """The same for all messages from one id to another."""
-
-    first: int
-    last: int
-
-
-class AccountsRemoved(NamedTuple):
-    """Accounts, by the keys of their names, are to be taken out of what is stored."""
-
-    keys: tuple[str, ...]
-
-
-class Answered(NamedTuple):
-    """The answer to a command of the console, or to a question, by its number. `code` is that of an error, or None.
-
-    If it says that an account has changed (`stores`), the answer is an error if that could not be stored.
-    """
-
-    number: int
-    code: str | None
-    text: str
-    data: tuple[Any, ...]
-    stores: bool
 
 
 class LoggedIn(NamedTuple):
@@ -366,5 +354,5 @@ Effect = (
     | LoggedIn | LoggedOut | GuestNamed | IdentityEnded | Renamed | Joined | Parted | Gone | Replied | Refused
     | Audited | Answered | Expelled | Banned | Unbanned | NetworkExpelled | MessageDeleted
     | ChannelMoved | ChannelEntered | ChannelLeft | ChannelsListed | TopicTold | ReadingAllowed
-    | MessagesDeleted | AccountsRemoved
+    | MessagesDeleted | AccountsRemoved | Kept | HandingDue | HandedOver | WaitingEnded
 )

@@ -14,6 +14,7 @@ from classcord.chat.effects import Announced, Answered, Audited, Effect, Message
 from classcord.chat.moderation import CONSOLE, Moderation
 from classcord.chat.people import Person
 from classcord.chat.registrations import Registrations
+from classcord.chat.waiting import Waiting
 from classcord.wire import names
 from classcord.wire.channel_names import ChannelName
 from classcord.wire.protocol import ProtocolError
@@ -26,11 +27,12 @@ class Office:
 
     def __init__(
         self, present: Mapping[str, Person], registrations: Registrations, moderation: Moderation,
-        emit: Callable[[Effect], None], talk: ChannelOperations,
+        waiting: Waiting, emit: Callable[[Effect], None], talk: ChannelOperations,
     ) -> None:
         self._present = present
         self._registrations = registrations
         self._moderation = moderation
+        self._waiting = waiting
         self._emit = emit
         self._talk = talk
         self._actions: dict[str, Callable[..., tuple[Any, ...]]] = {
@@ -132,6 +134,7 @@ class Office:
         if not keep_accounts:
             effect = self._registrations.remove_pupils()
             removed = effect.keys
+            self._waiting.remove(removed)
             self._emit(effect)
         self._emit(Audited(CONSOLE, "new-class", "", None, ""))
         return "", (len(removed),), False
@@ -139,6 +142,7 @@ class Office:
     def _empty(self, first: int, last: int) -> tuple[str, tuple[Any, ...], bool]:
         """Take these messages out of what is stored."""
         self._emit(MessagesDeleted(first, last))
+        self._waiting.forget(first, last)
         return "", (), False
 
     def _account(self, name: str) -> Account:

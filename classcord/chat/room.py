@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from classcord.chat import channel_operations, ignoring, passwords, reading
+from classcord.chat import channel_operations, ignoring, passwords, reading, waiting
 from classcord.chat.accounts import Account, Accounts
 from classcord.chat.channels import Channels
 from classcord.chat.effects import (
@@ -39,9 +39,10 @@ from classcord.chat.moderation import Moderation
 from classcord.chat.office import Office
 from classcord.chat.people import Person, Seat, Who, kept_alias
 from classcord.chat.registrations import Registrations
+from classcord.chat.waiting import Waiting
 from classcord.wire import names
 from classcord.wire.protocol import ProtocolError
-from classcord.wire.texts import ENGLISH, Texts, shown
+from classcord.wire.texts import ENGLISH, Texts
 
 __all__ = ["Item", "Room"]
 
@@ -57,8 +58,6 @@ _OPERATIONS = (
 )
 """The methods that an item with a seat may name."""
 _new = tuple.__new__  # makes a named tuple several times as fast as its class does
-_MAX_SHOWN = 60
-"""Characters of an addressee that a notice repeats: a guest's name with its mark is shorter."""
 
 
 class Room:
@@ -82,9 +81,9 @@ class Room:
             self._channels, texts, emit=self._emit, take_id=take_id, identify=self.identify, notice=self.notice,
             shown=self._lists.shown, moderation=moderation, ignoring=self._ignoring,
         )
-        self._office = office = Office(
-            self._present, self.registrations, moderation, self._emit, self._talk
-        )
+        self.waiting = Waiting(self.registrations, moderation, texts, self._emit, take_id)
+        people = self._present, self.registrations, moderation
+        self._office = office = Office(*people, self.waiting, self._emit, self._talk)
         parts: tuple[tuple[object, tuple[str, ...]], ...] = (
             (self, _OPERATIONS), (self._talk, channel_operations.OPERATIONS), (self._ignoring, ignoring.OPERATIONS),
             (reading.Reading(self._channels, self.registrations, self._emit), reading.OPERATIONS),
@@ -93,11 +92,11 @@ class Room:
         self._operations: dict[str, Callable[..., object]] = {
             operation: getattr(part, operation) for part, operations in parts for operation in operations
         }
-        self._texts = texts
-        self._take_id = take_id
+        self._texts, self._take_id = texts, take_id
         self._names = GuestNames(self._present, self.registrations)
         self._without_seat: dict[str, Callable[..., None]] = {
             "announce": self.announce, "command": office.command, "tick": moderation.tick, "begin": moderation.begin,
+            **{name: getattr(self.waiting, name) for name in waiting.OPERATIONS},
         }
 
     def do(self, operation: str, number: int | None, arguments: tuple[Any, ...]) -> None:
@@ -256,6 +255,7 @@ class Room:
         assert person is not None
         self._talk.exit(seat)
         self._ignoring.exit(seat)
+        self.waiting.left(seat, person)
         seat.person = None
         person.seats.remove(seat)
         if not person.seats:
@@ -305,13 +305,16 @@ class Room:
         self._emit(_new(Said, (seat.number, id, certain, person.name, not person.account, content, seat.current, by)))
 
     def whisper(self, seat: Seat, wanted: object, to: str, content: str, /) -> None:
-        """A message to every seat of one person, or a notice to the sender that this person is not there."""
+        """A message to every seat of one person. It waits for an account that is away, and the sender is told."""
         person = self.identify(seat, wanted)
         seat.announced = True
         addressee = self._present.get(names.find(to) or "")
-        receivers = tuple([other.address() for other in addressee.seats if other is not seat]) if addressee else ()
-        if addressee is None or not receivers:
-            self.notice(seat, self._texts("only_you" if addressee else "absent", user=shown(to, _MAX_SHOWN)))
+        if addressee is None:
+            self.waiting.keep(seat, person, to, content)
+            return
+        receivers = tuple([other.address() for other in addressee.seats if other is not seat])
+        if not receivers:
+            self.notice(seat, self._texts("only_you"))
             return
         if self.moderation.strict:
             self.moderation.may_speak(seat, person, addressee)
@@ -378,18 +381,15 @@ class Room:
         if not seat.users_version and self._office.welcome:
             self.notice(seat, self._office.welcome)
         versions = self._lists.version, channel.version
-        if seat.users_version == versions:
-            return
-        seat.users_version = versions
-        for name, person in listed.items():
-            if person.state != "online":
-                self._emit(StateTold(seat.number, name, person.state))
+        if seat.users_version != versions:
+            seat.users_version = versions
+            for name, person in listed.items():
+                if person.state != "online":
+                    self._emit(StateTold(seat.number, name, person.state))
+        self.waiting.asked(seat, own)
 
     def tell_who(self, seat: Seat, key: str = "", name: str = "", /) -> None:
-        """Answer the typed command that lists the people, with the names that the others see.
-
-        Without a channel's `key` it is about the channel that the client writes to.
-        """
+        """Tell who is in a channel, by the names that the others see; without its `key`, in that of the client."""
         own = self.identify(seat)
         current = seat.current.stored[1:] if seat.current is not None else self._channels.everybody.key
         channel = self._channels.find(key or current)

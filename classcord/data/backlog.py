@@ -12,7 +12,7 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 
-from classcord.data.schema import AccountRow, ChangeRow, MessageRow
+from classcord.data.schema import AT_ONCE, AccountRow, ChangeRow, MessageRow
 from classcord.data.store import Store, StoreError
 from classcord.ops import logs
 
@@ -66,7 +66,8 @@ class Backlog:
         self._rows: deque[MessageRow] = deque()
         self._size = 0
         self._changes: list[ChangeRow] = []
-        self._failing = False
+        self.failing = False
+        """Whether messages wait, or the last try has failed."""
         self._causes: set[str] = set()  # those that were logged since storing fails
         self._late = 0  # messages stored late since storing fails
         self._lost = 0  # messages not kept since storing fails
@@ -79,9 +80,10 @@ class Backlog:
     ) -> bool:
         """Store a batch. True if the accounts are stored.
 
-        Messages and changes that can't be stored are kept if there is room.
+        Messages and changes that can't be stored are kept if there is room, but not the changes of AT_ONCE; these are
+        stored only if it was not `failing` before.
         """
-        if not self._failing:
+        if not self.failing:
             try:
                 self._store.commit(messages, accounts, changes)
                 return True
@@ -101,7 +103,7 @@ class Backlog:
 
         If they are no longer those in the folder, the messages of the batch wait too. Storing them twice does no harm.
         """
-        if self._failing:
+        if self.failing:
             return
         try:
             self._store.confirm()
@@ -112,8 +114,8 @@ class Backlog:
 
     def tick(self) -> bool:
         """Call this each second. True means: call it again at once, because more can be stored."""
-        if self._failing:
-            return self._store_piece((), len(self._rows)) and self._failing
+        if self.failing:
+            return self._store_piece((), len(self._rows)) and self.failing
         try:
             self._store.check()
         except Exception as error:
@@ -122,7 +124,7 @@ class Backlog:
 
     def close(self) -> None:
         """Try for the last time, for about a second, and log how many messages are not stored."""
-        if not self._failing:
+        if not self.failing:
             self.tick()  # were the files there until now?
         wait = _LAST_WAIT
         while (self._rows or self._changes) and self._store_piece((), len(self._rows), wait):
@@ -132,7 +134,8 @@ class Backlog:
             logs.event("messages_lost", count=count, hint="storage_failed above says why")
 
     def _keep(self, messages: Sequence[MessageRow], changes: Sequence[ChangeRow] = ()) -> None:
-        self._changes = [*self._changes, *changes][:_MOST_CHANGES]
+        late = [change for change in changes if change[0] not in AT_ONCE]
+        self._changes = [*self._changes, *late][:_MOST_CHANGES]
         self._rows.extend(messages)
         self._size += sum(map(_size, messages))
 
@@ -170,13 +173,13 @@ class Backlog:
         self._late += min(len(piece), waited)
         if not self._rows:
             logs.event("storage_recovered", stored_late=self._late, lost=self._lost)
-            self._failing = False
+            self.failing = False
             self._causes.clear()
             self._late = self._lost = 0
         return True
 
     def _failed(self, error: Exception) -> None:
-        self._failing = True
+        self.failing = True
         cause = str(error)
         if cause not in self._causes and len(self._causes) < _CAUSES:
             self._causes.add(cause)

@@ -94,7 +94,7 @@ class Past(NamedTuple):
 class History:
     """The stored messages of the database in `folder`. Any thread.
 
-    `read` raises Unreadable.
+    `read` and `message` raise Unreadable.
     """
 
     def __init__(self, folder: str | os.PathLike[str], search: Search) -> None:
@@ -122,6 +122,16 @@ class History:
                 wanted = (row for row in in_order if set(page.words) <= set(self._search.words_of(row.content)))
                 found = list(itertools.islice(wanted, page.limit))
         return found if page.forward else found[::-1]
+
+    def message(self, id: int) -> Past | None:
+        """One message, or None if it is not there any longer. Waits as `read` does."""
+        with self._connection() as connection:
+            row = connection.execute(
+                "SELECT m.id, m.time, s.name, s.guest, m.recipient, m.content"
+                " FROM message_rows AS m JOIN senders AS s ON s.id = m.sender WHERE m.id = ?",
+                (id,),
+            ).fetchone()
+        return Past._make(row) if row is not None else None
 
     def _indexed(self, rows: _Rows, page: Page, low: int, high: int, words: Sequence[str]) -> Iterator[Past]:
         while True:

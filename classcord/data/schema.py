@@ -6,7 +6,10 @@ whole numbers in place of the texts that come again in each message: it is writt
 
 from __future__ import annotations
 
-__all__ = ["CHANGES", "MIGRATIONS", "VERSION", "AccountRow", "ChangeRow", "MessageRow"]
+__all__ = [
+    "AS_MESSAGES", "AT_ONCE", "CHANGES", "INSERT", "INSERT_IN_CHANNELS", "MIGRATIONS", "ROWS", "VERSION", "AccountRow",
+    "ChangeRow", "MessageRow",
+]
 
 
 AccountRow = tuple[str, str, str, str, str]
@@ -28,8 +31,28 @@ CHANGES = {
     "delete_messages": "DELETE FROM message_rows WHERE id BETWEEN ? AND ?",
     "delete_senders": "DELETE FROM senders WHERE id NOT IN (SELECT sender FROM message_rows)",
     "delete_account": "DELETE FROM accounts WHERE key = ?",
+    "wait": "INSERT OR IGNORE INTO waiting (message, recipient, until) VALUES (?, ?, ?)",
+    "try_waiting": "UPDATE waiting SET tried = 1 WHERE message = ?",
+    "end_waiting": "DELETE FROM waiting WHERE message = ?",
 }
 """The statements. After an error one may run again, so each has the same result the second time."""
+
+AT_ONCE = {"wait", "try_waiting"}
+"""Those that are done with their batch or not at all: people are told, or get, something else if that fails."""
+
+AS_MESSAGES = {*AT_ONCE, "end_waiting"}
+"""Those that outlive the process, as messages do. The others are on the disk when their batch is stored."""
+
+
+# How messages are stored. One statement with many rows releases the interpreter's lock once; executemany releases it
+# once for each row.
+ROWS = (64, 16, 4, 1)
+# REPLACE: after an error the rows may be there or not. Stored again, each is there once.
+_COLUMNS = "id, time, sender, recipient, content"
+INSERT, INSERT_IN_CHANNELS = (
+    {n: f"INSERT OR REPLACE INTO message_rows ({columns}) VALUES " + ",".join([row] * n) for n in ROWS}
+    for columns, row in ((_COLUMNS, "(?,?,?,?,?)"), (f"{_COLUMNS}, channel", "(?,?,?,?,?,?)"))
+)
 
 
 def _text(time: str) -> str:
@@ -112,6 +135,21 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             time TEXT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL, seconds INTEGER,
             reason TEXT NOT NULL, PRIMARY KEY (time, actor, action, target)
         ) WITHOUT ROWID""",
+    ),
+    (
+        # private messages to accounts that are away. recipient: the key of the name; until: milliseconds since 1970,
+        # UTC; tried: it may have been sent already
+        """CREATE TABLE waiting (
+            message INTEGER PRIMARY KEY, recipient TEXT NOT NULL, until INTEGER NOT NULL,
+            tried INTEGER NOT NULL DEFAULT 0
+        )""",
+        # REPLACE does not run them, so storing a message or an account costs nothing more
+        """CREATE TRIGGER waiting_message AFTER DELETE ON message_rows BEGIN
+            DELETE FROM waiting WHERE message = OLD.id;
+        END""",
+        """CREATE TRIGGER waiting_account AFTER DELETE ON accounts BEGIN
+            DELETE FROM waiting WHERE recipient = OLD.key;
+        END""",
     ),
 )
 """The statements from each schema version to the next. Only append: databases in use have run the others already."""

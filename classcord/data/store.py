@@ -18,25 +18,17 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
 
-from classcord.data import files
+from classcord.data import files, schema
 from classcord.data.files import Files
 from classcord.data.folder import FILE, StoreError, lock_folder, make_database
 from classcord.data.ids import Ids
 from classcord.data.remedies import explain, newer
-from classcord.data.schema import CHANGES, MIGRATIONS, VERSION, AccountRow, ChangeRow, MessageRow
+from classcord.data.schema import MIGRATIONS, VERSION, AccountRow, ChangeRow, MessageRow
 from classcord.ops import logs
 
 __all__ = ["FILE", "Store", "StoreError"]
 
 
-# One statement with many rows releases the interpreter's lock once; executemany releases it once for each row.
-_ROWS = (64, 16, 4, 1)
-# REPLACE: after an error the rows may be there or not. Stored again, each is there once.
-_COLUMNS = "id, time, sender, recipient, content"
-_INSERT, _INSERT_IN_CHANNELS = (
-    {n: f"INSERT OR REPLACE INTO message_rows ({columns}) VALUES " + ",".join([row] * n) for n in _ROWS}
-    for columns, row in ((_COLUMNS, "(?,?,?,?,?)"), (f"{_COLUMNS}, channel", "(?,?,?,?,?,?)"))
-)
 _channel = itemgetter(5)
 _CHECKPOINT_PAGES = 1000
 """Pages of write-ahead log after which they are moved into the database: about 4 MiB, as SQLite itself would do."""
@@ -164,6 +156,11 @@ class Store:
         select = "SELECT kind, target, (until - ?1) / 1000.0, actor, reason FROM bans WHERE until > ?1"
         return self._db.execute(select, (now,)).fetchall()
 
+    def waiting(self, now: int) -> list[tuple[str, int, float, int]]:
+        """The messages that wait, in order: key of the account, id, seconds left at `now`, whether it was tried."""
+        select = "SELECT recipient, message, (until - ?) / 1000.0, tried FROM waiting ORDER BY message"
+        return self._db.execute(select, (now,)).fetchall()
+
     def last_id(self) -> int:
         """The greatest message id, or 0."""
         (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM message_rows").fetchone()
@@ -181,7 +178,7 @@ class Store:
         """
         with self._writing:
             self._began = time.monotonic()
-            whole = bool(accounts or changes)
+            whole = bool(accounts) or any(statement not in schema.AS_MESSAGES for statement, _ in changes)
             if whole or self._broken or self._began - self._checked > _CHECKED:
                 self._check()
             if self._broken:
@@ -193,10 +190,11 @@ class Store:
                 if accounts:
                     self._db.executemany("INSERT OR REPLACE INTO accounts VALUES (?,?,?,?,?)", accounts)
                 for statement, values in changes:
-                    self._senders.clear()  # one may be gone
-                    self.deletions += statement.startswith("delete_message")
-                    self._db.execute(CHANGES[statement], values)
-                if not (whole or messages):
+                    if statement.startswith("delete"):
+                        self._senders.clear()  # one may be gone
+                        self.deletions += statement.startswith("delete_message")
+                    self._db.execute(schema.CHANGES[statement], values)
+                if not (accounts or changes or messages):
                     self._db.execute(f"PRAGMA user_version={VERSION}")
             if whole:
                 self._check()  # if the file was deleted meanwhile, the account is in a file without a name
@@ -217,7 +215,7 @@ class Store:
             senders.clear()
         start, left = 0, len(messages)
         channels = any(map(_channel, messages))  # one value less for each row if nearly all are to everybody
-        for n in _ROWS:
+        for n in schema.ROWS:
             while left >= n:
                 values: list[object] = []
                 for id, milliseconds, sender, guest, recipient, channel, content in messages[start : start + n]:
@@ -225,7 +223,7 @@ class Store:
                     values += (id, milliseconds, number, recipient, content)
                     if channels:
                         values.append(channel)
-                self._db.execute((_INSERT_IN_CHANNELS if channels else _INSERT)[n], values)
+                self._db.execute((schema.INSERT_IN_CHANNELS if channels else schema.INSERT)[n], values)
                 start += n
                 left -= n
 

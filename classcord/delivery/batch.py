@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-from classcord.chat.effects import Answered, Audited, Effect
+from classcord.chat.effects import Answered, Audited, Effect, HandingDue
 from classcord.data.schema import AccountRow, ChangeRow, MessageRow
 from classcord.delivery import render
 from classcord.delivery.audiences import EVERYBODY, Audiences
@@ -96,6 +96,8 @@ class Batch:
         self.changes: list[ChangeRow] = []
         self.audit: list[Audited] = []
         """What the log should say of people's rights over others."""
+        self.due: list[HandingDue] = []
+        """The waiting messages that are to be brought some time after the batch."""
         self.expelled: list[int] = []
         """Whose connections are to end."""
         self.leaving: list[int] = []
@@ -109,6 +111,7 @@ class Batch:
         self._spoke = 0  # all audiences that have a line
         self._plans: dict[int, _Plan] = {}
         self._answers: list[tuple[_Plan, int]] = []  # to registrations: the places in the plans
+        self._if_stored: list[tuple[_Plan, int, bytes]] = []  # the same of other lines, and what replaces each
 
     def _plan(self, seat: int) -> _Plan:
         plan = self._plans.get(seat)
@@ -138,6 +141,12 @@ class Batch:
         plan.catch_up(len(self._common))
         plan.parts.append(line)
         self.size += len(line)
+
+    def to_if_stored(self, seat: int, line: bytes, otherwise: bytes) -> None:
+        """Send `line` to this seat if the batch is stored, or `otherwise`: see `not_at_once`."""
+        self.to(seat, line)
+        plan = self._plans[seat]
+        self._if_stored.append((plan, len(plan.parts) - 1, otherwise))
 
     def join(self, seat: int, audience: int = EVERYBODY) -> None:
         """From here on broadcasts to the audience reach the seat."""
@@ -188,6 +197,11 @@ class Batch:
         for number, answer in self.answers.items():
             if isinstance(answer, Answered) and answer.stores:
                 self.answers[number] = answer._replace(code="unavailable", text=error)
+
+    def not_at_once(self) -> None:
+        """The batch is not stored, or parts of it only later."""
+        for plan, index, line in self._if_stored:
+            plan.parts[index] = line
 
     def deliveries(self) -> Iterator[tuple[Link, bytes, bool]]:
         """Each link that receives something, with all its bytes, and whether others get the same object."""

@@ -5,7 +5,7 @@ For the holder of the registry's flush lock.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from classcord.chat.effects import (
@@ -24,8 +24,11 @@ from classcord.chat.effects import (
     Expelled,
     Gone,
     GuestNamed,
+    HandedOver,
+    HandingDue,
     IdentityEnded,
     Joined,
+    Kept,
     LoggedIn,
     LoggedOut,
     MessageDeleted,
@@ -44,12 +47,24 @@ from classcord.chat.effects import (
     TopicTold,
     Unbanned,
     UsersListed,
+    WaitingEnded,
     Whispered,
 )
 from classcord.delivery import render
 from classcord.delivery.batch import Batch
+from classcord.net.link import Link
+from classcord.ops import logs
 
-__all__ = ["MEANINGS"]
+__all__ = ["MEANINGS", "log_batch"]
+
+
+def log_batch(batch: Batch, links: Mapping[int, Link]) -> None:
+    """Write what the log should say of a batch that is stored. `links` are the registry's own."""
+    for actor, action, target, seconds, reason in batch.audit:
+        logs.event("moderated", actor=actor, action=action, target=target or None, seconds=seconds, why=reason or None)
+    for number, event, fields in batch.events:
+        if number in links:
+            links[number].log(event, **fields)
 
 
 def _said(batch: Batch, effect: Said) -> None:
@@ -84,6 +99,25 @@ def _whispered(batch: Batch, effect: Whispered) -> None:
     batch.messages.append(row)
     for receiver, line in zip(effect.receivers, render.whispered(effect, batch.timestamp), strict=True):
         batch.to(receiver.seat, line)
+
+
+def _noticed(batch: Batch, effect: Noticed) -> None:
+    batch.to(effect.receiver.seat, render.noticed(effect.receiver, effect.text, batch.timestamp))
+
+
+def _kept(batch: Batch, effect: Kept) -> None:
+    until = batch.time + effect.seconds * 1000
+    batch.messages.append(
+        (effect.id, batch.time, effect.sender, effect.guest, effect.addressee, None, effect.content)
+    )
+    batch.changes.append(("wait", (effect.id, effect.key, until)))
+    told, otherwise = [render.noticed(effect.receiver, text, batch.timestamp) for text in effect[1:3]]
+    batch.to_if_stored(effect.receiver.seat, told, otherwise)
+
+
+def _handed_over(batch: Batch, effect: HandedOver) -> None:
+    batch.changes.append(("try_waiting", (effect.id,)))
+    batch.to_if_stored(effect.receiver.seat, render.handed_over(effect), b"")
 
 
 def _account_made(batch: Batch, effect: AccountMade) -> None:
@@ -136,7 +170,11 @@ def _channel_moved(batch: Batch, effect: ChannelMoved) -> None:
 MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     Said: _said,
     Whispered: _whispered,
-    Noticed: lambda batch, effect: batch.to(effect.receiver.seat, render.noticed(effect, batch.timestamp)),
+    Noticed: _noticed,
+    Kept: _kept,
+    HandingDue: lambda batch, effect: batch.due.append(effect),
+    HandedOver: _handed_over,
+    WaitingEnded: lambda batch, effect: batch.changes.append(("end_waiting", effect[:])),
     Announced: _announced,
     StateSet: _state_set,
     StateTold: _state_told,

@@ -22,7 +22,7 @@ store's checkpoint lock comes before its write lock; a thread that has the write
 from __future__ import annotations
 
 import itertools
-import os
+import queue
 import select
 import threading
 import time
@@ -31,22 +31,22 @@ from collections.abc import Callable, Iterable
 
 from classcord.chat.accounts import Accounts
 from classcord.chat.channels import Channels
-from classcord.chat.effects import Effect
+from classcord.chat.effects import Effect, HandingDue
 from classcord.chat.room import Item, Room
 from classcord.data.backlog import Backlog
 from classcord.data.store import Store
 from classcord.delivery import render
 from classcord.delivery.audiences import Audiences
 from classcord.delivery.batch import Batch
+from classcord.delivery.meanings import log_batch
 from classcord.delivery.watching import Watching
 from classcord.net.latch import Latch
-from classcord.net.link import Link
+from classcord.net.link import Link, internal_error
 from classcord.net.outbox import WAITING, Memory
 from classcord.ops import logs
-from classcord.wire.protocol import ProtocolError
 from classcord.wire.texts import Texts
 
-__all__ = ["Registry", "internal_error", "timestamp"]
+__all__ = ["Registry", "timestamp"]
 
 _BATCH_ITEMS = 256
 """Items in a batch: with more, sharing gains little, and the first waits for the last."""
@@ -57,13 +57,6 @@ _TURNS = 4
 slowest hundredth of messages on a busy server waits several times as long (`make bench`, 1000 messages a second)."""
 _BACKLOG = 4096
 """With more pending items, a posting thread waits for the flush lock, so that the list stays bounded."""
-
-
-def internal_error(link: Link, error: BaseException) -> ProtocolError:
-    """Log a fault under a new incident number; the reply that tells the client the number. Any thread."""
-    incident = os.urandom(4).hex()
-    link.log_exception("internal_error", error, incident=incident)
-    return ProtocolError("internal", f"Internal error, incident {incident}; the server's log has the details.")
 
 
 def timestamp() -> str:
@@ -96,7 +89,11 @@ class Registry:
         self._texts = texts
         self._stall_timeout = stall_timeout
         self._clock = clock
-        self._items: deque[Item] = deque([("begin", None, (clock(), tuple(store.bans(_milliseconds()))))])
+        now = _milliseconds()
+        self._items: deque[Item] = deque([
+            ("begin", None, (clock(), tuple(store.bans(now)))),
+            ("begin_waiting", None, (clock(), tuple(store.waiting(now)))),
+        ])
         self._lock = threading.Lock()
         self._audiences = Audiences()
         self._numbers = itertools.count(1)
@@ -105,6 +102,8 @@ class Registry:
         self._waiting: dict[int, Latch] = {}
         self._answers: dict[int, Effect] = {}
         self.watching = Watching()
+        self.due: queue.SimpleQueue[tuple[float, HandingDue]] = queue.SimpleQueue()
+        """Which waiting messages are to be brought, and since when, by time.monotonic: for the postman."""
         self._memory = Memory()
         self._outboxes_limit = outboxes_limit
         self._epoll = select.epoll()
@@ -122,6 +121,10 @@ class Registry:
         """The connection is about to be closed; nothing is pending for it."""
         self._by_descriptor.pop(link.transport.fileno(), None)
         self._links.pop(link.number, None)
+
+    def link(self, number: int) -> Link | None:
+        """The connection with this number, if it has not ended. Any thread."""
+        return self._links.get(number)
 
     def links(self) -> list[Link]:
         """All connections now. Any thread, which may read of them what Link says."""
@@ -202,14 +205,7 @@ class Registry:
             self._carry_out(batch)
             if batch.messages or batch.accounts or batch.changes:
                 self._commit(batch)
-            for actor, action, target, seconds, reason in batch.audit:
-                logs.event(
-                    "moderated", actor=actor, action=action, target=target or None, seconds=seconds,
-                    why=reason or None,
-                )
-            for number, event, fields in batch.events:
-                if number in self._links:
-                    self._links[number].log(event, **fields)
+            log_batch(batch, self._links)
             for link, data, shared in self.watching.deliveries(batch.deliveries()):
                 try:
                     trouble = link.outbox.send(data, batch.now, shared)
@@ -222,6 +218,8 @@ class Registry:
                 self._expel(self._links[number])
             while self._memory.used > self._outboxes_limit:
                 self._drop(max(self._links.values(), key=lambda each: each.outbox.own), "outboxes_full")
+            for due in batch.due:
+                self.due.put((time.monotonic(), due))
             if batch.messages:
                 self._backlog.confirm(batch.messages)
         finally:
@@ -276,11 +274,16 @@ class Registry:
 
     def _commit(self, batch: Batch) -> None:
         """Store the batch. While that fails its messages wait in the backlog, and registrations are refused."""
+        at_once = not self._backlog.failing
         if self._backlog.commit(batch.messages, batch.accounts, batch.changes):
             self.room.registrations.stored()
         else:
             self.room.not_stored()
             batch.failed(render.NOT_STORED)
+            at_once = False
+        self.room.waiting.settle(stored=at_once)
+        if not at_once:
+            batch.not_at_once()
 
     def _tell(self, batch: Batch, number: int) -> None:
         """Item: set the event with this number after the batch."""
@@ -364,7 +367,7 @@ class Registry:
                     looked = self._clock()
                     waiting = [link for link in list(self._links.values()) if link.outbox.pending]
                     items += [("_drop_stalled", None, (link.number,)) for link in waiting]
-                    items += [("_save", None, ()), ("tick", None, (looked,))]
+                    items += [("_save", None, ()), ("tick", None, (looked,)), ("tick_waiting", None, (looked,))]
                     logs.report_left_out()
                 if items:
                     self.post(items)

@@ -13,7 +13,7 @@ from classcord.chat.effects import (
     Announced,
     ChannelMoved,
     ChannelsListed,
-    Noticed,
+    HandedOver,
     Refused,
     Said,
     UsersListed,
@@ -24,7 +24,8 @@ from classcord.wire.protocol import ProtocolError, encode, quote
 from classcord.wire.texts import SERVER_NAME
 
 __all__ = [
-    "BANNED", "LOGGED_OUT", "NOT_STORED", "REGISTERED", "announced", "announced_in", "channels", "entered", "left",
+    "BANNED", "LOGGED_OUT", "NOT_STORED", "REGISTERED", "announced", "announced_in", "channels", "entered",
+    "handed_over", "left",
     "logged_in", "moved", "noticed", "past", "refused", "said", "said_in", "status", "timestamp", "topic", "users",
     "whispered",
 ]
@@ -103,9 +104,17 @@ def whispered(effect: Whispered, time: str) -> list[bytes]:
     return [_private(receiver, sender, content, time, id, effect.guest) for receiver in effect.receivers]
 
 
-def noticed(effect: Noticed, time: str) -> bytes:
+def handed_over(effect: HandedOver) -> bytes:
+    """A private message that has waited."""
+    receiver, id, time, sender, guest, content, repeated = effect
+    shown = timestamp(time) if isinstance(time, int) else time
+    line = _private(receiver, _quoted(sender), quote(content), quote(shown)[1:-1], id, guest)
+    return line[:-2] + b',"offline":true' + (b',"repeated":true' if repeated else b"") + b"}\n"
+
+
+def noticed(receiver: Addressed, text: str, time: str) -> bytes:
     """A text from the server to one person."""
-    return _private(effect.receiver, _SERVER, quote(effect.text), time, None, False)
+    return _private(receiver, _SERVER, quote(text), time, None, False)
 
 
 def announced(effect: Announced, time: str) -> bytes:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from classcord.chat.effects import Effect, Said, Whispered
+from classcord.chat.effects import Effect, Kept, Said, Whispered
 from classcord.delivery.batch import Batch
 from classcord.delivery.meanings import MEANINGS
 from classcord.net.link import Link
@@ -78,7 +78,7 @@ class Watching:
         self.wire: tuple[Watch, ...] = ()
         self._lock = threading.Lock()
         self._meanings: dict[type[Effect], Callable[[Batch, Any], None]] = {
-            **MEANINGS, Said: self._said, Whispered: self._whispered,
+            **MEANINGS, Said: self._said, Whispered: self._whispered, Kept: self._whispered,
         }
 
     def begin(self, *, wire: bool) -> Watch:
@@ -117,8 +117,8 @@ class Watching:
         channel = effect.place.name if effect.place is not None else None
         self._message(Message(batch.time, effect.sender, None, effect.content, channel))
 
-    def _whispered(self, batch: Batch, effect: Whispered) -> None:
-        MEANINGS[Whispered](batch, effect)
+    def _whispered(self, batch: Batch, effect: Whispered | Kept) -> None:
+        MEANINGS[type(effect)](batch, effect)
         self._message(Message(batch.time, effect.sender, effect.addressee, effect.content))
 
     def _message(self, message: Message) -> None:

@@ -12,8 +12,16 @@ from classcord.net.outbox import Outbox
 from classcord.net.peer import Peer
 from classcord.net.transport import Transport
 from classcord.ops import logs
+from classcord.wire.protocol import ProtocolError
 
-__all__ = ["Gone", "Link"]
+__all__ = ["Gone", "Link", "internal_error"]
+
+
+def internal_error(link: Link, error: BaseException) -> ProtocolError:
+    """Log a fault under a new incident number; the reply that tells the client the number. Any thread."""
+    incident = os.urandom(4).hex()
+    link.log_exception("internal_error", error, incident=incident)
+    return ProtocolError("internal", f"Internal error, incident {incident}; the server's log has the details.")
 
 
 class Gone(ConnectionResetError):

@@ -16,6 +16,10 @@ SERVER_NAME = "Serveur"
 LANGUAGES: dict[str, dict[str, str]] = {
     "fr": {
         "absent": "« {user} » n'est pas là : votre message ne lui a pas été remis.",
+        "waits": "« {user} » n'est pas là : votre message lui sera remis à son retour.",
+        "waits_not": "« {user} » n'est pas là, et le serveur ne peut rien garder pour l'instant :"
+        " il ne recevra pas votre message.",
+        "too_many_wait": "« {user} » n'est pas là, et trop de messages l'attendent déjà : le vôtre n'est pas gardé.",
         "only_you": "Vous n'avez pas d'autre session ouverte : votre message n'a été remis à personne.",
         "stopping": "Le serveur s'arrête. Quand il sera de retour, fermez et relancez votre client.",
         "new_class": "Une nouvelle classe commence : votre connexion prend fin.",
@@ -113,6 +117,9 @@ LANGUAGES: dict[str, dict[str, str]] = {
     },
     "en": {
         "absent": '"{user}" is not here: your message was not delivered.',
+        "waits": '"{user}" is not here: your message waits for that person.',
+        "waits_not": '"{user}" is not here, and the server can\'t keep anything for now: your message will not come.',
+        "too_many_wait": '"{user}" is not here, and too many messages wait already: yours is not kept.',
         "only_you": "You have no other session open: your message was not delivered.",
         "stopping": "The server is stopping. When it is back, close your client and start it again.",
         "new_class": "A new class begins: your connection ends.",

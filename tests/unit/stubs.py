@@ -99,6 +99,7 @@ class Crowd:
             self.caused += self.room.effects
             self.room.effects.clear()
         self.room.registrations.stored()
+        self.room.waiting.settle(stored=True)
         for link, data, _ in batch.deliveries():
             assert link.outbox.send(data, 0.0) is None
         return batch
