@@ -16,11 +16,13 @@ from classcord.chat.accounts import Account, Accounts
 from classcord.chat.channels import Channels
 from classcord.console.commands import Commands
 from classcord.console.server import ConsoleServer
+from classcord.data.excess import Excess
 from classcord.data.history import History
 from classcord.data.search import Search
 from classcord.data.store import Store, StoreError
 from classcord.delivery.postman import Postman
 from classcord.delivery.registry import Registry
+from classcord.delivery.retention import Retention
 from classcord.net import sockets
 from classcord.net.hashing import Hashing
 from classcord.net.limits import Limits
@@ -107,11 +109,17 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
                 settings.own_channels, settings.most_channels,
             ),
         )
-        search = Search(settings.data, words_of, lambda: store.deletions)
+        search = Search(settings.data, words_of, lambda: store.deletions, store.expired)
         history = History(settings.data, search)
         hashing = Hashing()
         hashing.start()
-        postman = Postman(registry, history)
+        Postman(registry, history).start()
+        retention = Retention(registry, Excess(
+            settings.data, days=settings.keep_days, messages=settings.keep_messages, size=settings.keep_size << 20,
+            deletions=lambda: store.deletions,
+        ))
+        if settings.keep_days or settings.keep_messages or settings.keep_size:
+            retention.start()
         signals.serving()
         limits, places = (Limits(settings), Places()) if settings.limits == "on" else (None, None)
         services = Services(
@@ -134,7 +142,6 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
     console = ConsoleServer(settings.data, commands.run)
     console.start()
     search.start()
-    postman.start()
     host, port = sockets.names(bound), bound[0].getsockname()[1]
     level, hint = logging.INFO, None
     if inherited is None and sockets.only_this_machine(bound):

@@ -17,6 +17,7 @@ from classcord.chat.orders import (
     Expelled,
     MessageDeleted,
     MessagesDeleted,
+    MessagesExpired,
     NetworkExpelled,
     Unbanned,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "LoggedOut",
     "MessageDeleted",
     "MessagesDeleted",
+    "MessagesExpired",
     "NetworkExpelled",
     "Noticed",
     "Parted",
@@ -354,5 +356,5 @@ Effect = (
     | LoggedIn | LoggedOut | GuestNamed | IdentityEnded | Renamed | Joined | Parted | Gone | Replied | Refused
     | Audited | Answered | Expelled | Banned | Unbanned | NetworkExpelled | MessageDeleted
     | ChannelMoved | ChannelEntered | ChannelLeft | ChannelsListed | TopicTold | ReadingAllowed
-    | MessagesDeleted | AccountsRemoved | Kept | HandingDue | HandedOver | WaitingEnded
+    | MessagesDeleted | AccountsRemoved | MessagesExpired | Kept | HandingDue | HandedOver | WaitingEnded
 )

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "AccountsRemoved", "Answered", "Audited", "Banned", "Expelled", "MessageDeleted", "MessagesDeleted",
-    "NetworkExpelled", "Unbanned",
+    "MessagesExpired", "NetworkExpelled", "Unbanned",
 ]
 
 
@@ -58,6 +58,13 @@ class MessageDeleted(NamedTuple):
 
 class MessagesDeleted(NamedTuple):
     """The same for all messages from one id to another."""
+
+    first: int
+    last: int
+
+
+class MessagesExpired(NamedTuple):
+    """The same, but without those that wait for an account."""
 
     first: int
     last: int

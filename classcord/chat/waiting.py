@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 
-from classcord.chat.effects import Effect, HandedOver, HandingDue, Kept, Noticed, WaitingEnded
+from classcord.chat.effects import Effect, HandedOver, HandingDue, Kept, MessagesExpired, Noticed, WaitingEnded
 from classcord.chat.moderation import Moderation
 from classcord.chat.people import Person, Seat
 from classcord.chat.registrations import Registrations
@@ -17,7 +17,7 @@ from classcord.wire.texts import Texts, shown
 
 __all__ = ["OPERATIONS", "Waiting"]
 
-OPERATIONS = ("begin_waiting", "tick_waiting", "hand_over", "hold")
+OPERATIONS = ("begin_waiting", "tick_waiting", "hand_over", "hold", "expire")
 """The methods that an item without a seat may name."""
 _SECONDS = 30 * 24 * 3600
 """How long a message waits: longer than any school holiday but the summer's."""
@@ -170,6 +170,11 @@ class Waiting:
         for key, letters in list(self._letters.items()):
             for id in [id for id in letters if first <= id <= last]:
                 self._forget(key, id)
+
+    def expire(self, first: int, last: int) -> None:
+        """The messages from one id to the other are too old, or too many; those that wait stay. An item without a
+        seat."""
+        self._emit(MessagesExpired(first, last))
 
     def settle(self, *, stored: bool) -> None:
         """The batch is stored; or it is not, and then nothing of it was kept or sent."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 __all__ = [
     "AS_MESSAGES", "AT_ONCE", "CHANGES", "INSERT", "INSERT_IN_CHANNELS", "MIGRATIONS", "ROWS", "VERSION", "AccountRow",
-    "ChangeRow", "MessageRow",
+    "ChangeRow", "ChangeValues", "MessageRow",
 ]
 
 
@@ -20,7 +20,10 @@ MessageRow = tuple[int, int, str, bool, "str | None", "str | None", str]
 private message has a recipient, one in a channel has a channel: # and its key, so that one channel has one name. One to
 everybody has neither. Each message makes one, and a plain tuple is made faster than a named one."""
 
-ChangeRow = tuple[str, tuple["str | int | None", ...]]
+ChangeValues = tuple["str | int | None", ...]
+"""The values of a statement."""
+
+ChangeRow = tuple[str, ChangeValues]
 """A change that is not a message or an account: a key of CHANGES, and the values of that statement."""
 
 CHANGES = {
@@ -31,14 +34,16 @@ CHANGES = {
     "delete_messages": "DELETE FROM message_rows WHERE id BETWEEN ? AND ?",
     "delete_senders": "DELETE FROM senders WHERE id NOT IN (SELECT sender FROM message_rows)",
     "delete_account": "DELETE FROM accounts WHERE key = ?",
+    "expire": "DELETE FROM message_rows WHERE id BETWEEN ? AND ? AND id NOT IN (SELECT message FROM waiting)",
     "wait": "INSERT OR IGNORE INTO waiting (message, recipient, until) VALUES (?, ?, ?)",
     "try_waiting": "UPDATE waiting SET tried = 1 WHERE message = ?",
     "end_waiting": "DELETE FROM waiting WHERE message = ?",
 }
 """The statements. After an error one may run again, so each has the same result the second time."""
 
-AT_ONCE = {"wait", "try_waiting"}
-"""Those that are done with their batch or not at all: people are told, or get, something else if that fails."""
+AT_ONCE = {"wait", "try_waiting", "expire"}
+"""Those that are done with their batch or not at all: people are told, or get, something else if that fails, or it is
+tried again."""
 
 AS_MESSAGES = {*AT_ONCE, "end_waiting"}
 """Those that outlive the process, as messages do. The others are on the disk when their batch is stored."""

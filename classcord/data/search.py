@@ -11,10 +11,12 @@ import os
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from classcord.data.folder import FILE, give
+from classcord.data.schema import ChangeValues
 from classcord.ops import logs
 
 __all__ = ["SEARCH", "Search", "mark", "remove_index"]
@@ -22,6 +24,8 @@ __all__ = ["SEARCH", "Search", "mark", "remove_index"]
 SEARCH = "search.db"
 """The name of the file."""
 
+_LAST = 1 << 62
+"""Greater than any id."""
 _BATCH = 200
 """Messages that the index takes at once."""
 _SHARE = 0.08
@@ -32,7 +36,7 @@ _RETRY = 60.0
 """Seconds from an error until the next try."""
 _BUSY = 5.0
 """Seconds that a connection waits for another one."""
-_LAST = 2.0
+_END = 2.0
 """Seconds that the end of the server waits for the thread: it is in the middle of one batch at most."""
 _VERSION = 1
 """Of the form of the index. One of another form is made again."""
@@ -61,15 +65,17 @@ def remove_index(folder: Path) -> None:
 class Search:
     """The index in `folder`. `words_of` gives the words of a text. Any thread may search; `start` begins to follow.
 
-    `deletions` gives another number after messages were deleted.
+    `deletions` gives another number after messages were deleted. `expired` has pairs of ids: most messages from the
+    first to the second were deleted; they are taken out.
     """
 
     def __init__(
         self, folder: str | os.PathLike[str], words_of: Callable[[str], list[str]],
-        deletions: Callable[[], int] = lambda: 0,
+        deletions: Callable[[], int] = lambda: 0, expired: deque[ChangeValues] | None = None,
     ) -> None:
         self.words_of = words_of
         self._deletions = deletions
+        self._expired: deque[ChangeValues] = deque() if expired is None else expired
         self._path = Path(folder) / SEARCH
         self._source = f"{(Path(folder).absolute() / FILE).as_uri()}?mode=ro"
         self._reached = 0
@@ -125,7 +131,7 @@ class Search:
         """Cease to follow, and close the connections, when nobody searches any more."""
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join(_LAST)
+            self._thread.join(_END)
         with self._lock:
             self._forget_reader()
 
@@ -141,6 +147,8 @@ class Search:
                         if deletions != self._deletions():
                             deletions = self._deletions()
                             self._purge(index)
+                        while self._expired:
+                            self._purge(index, *self._expired.popleft())
                         count = self._take(source, index)
                         worked = time.monotonic() - began
                         self._stopping.wait(worked / _SHARE - worked if count == _BATCH else _PAUSE)
@@ -199,11 +207,16 @@ class Search:
         there = source.execute("SELECT time, content FROM message_rows WHERE id = ?", (id,)).fetchone()
         return bool(version == _VERSION and (id == 0 or list(there or ()) == last))
 
-    def _purge(self, index: sqlite3.Connection) -> None:
-        """Take out the messages that are not there any more."""
+    def _purge(self, index: sqlite3.Connection, *ends: object) -> None:
+        """Take out the messages that are not there any more: all, or those from one id to another."""
+        first, last = ends or (0, _LAST)
         index.execute("ATTACH ? AS messages", (self._source,))
         try:
-            index.execute("DELETE FROM words WHERE rowid NOT IN (SELECT id FROM messages.message_rows)")
+            index.execute(
+                "DELETE FROM words WHERE rowid BETWEEN ?1 AND ?2"
+                " AND rowid NOT IN (SELECT id FROM messages.message_rows WHERE id BETWEEN ?1 AND ?2)",
+                (first, last),
+            )
         finally:
             index.execute("DETACH messages")
 

@@ -14,6 +14,7 @@ import re
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
@@ -23,11 +24,10 @@ from classcord.data.files import Files
 from classcord.data.folder import FILE, StoreError, lock_folder, make_database
 from classcord.data.ids import Ids
 from classcord.data.remedies import explain, newer
-from classcord.data.schema import MIGRATIONS, VERSION, AccountRow, ChangeRow, MessageRow
+from classcord.data.schema import MIGRATIONS, VERSION, AccountRow, ChangeRow, ChangeValues, MessageRow
 from classcord.ops import logs
 
 __all__ = ["FILE", "Store", "StoreError"]
-
 
 _channel = itemgetter(5)
 _CHECKPOINT_PAGES = 1000
@@ -55,11 +55,9 @@ class Store:
     Raises StoreError when the folder or the database can't be used, or another server uses it.
     """
 
-    ids: Ids
-    """The ids for new messages."""
-
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.deletions = 0  # of messages; any thread may read it
+        self.expired: deque[ChangeValues] = deque(maxlen=10_000)  # from which id to which: for the index of searches
         self._pragmas: dict[str, object] = {}  # those that are certainly set in this connection
         self._senders: dict[tuple[str, bool], int] = {}  # the numbers of some (name, guest) in the table
         with contextlib.ExitStack() as undo:
@@ -76,7 +74,7 @@ class Store:
                     self._db.close()  # first: it takes files away that the text would name
                     raise
                 undo.callback(self._db.close)
-                self.ids = Ids(self.last_id(), self._lock_file)
+                self.ids = Ids(self.last_id(), self._lock_file)  # the ids for new messages
                 self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
                 undo.callback(os.close, self._file)
                 self._tag = files.tag(self._db, self._file)
@@ -178,7 +176,7 @@ class Store:
         """
         with self._writing:
             self._began = time.monotonic()
-            whole = bool(accounts) or any(statement not in schema.AS_MESSAGES for statement, _ in changes)
+            whole = bool(accounts or (changes and any(name not in schema.AS_MESSAGES for name, _ in changes)))
             if whole or self._broken or self._began - self._checked > _CHECKED:
                 self._check()
             if self._broken:
@@ -192,13 +190,15 @@ class Store:
                 for statement, values in changes:
                     if statement.startswith("delete"):
                         self._senders.clear()  # one may be gone
-                        self.deletions += statement.startswith("delete_message")
                     self._db.execute(schema.CHANGES[statement], values)
                 if not (accounts or changes or messages):
                     self._db.execute(f"PRAGMA user_version={VERSION}")
             if whole:
                 self._check()  # if the file was deleted meanwhile, the account is in a file without a name
-        self._pages += 2 + len(messages) // 16 + len(accounts)  # 2: the last page of the table, and one above it
+        if changes:
+            self.expired.extend(values for statement, values in changes if statement == "expire")
+            self.deletions += sum(statement.startswith("delete_message") for statement, _ in changes)
+        self._pages += 2 + len(messages) // 16 + len(accounts) + 8 * len(changes)  # 2: the last page, and one above
         if self._pages >= _CHECKPOINT_PAGES:
             self._pages = 0
             self._checkpoint_due.set()

@@ -33,6 +33,7 @@ from classcord.chat.effects import (
     LoggedOut,
     MessageDeleted,
     MessagesDeleted,
+    MessagesExpired,
     NetworkExpelled,
     Noticed,
     Parted,
@@ -203,6 +204,7 @@ MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     Unbanned: lambda batch, effect: batch.changes.append(("unban", effect[:])),
     NetworkExpelled: lambda batch, effect: batch.expel_network(effect.network, effect.spared),
     MessageDeleted: lambda batch, effect: batch.changes.append(("delete_message", effect[:])),
+    MessagesExpired: lambda batch, effect: batch.changes.append(("expire", effect[:])),
     Answered: _answered,
     MessagesDeleted: lambda batch, effect: batch.changes.extend(
         [("delete_messages", effect[:]), ("delete_senders", ())]

@@ -151,6 +151,13 @@ SETTINGS: tuple[Setting, ...] = (
             1 << 19, 1 << 30),  # the least is twice the bytes of one batch
     Setting("unsaved-limit", 8 << 20, "memory for messages that wait while the disk fails; past it, new messages are"
             " not stored", "bytes", 0, 1 << 30),
+    Setting("keep-days", 0, "age at which messages are deleted; 0: at no age", "days", 0, 36_500),
+    Setting("keep-messages", 0, "messages that are kept, the newest ones; 0: without a limit", "messages",
+            0, 1_000_000_000),
+    # several million messages: more than a school writes in a year. The index of the searches takes about as much
+    # again, and so does each backup, so the small disk of a VM does not fill
+    Setting("keep-size", 1024, "size of the database at which the oldest messages are deleted; 0: without a limit",
+            "MiB", 0, 1 << 20),
     Setting("stall-timeout", 30, "time without progress after which a client that doesn't read is dropped", "seconds",
             1, 3600),
     Setting("limits", "on", "limits of what clients may send; off only for benchmarks", choices=("on", "off")),
@@ -210,6 +217,9 @@ class Config:
     max_connections: int
     outbox_limit: int
     unsaved_limit: int
+    keep_days: int
+    keep_messages: int
+    keep_size: int
     stall_timeout: int
     limits: str
     line_burst: int

@@ -66,6 +66,8 @@ EVENTS: dict[str, Event] = {
     "storage_repaired": Event(_WARNING, ("detail", "hint")),
     "backlog_full": Event(_ERROR, ("waiting", "limit", "hint")),
     "messages_lost": Event(_ERROR, ("count", "hint")),
+    "messages_expired": Event(_INFO, ("count",)),
+    "retention_failed": Event(_WARNING, ("detail", "hint")),
     "forgotten": Event(_WARNING, ("user", "sent", "received", "as_guest", "by")),
     "checkpoint_busy": Event(_WARNING, ("hint",)),
     "checkpoint_failed": Event(_WARNING, ("detail",)),
