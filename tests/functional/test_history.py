@@ -183,6 +183,7 @@ def test_a_typed_request_without_result_is_answered(join: Join, text: str, answe
 def test_a_channel_has_a_history_of_its_own(join: Join, word: str) -> None:
     alice, bob = join("alice"), join("bob")
     alice.send(say(f"{word} here", channel="#dev"), say(f"{word} there"))
+    alice.pending()
     lines, last = asked(bob, channel="DEV", query=word)
     assert [(line["content"], line["channel"], line["to"]) for line in lines] == [(f"{word} here", "#dev", "global")]
     assert last["channel"] == "DEV"
