@@ -48,7 +48,7 @@ def _written_otherwise(line: bytes, text: str) -> str | None:
     content = message.get("content")
     if isinstance(content, str) and not _TYPED.search(text):
         word = [*content.lstrip()[1:].split(None, 1), ""][0][:_LONGEST_WORD]
-        if _TYPED.match("/" + (names.find(word) or "")):
+        if _TYPED.search("/" + (names.find(word) or "")):
             secret.append("content")
             found = True
     return json.dumps({**message, **dict.fromkeys(secret, _HIDDEN)}, ensure_ascii=False) if found else None

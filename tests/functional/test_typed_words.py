@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.functional.lines import Join, about, after, contents, errors, notices, private, states
+from tests.functional.school import School
 from tests.functional.test_channels_typed import typed
 from tests.functional.test_protocol_channels import in_channel, joined
 from tests.support import say, unique
@@ -87,3 +88,12 @@ def test_all_commands_are_listed_on_demand(join: Join) -> None:
     alice.send(say("/help all"))
     lines = alice.pending()
     assert (errors(lines), len(notices(lines))) == ([], 1)
+
+
+def test_a_muted_person_does_nothing_either(school: School) -> None:
+    school.types("/muet bob 5")
+    school.bob.pending()
+    for line in (say("/moi rit"), private("alice", "/moi rit")):
+        school.bob.send(line)
+    assert errors(school.bob.pending()) == ["muted", "muted"]
+    assert contents(school.alice.pending(), "bob") == []
