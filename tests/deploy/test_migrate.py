@@ -184,7 +184,8 @@ def test_the_data_of_a_removed_container_is_copied_too(machine: Machine) -> None
 def test_a_migration_back_that_fails_leaves_the_service_running(machine: Machine) -> None:
     assert ask(machine, "register", "dave")
     volume = machine.run("docker volume inspect -f '{{.Mountpoint}}' classcord-data").stdout.strip()
-    look = f"ls -A {volume} | grep -v shm; sha256sum {volume}/classcord.db"
+    # a restored database is without the index of searches, which can be made again
+    look = f"ls -A {volume} | grep -v -e shm -e search; sha256sum {volume}/classcord.db"
     before = machine.run(look).stdout
     # stands for a container that doesn't start
     machine.run("cp deploy/docker.sh /tmp/docker.sh; printf 'echo no; exit 1\\n' >deploy/docker.sh", cwd=PROJECT)
