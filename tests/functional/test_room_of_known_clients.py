@@ -205,6 +205,7 @@ def test_nobody_keeps_a_name_that_has_ended(
         fence(watcher, [*room, late])
         assert all(number in client.people for client in [*keepers, late])
         late.say("I have a name")
+        watcher.until(type="message", content="I have a name")
         fence(watcher, [*room, late])
         for keeper in keepers:
             assert number not in keeper.people
