@@ -275,7 +275,7 @@ class Moderation:
         return person
 
     def _account(self, by: _Actor, name: str) -> Account:
-        row = self._registrations.get(names.find(name) or "")
+        row = self._registrations.find(name)
         if row is None:
             raise ProtocolError("invalid_field", by.texts("no_account", user=shown(name, _MAX_SHOWN)))
         self._spare_teachers(by, row.name, row.role == "teacher")

@@ -15,7 +15,6 @@ from classcord.chat.moderation import CONSOLE, Moderation
 from classcord.chat.people import Person
 from classcord.chat.registrations import Registrations
 from classcord.chat.waiting import Waiting
-from classcord.wire import names
 from classcord.wire.channel_names import ChannelName
 from classcord.wire.protocol import ProtocolError
 
@@ -146,7 +145,7 @@ class Office:
         return "", (), False
 
     def _account(self, name: str) -> Account:
-        row = self._registrations.get(names.find(name) or "")
+        row = self._registrations.find(name)
         if row is None:
             raise ProtocolError("invalid_field", f"there is no account {name!r}")
         return row

@@ -32,10 +32,6 @@ class Registrations:
             self._accounts.resembles(name) or names.key(name) in self._new or self._looks.has(names.likeness(name))
         )
 
-    def find(self, name: str) -> Account | None:
-        """The stored account with this name, in any spelling."""
-        return self._accounts.get(names.find(name) or "")
-
     def teacher(self, key: str) -> bool:
         """Whether the account with this key is a teacher's."""
         account = self.get(key)
@@ -45,6 +41,10 @@ class Registrations:
         """The account with this key, as it will be if the batch is stored."""
         new = self._new.get(key)
         return self._changed.get(key) or (new[0] if new is not None else self._accounts.get(key))
+
+    def find(self, name: str) -> Account | None:
+        """The same for a name, in any spelling."""
+        return self.get(names.find(name) or "")
 
     def add(self, seat: Seat, row: Account) -> AccountMade:
         """The client of this seat may use the name from now on. Nobody can log in before the account is stored."""
