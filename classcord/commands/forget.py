@@ -8,6 +8,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from classcord.chat.moderation import CONSOLE
 from classcord.data import forget
 from classcord.data.remedies import shown
 from classcord.ops import logs
@@ -59,7 +60,7 @@ def run(settings: Config, given: Namespace) -> int:
         forget.check_space(folder)
         if not given.yes and not _confirmed(f"Delete {', '.join(what)}, for ever? Type yes: "):
             raise Failure(EXIT_FAILED, "nothing was deleted")
-        forget.delete(db, traces)
+        forget.delete(db, traces, name, CONSOLE)
         logs.start("info", settings.log_format)
         logs.event(
             "forgotten", user=name, sent=traces.sent, received=traces.received,

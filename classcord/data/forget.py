@@ -75,8 +75,11 @@ def _marks(values: Iterable[object]) -> str:
     return f"({','.join('?' for _ in values)})"
 
 
-def delete(db: sqlite3.Connection, traces: Traces) -> None:
-    """Delete the rows in one transaction, and put zeros in their place. Parts may be left until `rewrite`."""
+def delete(db: sqlite3.Connection, traces: Traces, name: str, actor: str) -> None:
+    """Delete the rows in one transaction, and put zeros in their place. Parts may be left until `rewrite`.
+
+    A row of the audit says that `actor` has done this to `name`.
+    """
     db.execute("PRAGMA secure_delete=ON").fetchone()
     db.execute("PRAGMA synchronous=FULL")
     db.execute("BEGIN IMMEDIATE")
@@ -87,6 +90,9 @@ def delete(db: sqlite3.Connection, traces: Traces) -> None:
         ("DELETE FROM accounts WHERE key IN", traces.accounts),
     ):
         db.execute(f"{statement} {_marks(values)}", values)
+    db.execute(
+        "INSERT INTO audit VALUES (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), ?, 'forget', ?, NULL, '')", (actor, name)
+    )
     db.execute("COMMIT")
 
 

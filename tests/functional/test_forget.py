@@ -101,6 +101,8 @@ def test_account_and_messages_are_gone_to_the_last_byte(data: Path) -> None:
     with closing(sqlite3.connect(data / "classcord.db")) as db:
         assert db.execute("SELECT name FROM accounts").fetchall() == [("bob",)]
         assert db.execute("SELECT name FROM senders WHERE NOT guest").fetchall() == [("bob",)]
+        audit = db.execute("SELECT actor, action, target, seconds, reason FROM audit").fetchall()
+        assert audit == [("(console)", "forget", "alice", None, "")]
         assert db.execute("PRAGMA freelist_count").fetchone() == (0,)
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     with Server(data) as server, Client((server.host, server.port)) as client:
@@ -109,6 +111,34 @@ def test_account_and_messages_are_gone_to_the_last_byte(data: Path) -> None:
         client.send(say("it goes on"))
         client.pending()
     assert contents(data)[-1] == "it goes on"
+
+
+def test_messages_that_wait_go_too(own_server: OwnServer, tmp_path: Path) -> None:
+    server = own_server()
+    address = (server.host, server.port)
+    with member(address, "carla") as carla:
+        for name in ("alice", "bob"):
+            with member(address, name):
+                pass
+            carla.until(type="status", user=name, state="offline")
+        with Client(address) as alice:
+            alice.login("alice")
+            alice.send({"type": "message", "subtype": "private", "to": "bob", "content": "sesame-sent"})
+            assert "à son retour" in alice.until(**{"from": "Serveur"})["content"]
+        carla.until(type="status", user="alice", state="offline")
+        for name, content in (("alice", "sesame-received"), ("bob", "this one stays")):
+            carla.send({"type": "message", "subtype": "private", "to": name, "content": content})
+            assert "à son retour" in carla.until(**{"from": "Serveur"})["content"]
+    server.stop()
+    data = tmp_path / "data"
+    assert run(data, "alice", "--yes").returncode == 0
+    assert holds(data) == []
+    with closing(sqlite3.connect(data / "classcord.db")) as db:
+        assert db.execute("SELECT recipient FROM waiting").fetchall() == [("bob",)]
+    with Server(data) as again, Client((again.host, again.port)) as bob:
+        bob.login("bob")
+        bob.send({"type": "users"})
+        assert bob.until(offline=True)["content"] == "this one stays"
 
 
 def test_guests_with_the_name_too_when_asked_for(data: Path) -> None:
@@ -187,7 +217,7 @@ def test_another_reader_keeps_parts_of_the_file_and_that_is_said(data: Path) -> 
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM messages").fetchone()
         traces = forget.find(db, "alice".__eq__, "alice".__eq__, guests=False)
-        forget.delete(db, traces)
+        forget.delete(db, traces, "alice", "(console)")
         with pytest.raises(StoreError, match=r"may still be in it; .* type: sqlite3 .*/classcord.db VACUUM"):
             forget.rewrite(db, data)
     assert not [content for content in contents(data) if "sesame-g" in content and content not in GUESTS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -53,6 +54,18 @@ def test_they_wait_and_come_after_the_list_with_their_own_time(join: Join, conne
     assert all(datetime.fromisoformat(line["timestamp"].replace("Z", "+00:00")) for line in lines)
     bob.send({"type": "users"})
     assert not any(line.get("offline") for line in bob.pending())
+
+
+def test_they_come_a_tenth_of_a_second_apart(join: Join, connect: Connect) -> None:
+    name, alice = away(join, connect, "bob"), join("alice")
+    alice.send(*(private(name, text) for text in "abcde"))
+    assert len(notices(alice.pending())) == 5
+    bob = connect()
+    bob.login(name)
+    began = time.monotonic()
+    bob.send({"type": "users"})
+    waited(bob, *"abcde")
+    assert time.monotonic() - began >= 0.5  # a slow machine only makes it longer
 
 
 def test_the_type_private_is_for_those_who_speak_it(join: Join, connect: Connect) -> None:
