@@ -30,6 +30,7 @@ class _Route(NamedTuple):
     request: Request
     kept: frozenset[str]
     """The fields whose null counts as a value."""
+    lists: bool
 
 
 def _route(request: Request) -> _Route:
@@ -41,7 +42,7 @@ def _route(request: Request) -> _Route:
     ])
     kept = frozenset([field.name for field in request.fields if field.any_value])
     run = handle if who == "anybody" else lambda context, message: context.only(who, handle, message)
-    return _Route(run, quick, request.cost, request.announces, request, kept)
+    return _Route(run, quick, request.cost, request.announces, request, kept, request.lists)
 
 
 _ROUTES = {kind: _route(request) for kind, request in TYPES.items()}
@@ -53,12 +54,14 @@ def dispatch(context: Context, message: dict[str, Any]) -> int:
     kind = message.get("type")
     if not isinstance(kind, str) or (route := _ROUTES.get(kind)) is None:
         raise _unknown_type(message)
-    handle, quick, cost, announces, request, kept = route
+    handle, quick, cost, announces, request, kept, lists = route
     for name, absent, most in quick:
         value = message.get(name, absent)
         if not isinstance(value, str) or len(value) > most:
             message = _checked(kind, request, kept, message)
             break
+    if lists:
+        context.lists()
     if announces != "nothing":
         context.announces(announces)
     try:

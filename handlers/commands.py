@@ -29,6 +29,8 @@ def run(context: Context, text: str) -> int:
         context.post(Room.notice, unknown(context, word, asked=False))
         return 1
     typed = request.typed
+    if request.lists:
+        context.lists()
     try:
         if request.who == "anybody":
             typed.run(context, rest.strip())

@@ -49,6 +49,8 @@ _READ_BUSY = 16384
 may have."""
 _SHARE = 256
 """Lines of one client that run before its next lines are decoded: decoded lines take memory, for each client."""
+_OWED = 32 * 1024
+"""Bytes of answers to one client until the server looks whether the client takes them."""
 _OVERRUN_TIME = 2.0
 """Seconds until a line over MAX_OVERRUN bytes must end."""
 _LINGER = 1.0
@@ -151,6 +153,9 @@ class ConnectionHandler:
                 if limiter is not None:
                     limiter.line()
                 self._line(line)
+                if self.context.owed >= _OWED:
+                    self.context.wait_until_stored()
+                    self._wait_until_taken()
                 if number % _SHARE == 0:
                     self.context.wait_until_stored()
                     self._wait_until_taken()
@@ -177,8 +182,11 @@ class ConnectionHandler:
 
     def _wait_until_taken(self) -> None:
         """Don't read on while the client doesn't read its answers. What everybody gets doesn't count."""
-        if self.link.outbox.own > self._services.unread_limit:
-            self.link.wait_until_taken(self._services.unread_limit)
+        outbox = self.link.outbox
+        if outbox.own:
+            limit = 0 if outbox.memory.scarce() else self._services.unread_limit
+            if outbox.own > limit:
+                self.link.wait_until_taken(limit)
 
     def _line(self, line: bytes | TooLong) -> None:
         """Run one line; an error in it becomes its answer."""

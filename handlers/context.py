@@ -18,6 +18,10 @@ from handlers.limiter import Limiter
 
 __all__ = ["Context"]
 
+_ENTRY = 20
+"""Bytes of a name in a list, about."""
+_LINE = 50
+"""People in a list that take as much work as a line, about."""
 Argument = TypeVar("Argument")
 Operator = TypeVar("Operator", Room, ChannelOperations, Ignoring)
 Asked = TypeVar("Asked", Reading, Passwords)
@@ -29,7 +33,8 @@ class Context:
     """Collects the items of a client's requests. Only the client's own thread uses it."""
 
     __slots__ = (
-        "_hashing", "_items", "_number", "_whole", "accounts", "history", "limiter", "link", "registry", "texts",
+        "_hashing", "_items", "_number", "_whole", "accounts", "history", "limiter", "link", "owed", "registry",
+        "texts",
     )
 
     def __init__(self, link: Link, services: Services) -> None:
@@ -41,6 +46,8 @@ class Context:
         self.history = services.history
         self.texts = services.texts
         self._items: list[Item] = []
+        self.owed = 0
+        """Bytes of the answers since the last flush, about."""
         self._whole = False  # the items so far are parts of one
         limits = services.limits
         self.limiter = Limiter(limits, link, self.flush, self.reply) if limits is not None else None
@@ -50,6 +57,13 @@ class Context:
         """Wait for a share of the room's rate, because everybody may be told this: see request.Announces."""
         if self.limiter is not None:
             self.limiter.presence(what)
+
+    def lists(self) -> None:
+        """The answer names the people: wait for a share of the server's time that grows with them. Raises Gone."""
+        people = len(self.registry.links())
+        self.owed += _ENTRY * people
+        if self.limiter is not None and people > _LINE:
+            self.limiter.work(people // _LINE)
 
     def post(
         self, operation: Callable[Concatenate[Operator, Seat, Arguments], object], *arguments: Arguments.args,
@@ -91,6 +105,7 @@ class Context:
 
     def reply(self, line: bytes) -> None:
         """A line to this client, after the answers to its earlier requests."""
+        self.owed += len(line)
         self._items.append(("reply", self._number, (line,)))
 
     def wait_until_stored(self) -> None:
@@ -108,5 +123,5 @@ class Context:
     def flush(self) -> None:
         """Hand over the collected items. Call it before slow work, so that earlier requests don't wait for that."""
         if self._items and not self._whole:
-            items, self._items = self._items, []
+            items, self._items, self.owed = self._items, [], 0
             self.registry.post(items)

@@ -21,6 +21,9 @@ _AT_ONCE = 0.5
 _FRAME = 160
 """Bytes of a line beside its content: the keys, a name, a time, an id. Three lines of presence are as long: somebody
 comes, changes the name, and leaves."""
+_PORTION = 16
+"""Lines of one client that are given a share of the server's time at once. The rest may never run, and the others need
+not wait for it: a client that does not take its answers is not served."""
 _WAITING = 2048
 """A connection ends only if about so many bytes wait. A client that sends as fast as it may, and is behind because
 the server was busy, has fewer."""
@@ -46,6 +49,8 @@ class Limiter:
         self._clock = limits.clock
         self.slow = False
         """Something that came with the last bytes had to wait."""
+        self._next = 0  # lines that wait for the server's time
+        self._granted = 0  # lines for which it has the time
         self._size = 0  # of the last bytes: some of their lines may not have run yet
         self._pace = limits.pace()
         self._own: Flow = Flow()
@@ -66,12 +71,22 @@ class Limiter:
             self._slow(wait, "bytes")
 
     def lines(self, count: int) -> None:
-        """So many lines are next: wait until the server has the time for them. Raises Gone."""
-        if count:
-            self._share(self._limits.work, self._work, count)
+        """So many lines are next."""
+        self._next = count
+        self._granted = 0
+
+    def work(self, lines: int) -> None:
+        """The line that runs takes as much work as so many more. Raises Gone."""
+        self._share(self._limits.work, self._work, lines)
 
     def line(self) -> None:
-        """A line is next. Raises Flooding, Gone."""
+        """A line is next: wait until the server has the time for it, and the client may send it. Raises Flooding,
+        Gone."""
+        if not self._granted:
+            self._granted = max(1, min(self._next, _PORTION))
+            self._next -= self._granted
+            self._share(self._limits.work, self._work, self._granted)
+        self._granted -= 1
         now = self._clock()
         wait = self._pace.line(now)
         if wait:
@@ -135,6 +150,7 @@ class Limiter:
 
     def _share(self, shares: Shares, flow: Flow, size: int) -> None:
         if not shares.take(flow, size):
+            self.slow = True
             self._flush()
             began = self._clock()
             if not shares.wait(flow, size, self._link.is_gone):

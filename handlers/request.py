@@ -84,4 +84,6 @@ class Request(NamedTuple):
     """What it takes from its sender's allowance of lines, 0 or more; see `dispatch`. With wrong fields it takes 1."""
     announces: Announces = "nothing"
     """What everybody may be told because of it, beside a content: it waits for a share of the room's rate first."""
+    lists: bool = False
+    """Its answer names the people, so it takes more work the more they are."""
     typed: Typed | None = None

@@ -172,7 +172,7 @@ TABLE = (
     Request(
         "users", presence.users, "list the people here; the first time, join as a guest", {"type": "users"},
         aliases=("connected_users", "userlist"),
-        announces="coming",
+        announces="coming", lists=True,
         typed=Typed(
             channels.typed_users,
             {"fr": ("qui",), "en": ("who", "users")},
@@ -184,11 +184,11 @@ TABLE = (
     ),
     Request(
         "list_users", presence.list_users, "users, in an answer of type list_users", {"type": "list_users"},
-        listed=False, announces="coming",
+        listed=False, announces="coming", lists=True,
     ),
     Request(
         "who", presence.who, "list the people in a channel, or here, in an answer of type who",
-        {"type": "who", "channel": "global"}, (_CHANNEL._replace(required=False),), announces="coming",
+        {"type": "who", "channel": "global"}, (_CHANNEL._replace(required=False),), announces="coming", lists=True,
     ),
     Request(
         "join", channels.join, "join a channel", {"type": "join", "channel": "#dev"}, (_CHANNEL,),

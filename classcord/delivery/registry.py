@@ -104,8 +104,7 @@ class Registry:
         self.watching = Watching()
         self.due: queue.SimpleQueue[tuple[float, HandingDue]] = queue.SimpleQueue()
         """Which waiting messages are to be brought, and since when, by time.monotonic: for the postman."""
-        self._memory = Memory()
-        self._outboxes_limit = outboxes_limit
+        self._memory = Memory(outboxes_limit)
         self._epoll = select.epoll()
         self._relief = threading.Event()
         threading.Thread(target=self._watch, name="writable", daemon=True).start()
@@ -216,7 +215,7 @@ class Registry:
                     self._drop(link, "internal_error")
             for number in batch.expelled:
                 self._expel(self._links[number])
-            while self._memory.used > self._outboxes_limit:
+            while self._memory.used > self._memory.limit:
                 self._drop(max(self._links.values(), key=lambda each: each.outbox.own), "outboxes_full")
             for due in batch.due:
                 self.due.put((time.monotonic(), due))

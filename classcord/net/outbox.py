@@ -15,12 +15,20 @@ WAITING = "waiting"
 
 
 class Memory:
-    """The bytes that wait in all outboxes together, without the blocks that several clients wait for."""
+    """The bytes that wait in all outboxes together, without the blocks that several clients wait for.
 
-    __slots__ = ("used",)
+    `limit` is how many may wait. Any thread may ask.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("limit", "used")
+
+    def __init__(self, limit: int = 1 << 62) -> None:
         self.used = 0
+        self.limit = limit
+
+    def scarce(self) -> bool:
+        """Whether a quarter is used: from here on a client that leaves any answer waiting is not read."""
+        return self.used > self.limit >> 2
 
 
 _ALONE = Memory()

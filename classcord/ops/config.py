@@ -176,8 +176,9 @@ SETTINGS: tuple[Setting, ...] = (
     # a reader with 1 Mbit/s takes 125,000; the rest is for headers
     Setting("room-rate", 100_000, "bytes that all clients together may make everybody receive", "bytes a second",
             1024, 1 << 40),
-    # a slow processor runs as many; a class of 40 that sends as fast as it may sends 200
-    Setting("work-rate", 4000, "lines that all clients together may send", "lines a second", 10, 1_000_000),
+    # as many as the default --max-connections may send at --line-rate: with fewer, the others would wait for them even
+    # while the processor has nothing to do; a class of 40 that sends as fast as it may sends 200
+    Setting("work-rate", 10_000, "lines that all clients together may send", "lines a second", 10, 1_000_000),
     # as many as the answers to a paste of 50 lines
     Setting("unread-limit", 1 << 16, "unsent answers from which on a client is not read until it takes some", "bytes",
             1 << 12, 1 << 30),
