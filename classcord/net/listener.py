@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from classcord.net.nat import NatWatch
+from classcord.net.newcomers import WAITING, Newcomers
 from classcord.net.peer import Peer
 from classcord.net.places import Places
 from classcord.net.sockets import from_here
@@ -28,7 +29,7 @@ _REFUSED = 64
 """Refused connections that stay open for a moment, so that the clients get the refusal."""
 _LEAVING = 128
 """Connections whose places are given up, and whose threads have not ended yet."""
-SPARE_FILES = 64 + _REFUSED + _LEAVING
+SPARE_FILES = 64 + _REFUSED + _LEAVING + WAITING
 """Open files besides the connections."""
 SWITCH_INTERVAL = 0.005
 """The least switch interval in seconds, which is Python's own."""
@@ -65,6 +66,7 @@ class ChatServer(socketserver.ThreadingTCPServer):
         self._banned = banned
         self._open: dict[socket.socket, Peer] = {}
         self._places = places
+        self._newcomers = Newcomers(max_connections)
         self._leaving: set[socket.socket] = set()  # their places are given up; their threads have not ended yet
         self._refused: deque[tuple[float, socket.socket]] = deque()
         self._refusals = logs.LogThrottle(10)
@@ -118,9 +120,15 @@ class ChatServer(socketserver.ThreadingTCPServer):
         if banned is not None:
             self._refuse(request, peer, "banned", banned.line())
             return
-        if len(self._open) - len(self._leaving) >= self._max_connections and not self._make_room():
-            self._refuse(request, peer, "max_connections")
+        if self._admit(request, peer):
             return
+        if not (self._places and self._places.any_silent() and self._newcomers.wait(request, peer)):
+            self._refuse_full(request, peer)
+
+    def _admit(self, request: socket.socket, peer: Peer) -> bool:
+        """Give a connection its thread, if there is a place."""
+        if len(self._open) - len(self._leaving) >= self._max_connections and not self._make_room(peer):
+            return False
         self._open[request] = peer
         if self._places is not None:
             self._places.entered(peer, request)
@@ -135,6 +143,10 @@ class ChatServer(socketserver.ThreadingTCPServer):
         except RuntimeError:  # the system can't start another thread
             self._closed(request)
             self._refuse(request, peer, "no_thread")
+        return True
+
+    def _refuse_full(self, request: socket.socket, peer: Peer) -> None:
+        self._refuse(request, peer, "max_connections")
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
@@ -158,10 +170,12 @@ class ChatServer(socketserver.ThreadingTCPServer):
         if not peer.here:
             self._nat.disconnected(peer.address)
 
-    def _make_room(self) -> bool:
-        """Let a newcomer take the place of a connection that has said nothing."""
+    def _make_room(self, newcomer: Peer) -> bool:
+        """Let a newcomer take the place of a connection that has said nothing, if it may."""
         # those that are about to end still have a thread and an open file
-        if self._places is None or len(self._leaving) >= _LEAVING:
+        if self._places is None or len(self._leaving) >= _LEAVING or not self._places.any_silent():
+            return False
+        if not self._newcomers.may_take(newcomer):
             return False
         found = self._places.give_up()
         if found is None:
@@ -196,6 +210,7 @@ class ChatServer(socketserver.ThreadingTCPServer):
             self._refused.popleft()[1].close()
 
     def service_actions(self) -> None:
+        self._newcomers.look(self._admit, self._refuse_full)
         while self._refused and self._refused[0][0] < time.monotonic():
             self._refused.popleft()[1].close()
 
@@ -226,6 +241,7 @@ class ChatServer(socketserver.ThreadingTCPServer):
             each.close()
         for _, request in self._refused:
             request.close()
+        self._newcomers.close()
         self._ready.close()
         os.close(self._wake)
 

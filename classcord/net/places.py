@@ -40,6 +40,10 @@ class Places:
                 self._silent.pop(peer.share, None)
             return found
 
+    def any_silent(self) -> bool:
+        """Whether there is one."""
+        return bool(self._silent)
+
     def give_up(self) -> tuple[Peer, socket.socket] | None:
         """Take out the one that has said nothing for longest, of the address that has most of them; None without one.
 
