@@ -13,12 +13,13 @@ from classcord.wire.protocol import encode
 from classcord.wire.texts import shown
 from handlers import accounts, channels, history, messages, moderation, presence
 from handlers.context import Context
-from handlers.request import PUNCTUATION, Field, Misused, Request, Typed
+from handlers.request import MAX_REF, PUNCTUATION, Field, Misused, Request, Typed
 
 __all__ = ["HELP", "LISTED", "TABLE", "TYPES", "WORDS", "find", "letters", "unknown"]
 
 _CHANNEL = Field("channel", most=MAX_TYPED)
 _CONTENT = Field("content", most=None)  # clean_content says more than "too long"
+_REF = Field("ref", required=False, most=MAX_REF)
 _TEACHERS = ("enseignant", "enseignants", "prof", "teacher", "teachers")
 """Words after `/aide` that list the commands of teachers, which pupils need not see."""
 _ALL = ("tout", "toutes", "all")
@@ -115,12 +116,12 @@ TABLE = (
         {"type": "message", "subtype": "global", "to": "global", "content": "Bonjour"},
         (
             _CONTENT, Field("subtype", required=False), Field("to", required=False),
-            _CHANNEL._replace(required=False),
+            _CHANNEL._replace(required=False), _REF,
         ),
     ),
     Request(
         "private", messages.private, "write to one person", {"type": "private", "to": "bob", "content": "Salut"},
-        (_CONTENT, Field("to")),
+        (_CONTENT, Field("to"), _REF),
         typed=Typed(
             messages.typed_private,
             {"fr": ("mp", "msg"), "en": ("msg", "w", "whisper")},

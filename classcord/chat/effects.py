@@ -59,6 +59,7 @@ __all__ = [
     "Renamed",
     "Replied",
     "Said",
+    "Sent",
     "StateSet",
     "StateTold",
     "TopicTold",
@@ -343,12 +344,25 @@ class Replied(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A request that can't be done."""
+    """A request that can't be done. `ref` is the mark of a message whose sender wants to know what has become of it."""
 
     seat: int
     code: str
     text: str
     example: Mapping[str, Any] | None
+    ref: str | None = None
+
+
+class Sent(NamedTuple):
+    """What has become of the message that the client has given the mark `ref`: whether it was sent to somebody, with
+    which id, if that is certain, in which channel, and whether it waits for an account."""
+
+    seat: int
+    ref: str
+    sent: bool
+    id: int | None
+    channel: str | None
+    waits: bool
 
 
 Effect = (
@@ -357,4 +371,5 @@ Effect = (
     | Audited | Answered | Expelled | Banned | Unbanned | NetworkExpelled | MessageDeleted
     | ChannelMoved | ChannelEntered | ChannelLeft | ChannelsListed | TopicTold | ReadingAllowed
     | MessagesDeleted | AccountsRemoved | MessagesExpired | Kept | HandingDue | HandedOver | WaitingEnded
+    | Sent
 )

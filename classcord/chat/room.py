@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from classcord.chat import channel_operations, ignoring, passwords, reading, waiting
+from classcord.chat import channel_operations, ignoring, passwords, reading, tracking, waiting
 from classcord.chat.accounts import Account, Accounts
 from classcord.chat.channels import Channels
 from classcord.chat.effects import (
@@ -84,14 +84,15 @@ class Room:
         self.waiting = Waiting(self.registrations, moderation, texts, self._emit, take_id)
         people = self._present, self.registrations, moderation
         self._office = office = Office(*people, self.waiting, self._emit, self._talk)
+        self._operations: dict[str, Callable[..., object]] = {}
         parts: tuple[tuple[object, tuple[str, ...]], ...] = (
             (self, _OPERATIONS), (self._talk, channel_operations.OPERATIONS), (self._ignoring, ignoring.OPERATIONS),
             (reading.Reading(self._channels, self.registrations, self._emit), reading.OPERATIONS),
             (passwords.Passwords(self.registrations, self._emit), passwords.OPERATIONS),
+            (tracking.Tracking(self.effects, self._operations), tracking.OPERATIONS),
         )
-        self._operations: dict[str, Callable[..., object]] = {
-            operation: getattr(part, operation) for part, operations in parts for operation in operations
-        }
+        for part, operations in parts:
+            self._operations.update({operation: getattr(part, operation) for operation in operations})
         self._texts, self._take_id = texts, take_id
         self._names = GuestNames(self._present, self.registrations)
         self._without_seat: dict[str, Callable[..., None]] = {
@@ -105,7 +106,8 @@ class Room:
             self._without_seat[operation](*arguments)
             return
         try:
-            self._operations[operation](self._seats.get(number) or self._seat(number), *arguments)
+            seat = self._seats.get(number) or self._seats.setdefault(number, Seat(number))
+            self._operations[operation](seat, *arguments)
         except ProtocolError as error:
             self._emit(Refused(number, error.code, error.text, error.example))
 
@@ -123,9 +125,6 @@ class Room:
             self.notice(seat, self._texts("account_needed") if allowed else self._texts("teacher_needed"))
         else:
             raise refusal
-
-    def _seat(self, number: int) -> Seat:
-        return self._seats.setdefault(number, Seat(number))
 
     def not_stored(self) -> None:
         """The accounts of the batch could not be stored."""
