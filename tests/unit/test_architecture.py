@@ -48,7 +48,8 @@ ORDER = [
     "classcord.console.commands",
     "classcord.serving", "classcord.command_line",
     "handlers.limiter", "handlers.context", "handlers.request", "handlers.accounts", "handlers.presence",
-    "handlers.channels", "handlers.history", "handlers.messages", "handlers.moderation", "handlers.table",
+    "handlers.channels", "handlers.history", "handlers.messages", "handlers.moderation", "handlers.completion",
+    "handlers.table",
     "handlers.commands", "handlers", "handlers.connection", "server",
 ]
 WINGS: dict[str, set[str]] = {
