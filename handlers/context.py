@@ -13,6 +13,7 @@ from classcord.chat.people import Seat, Who
 from classcord.chat.reading import Reading
 from classcord.chat.room import Item, Room
 from classcord.chat.tracking import Tracking
+from classcord.chat.watchers import Watchers
 from classcord.net.link import Link
 from classcord.services import Services
 from handlers.limiter import Limiter
@@ -20,7 +21,7 @@ from handlers.limiter import Limiter
 __all__ = ["Context"]
 
 Argument = TypeVar("Argument")
-Operator = TypeVar("Operator", Room, ChannelOperations, Ignoring, Tracking)
+Operator = TypeVar("Operator", Room, ChannelOperations, Ignoring, Tracking, Watchers)
 Asked = TypeVar("Asked", Reading, Passwords)
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

@@ -14,12 +14,14 @@ from classcord.chat.orders import (
     Answered,
     Audited,
     Banned,
+    BoardShown,
     Expelled,
     MessageDeleted,
     MessagesDeleted,
     MessagesExpired,
     NetworkExpelled,
     Unbanned,
+    Wired,
 )
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "Answered",
     "Audited",
     "Banned",
+    "BoardShown",
     "ChannelEntered",
     "ChannelLeft",
     "ChannelMoved",
@@ -67,6 +70,7 @@ __all__ = [
     "UsersListed",
     "WaitingEnded",
     "Whispered",
+    "Wired",
 ]
 
 
@@ -371,5 +375,5 @@ Effect = (
     | Audited | Answered | Expelled | Banned | Unbanned | NetworkExpelled | MessageDeleted
     | ChannelMoved | ChannelEntered | ChannelLeft | ChannelsListed | TopicTold | ReadingAllowed
     | MessagesDeleted | AccountsRemoved | MessagesExpired | Kept | HandingDue | HandedOver | WaitingEnded
-    | Sent
+    | Sent | Wired | BoardShown
 )

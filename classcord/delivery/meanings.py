@@ -16,6 +16,7 @@ from classcord.chat.effects import (
     Answered,
     Audited,
     Banned,
+    BoardShown,
     ChannelEntered,
     ChannelLeft,
     ChannelMoved,
@@ -51,6 +52,7 @@ from classcord.chat.effects import (
     UsersListed,
     WaitingEnded,
     Whispered,
+    Wired,
 )
 from classcord.delivery import render
 from classcord.delivery.batch import Batch
@@ -209,6 +211,8 @@ MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     Replied: lambda batch, effect: batch.to(effect.seat, effect.line),
     Refused: lambda batch, effect: batch.to(effect.seat, render.refused(effect)),
     Sent: _sent,
+    Wired: lambda batch, effect: batch.watchers.append(effect),
+    BoardShown: lambda batch, effect: batch.watchers.append(effect),
     Audited: _audited,
     Expelled: lambda batch, effect: batch.expel(effect.seat),
     Banned: _banned,
