@@ -41,7 +41,7 @@ class Office:
             "people": self._people, "promote": self._promote, "demote": self._demote, "password": self._password,
             "tell_all": self._tell_all, "tell": self._tell, "watch": self._watch, "bans": self._bans,
             "close_channel": self._close_channel, "open_channel": self._open_channel,
-            "new_class": self._new_class, "empty": self._empty,
+            "board": self._board, "new_class": self._new_class, "empty": self._empty,
         }
         """Each gives its answer: a text, data, and whether that depends on an account that is to be stored."""
 
@@ -67,10 +67,17 @@ class Office:
         self._watchers.greet(seat)
 
     def _people(self) -> tuple[str, tuple[Any, ...], bool]:
-        """Each person: name, whether it has an account, whether it is a teacher, state, seats, seconds of its mute."""
+        """Each person: name, whether it has an account, whether it is a teacher, state, seats, seconds of its mute,
+        channels."""
         people = sorted(self._present.values(), key=lambda person: person.key)
-        muted = self._moderation.muted
-        return "", tuple([(p.name, p.account, p.teacher, p.state, p.numbers(), muted(p)) for p in people]), False
+        muted, inside = self._moderation.muted, self._talk.of_person
+        rows = [(p.name, p.account, p.teacher, p.state, p.numbers(), muted(p), inside(p)) for p in people]
+        return "", tuple(rows), False
+
+    def _board(self) -> tuple[str, tuple[Any, ...], bool]:
+        """The people, whether there is silence, the seconds of slow mode, and the channels."""
+        silent, slow = self._moderation.rules()
+        return "", (self._people()[1], silent, slow, self._talk.overview(len(self._present))), False
 
     def _promote(self, name: str) -> tuple[str, tuple[Any, ...], bool]:
         return self._set_role(name, "teacher", "promote", "{} is a teacher now")

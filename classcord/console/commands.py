@@ -20,6 +20,7 @@ from classcord.console.moderating import Moderating
 from classcord.console.replies import Reply, Usage, done, name_of, no_more, number_of, refused, table
 from classcord.console.watch import Watches
 from classcord.console.words import COMMANDS
+from classcord.delivery.asking import ask
 from classcord.net.link import Gone, Link
 from classcord.net.peer import Peer
 from classcord.net.transport import Plain
@@ -81,12 +82,7 @@ class Commands:
 
     def _ask(self, action: str, *arguments: object) -> Answered:
         """The room's answer. Raises ProtocolError."""
-        answer = self._registry.ask(lambda number: ("command", None, (number, action, arguments)))
-        if not isinstance(answer, Answered):
-            raise ProtocolError("internal", "a fault in the server; its log has the details (internal_error)")
-        if answer.code is not None:
-            raise ProtocolError(answer.code, answer.text)
-        return answer
+        return ask(self._registry, action, *arguments)
 
     def _of_a_name(self, action: str) -> Callable[[list[str], socket.socket], Iterable[Reply]]:
         """A command that has only the name of a person after it."""
@@ -122,8 +118,9 @@ class Commands:
             {
                 "name": name, "kind": "teacher" if teacher else "account" if account else "guest", "state": state,
                 "addresses": sorted({addresses[seat] for seat in seats if seat in addresses}), "muted": round(muted),
+                "channels": list(channels),
             }
-            for name, account, teacher, state, seats, muted in self._ask("people").data
+            for name, account, teacher, state, seats, muted, channels in self._ask("people").data
         ]
 
     def _reset_password(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:

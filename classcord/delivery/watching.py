@@ -169,9 +169,11 @@ class Watching:
                             cable.ending[seat] = name
                     cable.names = names
                     cables[effect.watcher] = cable
-            self.cables, self.boards = cables, frozenset(boards)
+            self.cables = cables
             self._look()
-        self.boards_changed.set()
+        if boards != self.boards:
+            self.boards = frozenset(boards)
+            self.boards_changed.set()
 
     def _look(self) -> None:
         some: dict[int, tuple[Cable, ...]] = {}

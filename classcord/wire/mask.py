@@ -12,7 +12,7 @@ import re
 from classcord.wire import names
 from classcord.wire.protocol import ProtocolError, decode
 
-__all__ = ["masked"]
+__all__ = ["masked", "shortened"]
 
 _HIDDEN = "***"
 _KEY = re.compile("pass|mdp|pwd|secret", re.IGNORECASE)
@@ -34,6 +34,14 @@ def masked(line: bytes) -> str:
         shown = shown if hidden is None else hidden
     cut = f"{shown[:_LONGEST]}… ({len(shown)} characters)" if len(shown) > _LONGEST else shown
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in cut)
+
+
+def shortened(line: bytes, most: int) -> bytes:
+    """At most so many bytes of a line, to be masked later: nothing of a longer one that can only be judged whole."""
+    if len(line) <= most:
+        return line
+    start = line[: most // 2]
+    return start if start.isascii() and b"\\" not in start else b""
 
 
 def _written_otherwise(line: bytes, text: str) -> str | None:
