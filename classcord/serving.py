@@ -129,7 +129,8 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
         signals.serving()
         limits, places = (Limits(settings), Places()) if settings.limits == "on" else (None, None)
         services = Services(
-            registry, accounts, hashing, texts, history, settings.outbox_limit, settings.unread_limit, limits, places
+            registry, accounts, hashing, texts, history, settings.outbox_limit, settings.unread_limit, limits, places,
+            os.path.abspath(settings.data),
         )
 
         def serve_client(connection: socket.socket, peer: Peer) -> None:

@@ -10,16 +10,20 @@ from typing import Any
 
 from classcord.chat.accounts import Account
 from classcord.chat.channel_operations import ChannelOperations
-from classcord.chat.effects import Announced, Answered, Audited, Effect, MessagesDeleted, Noticed
+from classcord.chat.effects import Announced, Answered, Audited, Effect, MessagesDeleted, Noticed, Replied
 from classcord.chat.moderation import CONSOLE, Moderation
 from classcord.chat.people import Person, Seat
 from classcord.chat.registrations import Registrations
 from classcord.chat.waiting import Waiting
 from classcord.chat.watchers import Watchers
+from classcord.wire import names
 from classcord.wire.channel_names import ChannelName
-from classcord.wire.protocol import ProtocolError
+from classcord.wire.protocol import ProtocolError, encode
 
-__all__ = ["Office"]
+__all__ = ["OPERATIONS", "Office"]
+
+OPERATIONS = ("direct", "own_right")
+"""The methods that an item with a seat may name: what teachers do about the whole room."""
 
 
 class Office:
@@ -59,6 +63,18 @@ class Office:
             self._emit(Answered(number, None, *answer))
         except ProtocolError as error:
             self._emit(Answered(number, error.code, error.text, (), False))
+
+    def direct(self, seat: Seat, action: str, key: str, name: str, /) -> None:
+        """Close or open a channel. A part of `only`, for teachers."""
+        _, (channel,), _ = self._actions[action](key, name, self._who(seat))
+        self._emit(Replied(seat.number, encode({"type": action, "status": "ok", "channel": channel})))
+
+    def own_right(self, seat: Seat, ticket: int, /) -> None:
+        """Say which teacher the client is: a name, which is empty if it is not one."""
+        self._emit(Answered(ticket, None, self._who(seat), (), False))
+
+    def _who(self, seat: Seat) -> str:
+        return seat.person.name if seat.person is not None and seat.person.teacher else ""
 
     def greet(self, seat: Seat) -> None:
         """The client has its first list of the people: it is ready for what it must know."""
@@ -106,14 +122,14 @@ class Office:
         self._emit(Audited(CONSOLE, "reset-password", row.name, None, ""))
         return f"{row.name} has a new password", (row.name,), True
 
-    def _close_channel(self, key: str, name: str) -> tuple[str, tuple[Any, ...], bool]:
+    def _close_channel(self, key: str, name: str, by: str = CONSOLE) -> tuple[str, tuple[Any, ...], bool]:
         closed = self._talk.close(ChannelName(key, name))
-        self._emit(Audited(CONSOLE, "close-channel", closed, None, ""))
+        self._emit(Audited(by, "close-channel", closed, None, ""))
         return f"{closed} is closed: only teachers may enter", (closed,), False
 
-    def _open_channel(self, key: str, name: str) -> tuple[str, tuple[Any, ...], bool]:
+    def _open_channel(self, key: str, name: str, by: str = CONSOLE) -> tuple[str, tuple[Any, ...], bool]:
         opened = self._talk.open(ChannelName(key, name))
-        self._emit(Audited(CONSOLE, "open-channel", opened, None, ""))
+        self._emit(Audited(by, "open-channel", opened, None, ""))
         return f"{opened} is open", (opened,), False
 
     def _bans(self) -> tuple[str, tuple[Any, ...], bool]:
@@ -143,8 +159,13 @@ class Office:
         self.welcome = (text if begins else self.welcome) if self._watches else ""
         return self._tell_all(text)
 
-    def _new_class(self, keep_accounts: bool, text: str) -> tuple[str, tuple[Any, ...], bool]:
-        """End the connections of all but teachers, with this text, and remove their accounts unless these are kept."""
+    def _new_class(self, keep_accounts: bool, text: str, teacher: str | None) -> tuple[str, tuple[Any, ...], bool]:
+        """End the connections of all but teachers, with this text, and remove their accounts unless these are kept.
+
+        The `teacher` that does it may have lost the right while the backup was made; None stands for the console.
+        """
+        if teacher is not None and not self._registrations.teacher(names.key(teacher)):
+            raise ProtocolError("not_allowed", "Only a teacher may do that.")
         self._moderation.clear(text)
         removed: tuple[str, ...] = ()
         if not keep_accounts:
@@ -152,7 +173,7 @@ class Office:
             removed = effect.keys
             self._waiting.remove(removed)
             self._emit(effect)
-        self._emit(Audited(CONSOLE, "new-class", "", None, ""))
+        self._emit(Audited(teacher or CONSOLE, "new-class", "", None, ""))
         return "", (len(removed),), False
 
     def _empty(self, first: int, last: int) -> tuple[str, tuple[Any, ...], bool]:

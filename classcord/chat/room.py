@@ -36,6 +36,7 @@ from classcord.chat.effects import (
 from classcord.chat.guest_names import GuestNames
 from classcord.chat.listing import Lists
 from classcord.chat.moderation import Moderation
+from classcord.chat.office import OPERATIONS as OFFICE
 from classcord.chat.office import Office
 from classcord.chat.people import Person, Seat, Who, kept_alias
 from classcord.chat.registrations import Registrations
@@ -91,7 +92,7 @@ class Room:
             (reading.Reading(self._channels, self.registrations, self._emit), reading.OPERATIONS),
             (passwords.Passwords(self.registrations, self._emit), passwords.OPERATIONS),
             (tracking.Tracking(self.effects, self._operations), tracking.OPERATIONS),
-            (self._watchers, watchers.OPERATIONS),
+            (self._watchers, watchers.OPERATIONS), (office, OFFICE),
         )
         for part, operations in parts:
             self._operations.update({operation: getattr(part, operation) for operation in operations})

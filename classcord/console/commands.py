@@ -21,6 +21,7 @@ from classcord.console.replies import Reply, Usage, done, name_of, no_more, numb
 from classcord.console.watch import Watches
 from classcord.console.words import COMMANDS
 from classcord.delivery.asking import ask
+from classcord.delivery.new_class import begin_class
 from classcord.net.link import Gone, Link
 from classcord.net.peer import Peer
 from classcord.net.transport import Plain
@@ -33,8 +34,6 @@ __all__ = ["Commands"]
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 """Of a generated password: 32 that people can't mistake for each other."""
 _LENGTH = 10
-_PIECE = 2000
-"""Messages that are deleted at once: a few milliseconds, in which all clients wait."""
 _LONGEST_STOP = 24 * 3600
 """Seconds until a stop at most."""
 
@@ -160,9 +159,8 @@ class Commands:
         if len(words) not in (2, 3) or words[2:] not in ([], ["--keep-accounts"]):
             raise Usage("")
         first, last = (number_of(word, 2**53) for word in words[:2])
-        (removed,) = self._ask("new_class", len(words) == 3, self._services.texts("new_class")).data
-        for start in range(first, last + 1, _PIECE):
-            self._ask("empty", start, min(start + _PIECE - 1, last))
+        text = self._services.texts("new_class")
+        removed = begin_class(self._registry, text, first, last, keep_accounts=len(words) == 3)
         yield done(f"a new class may come; accounts removed: {removed}", accounts=removed)
 
     def _stop(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:

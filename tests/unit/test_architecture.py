@@ -40,7 +40,7 @@ ORDER = [
     "classcord.delivery", "classcord.delivery.audiences", "classcord.delivery.render", "classcord.delivery.batch",
     "classcord.delivery.meanings", "classcord.delivery.watching", "classcord.delivery.registry",
     "classcord.delivery.asking", "classcord.delivery.counting",
-    "classcord.delivery.board",
+    "classcord.delivery.board", "classcord.delivery.new_class",
     "classcord.delivery.postman", "classcord.delivery.linesman", "classcord.delivery.retention",
     "classcord.commands", "classcord.commands.backup", "classcord.commands.restore", "classcord.commands.export",
     "classcord.commands.import_users", "classcord.commands.forget",
@@ -53,7 +53,7 @@ ORDER = [
     "classcord.serving", "classcord.command_line",
     "handlers.limiter", "handlers.context", "handlers.request", "handlers.accounts", "handlers.presence",
     "handlers.channels", "handlers.history", "handlers.messages", "handlers.moderation", "handlers.watching",
-    "handlers.completion", "handlers.table",
+    "handlers.direction", "handlers.completion", "handlers.table",
     "handlers.commands", "handlers", "handlers.connection", "server",
 ]
 WINGS: dict[str, set[str]] = {
