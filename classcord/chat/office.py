@@ -159,7 +159,9 @@ class Office:
         self.welcome = (text if begins else self.welcome) if self._watches else ""
         return self._tell_all(text)
 
-    def _new_class(self, keep_accounts: bool, text: str, teacher: str | None) -> tuple[str, tuple[Any, ...], bool]:
+    def _new_class(
+        self, keep_accounts: bool, text: str, teacher: str | None = None
+    ) -> tuple[str, tuple[Any, ...], bool]:
         """End the connections of all but teachers, with this text, and remove their accounts unless these are kept.
 
         The `teacher` that does it may have lost the right while the backup was made; None stands for the console.
