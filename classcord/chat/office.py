@@ -11,6 +11,7 @@ from typing import Any
 from classcord.chat.accounts import Account
 from classcord.chat.channel_operations import ChannelOperations
 from classcord.chat.effects import Announced, Answered, Audited, Effect, MessagesDeleted, Noticed, Replied
+from classcord.chat.ignoring import Ignoring
 from classcord.chat.moderation import CONSOLE, Moderation
 from classcord.chat.people import Person, Seat
 from classcord.chat.registrations import Registrations
@@ -32,7 +33,7 @@ class Office:
     def __init__(
         self, present: Mapping[str, Person], registrations: Registrations, moderation: Moderation,
         waiting: Waiting, emit: Callable[[Effect], None], talk: ChannelOperations,
-        watchers: Watchers,
+        watchers: Watchers, ignoring: Ignoring,
     ) -> None:
         self._present = present
         self._registrations = registrations
@@ -41,6 +42,7 @@ class Office:
         self._emit = emit
         self._talk = talk
         self._watchers = watchers
+        self._ignoring = ignoring
         self._actions: dict[str, Callable[..., tuple[Any, ...]]] = {
             "people": self._people, "promote": self._promote, "demote": self._demote, "password": self._password,
             "tell_all": self._tell_all, "tell": self._tell, "watch": self._watch, "bans": self._bans,
@@ -174,6 +176,7 @@ class Office:
             effect = self._registrations.remove_pupils()
             removed = effect.keys
             self._waiting.remove(removed)
+            self._ignoring.remove(removed)
             self._emit(effect)
         self._emit(Audited(teacher or CONSOLE, "new-class", "", None, ""))
         return "", (len(removed),), False

@@ -82,10 +82,12 @@ class Room:
             self._channels, texts, emit=self._emit, take_id=take_id, identify=self.identify, notice=self.notice,
             shown=self._lists.shown, moderation=moderation, ignoring=self._ignoring,
         )
-        self.waiting = Waiting(self.registrations, moderation, texts, self._emit, take_id)
+        self.waiting = Waiting(self.registrations, moderation, texts, self._emit, take_id, self._ignoring)
         people = self._present, self.registrations, moderation
         self._watchers = watchers.Watchers(self._present, self.registrations, texts, self._emit)
-        self._office = office = Office(*people, self.waiting, self._emit, self._talk, self._watchers)
+        self._office = office = Office(
+            *people, self.waiting, self._emit, self._talk, self._watchers, self._ignoring
+        )
         self._operations: dict[str, Callable[..., object]] = {}
         parts: tuple[tuple[object, tuple[str, ...]], ...] = (
             (self, _OPERATIONS), (self._talk, channel_operations.OPERATIONS), (self._ignoring, ignoring.OPERATIONS),
