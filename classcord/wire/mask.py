@@ -7,7 +7,6 @@ is not JSON, and rather too much is hidden than too little.
 from __future__ import annotations
 
 import difflib
-import itertools
 import json
 import re
 
@@ -66,8 +65,8 @@ def _written_otherwise(line: bytes, text: str) -> str | None:
     content = message.get("content")
     if isinstance(content, str) and not _TYPED.search(text):
         word = [*content.lstrip()[1:].split(None, 1), ""][0][:_LONGEST_WORD]
-        found_word = "/" + (names.find(word) or "")
-        if _TYPED.search(found_word) or _mistyped(found_word) is not None:
+        typed = "/" + (names.find(word) or "").lstrip("/")
+        if _TYPED.search(typed) or ("/" in content.lstrip()[:2] and _mistyped(typed) is not None):
             secret.append("content")
             found = True
     return json.dumps({**message, **dict.fromkeys(secret, _HIDDEN)}, ensure_ascii=False) if found else None
@@ -98,9 +97,14 @@ def _hide(text: str) -> str:
 
 def _mistyped(text: str) -> int | None:
     """Where a typed word ends that seems to be `/motdepasse` or its like with a typing error."""
-    for found in itertools.islice(_BEGUN.finditer(text), _MOST_BEGUN):
+    at = 0
+    for _ in range(_MOST_BEGUN):
+        found = _BEGUN.search(text, at)
+        if found is None:
+            return None
+        at = found.end()
         if difflib.get_close_matches(found[1].lower(), _CLOSE_TO, 1, _LIKE):
-            return found.end()
+            return at
     return None
 
 
