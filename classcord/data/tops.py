@@ -28,10 +28,9 @@ def most_active(folder: str, since: int, count: int) -> list[TopRow]:
     return [(name, bool(guest), messages, characters) for name, guest, messages, characters in rows]
 
 
-def times(folder: str, since: int, most: int) -> list[tuple[str, int]]:
-    """The sender and the time of each of the last `most` messages that is not older. Raises sqlite3.Error."""
-    select = """SELECT senders.name, time FROM message_rows JOIN senders ON senders.id = message_rows.sender
-        WHERE message_rows.id > (SELECT coalesce(max(id), 0) FROM message_rows) - ?
-        AND typeof(time) = 'integer' AND time >= ? ORDER BY message_rows.id"""
+def times(folder: str, since: int, most: int) -> list[int]:
+    """When each of the last `most` messages passed, if that was since then. In order. Raises sqlite3.Error."""
+    select = """SELECT time FROM message_rows WHERE id > (SELECT coalesce(max(id), 0) FROM message_rows) - ?
+        AND typeof(time) = 'integer' AND time >= ? ORDER BY id"""
     with contextlib.closing(connect(Path(folder) / FILE, 2)) as database:
-        return database.execute(select, (most, since)).fetchall()
+        return [time for time, in database.execute(select, (most, since))]

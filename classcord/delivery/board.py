@@ -29,8 +29,6 @@ __all__ = ["Board"]
 
 _APART = 1.0
 """Seconds between two lines."""
-_LOOK = 0.1
-"""Seconds after which a board that was opened meanwhile is noticed."""
 _AUDIT = 20
 """The newest rows of the audit that are shown."""
 _MAX_LINE = 200
@@ -69,22 +67,18 @@ class Board:
     def _show(self) -> None:
         """Send lines until nobody has the board open."""
         watching = self._registry.watching
-        watch = watching.begin(wire=False)
-        counting, lines = Counting(), _Lines()
+        counting, lines, said = Counting(), _Lines(), watching.said
         addresses = self._addresses()
-        try:
-            self._count_past(counting)
-            while watching.boards:
-                now = time.monotonic()
-                line = self._line(counting, lines, addresses, now)
-                self._registry.post([
-                    ("_pass", None, (number, "board", line)) for number in watching.boards if self._takes(number)
-                ])
-                while (left := now + _APART - time.monotonic()) > 0 and not watching.boards_changed.is_set():
-                    counting.add(*watch.take(min(left, _LOOK)), time.monotonic())
-                watching.boards_changed.clear()
-        finally:
-            watching.end(watch)
+        self._count_past(counting)
+        while watching.boards:
+            now, before, said = time.monotonic(), said, watching.said
+            counting.spoke("", now, said - before)
+            line = self._line(counting, lines, addresses, now)
+            self._registry.post([
+                ("_pass", None, (number, "board", line)) for number in watching.boards if self._takes(number)
+            ])
+            watching.boards_changed.wait(max(0.0, now + _APART - time.monotonic()))  # one that opens is served at once
+            watching.boards_changed.clear()
 
     def _takes(self, number: int) -> bool:
         link = self._registry.link(number)
@@ -96,8 +90,8 @@ class Board:
             found = times(self._folder, int((now - BIN * BINS) * 1000), _MOST_PAST)
         except sqlite3.Error:
             return  # it is counted from now on
-        for sender, when in found:
-            counting.spoke(sender, min(clock, clock - now + when / 1000))
+        for when in found:
+            counting.spoke("", min(clock, clock - now + when / 1000))
 
     def _line(self, counting: Counting, lines: _Lines, addresses: list[str], now: float) -> bytes:
         links = {link.number: link for link in self._registry.links()}

@@ -19,7 +19,7 @@ class Counting:
     """What a watch of messages has taken. The caller gives the time, in seconds that never go back."""
 
     def __init__(self) -> None:
-        self._spoken: deque[tuple[float, str]] = deque()
+        self._spoken: deque[tuple[float, str, int]] = deque()
         self._bins: Counter[int] = Counter()
 
     def add(self, records: Iterable[Message | WireLines], left_out: int, now: float) -> None:
@@ -27,19 +27,22 @@ class Counting:
         for record in records:
             if isinstance(record, Message):
                 self.spoke(record.sender, now)
-        for _ in range(left_out):
-            self.spoke("", now)
+        self.spoke("", now, left_out)
 
-    def spoke(self, sender: str, when: float) -> None:
-        """A message of this person passed then; the times come in order."""
-        self._spoken.append((when, sender))
-        self._bins[int(when // BIN)] += 1
+    def spoke(self, sender: str, when: float, count: int = 1) -> None:
+        """So many messages of this person passed then; the times come in order."""
+        if count:
+            self._spoken.append((when, sender, count))
+            self._bins[int(when // BIN)] += count
 
     def senders(self, now: float) -> Counter[str]:
         """How many each has said within the WINDOW until now."""
         while self._spoken and self._spoken[0][0] < now - WINDOW:
             self._spoken.popleft()
-        return Counter(sender for _, sender in self._spoken)
+        found: Counter[str] = Counter()
+        for _, sender, count in self._spoken:
+            found[sender] += count
+        return found
 
     def parts(self, now: float) -> list[int]:
         """How many passed in each part of the time, the newest last."""

@@ -101,6 +101,8 @@ class Watching:
         """Those of clients' connections, by the seat that watches. Never changed, but replaced, like the others."""
         self.boards: frozenset[int] = frozenset()
         """The seats whose connections are shown the board."""
+        self.said = 0
+        """How many messages have passed since the start; the board takes differences."""
         self.came = threading.Event()
         """Set when there is something in a cable."""
         self.boards_changed = threading.Event()
@@ -137,6 +139,7 @@ class Watching:
 
     def deliveries(self, batch: Batch) -> Iterable[tuple[Link, bytes, bool]]:
         """The deliveries of a batch, told to the watches on their way, after what is passed to those who watch."""
+        self.said += len(batch.messages)
         if batch.watchers:
             self._change(batch)
         return self._sent(batch) if self.on or batch.passed else batch.deliveries()

@@ -23,6 +23,7 @@ def a_link(number: int = 0) -> Link:
 def a_batch(deliveries: Iterable[tuple[Link, bytes, bool]], *watchers: Wired | BoardShown, leaving: object = ()) -> Any:
     return SimpleNamespace(
         deliveries=lambda: deliveries, watchers=watchers, passed=[], passed_on=lambda: iter(()), leaving=leaving,
+        messages=[(1,)],
     )
 
 
@@ -60,6 +61,13 @@ def test_what_finds_no_room_is_counted() -> None:
     watch.put(record, 1 << 22)
     watch.put(record, 1)
     assert watch.take(0) == ([record], 1)
+
+
+def test_messages_are_counted_also_while_nobody_watches() -> None:
+    watching = Watching()
+    for count in (1, 2):
+        watching.deliveries(a_batch([]))
+        assert watching.said == count
 
 
 def test_a_watch_wakes_up_when_something_comes() -> None:
