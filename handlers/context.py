@@ -8,10 +8,13 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 from classcord.chat.channel_operations import ChannelOperations
 from classcord.chat.effects import Effect
 from classcord.chat.ignoring import Ignoring
+from classcord.chat.office import Office
 from classcord.chat.passwords import Passwords
 from classcord.chat.people import Seat, Who
 from classcord.chat.reading import Reading
 from classcord.chat.room import Item, Room
+from classcord.chat.tracking import Tracking
+from classcord.chat.watchers import Watchers
 from classcord.net.link import Link
 from classcord.services import Services
 from handlers.limiter import Limiter
@@ -23,8 +26,8 @@ _ENTRY = 20
 _LINE = 50
 """People in a list that take as much work as a line, about."""
 Argument = TypeVar("Argument")
-Operator = TypeVar("Operator", Room, ChannelOperations, Ignoring)
-Asked = TypeVar("Asked", Reading, Passwords)
+Operator = TypeVar("Operator", Room, ChannelOperations, Ignoring, Tracking, Watchers, Office)
+Asked = TypeVar("Asked", Reading, Passwords, Office)
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -33,7 +36,8 @@ class Context:
     """Collects the items of a client's requests. Only the client's own thread uses it."""
 
     __slots__ = (
-        "_hashing", "_items", "_number", "_whole", "accounts", "history", "limiter", "link", "owed", "registry",
+        "_hashing", "_items", "_number", "_whole", "accounts", "folder", "history", "limiter", "link", "owed",
+        "registry",
         "texts",
     )
 
@@ -44,6 +48,7 @@ class Context:
         self.accounts = services.accounts
         self._hashing = services.hashing
         self.history = services.history
+        self.folder = services.folder
         self.texts = services.texts
         self._items: list[Item] = []
         self.owed = 0
@@ -91,6 +96,21 @@ class Context:
             self._whole = False
             self._items = []
         self.post(Room.only, who, typed, parts)
+
+    def track(self, ref: str, run: Callable[[Context, Argument], None], argument: Argument) -> None:
+        """Run a request whose items are one message, and tell the client what has become of it: see Tracking.track.
+
+        If `run` raises, its items so far are handed over as they are.
+        """
+        self.flush()
+        self._whole = True
+        try:
+            run(self, argument)
+        finally:
+            self._whole = False
+        parts = tuple([(operation, arguments) for operation, _, arguments in self._items])
+        self._items = []
+        self.post(Tracking.track, ref, parts)
 
     def ask(
         self, operation: Callable[Concatenate[Asked, Seat, int, Arguments], object], *arguments: Arguments.args,
