@@ -10,13 +10,17 @@ from classcord.delivery.registry import Registry
 from classcord.net.hashing import Hashing
 from classcord.net.limits import Limits
 from classcord.net.places import Places
+from classcord.site import Site
 from classcord.wire.texts import Texts
 
 __all__ = ["Services"]
 
 
 class Services(NamedTuple):
-    """What every client's handler uses. `outbox_limit` is in bytes, for each client. No limits, no `limits`."""
+    """What every client's handler uses. `outbox_limit` is in bytes, for each client.
+
+    No limits, no `limits`; no page, no `site`.
+    """
 
     registry: Registry
     accounts: Accounts
@@ -27,3 +31,4 @@ class Services(NamedTuple):
     unread_limit: int
     limits: Limits | None = None
     places: Places | None = None
+    site: Site | None = None

@@ -81,7 +81,8 @@ class Registry:
     ) -> None:
         self.room = Room(accounts, texts, store.ids.take, channels)
         self._own: dict[str, Callable[..., None]] = {
-            "_resume": self._resume, "_drop_stalled": self._drop_stalled, "_save": self._save, "_tell": self._tell,
+            "_resume": self._resume, "_drop_stalled": self._drop_stalled, "_save": self._save,
+            "_tell": Batch.tell, "raw": Batch.raw,
         }
         """The operations that are not the room's."""
         self._store = store
@@ -284,10 +285,6 @@ class Registry:
         self.room.waiting.settle(stored=at_once)
         if not at_once:
             batch.not_at_once()
-
-    def _tell(self, batch: Batch, number: int) -> None:
-        """Item: set the event with this number after the batch."""
-        batch.waiting.append(number)
 
     def _save(self, batch: Batch) -> None:
         """Item: check the storage, and store the messages of the backlog."""

@@ -14,6 +14,7 @@ from classcord.chat.effects import Effect, Kept, Said, Whispered
 from classcord.delivery.batch import Batch
 from classcord.delivery.meanings import MEANINGS
 from classcord.net.link import Link
+from classcord.net.transport import Raw
 
 __all__ = ["Message", "Watch", "Watching", "WireLines"]
 
@@ -109,7 +110,10 @@ class Watching:
 
     def _sent(self, deliveries: Iterable[tuple[Link, bytes, bool]]) -> Iterator[tuple[Link, bytes, bool]]:
         for link, data, shared in deliveries:
-            self.line("<", link, data)
+            if not isinstance(data, Raw):
+                self.line("<", link, data)
+            elif data.startswith(b"HTTP/"):  # never the page itself, and no frames
+                self.line("<", link, data.partition(b"\r")[0])
             yield link, data, shared
 
     def _said(self, batch: Batch, effect: Said) -> None:
