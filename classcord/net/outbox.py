@@ -1,6 +1,6 @@
 """One client's unsent bytes: never blocks, bounded in bytes and in time.
 
-Only the holder of the registry's flush lock may call an outbox, but for `through`. Any thread may read `pending` and
+Only the holder of the registry's flush lock may call an outbox, except `through`. Any thread may read `pending` and
 `own`.
 """
 

@@ -145,4 +145,4 @@ class Web(Plain):
             try:
                 self._send(websocket.close(self.code), DONTWAIT)
             except OSError:
-                pass  # it has gone, or takes nothing any more
+                pass  # it has gone, or takes nothing

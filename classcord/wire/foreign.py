@@ -9,8 +9,9 @@ import re
 from typing import NamedTuple
 
 __all__ = [
-    "HEAD", "JAVA_STREAM", "LATE", "NO_WEB", "WEB", "ForeignProtocol", "Unended", "foreign_line", "foreign_start", "frame", "http_answer",
-    "http_host", "is_socks", "kind", "negotiation", "undecided", "unended",
+    "HEAD", "JAVA_STREAM", "LATE", "NO_WEB", "WEB", "ForeignProtocol", "Unended", "foreign_line",
+    "foreign_start", "frame", "http_answer", "http_host",
+    "is_socks", "kind", "negotiation", "undecided", "unended",
 ]
 
 HEAD = 96

@@ -50,11 +50,15 @@ class Client:
         while left:
             left = left[self.socket.send(left) :]
 
+    def receive_raw(self) -> bytes:
+        """Some bytes of lines; b"" at the end."""
+        return self.socket.recv(65536)
+
     def read_line(self) -> bytes:
         """The next line as it came, without its newline. Raises Closed at the end of the stream."""
         while b"\n" not in self.raw:
             try:
-                data = self.socket.recv(65536)
+                data = self.receive_raw()
             except ConnectionResetError:
                 data = b""
             if not data:
@@ -106,7 +110,7 @@ class Client:
         self.raw = b""
         while True:
             try:
-                more = self.socket.recv(65536)
+                more = self.receive_raw()
             except ConnectionResetError:
                 return data
             if not more:

@@ -9,9 +9,9 @@ from tests.support.client import Client
 from tests.support.lines import Message, unique
 
 
-def member(address: tuple[str, int], name: str) -> Client:
+def member(address: tuple[str, int], name: str, kind: type[Client] = Client) -> Client:
     """A client that has registered and logged in under exactly this name."""
-    client = Client(address)
+    client = kind(address)
     assert client.register(name)["status"] == "ok"
     assert client.login(name) == {"type": "login", "status": "ok", "username": name}
     return client
