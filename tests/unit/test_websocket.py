@@ -101,7 +101,7 @@ WRONG = {
     "half a close code": (frame(8, b"\x03"), 1002),
     **{f"close code {code}": (frame(8, code.to_bytes(2, "big")), 1002)
        for code in (0, 1, 999, 1004, 1005, 1006, 1015, 1016, 2000, 2999, 5000, 65535)},
-    "a reason that is no text": (frame(8, b"\x03\xe8\xff"), 1007),
+    "a reason that is not text": (frame(8, b"\x03\xe8\xff"), 1007),
     "no text": (frame(TEXT, b"a\xff"), 1007), "half a letter": (frame(TEXT, b"\xc3"), 1007),
     "a surrogate": (frame(TEXT, b"\xed\xa0\x80"), 1007), "overlong": (frame(TEXT, b"\xc0\xaf"), 1007),
     "half a letter in pieces": (frame(TEXT, b"a\xc3", last=False) + frame(0, b""), 1007),
