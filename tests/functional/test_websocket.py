@@ -110,7 +110,7 @@ def test_everybody_reads_the_same_order(address: Address) -> None:
                 person.send(say(f"{person.name} {number}"))
         heard = []
         for reader in readers:
-            texts = []
+            texts: list[str] = []
             while len(texts) < 50 * len(people):
                 line = reader.receive()
                 if line["type"] == "message" and line["from"].startswith("ordered"):

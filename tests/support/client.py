@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import socket
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.support.lines import Message
 from tests.support.machine import DEADLINE
+
+Some = TypeVar("Some", bound="Client")
 
 
 class Closed(AssertionError):
@@ -124,7 +126,7 @@ class Client:
     def close(self) -> None:
         self.socket.close()
 
-    def __enter__(self) -> Client:
+    def __enter__(self: Some) -> Some:
         return self
 
     def __exit__(

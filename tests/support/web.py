@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from classcord.wire import websocket
 from tests.support.client import Client
 
@@ -23,9 +21,8 @@ def upgrade(*headers: str, host: str = "127.0.0.1") -> bytes:
                     f"Sec-WebSocket-Key: {KEY}", *headers, host=host)
 
 
-def frame(opcode: int, data: bytes, *, last: bool = True, mask: bytes | None = None) -> bytes:
-    """A frame as a client sends it."""
-    mask = os.urandom(4) if mask is None else mask
+def frame(opcode: int, data: bytes, *, last: bool = True, mask: bytes = b"\x37\xfa\x21\x3d") -> bytes:
+    """A frame as a client sends it; the mask is that of RFC 6455, 5.7."""
     head = websocket.head(len(data), opcode)
     masked = bytes(byte ^ mask[place % 4] for place, byte in enumerate(data))
     return bytes((head[0] if last else head[0] & 127, head[1] | 128)) + head[2:] + mask + masked
