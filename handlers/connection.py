@@ -159,7 +159,8 @@ class ConnectionHandler:
             if splitter.overrun or self._overrun_since is not None:
                 self._check_overrun()
             # a client that must wait gets no big buffer meanwhile
-            size = _READ_BUSY if len(data) >= _READ and not (limiter and limiter.slow) else _READ
+            taken = len(data) if self._web is None else self._web.size
+            size = _READ_BUSY if taken >= _READ and not (limiter and limiter.slow) else _READ
             try:
                 data = receive(size)
             except BlockingIOError:

@@ -23,7 +23,7 @@ class Web(Plain):
     """
 
     __slots__ = ("_control", "_decoder", "_ended", "_first", "_framing", "_head", "_left", "_limited", "_raw_receive",
-                 "_unfinished", "code", "failure")
+                 "_unfinished", "code", "failure", "size")
 
     def __init__(self, connection: socket.socket, control: Callable[[bytes, int], None]) -> None:
         super().__init__(connection)
@@ -39,6 +39,8 @@ class Web(Plain):
         self._ended = False
         self.code: int | None = 1000
         """Why the connection ends, for the peer."""
+        self.size = 0
+        """Bytes that the last `receive` took, with the heads of their frames."""
         self.failure: str | None = None
         """How the peer has broken the protocol."""
 
@@ -69,6 +71,7 @@ class Web(Plain):
                     continue
                 if not data:
                     break
+            self.size = len(data)
             lines, frames = self._decoded(data)
             if frames or len(lines) < len(data) // 2:  # heads alone cost something too
                 self._control(frames, len(data) - len(lines))

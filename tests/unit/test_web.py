@@ -134,6 +134,15 @@ def test_what_has_no_line_is_counted(pair: Pair) -> None:
     assert sum(size for _, size in told) == 6 * 21
 
 
+def test_a_full_read_is_known_as_one_though_the_heads_of_frames_are_no_lines(pair: Pair) -> None:
+    """Else the server would read a busy client in the smallest pieces, and nothing would be joined."""
+    web, theirs, _ = pair
+    web.upgrade(b"")
+    theirs.sendall(frame(TEXT, b"a" * 50) * 100)
+    assert len(web.receive(1024)) < 1024
+    assert web.size == 1024
+
+
 def test_silence_is_answered_with_a_ping(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("classcord.net.web.SILENCE", 0.01)
     web, theirs, told = pair
