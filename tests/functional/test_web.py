@@ -177,12 +177,23 @@ def test_a_class_that_loads_the_page_at_once_behind_one_address(own_server: OwnS
     assert not [line for line in server.log if "rate_limited" in line]
 
 
-def test_who_asks_too_fast_is_ended_and_gets_no_line(own_server: OwnServer) -> None:
-    server = own_server("--limits", "on", "--excess-time", "1", "--line-rate", "5", "--line-burst", "10")
+@pytest.mark.parametrize(("what", "flags", "request_"), [
+    ("lines", ("--line-rate", "5", "--line-burst", "10"), ask_http("/healthz")),
+    ("bytes", ("--byte-rate", "1024", "--byte-burst", "131072", "--line-burst", "1000"),
+     ask_http("/", "A: " + "x" * 9000)),
+])
+def test_who_asks_too_fast_is_ended_and_gets_no_line(
+    own_server: OwnServer, what: str, flags: tuple[str, ...], request_: bytes
+) -> None:
+    server = own_server("--limits", "on", "--excess-time", "1", "--log-level", "debug", *flags)
     with Client((server.host, server.port)) as client:
-        client.send_raw(ask_http("/healthz") * 90)
+        try:
+            client.send_raw(request_ * 90)
+        except OSError:
+            pass  # it was ended before
         assert b'"type"' not in client.at_end()
-    server.wait_log("event=rate_limited what=lines")
+    server.wait_log(f"event=rate_limited what={what}")
+    server.wait_log("event=disconnected reason=flooding")
 
 
 def test_without_the_web_there_is_one_sentence(own_server: OwnServer) -> None:

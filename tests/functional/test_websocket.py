@@ -162,12 +162,17 @@ def test_who_is_kicked_reads_why_and_a_stop_is_announced(own_server: OwnServer) 
 
 
 def test_floods_are_ended_as_over_tcp(own_server: OwnServer) -> None:
-    server = own_server("--limits", "on", "--excess-time", "1", "--line-rate", "10", "--byte-burst", "200000",
-                        "--log-level", "debug")
+    server = own_server("--limits", "on", "--excess-time", "1", "--line-rate", "10", "--log-level", "debug")
     with WebClient(address_of(server)) as client:
         client.send_raw((PING_LINE + b"\n") * 1000)
         assert client.at_end().count(b'"code":"rate_limited"') == 1
         assert client.code == 1008
+    server.wait_log("event=disconnected reason=flooding")
+
+
+def test_frames_without_lines_count_as_bytes(own_server: OwnServer) -> None:
+    server = own_server("--limits", "on", "--excess-time", "1", "--line-burst", "1000000", "--byte-burst", "131072",
+                        "--byte-rate", "1024")
     for flood in (frame(PING, b"x") * 20_000, frame(TEXT, b"", last=False) + frame(0, b"", last=False) * 100_000):
         with WebClient(address_of(server)) as client:
             try:
@@ -175,7 +180,6 @@ def test_floods_are_ended_as_over_tcp(own_server: OwnServer) -> None:
             except OSError:
                 pass  # it was ended before
             assert client.at_end().count(b'"code":"rate_limited"') == 1
-    server.wait_log("event=disconnected reason=flooding")
 
 
 def test_the_console_sees_the_lines_and_not_the_frames(own_server: OwnServer) -> None:
