@@ -128,6 +128,10 @@ class Context:
         self.owed += len(line)
         self._items.append(("reply", self._number, (line,)))
 
+    def raw(self, data: bytes) -> None:
+        """Bytes to this client that are not lines: an answer of HTTP, a control frame of WebSocket."""
+        self._items.append(("raw", None, (self._number, data)))
+
     def wait_until_stored(self) -> None:
         """Hand over the collected items and wait until they are done: the next request depends on them."""
         self.flush()
