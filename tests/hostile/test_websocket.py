@@ -32,7 +32,8 @@ def push(client: WebClient, data: bytes, times: int = 1) -> None:
 
 @pytest.mark.parametrize("data", [
     frame(BINARY, b"{}"), frame(TEXT, b"\xff"), b"\x81\x05hello", frame(3, b""), frame(8, b"\x03"),
-    b"\xf1\x80" + bytes(4), frame(0, b"a"), frame(TEXT, b"a", last=False) * 2, frame(PING, b"a", last=False), frame(PING, bytes(126)),
+    b"\xf1\x80" + bytes(4), frame(0, b"a"), frame(TEXT, b"a", last=False) * 2, frame(PING, b"a", last=False),
+    frame(PING, bytes(126)),
 ], ids=repr)
 def test_nothing_behind_a_broken_frame_is_run(address: tuple[str, int], bystanders: Bystanders, data: bytes) -> None:
     name = unique("broken")
