@@ -15,6 +15,19 @@ SILENCE = 25.0
 """Seconds of silence after which the client gets a ping: the NATs and proxies on the way don't forget it."""
 
 
+_last: tuple[bytes, bytes] = b"", b""
+
+
+def _framed(data: bytes) -> bytes:
+    """A block of lines with the head of its frame. The block that everybody gets is copied once for all of them."""
+    global _last
+    block, framed = _last
+    if block is not data:
+        framed = websocket.head(len(data)) + data
+        _last = data, framed
+    return framed
+
+
 class Web(Plain):
     """HTTP at first: only Raw bytes go out, and a line goes nowhere. After `upgrade` lines travel as text messages.
 
@@ -117,23 +130,30 @@ class Web(Plain):
 
     def send(self, data: bytes | memoryview, /) -> int:
         """The rest of the data must come next, until all of it is taken."""
+        if self._left or not self._framing or type(data) is not bytes:
+            return self._send_on(data)
+        framed = _framed(data)
+        sent = self._send(framed, DONTWAIT)
+        if sent == len(framed):
+            return len(data)
+        head = len(framed) - len(data)
+        self._head = framed[sent:head]
+        self._left = len(framed) - max(sent, head)
+        return max(sent - head, 0)
+
+    def _send_on(self, data: bytes | memoryview) -> int:
+        """The rest of a frame, or what is not a block of lines."""
         if not self._left:
             if isinstance(data, Raw):
                 self._framing = self._framing or data.startswith(b"HTTP/1.1 101 ")
-            elif self._framing:
-                self._head = websocket.head(len(data))
-            else:
+            elif not self._framing:
                 return len(data)
             self._left = len(data)
-        if self._head:
-            sent = self._socket.sendmsg((self._head, data), (), DONTWAIT)  # one call for both
-            begun = min(sent, len(self._head))
-            self._head = self._head[begun:]
-            sent -= begun
-        else:
-            sent = self._send(data, DONTWAIT)
-        self._left -= sent
-        return sent
+        sent = self._send(self._head + data if self._head else data, DONTWAIT)
+        begun = min(sent, len(self._head))
+        self._head = self._head[begun:]
+        self._left -= sent - begun
+        return sent - begun
 
     def end(self) -> None:
         if self._framing:

@@ -32,15 +32,12 @@ class Narrow:
         raise AssertionError
 
     def send(self, data: bytes, flags: int) -> int:
-        return self.sendmsg((data,), (), flags)
-
-    def sendmsg(self, parts: tuple[bytes, ...], more: object, flags: int) -> int:
         assert flags == socket.MSG_DONTWAIT
         self.calls += 1
         room = self.takes.pop(0) if self.takes else 1 << 30
         if not room:
             raise BlockingIOError
-        taken = b"".join(map(bytes, parts))[:room]
+        taken = bytes(data[:room])
         self.data += taken
         return len(taken)
 
@@ -69,6 +66,11 @@ def test_a_block_takes_one_call() -> None:
     narrow.calls = 0
     assert web.send(b"x" * 70_000) == 70_000
     assert narrow.calls == 1
+    other = Narrow([])
+    framed = Web(cast(Any, other), lambda frames, size: None)
+    framed.send(OPENED)
+    framed.send(b"x" * 70_000)
+    assert other.data == narrow.data
 
 
 def test_lines_go_nowhere_before_the_upgrade() -> None:
