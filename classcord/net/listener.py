@@ -117,17 +117,17 @@ class ChatServer(socketserver.ThreadingTCPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         peer: Peer = client_address
-        banned = None if peer.here else self._banned(peer.address)  # never this machine: the server tests itself
-        if banned is not None:
-            self._refuse(request, peer, "banned", banned.line())
-            return
         if self._admit(request, peer):
             return
         if not (self._places and self._places.any_silent() and self._newcomers.wait(request, peer)):
             self._refuse_full(request, peer)
 
     def _admit(self, request: socket.socket, peer: Peer) -> bool:
-        """Give a connection its thread, if there is a place."""
+        """Give a connection its thread, or refuse it. False: there is no place now."""
+        banned = None if peer.here else self._banned(peer.address)  # never this machine: the server tests itself
+        if banned is not None:
+            self._refuse(request, peer, "banned", banned.line())
+            return True
         if len(self._open) - len(self._leaving) >= self._max_connections and not self._make_room(peer):
             return False
         self._open[request] = peer
@@ -143,7 +143,9 @@ class ChatServer(socketserver.ThreadingTCPServer):
             _thread.start_new_thread(self.process_request_thread, (request, peer))
         except RuntimeError:  # the system can't start another thread
             self._closed(request)
-            self._refuse(request, peer, "no_thread")
+            # a silent one's thread ends in a moment, and then there is one for the newcomer
+            if not ((self._leaving or self._make_room(peer)) and self._newcomers.wait(request, peer)):
+                self._refuse(request, peer, "no_thread")
         return True
 
     def _refuse_full(self, request: socket.socket, peer: Peer) -> None:
