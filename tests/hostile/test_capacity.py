@@ -180,7 +180,7 @@ def limited(*arguments):
     return start(*arguments)
 _thread.start_new_thread = limited
 """
-    server = own_server(command=launcher(changes))
+    server = own_server("--limits", "on", command=launcher(changes))
     address = server.host, server.port
     with Bystanders(address) as bystanders:
         before = server.status("Threads")
