@@ -20,6 +20,7 @@ from classcord.data.excess import Excess
 from classcord.data.history import History
 from classcord.data.search import Search
 from classcord.data.store import Store, StoreError
+from classcord.delivery.linesman import Linesman
 from classcord.delivery.postman import Postman
 from classcord.delivery.registry import Registry
 from classcord.delivery.retention import Retention
@@ -114,6 +115,7 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
         hashing = Hashing()
         hashing.start()
         Postman(registry, history).start()
+        Linesman(registry, settings.unread_limit).start()
         retention = Retention(registry, Excess(
             settings.data, days=settings.keep_days, messages=settings.keep_messages, size=settings.keep_size << 20,
             deletions=lambda: store.deletions,

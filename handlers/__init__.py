@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from classcord.chat.tracking import Tracking
 from classcord.wire.protocol import EXAMPLE, ProtocolError
 from handlers import commands
 from handlers.context import Context
-from handlers.request import Announces, Command, Request
+from handlers.request import MAX_REF, Announces, Command, Request
 from handlers.table import HELP, LISTED, TYPES
 
 __all__ = ["HELP", "dispatch"]
@@ -64,15 +65,27 @@ def dispatch(context: Context, message: dict[str, Any]) -> int:
     try:
         handle(context, message)
     except Command as command:
-        return commands.run(context, command.text)
+        try:
+            cost = commands.run(context, command.text)
+        except ProtocolError as error:
+            raise _referred(error, request, message) from None
+        if "ref" in message:
+            context.post(Tracking.tell_not_sent, message["ref"])
     except ProtocolError as error:
         error.cost = cost  # a wrong password takes as much work as the right one
-        raise
+        raise _referred(error, request, message) from None
     return cost
 
 
 def _checked(kind: str, request: Request, kept: frozenset[str], message: dict[str, Any]) -> dict[str, Any]:
     """The message without what counts as not given. Raises ProtocolError if a field is missing or wrong."""
+    try:
+        return _given(kind, request, kept, message)
+    except ProtocolError as error:
+        raise _referred(error, request, message) from None
+
+
+def _given(kind: str, request: Request, kept: frozenset[str], message: dict[str, Any]) -> dict[str, Any]:
     message = {name: value for name, value in message.items() if value is not None or name in kept}
     for name, required, most, number, any_value in request.fields:
         if name not in message:
@@ -96,6 +109,14 @@ def _whole(value: object, name: str, request: Request) -> str:
     if not digits.isascii() or not digits.isdecimal() or len(digits) > _DIGITS:
         raise ProtocolError("invalid_field", f"{name} must be a whole number, 0 or more", request.example)
     return digits
+
+
+def _referred(error: ProtocolError, request: Request, message: dict[str, Any]) -> ProtocolError:
+    """The error with the mark of the message that it refuses, if that has one."""
+    ref = message.get("ref")
+    if isinstance(ref, str) and 0 < len(ref) <= MAX_REF and any(field.name == "ref" for field in request.fields):
+        error.details = {**error.details, "ref": ref}
+    return error
 
 
 def _unknown_type(message: dict[str, Any]) -> ProtocolError:

@@ -115,7 +115,7 @@ class ConnectionHandler:
         self._leave(linger=why == "http")
         if why == "closed" and (self.link.dropped or self.link.expelled):
             why = "dropped" if self.link.dropped else "expelled"
-        if self._services.registry.watching.wire:
+        if self._services.registry.watching.on:
             self._services.registry.watching.line("end", self.link, why.encode())
         self.link.log(
             "disconnected", self._level, reason=why, seconds=round(time.monotonic() - self._since, 1),
@@ -139,7 +139,7 @@ class ConnectionHandler:
             if limiter is not None:
                 limiter.received(len(data))
             lines = splitter.feed(data)
-            if watching.wire:
+            if watching.on:
                 self._show(lines)
             if limiter is not None:
                 limiter.lines(len(lines) - sum(map(lines.count, _BLANK)))
@@ -170,7 +170,7 @@ class ConnectionHandler:
             self._line(line)
 
     def _show(self, lines: list[bytes | TooLong]) -> None:
-        """Show these lines to the consoles that watch the wire."""
+        """Show these lines to those who watch the wire."""
         for line in lines:
             shown = line if isinstance(line, bytes) else line.start + b"... (too long)"
             self._services.registry.watching.line(">", self.link, shown)

@@ -12,6 +12,8 @@ from classcord.chat.passwords import Passwords
 from classcord.chat.people import Seat, Who
 from classcord.chat.reading import Reading
 from classcord.chat.room import Item, Room
+from classcord.chat.tracking import Tracking
+from classcord.chat.watchers import Watchers
 from classcord.net.link import Link
 from classcord.services import Services
 from handlers.limiter import Limiter
@@ -19,7 +21,7 @@ from handlers.limiter import Limiter
 __all__ = ["Context"]
 
 Argument = TypeVar("Argument")
-Operator = TypeVar("Operator", Room, ChannelOperations, Ignoring)
+Operator = TypeVar("Operator", Room, ChannelOperations, Ignoring, Tracking, Watchers)
 Asked = TypeVar("Asked", Reading, Passwords)
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -77,6 +79,21 @@ class Context:
             self._whole = False
             self._items = []
         self.post(Room.only, who, typed, parts)
+
+    def track(self, ref: str, run: Callable[[Context, Argument], None], argument: Argument) -> None:
+        """Run a request whose items are one message, and tell the client what has become of it: see Tracking.track.
+
+        If `run` raises, its items so far are handed over as they are.
+        """
+        self.flush()
+        self._whole = True
+        try:
+            run(self, argument)
+        finally:
+            self._whole = False
+        parts = tuple([(operation, arguments) for operation, _, arguments in self._items])
+        self._items = []
+        self.post(Tracking.track, ref, parts)
 
     def ask(
         self, operation: Callable[Concatenate[Asked, Seat, int, Arguments], object], *arguments: Arguments.args,

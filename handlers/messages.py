@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from classcord.chat.channel_operations import ChannelOperations
@@ -12,7 +13,7 @@ from classcord.wire import names
 from classcord.wire.protocol import ProtocolError, clean_content
 from handlers.channels import named
 from handlers.context import Context
-from handlers.request import PUNCTUATION, Command, Misused
+from handlers.request import MAX_REF, PUNCTUATION, Command, Misused
 
 __all__ = ["ACTION", "action", "ignore", "message", "private", "typed_ignore", "typed_private"]
 
@@ -24,23 +25,34 @@ _UNSEEN = re.compile("^[\\s\\u00ad\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u2069\
 _QUOTED = re.compile(r'["“«]([^"”»]+)["”»]\s+(\S.*)', re.DOTALL)
 
 
-def message(context: Context, message: dict[str, Any]) -> None:
+def message(context: Context, line: dict[str, Any]) -> None:
     """A message to everybody or to a channel, or to one person with subtype private."""
-    subtype = message.get("subtype", "global")
+    if "ref" in line:
+        _track(context, message, line)
+        return
+    subtype = line.get("subtype", "global")
     if subtype == "global":
-        content = clean_content(message["content"])
-        if "channel" in message:
-            _say_in(context, message, content)
-        elif content[:1].isalnum() or (content := _relayed(context, message, content)):  # nearly always the first
+        content = clean_content(line["content"])
+        if "channel" in line:
+            _say_in(context, line, content)
+        elif content[:1].isalnum() or (content := _relayed(context, line, content)):  # nearly always the first
             if context.limiter is not None:
                 context.limiter.content(content)
-            context.post(Room.say, message.get("from"), content)
+            context.post(Room.say, line.get("from"), content)
     elif subtype == "private":
-        if "channel" in message:
+        if "channel" in line:
             context.post(ChannelOperations.speak_key)
-        _whisper(context, message)
+        _whisper(context, line)
     else:
         raise ProtocolError("invalid_field", "subtype must be global or private")
+
+
+def _track(context: Context, run: Callable[[Context, dict[str, Any]], None], line: dict[str, Any]) -> None:
+    """Run a message that has a `ref`: its sender is told what has become of it."""
+    ref = line["ref"]
+    if not ref:
+        raise ProtocolError("invalid_field", f"ref must have 1 to {MAX_REF} characters")
+    context.track(ref, run, {name: value for name, value in line.items() if name != "ref"})
 
 
 def _say_in(context: Context, message: dict[str, Any], content: str) -> None:
@@ -57,6 +69,9 @@ def _say_in(context: Context, message: dict[str, Any], content: str) -> None:
 
 def private(context: Context, message: dict[str, Any]) -> None:
     """A message to one person, with the type `private`. From now on the client gets private messages of that type."""
+    if "ref" in message:
+        _track(context, private, message)
+        return
     context.post(Room.use_private_type)
     _whisper(context, message)
 

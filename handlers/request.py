@@ -8,10 +8,12 @@ from typing import Any, Literal, NamedTuple
 from classcord.chat.people import Who
 from handlers.context import Context
 
-__all__ = ["PUNCTUATION", "Announces", "Command", "Field", "Misused", "Request", "Typed"]
+__all__ = ["MAX_REF", "PUNCTUATION", "Announces", "Command", "Field", "Misused", "Request", "Typed"]
 
 _MAX_FIELD = 1000
 """Characters in a field without a special limit."""
+MAX_REF = 64
+"""Characters of the mark that a client gives a message: see docs/PROTOCOLE.md."""
 PUNCTUATION = ".,;:!?…"
 """What people put after a typed word."""
 

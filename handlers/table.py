@@ -9,16 +9,17 @@ from typing import Any
 from classcord.chat.room import Room
 from classcord.wire import names
 from classcord.wire.channel_names import MAX_TYPED
-from classcord.wire.protocol import encode
-from classcord.wire.texts import shown
-from handlers import accounts, channels, history, messages, moderation, presence
+from classcord.wire.protocol import ProtocolError, encode
+from classcord.wire.texts import LANGUAGES, shown
+from handlers import accounts, channels, completion, history, messages, moderation, presence, watching
 from handlers.context import Context
-from handlers.request import PUNCTUATION, Field, Misused, Request, Typed
+from handlers.request import MAX_REF, PUNCTUATION, Field, Misused, Request, Typed
 
-__all__ = ["HELP", "LISTED", "TABLE", "TYPES", "WORDS", "find", "letters", "unknown"]
+__all__ = ["COMMANDS", "HELP", "LISTED", "TABLE", "TYPES", "WORDS", "find", "letters", "unknown"]
 
 _CHANNEL = Field("channel", most=MAX_TYPED)
 _CONTENT = Field("content", most=None)  # clean_content says more than "too long"
+_REF = Field("ref", required=False, most=MAX_REF)
 _TEACHERS = ("enseignant", "enseignants", "prof", "teacher", "teachers")
 """Words after `/aide` that list the commands of teachers, which pupils need not see."""
 _ALL = ("tout", "toutes", "all")
@@ -30,6 +31,14 @@ _HASHING = 3
 def _help(context: Context, message: dict[str, Any]) -> None:
     """One line that lists the types."""
     context.reply(HELP)
+
+
+def _list_commands(context: Context, message: dict[str, Any]) -> None:
+    """The typed commands, for clients that complete them."""
+    language = message.get("language", context.texts.language)
+    if language not in COMMANDS:
+        raise ProtocolError("invalid_field", f"language must be one of {', '.join(COMMANDS)}", {"type": "commands"})
+    context.reply(COMMANDS[language])
 
 
 def _explain(context: Context, rest: str) -> None:
@@ -115,12 +124,12 @@ TABLE = (
         {"type": "message", "subtype": "global", "to": "global", "content": "Bonjour"},
         (
             _CONTENT, Field("subtype", required=False), Field("to", required=False),
-            _CHANNEL._replace(required=False),
+            _CHANNEL._replace(required=False), _REF,
         ),
     ),
     Request(
         "private", messages.private, "write to one person", {"type": "private", "to": "bob", "content": "Salut"},
-        (_CONTENT, Field("to")),
+        (_CONTENT, Field("to"), _REF),
         typed=Typed(
             messages.typed_private,
             {"fr": ("mp", "msg"), "en": ("msg", "w", "whisper")},
@@ -270,6 +279,11 @@ TABLE = (
         cost=5,
     ),
     *moderation.ROWS,
+    *watching.ROWS,
+    Request(
+        "commands", _list_commands, "list what can be typed, in the server's language or another: fr, en",
+        {"type": "commands", "language": "fr"}, (Field("language", required=False),),
+    ),
     Request("ping", presence.ping, "see whether the server answers", {"type": "ping"}),
     Request(
         "help", _help, "this list", {"type": "help"},
@@ -298,6 +312,9 @@ HELP = encode({
     "types": [{"type": kind, "help": row.help, "example": row.example} for kind, row in LISTED.items()],
 })
 """The answer to `help`."""
+
+COMMANDS = {language: completion.commands(TABLE, language) for language in LANGUAGES}
+"""The answers to `commands`, by language."""
 
 _LETTERS = re.compile(r"[^\W\d_]*")
 _MAX_WORD = 20

@@ -14,12 +14,14 @@ from classcord.chat.orders import (
     Answered,
     Audited,
     Banned,
+    BoardShown,
     Expelled,
     MessageDeleted,
     MessagesDeleted,
     MessagesExpired,
     NetworkExpelled,
     Unbanned,
+    Wired,
 )
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "Answered",
     "Audited",
     "Banned",
+    "BoardShown",
     "ChannelEntered",
     "ChannelLeft",
     "ChannelMoved",
@@ -59,6 +62,7 @@ __all__ = [
     "Renamed",
     "Replied",
     "Said",
+    "Sent",
     "StateSet",
     "StateTold",
     "TopicTold",
@@ -66,6 +70,7 @@ __all__ = [
     "UsersListed",
     "WaitingEnded",
     "Whispered",
+    "Wired",
 ]
 
 
@@ -343,12 +348,25 @@ class Replied(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A request that can't be done."""
+    """A request that can't be done. `ref` is the mark of a message whose sender wants to know what has become of it."""
 
     seat: int
     code: str
     text: str
     example: Mapping[str, Any] | None
+    ref: str | None = None
+
+
+class Sent(NamedTuple):
+    """What has become of the message that the client has given the mark `ref`: whether it was sent to somebody, with
+    which id, if that is certain, in which channel, and whether it waits for an account."""
+
+    seat: int
+    ref: str
+    sent: bool
+    id: int | None
+    channel: str | None
+    waits: bool
 
 
 Effect = (
@@ -357,4 +375,5 @@ Effect = (
     | Audited | Answered | Expelled | Banned | Unbanned | NetworkExpelled | MessageDeleted
     | ChannelMoved | ChannelEntered | ChannelLeft | ChannelsListed | TopicTold | ReadingAllowed
     | MessagesDeleted | AccountsRemoved | MessagesExpired | Kept | HandingDue | HandedOver | WaitingEnded
+    | Sent | Wired | BoardShown
 )

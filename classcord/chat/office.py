@@ -12,9 +12,10 @@ from classcord.chat.accounts import Account
 from classcord.chat.channel_operations import ChannelOperations
 from classcord.chat.effects import Announced, Answered, Audited, Effect, MessagesDeleted, Noticed
 from classcord.chat.moderation import CONSOLE, Moderation
-from classcord.chat.people import Person
+from classcord.chat.people import Person, Seat
 from classcord.chat.registrations import Registrations
 from classcord.chat.waiting import Waiting
+from classcord.chat.watchers import Watchers
 from classcord.wire.channel_names import ChannelName
 from classcord.wire.protocol import ProtocolError
 
@@ -27,6 +28,7 @@ class Office:
     def __init__(
         self, present: Mapping[str, Person], registrations: Registrations, moderation: Moderation,
         waiting: Waiting, emit: Callable[[Effect], None], talk: ChannelOperations,
+        watchers: Watchers,
     ) -> None:
         self._present = present
         self._registrations = registrations
@@ -34,6 +36,7 @@ class Office:
         self._waiting = waiting
         self._emit = emit
         self._talk = talk
+        self._watchers = watchers
         self._actions: dict[str, Callable[..., tuple[Any, ...]]] = {
             "people": self._people, "promote": self._promote, "demote": self._demote, "password": self._password,
             "tell_all": self._tell_all, "tell": self._tell, "watch": self._watch, "bans": self._bans,
@@ -57,6 +60,12 @@ class Office:
         except ProtocolError as error:
             self._emit(Answered(number, error.code, error.text, (), False))
 
+    def greet(self, seat: Seat) -> None:
+        """The client has its first list of the people: it is ready for what it must know."""
+        if self.welcome:
+            self._emit(Noticed(seat.address(), self.welcome))
+        self._watchers.greet(seat)
+
     def _people(self) -> tuple[str, tuple[Any, ...], bool]:
         """Each person: name, whether it has an account, whether it is a teacher, state, seats, seconds of its mute."""
         people = sorted(self._present.values(), key=lambda person: person.key)
@@ -79,6 +88,7 @@ class Office:
             person.teacher = role == "teacher"
             if not person.teacher:
                 self._talk.not_a_teacher(person)
+                self._watchers.not_a_teacher(person)
         self._emit(Audited(CONSOLE, action, row.name, None, ""))
         return text.format(row.name), (row.name,), True
 

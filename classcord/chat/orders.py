@@ -1,12 +1,12 @@
-"""Effects of what teachers and the console have ordered. They are named in effects.py with the others."""
+"""Effects of what teachers and the console have ordered, and of watches. effects.py names them with the others."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 __all__ = [
-    "AccountsRemoved", "Answered", "Audited", "Banned", "Expelled", "MessageDeleted", "MessagesDeleted",
-    "MessagesExpired", "NetworkExpelled", "Unbanned",
+    "AccountsRemoved", "Answered", "Audited", "Banned", "BoardShown", "Expelled", "MessageDeleted", "MessagesDeleted",
+    "MessagesExpired", "NetworkExpelled", "Unbanned", "Wired",
 ]
 
 
@@ -87,3 +87,17 @@ class Answered(NamedTuple):
     text: str
     data: tuple[Any, ...]
     stores: bool
+
+
+class Wired(NamedTuple):
+    """From here on the connection `watcher` is shown the lines of these seats, which have these names; None ends it."""
+
+    watcher: int
+    seats: tuple[tuple[int, str], ...] | None
+
+
+class BoardShown(NamedTuple):
+    """From here on the seat's connection is shown the board, or it is not."""
+
+    seat: int
+    on: bool

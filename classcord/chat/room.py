@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from classcord.chat import channel_operations, ignoring, passwords, reading, waiting
+from classcord.chat import channel_operations, ignoring, passwords, reading, tracking, waiting, watchers
 from classcord.chat.accounts import Account, Accounts
 from classcord.chat.channels import Channels
 from classcord.chat.effects import (
@@ -34,7 +34,7 @@ from classcord.chat.effects import (
     Whispered,
 )
 from classcord.chat.guest_names import GuestNames
-from classcord.chat.listing import Lists, who_text
+from classcord.chat.listing import Lists
 from classcord.chat.moderation import Moderation
 from classcord.chat.office import Office
 from classcord.chat.people import Person, Seat, Who, kept_alias
@@ -54,7 +54,7 @@ Without a seat it is the server itself that asks. A plain tuple is made faster t
 
 _OPERATIONS = (
     "login", "register", "logout", "disconnect", "leave", "identify", "say", "whisper", "use_private_type",
-    "announce_guest", "notice", "reply", "set_state", "list_users", "tell_who", "only", "moderate",
+    "announce_guest", "notice", "reply", "set_state", "list_users", "only", "moderate",
 )
 """The methods that an item with a seat may name."""
 _new = tuple.__new__  # makes a named tuple several times as fast as its class does
@@ -83,15 +83,18 @@ class Room:
         )
         self.waiting = Waiting(self.registrations, moderation, texts, self._emit, take_id)
         people = self._present, self.registrations, moderation
-        self._office = office = Office(*people, self.waiting, self._emit, self._talk)
+        self._watchers = watchers.Watchers(self._present, self.registrations, texts, self._emit)
+        self._office = office = Office(*people, self.waiting, self._emit, self._talk, self._watchers)
+        self._operations: dict[str, Callable[..., object]] = {}
         parts: tuple[tuple[object, tuple[str, ...]], ...] = (
             (self, _OPERATIONS), (self._talk, channel_operations.OPERATIONS), (self._ignoring, ignoring.OPERATIONS),
             (reading.Reading(self._channels, self.registrations, self._emit), reading.OPERATIONS),
             (passwords.Passwords(self.registrations, self._emit), passwords.OPERATIONS),
+            (tracking.Tracking(self.effects, self._operations), tracking.OPERATIONS),
+            (self._watchers, watchers.OPERATIONS),
         )
-        self._operations: dict[str, Callable[..., object]] = {
-            operation: getattr(part, operation) for part, operations in parts for operation in operations
-        }
+        for part, operations in parts:
+            self._operations.update({operation: getattr(part, operation) for operation in operations})
         self._texts, self._take_id = texts, take_id
         self._names = GuestNames(self._present, self.registrations)
         self._without_seat: dict[str, Callable[..., None]] = {
@@ -105,7 +108,8 @@ class Room:
             self._without_seat[operation](*arguments)
             return
         try:
-            self._operations[operation](self._seats.get(number) or self._seat(number), *arguments)
+            seat = self._seats.get(number) or self._seats.setdefault(number, Seat(number))
+            self._operations[operation](seat, *arguments)
         except ProtocolError as error:
             self._emit(Refused(number, error.code, error.text, error.example))
 
@@ -123,9 +127,6 @@ class Room:
             self.notice(seat, self._texts("account_needed") if allowed else self._texts("teacher_needed"))
         else:
             raise refusal
-
-    def _seat(self, number: int) -> Seat:
-        return self._seats.setdefault(number, Seat(number))
 
     def not_stored(self) -> None:
         """The accounts of the batch could not be stored."""
@@ -248,6 +249,7 @@ class Room:
             self._present[person.key] = person
             self._announce(person)
         self._emit(Joined(seat.number))
+        self._watchers.changed(seat)
         return person
 
     def _exit(self, seat: Seat) -> None:
@@ -263,6 +265,7 @@ class Room:
             self._lists.version += 1
             if person.known:
                 self._emit(StateSet(person.name, "offline", (seat.number,)))
+        self._watchers.changed(seat)
 
     def _rename(self, person: Person, name: str) -> None:
         """Give another name to a person who stays.
@@ -280,6 +283,8 @@ class Room:
         self._present[person.key] = person
         self._announce(person)
         self._talk.appear(person)
+        for seat in person.seats:
+            self._watchers.changed(seat)
 
     def _announce(self, person: Person) -> None:
         self._lists.version += 1
@@ -378,8 +383,8 @@ class Room:
             # a guest's alias may be another person's name: then the list shows that person
             listed[seat.alias] = next(p for p in visible if p is not own and p.name == seat.alias)
         self._emit(UsersListed(seat.number, kind, asked, tuple(listed)))
-        if not seat.users_version and self._office.welcome:
-            self.notice(seat, self._office.welcome)
+        if not seat.users_version:
+            self._office.greet(seat)
         versions = self._lists.version, channel.version
         if seat.users_version != versions:
             seat.users_version = versions
@@ -387,14 +392,3 @@ class Room:
                 if person.state != "online":
                     self._emit(StateTold(seat.number, name, person.state))
         self.waiting.asked(seat, own)
-
-    def tell_who(self, seat: Seat, key: str = "", name: str = "", /) -> None:
-        """Tell who is in a channel, by the names that the others see; without its `key`, in that of the client."""
-        own = self.identify(seat)
-        current = seat.current.stored[1:] if seat.current is not None else self._channels.everybody.key
-        channel = self._channels.find(key or current)
-        if channel is None or (channel.closed and not own.teacher):
-            self.notice(seat, self._texts("channel_unknown", channel=name))
-            return
-        of = "" if channel is self._channels.everybody else channel.place.name
-        self.notice(seat, who_text(self._texts, self._lists.shown(own, channel), of))

@@ -154,7 +154,7 @@ class Commands:
             "version": self._version, "process": os.getpid(), "data": self._folder,
             "seconds": int(time.monotonic() - self._began), "connections": len(links), "people": len(people),
             "guests": sum(not row[1] for row in people), "accounts": len(self._services.accounts),
-            "unsent_bytes": sum(link.outbox.pending for link in links), "unsaved": self._registry.unsaved(),
+            "unsent_bytes": sum(link.outbox.pending for link in links), "unsaved": self._registry.storage()[1],
         }
         yield done("\n".join(f"{name}: {value}" for name, value in numbers.items()), **numbers)
 

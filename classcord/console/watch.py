@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from classcord.chat.effects import Answered
-from classcord.console.mask import masked
 from classcord.console.replies import Reply, Usage, done
 from classcord.delivery.registry import Registry
 from classcord.delivery.watching import Message, Watch, WireLines
 from classcord.wire import names, networks
+from classcord.wire.mask import masked
 from classcord.wire.protocol import ProtocolError
 from classcord.wire.texts import Texts
 

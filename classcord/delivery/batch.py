@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-from classcord.chat.effects import Answered, Audited, Effect, HandingDue
+from classcord.chat.effects import Answered, Audited, BoardShown, Effect, HandingDue, Wired
 from classcord.data.schema import AccountRow, ChangeRow, MessageRow
 from classcord.delivery import render
 from classcord.delivery.audiences import EVERYBODY, Audiences
@@ -98,6 +98,10 @@ class Batch:
         """What the log should say of people's rights over others."""
         self.due: list[HandingDue] = []
         """The waiting messages that are to be brought some time after the batch."""
+        self.watchers: list[Wired | BoardShown] = []
+        """What changes for the connections that watch others, or have the board open."""
+        self.passed: list[tuple[int, bytes]] = []
+        """What is for them, as seat and lines. No watch shows it: else two that watch each other would never end."""
         self.expelled: list[int] = []
         """Whose connections are to end."""
         self.leaving: list[int] = []
@@ -202,6 +206,13 @@ class Batch:
         """The batch is not stored, or parts of it only later."""
         for plan, index, line in self._if_stored:
             plan.parts[index] = line
+
+    def passed_on(self) -> Iterator[tuple[Link, bytes, bool]]:
+        """The same as `deliveries`, of what is passed to those who watch."""
+        for seat, data in self.passed:
+            link = self._links.get(seat)
+            if link is not None and not link.left and not link.dropped:
+                yield link, data, False
 
     def deliveries(self) -> Iterator[tuple[Link, bytes, bool]]:
         """Each link that receives something, with all its bytes, and whether others get the same object."""

@@ -16,6 +16,7 @@ from classcord.chat.effects import (
     Answered,
     Audited,
     Banned,
+    BoardShown,
     ChannelEntered,
     ChannelLeft,
     ChannelMoved,
@@ -43,6 +44,7 @@ from classcord.chat.effects import (
     Renamed,
     Replied,
     Said,
+    Sent,
     StateSet,
     StateTold,
     TopicTold,
@@ -50,6 +52,7 @@ from classcord.chat.effects import (
     UsersListed,
     WaitingEnded,
     Whispered,
+    Wired,
 )
 from classcord.delivery import render
 from classcord.delivery.batch import Batch
@@ -119,6 +122,15 @@ def _kept(batch: Batch, effect: Kept) -> None:
 def _handed_over(batch: Batch, effect: HandedOver) -> None:
     batch.changes.append(("try_waiting", (effect.id,)))
     batch.to_if_stored(effect.receiver.seat, render.handed_over(effect), b"")
+
+
+def _sent(batch: Batch, effect: Sent) -> None:
+    line = render.sent(effect, batch.timestamp)
+    if effect.waits:
+        not_kept = effect._replace(sent=False, id=None)
+        batch.to_if_stored(effect.seat, line, render.sent(not_kept, batch.timestamp))
+    else:
+        batch.to(effect.seat, line)
 
 
 def _account_made(batch: Batch, effect: AccountMade) -> None:
@@ -198,6 +210,9 @@ MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     Gone: lambda batch, effect: batch.leaving.append(effect.seat),
     Replied: lambda batch, effect: batch.to(effect.seat, effect.line),
     Refused: lambda batch, effect: batch.to(effect.seat, render.refused(effect)),
+    Sent: _sent,
+    Wired: lambda batch, effect: batch.watchers.append(effect),
+    BoardShown: lambda batch, effect: batch.watchers.append(effect),
     Audited: _audited,
     Expelled: lambda batch, effect: batch.expel(effect.seat),
     Banned: _banned,

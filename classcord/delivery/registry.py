@@ -80,8 +80,10 @@ class Registry:
         channels: Channels | None = None,
     ) -> None:
         self.room = Room(accounts, texts, store.ids.take, channels)
+        self.watching = Watching()
         self._own: dict[str, Callable[..., None]] = {
             "_resume": self._resume, "_drop_stalled": self._drop_stalled, "_save": self._save, "_tell": self._tell,
+            "_pass": self.watching.pass_on,
         }
         """The operations that are not the room's."""
         self._store = store
@@ -89,10 +91,9 @@ class Registry:
         self._texts = texts
         self._stall_timeout = stall_timeout
         self._clock = clock
-        now = _milliseconds()
+        now, began = _milliseconds(), clock()
         self._items: deque[Item] = deque([
-            ("begin", None, (clock(), tuple(store.bans(now)))),
-            ("begin_waiting", None, (clock(), tuple(store.waiting(now)))),
+            ("begin", None, (began, (*store.bans(now),))), ("begin_waiting", None, (began, (*store.waiting(now),))),
         ])
         self._lock = threading.Lock()
         self._audiences = Audiences()
@@ -101,7 +102,6 @@ class Registry:
         self._by_descriptor: dict[int, Link] = {}
         self._waiting: dict[int, Latch] = {}
         self._answers: dict[int, Effect] = {}
-        self.watching = Watching()
         self.due: queue.SimpleQueue[tuple[float, HandingDue]] = queue.SimpleQueue()
         """Which waiting messages are to be brought, and since when, by time.monotonic: for the postman."""
         self._memory = Memory()
@@ -130,9 +130,9 @@ class Registry:
         """All connections now. Any thread, which may read of them what Link says."""
         return list(self._links.values())
 
-    def unsaved(self) -> int:
-        """How many messages wait until storing works again. Any thread."""
-        return len(self._backlog)
+    def storage(self) -> tuple[bool, int]:
+        """Whether storing fails now, and how many messages wait until it works again. Any thread."""
+        return self._backlog.failing, len(self._backlog)
 
     def post(self, items: Iterable[Item]) -> None:
         """Append items to the list and see that they run. Any thread; never waits for a client.
@@ -206,7 +206,7 @@ class Registry:
             if batch.messages or batch.accounts or batch.changes:
                 self._commit(batch)
             log_batch(batch, self._links)
-            for link, data, shared in self.watching.deliveries(batch.deliveries()):
+            for link, data, shared in self.watching.deliveries(batch):
                 try:
                     trouble = link.outbox.send(data, batch.now, shared)
                     if trouble is not None:

@@ -16,6 +16,7 @@ from classcord.chat.effects import (
     HandedOver,
     Refused,
     Said,
+    Sent,
     UsersListed,
     Whispered,
 )
@@ -25,9 +26,8 @@ from classcord.wire.texts import SERVER_NAME
 
 __all__ = [
     "BANNED", "LOGGED_OUT", "NOT_STORED", "REGISTERED", "announced", "announced_in", "channels", "entered",
-    "handed_over", "left",
-    "logged_in", "moved", "noticed", "past", "refused", "said", "said_in", "status", "timestamp", "topic", "users",
-    "whispered",
+    "handed_over", "left", "logged_in", "moved", "noticed", "past", "refused", "said", "said_in", "sent", "status",
+    "timestamp", "topic", "users", "whispered",
 ]
 
 LOGGED_OUT = b'{"type":"logout","status":"ok"}\n'
@@ -189,4 +189,12 @@ def topic(channel: str, topic: str) -> bytes:
 
 def refused(effect: Refused) -> bytes:
     """The answer to a request that can't be done."""
-    return ProtocolError(effect.code, effect.text, effect.example).line()
+    details = {"ref": effect.ref} if effect.ref is not None else None
+    return ProtocolError(effect.code, effect.text, effect.example, details).line()
+
+
+def sent(effect: Sent, time: str) -> bytes:
+    """What has become of a message, told to its sender."""
+    more = {"timestamp": time} if effect.sent else {}
+    channel = {"channel": effect.channel} if effect.channel is not None else {}
+    return encode({"type": "sent", "ref": effect.ref, "id": effect.id, **more, **channel})

@@ -52,7 +52,7 @@ class Retention:
         """Have a piece deleted; how many messages that were."""
         found = self._excess.find(time.time_ns() // 1_000_000)
         count = 0
-        if found is not None and not self._registry.unsaved():  # while storing fails there is nothing to gain
+        if found is not None and not self._registry.storage()[1]:  # while storing fails there is nothing to gain
             first, last, count = found
             self._registry.post([("expire", None, (first, last))])
             self._registry.wait()

@@ -1,6 +1,7 @@
-"""What consoles watch: the messages as they pass, and the lines on the wire. While nobody watches nothing is done.
+"""What people watch: the messages as they pass, and the lines on the wire. While nobody watches nothing is done.
 
-The watched never wait for a console: each watch has a bounded queue; what finds no room in it is counted and left out.
+A console may watch all; a client's connection watches some others: see chat/watchers.py. The watched never wait: each
+watch has a bounded queue; what finds no room in it is counted and left out.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from classcord.chat.effects import Effect, Kept, Said, Whispered
+from classcord.chat.effects import Effect, Kept, Said, Whispered, Wired
 from classcord.delivery.batch import Batch
 from classcord.delivery.meanings import MEANINGS
 from classcord.net.link import Link
 
-__all__ = ["Message", "Watch", "Watching", "WireLines"]
+__all__ = ["Cable", "Message", "Watch", "Watching", "WireLines"]
 
 _BYTES = 4 << 20
 _RECORDS = 4096
 """What may wait for a console."""
+_CABLE_BYTES = 1 << 20
+"""The same for a client's connection: a whole class may watch."""
 
 
 class Message(NamedTuple):
@@ -33,18 +36,23 @@ class Message(NamedTuple):
 
 
 class WireLines(NamedTuple):
-    """Lines of one connection: `way` is `>` from the client, `<` to it, or `end`, with the reason in place of lines."""
+    """Lines of one connection: `way` is `>` from the client, `<` to it, or `end`, with the reason in place of lines.
+
+    `name` is that of its person, if a client watches.
+    """
 
     time: int
     way: str
     link: Link
     data: bytes
+    name: str = ""
 
 
 class Watch:
-    """One console's queue. Any thread puts, the console's thread takes."""
+    """One queue. Any thread puts; the thread that shows it takes."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = _BYTES) -> None:
+        self._most = most
         self._ready = threading.Condition(threading.Lock())
         self._records: list[Message | WireLines] = []
         self._size = 0
@@ -53,7 +61,7 @@ class Watch:
     def put(self, record: Message | WireLines, size: int) -> None:
         """Add a record if there is room. Never waits."""
         with self._ready:
-            if self._size + size > _BYTES or len(self._records) >= _RECORDS:
+            if self._size + size > self._most or len(self._records) >= _RECORDS:
                 self._left_out += 1
             else:
                 self._records.append(record)
@@ -70,23 +78,46 @@ class Watch:
             return found, left_out
 
 
+class Cable(Watch):
+    """What the connection `watcher` watches: `names` has the names of these seats, `ending` of those that leave."""
+
+    def __init__(self, watcher: int) -> None:
+        super().__init__(_CABLE_BYTES)
+        self.watcher = watcher
+        self.names: dict[int, str] = {}
+        self.ending: dict[int, str] = {}
+        self.untold = 0
+        """What was left out and is not told yet. For the thread that takes."""
+
+
 class Watching:
     """The watches of one server. Any thread may begin and end one, and ask whether there is one."""
 
     def __init__(self) -> None:
         self.messages: tuple[Watch, ...] = ()
-        self.wire: tuple[Watch, ...] = ()
+        self.on = False
+        """Whether somebody watches lines on the wire: ask before `line`."""
+        self.cables: dict[int, Cable] = {}
+        """Those of clients' connections, by the seat that watches. Never changed, but replaced, like the others."""
+        self.boards: frozenset[int] = frozenset()
+        """The seats whose connections are shown the board."""
+        self.came = threading.Event()
+        """Set when there is something in a cable."""
+        self.boards_changed = threading.Event()
+        self._all: tuple[Watch, ...] = ()  # of consoles, which watch every connection
+        self._some: dict[int, tuple[Cable, ...]] = {}  # by the seat that is watched
         self._lock = threading.Lock()
         self._meanings: dict[type[Effect], Callable[[Batch, Any], None]] = {
             **MEANINGS, Said: self._said, Whispered: self._whispered, Kept: self._whispered,
         }
 
     def begin(self, *, wire: bool) -> Watch:
-        """A new watch: of the lines on the wire, or of the messages."""
+        """A new watch: of the lines of all connections, or of the messages."""
         watch = Watch()
         with self._lock:
             if wire:
-                self.wire += (watch,)
+                self._all += (watch,)
+                self.on = True
             else:
                 self.messages += (watch,)
         return watch
@@ -94,8 +125,9 @@ class Watching:
     def end(self, watch: Watch) -> None:
         """Nothing more is put into it."""
         with self._lock:
-            self.wire = tuple([each for each in self.wire if each is not watch])
+            self._all = tuple([each for each in self._all if each is not watch])
             self.messages = tuple([each for each in self.messages if each is not watch])
+            self.on = bool(self._all or self._some)
 
     # --- for the holder of the flush lock ---
 
@@ -103,14 +135,51 @@ class Watching:
         """The meanings of a batch's effects: those that also tell the watches, if there are any."""
         return self._meanings if self.messages else MEANINGS
 
-    def deliveries(self, deliveries: Iterable[tuple[Link, bytes, bool]]) -> Iterable[tuple[Link, bytes, bool]]:
-        """The deliveries of a batch, told to the watches on their way."""
-        return self._sent(deliveries) if self.wire else deliveries
+    def deliveries(self, batch: Batch) -> Iterable[tuple[Link, bytes, bool]]:
+        """The deliveries of a batch, told to the watches on their way, after what is passed to those who watch."""
+        if batch.watchers:
+            self._change(batch)
+        return self._sent(batch) if self.on or batch.passed else batch.deliveries()
 
-    def _sent(self, deliveries: Iterable[tuple[Link, bytes, bool]]) -> Iterator[tuple[Link, bytes, bool]]:
-        for link, data, shared in deliveries:
+    def _sent(self, batch: Batch) -> Iterator[tuple[Link, bytes, bool]]:
+        yield from batch.passed_on()
+        for link, data, shared in batch.deliveries():
             self.line("<", link, data)
             yield link, data, shared
+
+    def pass_on(self, batch: Batch, seat: int, kind: str, data: bytes) -> None:
+        """Item: lines for a connection that watches (`wire`) or has the board open (`board`), if it still does."""
+        if seat in (self.cables if kind == "wire" else self.boards):
+            batch.passed.append((seat, data))
+
+    def _change(self, batch: Batch) -> None:
+        """What the batch has changed for those who watch. A connection that ends is watched until it is closed."""
+        with self._lock:
+            cables, boards = dict(self.cables), set(self.boards)
+            for effect in batch.watchers:
+                if not isinstance(effect, Wired):
+                    (boards.add if effect.on else boards.discard)(effect.seat)
+                elif effect.seats is None:
+                    cables.pop(effect.watcher, None)
+                else:
+                    cable = cables.get(effect.watcher) or Cable(effect.watcher)
+                    names = dict(effect.seats)
+                    for seat, name in cable.names.items():
+                        if seat not in names and seat in batch.leaving:
+                            cable.ending[seat] = name
+                    cable.names = names
+                    cables[effect.watcher] = cable
+            self.cables, self.boards = cables, frozenset(boards)
+            self._look()
+        self.boards_changed.set()
+
+    def _look(self) -> None:
+        some: dict[int, tuple[Cable, ...]] = {}
+        for cable in self.cables.values():
+            for seat in (*cable.names, *cable.ending):
+                some[seat] = (*some.get(seat, ()), cable)
+        self._some = some
+        self.on = bool(self._all or some)
 
     def _said(self, batch: Batch, effect: Said) -> None:
         MEANINGS[Said](batch, effect)
@@ -128,7 +197,20 @@ class Watching:
     # --- for any thread ---
 
     def line(self, way: str, link: Link, data: bytes) -> None:
-        """Tell the watches of lines of this connection. Look whether there are any before."""
+        """Tell the watches of lines of this connection, if there are any. After `end` there are no more."""
+        cables = self._some.get(link.number, ())
+        if not cables and not self._all:
+            return
         record = WireLines(time.time_ns() // 1_000_000, way, link, data)
-        for watch in self.wire:
+        for watch in self._all:
             watch.put(record, 100 + len(data))
+        for cable in cables:
+            name = cable.names.get(link.number) or cable.ending.get(link.number, "")
+            cable.put(record._replace(name=name), 100 + len(data))
+        if cables:
+            self.came.set()
+            if way == "end":
+                with self._lock:
+                    for cable in cables:
+                        cable.ending.pop(link.number, None)
+                    self._look()

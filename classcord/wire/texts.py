@@ -26,6 +26,8 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "watch_begins": "Les messages, privés aussi, s'affichent maintenant sur la console du serveur.",
         "watch_wire": "Vos lignes s'affichent maintenant sur la console du serveur, sans les mots de passe.",
         "watch_ends": "Rien ne s'affiche plus sur la console du serveur.",
+        "wire_begins": "{user} voit maintenant vos lignes, sans les mots de passe.",
+        "wire_ends": "Vos lignes ne sont plus montrées.",
         "stop_soon": "Le serveur s'arrêtera dans {seconds} secondes.",
         "stop_cancelled": "Le serveur ne s'arrêtera pas, finalement.",
         "unknown_command": "Commande inconnue : « {command} ». Rien n'a été envoyé. Tapez /aide pour la liste,"
@@ -126,6 +128,8 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "watch_begins": "The messages, private ones too, are now shown on the server's console.",
         "watch_wire": "Your lines are now shown on the server's console, without passwords.",
         "watch_ends": "Nothing is shown on the server's console any longer.",
+        "wire_begins": "{user} now sees your lines, without passwords.",
+        "wire_ends": "Your lines are not shown any longer.",
         "stop_soon": "The server will stop in {seconds} seconds.",
         "stop_cancelled": "The server will not stop after all.",
         "unknown_command": 'Unknown command: "{command}". Nothing was sent. Type /help for the list,'

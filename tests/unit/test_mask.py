@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classcord.console.mask import masked
+from classcord.wire.mask import masked
 
 SECRET = "s3cr3t"
 

@@ -1,4 +1,4 @@
-"""Lines as a console may show them: without the passwords. Pure.
+"""Lines as people who watch may see them: without the passwords. Pure.
 
 A line is shown as it came, because people look for faults in it. So the password is found in the text, also if the line
 is not JSON, and rather too much is hidden than too little.
