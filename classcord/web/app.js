@@ -1,6 +1,7 @@
 // The page of the room: makes the parts and joins them. The parts: link.js (the connection), session.js (the talk with
 // the server), store.js (what we know), log.js, lists.js, composer.js, entry.js (what one sees).
 
+import { Cable } from "./cable.js";
 import { Composer } from "./composer.js";
 import { byId, setText, submitted } from "./dom.js";
 import { Entry, prepareInvitation } from "./entry.js";
@@ -22,6 +23,7 @@ const entry = new Entry(session);
 const lists = new Lists(store, session);
 const log = new Log(store, session);
 const composer = new Composer(store, session);
+const cable = new Cable(link, session);
 
 store.watched = (place) => place === store.current && document.hasFocus() && session.phase === "in";
 session.trouble = (code, text) => store.notice(explain(code, text));
@@ -41,7 +43,7 @@ let inside = false;
 function render() {
   due = 0;
   const talking = session.phase !== "out" && session.phase !== "entering";
-  for (const id of ["places", "people", "talk", "leave"]) byId(id, HTMLElement).hidden = !talking;
+  for (const id of ["places", "people", "talk", "leave", "show-cable"]) byId(id, HTMLElement).hidden = !talking;
   entry.render();
   setText(byId("status", HTMLElement), status());
   byId("back", HTMLElement).hidden = session.phase !== "ended";
@@ -51,6 +53,7 @@ function render() {
     setText(byId("place", HTMLElement), current.name);
     setText(byId("topic", HTMLElement), current.topic ? say("topic", { topic: current.topic }) : "");
     byId("leave-channel", HTMLElement).hidden = current.kind !== "channel" || current.key === EVERYBODY || !current.joined;
+    cable.render();
     lists.render();
     composer.render();
     log.render();

@@ -4,12 +4,11 @@ import { arrange, byId, make, setText, submitted } from "./dom.js";
 import { say } from "./texts.js";
 import { complete, typed } from "./words.js";
 
-/** @typedef {import("./words.js").Completion} Completion */
 
 export class Composer {
   /**
-   * @param {import("./store.js").Store} store
-   * @param {import("./session.js").Session} session
+   * @param {Store} store
+   * @param {Session} session
    */
   constructor(store, session) {
     this.store = store;
@@ -61,8 +60,8 @@ export class Composer {
     } else {
       const place = what.do === "leave" && what.channel ? store.channel(what.channel) : store.current;
       if (place.kind !== "channel") session.command(text.trimStart(), false);
-      else if (what.do === "leave") session.leaveChannel(place);
-      else session.topic(place, what.topic);
+      else if (what.do === "topic") session.topic(place, what.topic);
+      else session.leaveChannel(place);
     }
     this.drafts.delete(this.place.key);
     this.box.value = "";

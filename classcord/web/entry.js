@@ -7,7 +7,7 @@ import { explain, say } from "./texts.js";
 /** @typedef {import("./session.js").Identity} Identity */
 
 export class Entry {
-  /** @param {import("./session.js").Session} session */
+  /** @param {Session} session */
   constructor(session) {
     this.session = session;
     this.form = byId("entry", HTMLFormElement);

@@ -4,15 +4,14 @@ import { arrange, byId, make, setText } from "./dom.js";
 import { say } from "./texts.js";
 import { EVERYBODY, nameKey } from "./store.js";
 
-/** @typedef {import("./store.js").Conversation} Conversation */
 
 /** A sign for each state, of a different shape: nobody needs to see its colour. @type {Record<string, string>} */
 const SIGNS = { online: "●", away: "◐", dnd: "⊘", invisible: "○" };
 
 export class Lists {
   /**
-   * @param {import("./store.js").Store} store
-   * @param {import("./session.js").Session} session
+   * @param {Store} store
+   * @param {Session} session
    */
   constructor(store, session) {
     this.store = store;
@@ -69,7 +68,7 @@ export class Lists {
       const state = this.store.people.get(nameKey(place.name))?.state;
       parts.push(make("span", { class: "about" }, state === undefined ? "" : `${SIGNS[state]} ${say(state)}`));
     }
-    redo(button, parts);
+    redo(row, parts);
     if (place === this.store.current) button.setAttribute("aria-current", "true");
     else button.removeAttribute("aria-current");
     return row;
@@ -92,7 +91,7 @@ export class Lists {
       close();
     });
     const me = this.store.isMe(name);
-    redo(button, [
+    redo(row, [
       make("span", { class: `sign ${state}`, "aria-hidden": "true" }, SIGNS[state] ?? "?"),
       make("span", { class: "name" }, name),
       make("span", { class: "about" }, `${me ? `${say("you")}, ` : ""}${say(state)}`),
@@ -103,17 +102,10 @@ export class Lists {
   }
 }
 
-/** Other parts in a button, if they differ. @param {Element} button @param {Node[]} parts */
-function redo(button, parts) {
-  const fresh = make("button", {}, ...parts);
-  if (![...button.childNodes].length || !button.isEqualNode(copied(button, fresh))) button.replaceChildren(...fresh.childNodes);
-}
-
-/** The parts of `fresh` in a button with the attributes of `button`, to compare them. @param {Element} button @param {Element} fresh */
-function copied(button, fresh) {
-  const copy = /** @type {Element} */ (button.cloneNode(false));
-  copy.append(...[...fresh.childNodes].map((node) => node.cloneNode(true)));
-  return copy;
+/** Other parts in the button of a row, if they differ. @param {HTMLLIElement} row @param {Node[]} parts */
+function redo({ firstElementChild: button }, parts) {
+  const same = button?.childNodes.length === parts.length && parts.every((part, at) => part.isEqualNode(button.childNodes[at]));
+  if (!same) button?.replaceChildren(...parts);
 }
 
 /** On a narrow screen the lists lie over the talk: close them after a choice. */

@@ -4,16 +4,14 @@ import { arrange, button, byId, make, setText } from "./dom.js";
 import { explain, language, say } from "./texts.js";
 import { pieces } from "./words.js";
 
-/** @typedef {import("./store.js").Item} Item */
-/** @typedef {import("./store.js").Conversation} Conversation */
 
 /** Pixels from the end within which one reads the newest messages. */
 const NEAR = 60;
 
 export class Log {
   /**
-   * @param {import("./store.js").Store} store
-   * @param {import("./session.js").Session} session
+   * @param {Store} store
+   * @param {Session} session
    */
   constructor(store, session) {
     this.store = store;
@@ -156,7 +154,7 @@ function message(item) {
 /**
  * What a search has found.
  * @param {string} query
- * @param {import("./link.js").Message[]} found
+ * @param {Message[]} found
  */
 export function showResults(query, found) {
   const box = byId("results", HTMLElement);

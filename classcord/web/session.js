@@ -3,12 +3,10 @@
 
 import { EVERYBODY, channelKey } from "./store.js";
 
-/** @typedef {import("./link.js").Message} Message */
-/** @typedef {import("./store.js").Conversation} Conversation */
 /** @typedef {{name: string, password: string, kind: "guest" | "account" | "new"}} Identity */
 /** @typedef {{kind: string, done: (answer: Message, rows: Message[]) => void, failed: (code: string, text: string) => void,
  *   rows: Message[]}} Question */
-/** @typedef {Pick<import("./link.js").Link, "ready" | "open" | "close" | "drop" | "send" | "settled" | "onopen" | "onmessage"
+/** @typedef {Pick<Link, "ready" | "open" | "close" | "drop" | "send" | "settled" | "onopen" | "onmessage"
  *   | "onclose">} Wire */
 
 const PAGE = 50;
@@ -28,7 +26,7 @@ export const FAREWELLS = [
 export class Session {
   /**
    * @param {Wire} link
-   * @param {import("./store.js").Store} store
+   * @param {Store} store
    */
   constructor(link, store) {
     this.link = link;
@@ -51,6 +49,8 @@ export class Session {
     this.found = () => {};
     /** Called with each line that this page does not know: cable.js and tableau.js do. @type {(message: Message) => void} */
     this.other = () => {};
+    /** Called each time that we have come in. */
+    this.welcomed = () => {};
     /** @type {import("./words.js").Command[]} */
     this.commands = [];
     /** @type {Identity | null} */
@@ -150,6 +150,7 @@ export class Session {
     for (const place of this.store.conversations.values()) {
       if (place.key === EVERYBODY || place.kind === "private") this.#fetch(place);
     }
+    this.welcomed();
     this.changed();
   }
 
@@ -178,9 +179,10 @@ export class Session {
    * @param {Message} request
    * @param {(answer: Message, rows: Message[]) => void} done
    * @param {(code: string, text: string) => void} [failed]
+   * @param {string} [kind] of the answer
    */
-  #ask(request, done, failed = (code, text) => this.trouble(code, text)) {
-    if (this.link.send(request)) this.questions.push({ kind: request.type, done, failed, rows: [] });
+  #ask(request, done, failed = (code, text) => this.trouble(code, text), kind = request.type) {
+    if (this.link.send(request)) this.questions.push({ kind, done, failed, rows: [] });
   }
 
   askCommands() {
@@ -275,9 +277,9 @@ export class Session {
     this.#ask({ type: "history", ...where, query, limit: PAGE }, (_, rows) => this.found(query, rows));
   }
 
-  /** Any request whose answer has its own type. @param {Message} request @param {(answer: Message) => void} done */
-  ask(request, done) {
-    this.#ask(request, done);
+  /** Any other request. @param {Message} request @param {(answer: Message) => void} done @param {string} [kind] of the answer */
+  ask(request, done, kind) {
+    this.#ask(request, done, undefined, kind);
   }
 
   // --- what we say ---

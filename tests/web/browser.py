@@ -56,6 +56,7 @@ class Person:
 
     def __init__(self, driver: Chrome) -> None:
         self.driver = driver
+        driver.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})  # as if each had its own screen
 
     def visit(self, server: Server, language: str = "fr", *, width: int = 1200, height: int = 800) -> None:
         """Open the page anew."""
