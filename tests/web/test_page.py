@@ -97,6 +97,7 @@ def test_keys_alone_are_enough(server: Server, alice: Person, netcat: Client) ->
             press(*keys)
         raise AssertionError(f"not reached; the focus is at {focused()}")
 
+    alice.driver.get(address_of(server))  # anew: the choice of the language has moved the focus
     alice.wait(lambda: focused() == "name")
     press("alice", Keys.ENTER)
     alice.wait(lambda: focused() == "text")

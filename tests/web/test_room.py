@@ -55,10 +55,10 @@ def test_private_exchanges_and_states(server: Server, alice: Person, bob: Person
 def test_channels_with_unread_counts(server: Server, alice: Person, netcat: Client) -> None:
     alice.visit(server)
     alice.enter("alice")
-    alice.say("/join #dev")
-    alice.wait(lambda: alice.text("#place") == "#dev")
+    alice.say("/join #projet")
+    alice.wait(lambda: alice.text("#place") == "#projet")
     alice.says("Dans le canal")
-    netcat.send({"type": "message", "content": "À tous"}, {"type": "message", "channel": "#dev", "content": "Réponse"})
+    netcat.send({"type": "message", "content": "À tous"}, {"type": "message", "channel": "#projet", "content": "Réponse"})
     alice.sees("Réponse")
     assert "À tous" not in alice.contents()
     unread = "return document.querySelector('#channels li .unread')?.textContent"
@@ -67,8 +67,8 @@ def test_channels_with_unread_counts(server: Server, alice: Person, netcat: Clie
     alice.choose("#général", "#channels")
     alice.sees("À tous")
     alice.wait(lambda: alice.driver.title == "ClassCord")
-    netcat.send({"type": "topic", "channel": "#dev", "topic": "Le <TP>"})
-    alice.choose("#dev", "#channels")
+    netcat.send({"type": "topic", "channel": "#projet", "topic": "Le <TP>"})
+    alice.choose("#projet", "#channels")
     assert "notice" in alice.reads("Le <TP>").classes
     alice.one("#leave-channel").click()
     alice.wait(lambda: alice.text("#place") == "#général")
