@@ -140,6 +140,7 @@ endif
 doctor: ## walk the way to the server hop by hop, and say what is broken (ARGS="--from-slam HOST")
 	@sh deploy/doctor.sh --port '$(PORT)' --name '$(NAME)' $(ARGS) $(explained)
 
+TSC := tests/web/node_modules/.bin/tsc
 # These linters are programs; their packages don't have them for every processor.
 lint-with = if [ -x $(BIN)/$(1) ]; then set -x; $(BIN)/$(1) $(2); else echo "left out: no $(1) for this machine"; fi
 
@@ -149,6 +150,8 @@ lint: $(VENV)/ready ## check style, types and scripts
 	@$(call lint-with,shellcheck,$$(git ls-files '*.sh' .ci/run))
 	@$(call lint-with,hadolint,Dockerfile)
 	@$(call lint-with,docker-compose,--file docker-compose.yml config --quiet)
+	@if [ -x $(TSC) ]; then set -x; $(TSC) -p tests/web/jsconfig.json; \
+		else echo "left out: no tsc for the page: sudo apt install nodejs npm, then npm ci --prefix tests/web"; fi
 
 assemble: check-python ## put the code that scripts share into those that are copied alone
 	@$(PYTHON) deploy/assemble.py

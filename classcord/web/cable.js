@@ -64,7 +64,8 @@ export class Cable {
     this.others.addEventListener("change", () => this.watch(this.others.checked ? "" : null));
     submitted(byId("cable-watch", HTMLFormElement), () => this.watch(this.user.value.trim()));
     submitted(byId("cable-filter", HTMLFormElement), () => {});
-    for (const filter of [this.way, this.words]) filter.addEventListener("input", () => this.filter());
+    this.way.addEventListener("change", () => this.filter());
+    this.words.addEventListener("input", () => this.filter());
     byId("cable-clear", HTMLButtonElement).addEventListener("click", () => {
       this.rows = [];
       this.list.replaceChildren();

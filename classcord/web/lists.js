@@ -62,8 +62,8 @@ export class Lists {
       parts.push(make("span", { class: "hidden" }, ` ${say("unread", { count: place.unread })}`));
     }
     if (place.kind === "channel") {
-      const about = place.joined ? say("members", { count: place.members }) : say("notJoined");
-      parts.push(make("span", { class: "about" }, place.joined && place.members === 0 ? "" : about));
+      const count = place.key === EVERYBODY ? this.store.people.size : place.members;
+      parts.push(make("span", { class: "about" }, place.joined ? say("members", { count }) : say("notJoined")));
     } else {
       const state = this.store.people.get(nameKey(place.name))?.state;
       parts.push(make("span", { class: "about" }, state === undefined ? "" : `${SIGNS[state]} ${say(state)}`));

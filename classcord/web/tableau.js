@@ -108,7 +108,7 @@ function row(person) {
   const refused = all.filter((/** @type {Message} */ each) => each.refused);
   const texts = [
     person.name,
-    `${say(person.kind)}, ${say(person.state)}${person.muted > 0 ? `, ${say("mutedFor", { time: ago(person.muted) })}` : ""} ${person.channels.join(" ")}`,
+    `${say(`kind_${person.kind}`)}, ${say(person.state)}${person.muted > 0 ? `, ${say("mutedFor", { time: ago(person.muted) })}` : ""} ${person.channels.join(" ")}`,
     lines((each) => each.client), lines((each) => `${each.peer}${each.nat ? " (NAT)" : ""}`), lines((each) => ago(each.since)),
     lines((each) => `${each.per_minute}${each.pending > 0 ? `, ${say("waiting", { size: each.pending })}` : ""}`),
     refused.map((/** @type {Message} */ { refused: { code, line, ago: when } }) => `⚠ ${code}, ${ago(when)} : ${line}`).join("\n"),
