@@ -96,7 +96,7 @@ class Person:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def run(self, script: str, *arguments: Any) -> Any:
-        return self.driver.execute_script(script, *arguments)  # type: ignore[no-untyped-call]
+        return self.driver.execute_script(script, *arguments)
 
     def wait(self, condition: Callable[[], Any]) -> Any:
         """Wait until the condition holds; elements may be replaced meanwhile."""
@@ -106,8 +106,9 @@ class Person:
     def messages(self) -> list[Shown]:
         """All messages in the log, in their order."""
         rows = self.run(
-            "return [...document.querySelectorAll('#log .message')].map((node) => [node.querySelector('.from').textContent,"
-            " node.querySelector('.content').textContent, node.className.split(' ')])"
+            "return [...document.querySelectorAll('#log .message')].map((node) => ["
+            "node.querySelector('.from').textContent, node.querySelector('.content').textContent,"
+            " node.className.split(' ')])"
         )
         return [Shown(sender, content, frozenset(classes)) for sender, content, classes in rows]
 
@@ -134,8 +135,8 @@ class Person:
     def people(self) -> dict[str, str]:
         """Who is here, and what the list says of them."""
         rows = self.run(
-            "return [...document.querySelectorAll('#people-list li')].map((node) => [node.querySelector('.name').textContent,"
-            " node.querySelector('.about').textContent])"
+            "return [...document.querySelectorAll('#people-list li')].map((node) => ["
+            "node.querySelector('.name').textContent, node.querySelector('.about').textContent])"
         )
         return dict(rows)
 
@@ -161,8 +162,8 @@ class Person:
     def choose(self, name: str, among: str) -> None:
         """Click the row with this name in one of the lists."""
         def row() -> WebElement | None:
-            found = [node for node in self.all(f"{among} button") if node.find_element(By.CSS_SELECTOR, ".name").text == name]
-            return found[0] if found else None
+            named = ((node.find_element(By.CSS_SELECTOR, ".name").text, node) for node in self.all(f"{among} button"))
+            return next((node for text, node in named if text == name), None)
 
         node = self.wait(row)
         node.click()

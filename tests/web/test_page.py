@@ -23,7 +23,7 @@ def findings(person: Person) -> list[str]:
     found = person.driver.execute_async_script(
         "const done = arguments[0]; axe.run(document, {resultTypes: ['violations']}).then((all) =>"
         " done(JSON.stringify(all.violations.map(({id, nodes}) => [id, nodes.map((node) => node.html)]))))"
-    )  # type: ignore[no-untyped-call]
+    )
     return [str(finding) for finding in json.loads(found)]
 
 
@@ -137,5 +137,6 @@ def test_nothing_is_asked_for_elsewhere(server: Server, alice: Person) -> None:
     assert alice.one("#address").get_attribute("value") == address_of(server)
     here = address_of(server).removeprefix("http")
     requested = alice.requested()
-    assert f"ws{here}ws" in requested and f"http{here}app.js" in requested
+    assert f"ws{here}ws" in requested
+    assert f"http{here}app.js" in requested
     assert {url for url in requested if not url.removeprefix("http").removeprefix("ws").startswith(here)} == set()
