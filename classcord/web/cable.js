@@ -1,7 +1,7 @@
 // « Le câble »: the lines of the protocol as they pass. Those of this page, and those of one's other connections: the
 // server sends copies of them, without the passwords.
 
-import { byId, make, setText, submitted } from "./dom.js";
+import { byId, clicked, copy, field, get, make, setText, submitted } from "./dom.js";
 import { explain, language, say } from "./texts.js";
 
 /**
@@ -19,131 +19,101 @@ export function masked(line) {
   return line.replace(SECRET, '$1"…"').replace(TYPED_SECRET, '$1 …"');
 }
 
-/** A line laid out; one that is not JSON as it is. @param {string} line */
-export function laidOut(line) {
+/** What a line says; nothing if it is not JSON. @param {string} line @returns {Message} */
+function parsed(line) {
   try {
-    return JSON.stringify(JSON.parse(line), null, 2);
+    return Object(JSON.parse(line));
   } catch {
-    return line;
+    return {};
   }
 }
 
 export class Cable {
-  /**
-   * @param {Link} link
-   * @param {Session} session
-   */
+  list = get("cable-lines");
+  others = field("cable-others");
+  way = byId("cable-way", HTMLSelectElement);
+  words = field("cable-words");
+  /** @type {{passed: Passed, node: HTMLElement}[]} */
+  rows = [];
+  /** Whose lines the server copies for us, "": our own other connections'; null: nobody's. @type {string | null} */
+  watched = null;
+
+  /** @param {Link} link @param {Session} session */
   constructor(link, session) {
     this.session = session;
-    this.box = byId("cable", HTMLElement);
-    this.list = byId("cable-lines", HTMLElement);
-    this.opener = byId("show-cable", HTMLButtonElement);
-    this.others = byId("cable-others", HTMLInputElement);
-    this.user = byId("cable-user", HTMLInputElement);
-    this.way = byId("cable-way", HTMLSelectElement);
-    this.words = byId("cable-words", HTMLInputElement);
-    /** @type {{passed: Passed, node: HTMLElement}[]} */
-    this.rows = [];
-    /** Whose lines the server copies for us; null: nobody's. @type {string | null} */
-    this.watched = null;
-
-    const size = (/** @type {string} */ line) => new TextEncoder().encode(line).length + 1;
-    link.onwire = (way, line) => {
-      // the copies would be copied again
-      if (line.startsWith('{"type":"wire","time"')) return;
-      const sent = way === "out";
-      const refused = !sent && line.startsWith('{"type":"error"');
-      this.add({ time: new Date(), who: "", way: sent ? "sent" : "got", size: size(line), line: masked(line), refused });
+    link.onwire = (line, sent) => {
+      if (line.startsWith('{"type":"wire","time"')) return; // a copy is shown as what it is a copy of
+      const size = new TextEncoder().encode(line).length + 1, refused = !sent && line.startsWith('{"type":"error"');
+      this.add({ time: new Date(), who: "", way: sent ? "sent" : "got", size, line: masked(line), refused });
     };
     session.other = (message) => this.copied(message);
-    session.welcomed = () => {
-      if (this.watched !== null) this.watch(this.watched);
-    };
-
-    this.opener.addEventListener("click", () => this.toggle());
+    session.welcomed = () => this.watched !== null && this.watch(this.watched);
+    clicked("show-cable", () => {
+      get("cable").hidden = !get("cable").hidden;
+      this.render();
+      get("cable-title").focus();
+    });
     this.others.addEventListener("change", () => this.watch(this.others.checked ? "" : null));
-    submitted(byId("cable-watch", HTMLFormElement), () => this.watch(this.user.value.trim()));
-    submitted(byId("cable-filter", HTMLFormElement), () => {});
+    submitted("cable-watch", () => this.watch(field("cable-user").value.trim()));
+    submitted("cable-filter", () => this.filter());
     this.way.addEventListener("change", () => this.filter());
     this.words.addEventListener("input", () => this.filter());
-    byId("cable-clear", HTMLButtonElement).addEventListener("click", () => {
+    clicked("cable-clear", () => {
       this.rows = [];
       this.list.replaceChildren();
     });
-    byId("cable-copy", HTMLButtonElement).addEventListener("click", () => this.copy());
-    submitted(byId("cable-send", HTMLFormElement), () => {
-      link.sendLine(byId("cable-text", HTMLInputElement).value);
+    clicked("cable-copy", () => {
+      const shown = this.rows.filter(({ node }) => !node.hidden).map(({ passed }) => passed);
+      copy(shown.map(({ time, who, way, line }) => `${time.toISOString()} ${who || say("cableHere")} ${ARROWS[way]} ${line}`).join("\n"));
     });
-  }
-
-  toggle() {
-    this.box.hidden = !this.box.hidden;
-    this.opener.setAttribute("aria-expanded", String(!this.box.hidden));
-    if (!this.box.hidden) byId("cable-title", HTMLElement).focus();
+    submitted("cable-send", () => link.sendLine(field("cable-text").value));
   }
 
   render() {
-    const account = !this.session.store.guest;
-    byId("cable-watch", HTMLElement).hidden = !account;
-    const name = this.watched === "" ? this.session.store.me : this.watched;
-    setText(byId("cable-watched", HTMLElement), name === null ? "" : say("cableWatched", { name }));
+    const { store } = this.session;
+    get("show-cable").setAttribute("aria-expanded", String(!get("cable").hidden));
+    get("cable-watch").hidden = store.guest;
+    setText("cable-watched", this.watched === null ? "" : say("cableWatched", { name: this.watched || store.me }));
     this.others.checked = this.watched === "";
   }
 
-  /** Ask the server for copies of lines. @param {string | null} user "": of our own other connections; null: of nobody */
+  /** Ask the server for copies of lines. @param {string | null} user see `watched` */
   watch(user) {
-    const request = user === null ? { state: "off" } : user === "" ? { state: "on" } : { state: "on", user };
-    this.session.ask({ type: "wire", ...request }, (answer) => {
+    this.session.ask({ type: "wire", state: user === null ? "off" : "on", ...(user && { user }) }, (answer) => {
       this.watched = answer.state === "on" ? user : null;
       this.render();
     });
   }
 
-  /** @param {Message} message of the type wire */
+  /** @param {Message} message */
   copied(message) {
     if (message.type !== "wire") return;
-    if (message.left_out !== undefined) {
-      const line = say("cableLeftOut", { count: message.left_out });
-      this.add({ time: new Date(), who: "", way: "end", size: 0, line, refused: false });
-      return;
-    }
+    const { left_out: count, user, peer, size = 0, refused = false } = message;
     const way = message.way === "in" ? "sent" : message.way === "out" ? "got" : "end";
-    const line = way === "end" ? say("cableEnd", { why: message.line }) : String(message.line);
-    const who = `${message.user} ${message.peer}`;
-    this.add({ time: new Date(message.time), who, way, size: message.size, line, refused: message.refused === true });
+    const end = count ? say("cableLeftOut", { count }) : say("cableEnd", { why: message.line });
+    const time = new Date(message.time ?? Date.now());
+    this.add({ time, who: count ? "" : `${user} ${peer}`, way, size, line: way === "end" ? end : message.line, refused });
   }
 
   /** @param {Passed} passed */
   add(passed) {
-    const row = { passed, node: drawn(passed) };
-    const atEnd = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 40;
-    this.rows.push(row);
-    row.node.hidden = !this.wanted(passed);
-    this.list.append(row.node);
+    const { list } = this, node = drawn(passed);
+    const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+    this.rows.push({ passed, node });
+    node.hidden = !this.wanted(passed);
+    list.append(node);
     if (this.rows.length > MOST) this.rows.shift()?.node.remove();
-    if (atEnd) this.list.scrollTop = this.list.scrollHeight;
+    if (atEnd) list.scrollTop = list.scrollHeight;
   }
 
   /** @param {Passed} passed */
   wanted({ way, refused, line, who }) {
-    const wanted = this.way.value;
     const text = `${who} ${line}`.toLowerCase();
-    return (wanted === "" || way === wanted || (wanted === "refused" && refused)) && text.includes(this.words.value.toLowerCase());
+    return ["", way, refused ? "refused" : way].includes(this.way.value) && text.includes(this.words.value.toLowerCase());
   }
 
   filter() {
     for (const { passed, node } of this.rows) node.hidden = !this.wanted(passed);
-  }
-
-  /** Put the lines that are shown into the clipboard, as text. */
-  copy() {
-    const shown = this.rows.filter(({ node }) => !node.hidden).map(({ passed }) => passed);
-    const text = shown.map(({ time, who, way, line }) => `${time.toISOString()} ${who || say("cableHere")} ${ARROWS[way]} ${line}`).join("\n");
-    const box = make("textarea", { "aria-hidden": "true" }, text);
-    this.box.append(box);
-    box.select();
-    document.execCommand("copy"); // without TLS browsers have no other clipboard
-    box.remove();
   }
 }
 
@@ -151,25 +121,15 @@ export class Cable {
 function drawn({ time, who, way, size, line, refused }) {
   const clock = `${time.toLocaleTimeString(language)}.${String(time.getMilliseconds()).padStart(3, "0")}`;
   const about = `${clock} ${who || say("cableHere")} ${ARROWS[way]} ${size ? say("bytes", { size }) : ""}`;
-  const node = make("details", { class: `line ${way}` }, make("summary", {}, make("span", { class: "about" }, about), " ", make("code", {}, line)));
-  // laid out when somebody opens it: most lines nobody does
+  const summary = make("summary", {}, make("span", { class: "about" }, about), " ", make("code", {}, line));
+  const node = make("details", { class: `line ${refused ? "refusal" : ""}` }, summary), message = parsed(line);
+  // laid out only when somebody opens it
   node.addEventListener("toggle", () => {
-    if (node.childNodes.length === 1) node.append(make("pre", {}, laidOut(line)));
+    if (node.querySelector("pre") === null) node.append(make("pre", {}, JSON.stringify(message, null, 2)));
   });
   if (refused) {
-    const error = /** @type {{code?: string, message?: string}} */ (parsed(line));
-    node.classList.add("refusal");
-    node.append(make("p", {}, `⚠ ${explain(String(error.code), String(error.message))}`));
+    node.append(make("p", {}, `⚠ ${explain(message.code, message.message)}`));
     node.open = true;
   }
   return node;
-}
-
-/** @param {string} line @returns {object} */
-function parsed(line) {
-  try {
-    return Object(JSON.parse(line));
-  } catch {
-    return {};
-  }
 }

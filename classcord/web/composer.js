@@ -1,27 +1,25 @@
 // The box in which one writes: Enter sends, and a list proposes how a word goes on.
 
-import { arrange, byId, make, setText, submitted } from "./dom.js";
+import { arrange, byId, get, make, setText, submitted } from "./dom.js";
+import { EVERYBODY } from "./store.js";
 import { say } from "./texts.js";
 import { complete, typed } from "./words.js";
 
-
 export class Composer {
-  /**
-   * @param {Store} store
-   * @param {Session} session
-   */
+  box = byId("text", HTMLTextAreaElement);
+  list = get("options");
+  /** @type {Completion | null} */
+  completion = null;
+  chosen = -1;
+  /** What was being written in each conversation. @type {Map<string, string>} */
+  drafts = new Map();
+
+  /** @param {Store} store @param {Session} session */
   constructor(store, session) {
     this.store = store;
     this.session = session;
-    this.box = byId("text", HTMLTextAreaElement);
-    this.list = byId("options", HTMLElement);
-    /** @type {Completion | null} */
-    this.completion = null;
-    this.chosen = -1;
-    /** What was being written in each conversation. @type {Map<string, string>} */
-    this.drafts = new Map();
     this.place = store.current;
-    submitted(byId("composer", HTMLFormElement), () => this.send());
+    submitted("composer", () => this.send());
     this.box.addEventListener("keydown", (event) => this.key(event));
     this.box.addEventListener("input", () => this.propose());
     this.box.addEventListener("blur", () => this.propose(null));
@@ -36,32 +34,23 @@ export class Composer {
       this.place = current;
       this.propose(null);
     }
-    const place = current.key === "#general" ? say("everybody") : current.name;
-    setText(byId("text-label", HTMLElement), say("textLabel", { place }));
-    this.box.placeholder = say("textLabel", { place });
+    const label = say("textLabel", { place: current.key === EVERYBODY ? say("everybody") : current.name });
+    this.box.placeholder = label;
+    this.box.setAttribute("aria-label", label);
   }
 
   send() {
-    const text = this.box.value.trimEnd();
+    const text = this.box.value.trimEnd(), { store, session } = this;
     if (text.trim() === "") return;
-    if (this.session.phase !== "in") {
-      this.store.notice(say("notConnected"));
-      return;
-    }
-    const { store, session } = this;
-    const what = typed(text);
-    if (what.do === "say") session.say(store.current, what.content);
-    else if (what.do === "command") session.command(what.content, what.lists);
-    else if (what.do === "join") session.join(what.channel);
+    if (session.phase !== "in") return store.notice(say("notConnected"));
+    const { kind, name, key } = store.current;
+    const what = typed(text, kind === "channel" && key !== EVERYBODY ? name : "");
+    if (what.do === "join") session.join(what.channel);
     else if (what.do === "search") session.search(store.current, what.query);
-    else if (what.do === "whisper") {
-      session.open(what.to);
+    else if (what.do === "command") session.command(what.content);
+    else {
+      if (what.do === "whisper") session.open(what.to);
       session.say(store.current, what.content);
-    } else {
-      const place = what.do === "leave" && what.channel ? store.channel(what.channel) : store.current;
-      if (place.kind !== "channel") session.command(text.trimStart(), false);
-      else if (what.do === "topic") session.topic(place, what.topic);
-      else session.leaveChannel(place);
     }
     this.drafts.delete(this.place.key);
     this.box.value = "";
@@ -71,21 +60,15 @@ export class Composer {
 
   /** @param {KeyboardEvent} event */
   key(event) {
-    if (event.isComposing) return;
-    const open = this.completion !== null;
-    const moves = open ? { ArrowDown: 1, ArrowUp: -1 }[event.key] : undefined;
-    if (moves !== undefined) {
-      this.choose(this.chosen + moves);
-    } else if (open && event.key === "Tab" && !event.shiftKey) {
-      this.take(Math.max(0, this.chosen));
-    } else if (open && event.key === "Escape") {
-      this.propose(null);
-    } else if (event.key === "Enter" && !event.shiftKey) {
-      if (open && this.chosen >= 0) this.take(this.chosen);
-      else this.send();
-    } else {
-      return;
-    }
+    const { key, shiftKey, isComposing } = event, open = this.completion !== null;
+    if (isComposing) return;
+    if (open && key === "ArrowDown") this.choose(this.chosen + 1);
+    else if (open && key === "ArrowUp") this.choose(this.chosen - 1);
+    else if (open && key === "Escape") this.propose(null);
+    else if (open && key === "Tab" && !shiftKey) this.take(Math.max(0, this.chosen));
+    else if (open && key === "Enter" && this.chosen >= 0) this.take(this.chosen);
+    else if (key === "Enter" && !shiftKey) this.send();
+    else return;
     event.preventDefault();
   }
 
@@ -94,9 +77,10 @@ export class Composer {
     this.completion = completion;
     this.chosen = -1;
     const options = completion?.options ?? [];
-    arrange(this.list, options.map((option, index) => {
-      const node = make("li", { role: "option", id: `option-${index}`, "aria-selected": "false" },
-        make("b", {}, option.value.trim()), ` ${option.label === option.value.trim() ? "" : option.label}`);
+    arrange(this.list, options.map(({ value, label }, index) => {
+      const word = value.trim();
+      const node = make("li", { role: "option", id: `option-${index}`, "aria-selected": "false" }, make("b", {}, word));
+      if (label !== word) node.append(` ${label}`);
       // the box must keep the focus, so not "click"
       node.addEventListener("mousedown", (event) => {
         event.preventDefault();
@@ -106,32 +90,31 @@ export class Composer {
     }));
     this.list.hidden = options.length === 0;
     this.box.removeAttribute("aria-activedescendant");
-    setText(byId("options-said", HTMLElement), options.length > 0 ? say("optionsSaid", { count: options.length }) : "");
+    setText("options-said", options.length > 0 ? say("optionsSaid", { count: options.length }) : "");
   }
 
   find() {
-    const { value, selectionStart, selectionEnd } = this.box;
+    const { value, selectionStart, selectionEnd } = this.box, { store } = this;
     if (selectionStart !== selectionEnd) return null;
-    const channels = [...this.store.conversations.values()].filter((place) => place.kind === "channel");
-    const people = this.store.names().map((person) => person.name).filter((name) => !this.store.isMe(name));
-    return complete(value.slice(0, selectionStart), this.session.commands, people, channels.map((place) => place.name));
+    const channels = [...store.conversations.values()].filter((place) => place.kind === "channel");
+    const people = store.names().filter(({ name }) => !store.isMe(name));
+    const names = (/** @type {{name: string}[]} */ all) => all.map(({ name }) => name);
+    return complete(value.slice(0, selectionStart), this.session.commands, names(people), names(channels));
   }
 
   /** @param {number} index */
   choose(index) {
-    const { children } = this.list;
-    this.chosen = (index + children.length) % children.length;
-    [...children].forEach((node, at) => node.setAttribute("aria-selected", String(at === this.chosen)));
+    const options = [...this.list.children];
+    this.chosen = (index + options.length) % options.length;
+    options.forEach((node, at) => node.setAttribute("aria-selected", String(at === this.chosen)));
     this.box.setAttribute("aria-activedescendant", `option-${this.chosen}`);
-    children[this.chosen].scrollIntoView({ block: "nearest" });
+    options[this.chosen].scrollIntoView({ block: "nearest" });
   }
 
   /** @param {number} index */
   take(index) {
     if (this.completion === null) return;
-    const caret = this.box.selectionStart;
-    this.box.setRangeText(this.completion.options[index].value, this.completion.start, caret, "end");
-    this.box.focus();
+    this.box.setRangeText(this.completion.options[index].value, this.completion.start, this.box.selectionStart, "end");
     this.propose();
   }
 }

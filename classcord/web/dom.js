@@ -1,11 +1,10 @@
 // Small helps for building the page. Texts of people only ever become text nodes.
 
 /**
- * The element with this id. Its kind is checked, so that a renamed element is noticed at once.
+ * The element with this id, of this kind.
  * @template {Element} T
  * @param {string} id
  * @param {new () => T} kind
- * @returns {T}
  */
 export function byId(id, kind) {
   const found = document.getElementById(id);
@@ -13,13 +12,35 @@ export function byId(id, kind) {
   return found;
 }
 
+/** The same, of any kind. @param {string} id */
+export function get(id) {
+  return byId(id, HTMLElement);
+}
+
+/** The field with this id. @param {string} id */
+export function field(id) {
+  return byId(id, HTMLInputElement);
+}
+
+/** What a click does. @param {string} id @param {() => void} action */
+export function clicked(id, action) {
+  get(id).addEventListener("click", action);
+}
+
+/** What the sending of a form does; the page stays. @param {string} id @param {() => void} action */
+export function submitted(id, action) {
+  get(id).addEventListener("submit", (event) => {
+    event.preventDefault();
+    action();
+  });
+}
+
 /**
- * A new element with attributes and children.
+ * A new element.
  * @template {keyof HTMLElementTagNameMap} T
  * @param {T} tag
  * @param {Record<string, string>} [attributes]
  * @param {...(Node | string)} children
- * @returns {HTMLElementTagNameMap[T]}
  */
 export function make(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -28,19 +49,11 @@ export function make(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** A button that does something. @param {string} text @param {() => void} action @param {Record<string, string>} [attributes] */
-export function button(text, action, attributes = {}) {
-  const node = make("button", { type: "button", ...attributes }, text);
+/** @param {string} text @param {() => void} action */
+export function button(text, action) {
+  const node = make("button", { type: "button" }, text);
   node.addEventListener("click", action);
   return node;
-}
-
-/** What to call when the form is sent; the page stays. @param {HTMLFormElement} form @param {() => void} action */
-export function submitted(form, action) {
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    action();
-  });
 }
 
 /**
@@ -51,7 +64,7 @@ export function submitted(form, action) {
  */
 export function arrange(parent, wanted) {
   const keep = new Set(wanted);
-  for (const child of [...parent.childNodes]) if (!keep.has(/** @type {ChildNode} */ (child))) child.remove();
+  for (const child of [...parent.childNodes]) if (!keep.has(child)) child.remove();
   let next = parent.firstChild;
   for (const node of wanted) {
     if (node === next) next = next.nextSibling;
@@ -59,7 +72,20 @@ export function arrange(parent, wanted) {
   }
 }
 
-/** Set a text, if it is another one: a live region would say it again. @param {Element} node @param {string} text */
-export function setText(node, text) {
+/** Set a text, if it is another one: a live region would say it again. @param {Element | string} where @param {string} text */
+export function setText(where, text) {
+  const node = typeof where === "string" ? get(where) : where;
   if (node.textContent !== text) node.textContent = text;
+}
+
+/** Put a text into the clipboard. Without TLS browsers have only this one. @param {string} text */
+export function copy(text) {
+  const box = make("textarea", { class: "hidden" }, text), before = document.activeElement;
+  (document.querySelector("dialog[open]") ?? document.body).append(box);
+  box.focus();
+  box.select();
+  const copied = document.execCommand("copy");
+  box.remove();
+  if (before instanceof HTMLElement) before.focus();
+  return copied;
 }

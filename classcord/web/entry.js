@@ -1,91 +1,95 @@
-// The form at the door, and the address to hand out.
+// The form at the door, the language, and the address to hand out.
 
-import { byId, setText, submitted } from "./dom.js";
+import { byId, clicked, copy, field, get, setText, submitted } from "./dom.js";
 import { encode } from "./qr.js";
-import { explain, say } from "./texts.js";
+import { explain, language, preferred, say, speak } from "./texts.js";
 
 /** @typedef {import("./session.js").Identity} Identity */
 
 export class Entry {
+  form = byId("entry", HTMLFormElement);
+  name = field("name");
+  password = field("password");
+
   /** @param {Session} session */
   constructor(session) {
     this.session = session;
-    this.form = byId("entry", HTMLFormElement);
-    this.name = byId("name", HTMLInputElement);
-    this.password = byId("password", HTMLInputElement);
     this.form.addEventListener("change", () => this.kind());
-    submitted(this.form, () => this.enter());
+    submitted("entry", () => {
+      const kind = this.kind();
+      session.enter({ name: this.name.value.trim(), password: kind === "guest" ? "" : this.password.value, kind });
+    });
     this.kind();
   }
 
-  /** Guests need no password. */
+  /** How one comes in: guests need no password. */
   kind() {
-    const kind = this.chosen();
-    byId("secret", HTMLElement).hidden = kind === "guest";
+    const kind = /** @type {Identity["kind"]} */ (new FormData(this.form).get("kind"));
+    get("secret").hidden = kind === "guest";
     this.password.required = kind !== "guest";
     this.password.autocomplete = kind === "new" ? "new-password" : "current-password";
     return kind;
   }
 
-  /** @returns {Identity["kind"]} */
-  chosen() {
-    return /** @type {Identity["kind"]} */ (String(new FormData(this.form).get("kind")));
-  }
-
-  enter() {
-    const kind = this.kind();
-    this.session.enter({ name: this.name.value.trim(), password: kind === "guest" ? "" : this.password.value, kind });
-  }
-
   render() {
-    const { phase, reason } = this.session;
+    const { phase, reason, wait, store } = this.session;
     const outside = phase === "out" || phase === "entering";
     if (outside && this.form.hidden) setTimeout(() => this.name.focus());
     this.form.hidden = !outside;
     if (!outside) this.password.value = "";
     byId("enter", HTMLButtonElement).disabled = phase === "entering";
-    setText(byId("entry-problem", HTMLElement), reason.code || reason.text ? explain(reason.code, reason.text) : "");
+    get("leave").hidden = outside;
+    get("back").hidden = phase !== "ended";
+    const why = reason.code ? explain(reason.code, reason.text) : reason.text;
+    setText("entry-problem", outside ? why : "");
+    const seconds = Math.max(1, Math.round(wait));
+    const waiting = wait > 0 ? say(phase === "away" ? "cutOff" : "unreachable", { seconds }) : say("connecting");
+    setText("status", {
+      out: "", in: say(store.guest ? "connectedGuest" : "connected", { name: store.me }), entering: waiting,
+      away: `${why} ${waiting}`.trim(), ended: say("ended", { why }),
+    }[phase]);
+    return outside;
   }
 }
 
-/** Make the dialog that hands out the address of this page. */
-export function prepareInvitation() {
-  const dialog = byId("invite", HTMLDialogElement);
-  const field = byId("address", HTMLInputElement);
-  byId("show-invite", HTMLButtonElement).addEventListener("click", () => {
-    const address = `${location.protocol}//${location.host}/`;
-    field.value = address;
-    setText(byId("copied", HTMLElement), "");
-    byId("only-here", HTMLElement).hidden = !/^(localhost|127\.|\[::1\])/.test(location.host);
-    byId("code", HTMLElement).replaceChildren(picture(address));
-    dialog.showModal();
+/** The choice of the language: `changed` draws the page in it. @param {() => void} changed */
+export function prepareLanguages(changed) {
+  const choice = byId("language", HTMLSelectElement);
+  choice.addEventListener("change", () => {
+    speak(choice.value === "fr" ? "fr" : "en", true);
+    changed();
   });
-  byId("copy", HTMLButtonElement).addEventListener("click", async () => {
-    field.select();
-    let copied = false;
-    try {
-      await navigator.clipboard.writeText(field.value);
-      copied = true;
-    } catch {
-      copied = document.execCommand("copy"); // without TLS browsers have no clipboard but this one
-    }
-    setText(byId("copied", HTMLElement), say(copied ? "copied" : "copyFailed"));
-  });
+  speak(preferred());
+  choice.value = language;
+  changed();
 }
 
-const SVG = "http://www.w3.org/2000/svg";
+/** The dialog that hands out the address of this page. */
+export function prepareInvitation() {
+  const address = `${location.protocol}//${location.host}/`;
+  field("address").value = address;
+  get("only-here").hidden = !/^(localhost|127\.|\[::1\])/.test(location.host);
+  clicked("show-invite", () => {
+    setText("copied", "");
+    get("code").replaceChildren(picture(address));
+    byId("invite", HTMLDialogElement).showModal();
+  });
+  clicked("copy", () => {
+    const done = copy(address);
+    if (!done) field("address").select();
+    setText("copied", say(done ? "copied" : "copyFailed"));
+  });
+}
 
 /** The QR code of an address. @param {string} address */
 function picture(address) {
-  const modules = encode(address);
-  const size = modules.length + 8;
-  const svg = document.createElementNS(SVG, "svg");
-  const attributes = { viewBox: `0 0 ${size} ${size}`, role: "img", "aria-label": say("codeOf", { address }), "shape-rendering": "crispEdges" };
-  for (const [name, value] of Object.entries(attributes)) svg.setAttribute(name, value);
-  const path = document.createElementNS(SVG, "path");
-  const squares = modules.flatMap((row, y) => row.map((dark, x) => (dark ? `M${x + 4} ${y + 4}h1v1h-1z` : "")));
-  path.setAttribute("d", squares.join(""));
+  const modules = encode(address), size = modules.length + 8;
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  svg.setAttribute("viewBox", `0 0 ${size} ${size}`);
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", say("codeOf", { address }));
+  path.setAttribute("d", modules.flatMap((row, y) => row.map((dark, x) => (dark ? `M${x + 4} ${y + 4}h1v1h-1z` : ""))).join(""));
   svg.append(path);
   return svg;
 }
-

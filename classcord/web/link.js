@@ -2,63 +2,56 @@
 // It knows nothing of what the lines say, except that they are JSON objects.
 
 /** @typedef {{[key: string]: any}} Message */
-/** @typedef {"in" | "out"} Way "in": the server said it. "out": this page said it. */
 
-const FIRST_WAIT = 500;
-const LONGEST_WAIT = 10_000;
-/** Milliseconds without a line after which the page asks whether the server is still there. */
-const SILENCE = 40_000;
-/** Milliseconds that the answer to this question may take. */
-const PATIENCE = 10_000;
+const FIRST_WAIT = 500, LONGEST_WAIT = 10_000;
+/** Milliseconds without a line after which the page asks whether the server is still there, and those for the answer. */
+const SILENCE = 40_000, PATIENCE = 10_000;
 
 /**
- * How long to wait before try number `tries` (from 0 on): twice as long each time, up to ten seconds.
- * A class whose server starts again must not come back in the same instant, so `random` (0 to 1) takes off up to half.
+ * Milliseconds before try number `tries`: twice as long each time, up to ten seconds. A class whose server starts again
+ * must not come back in the same instant, so `random` (0 to 1) takes off up to half.
  * @param {number} tries
  * @param {number} random
- * @returns {number} milliseconds
  */
 export function wait(tries, random) {
   return Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** Math.min(tries, 10)) * (1 - random / 2);
 }
 
-/**
- * The lines of one WebSocket message, without the empty ones.
- * @param {string} data
- * @returns {string[]}
- */
+/** The lines of one WebSocket message, without the empty ones. @param {string} data */
 export function lines(data) {
   return data.split("\n").filter((line) => line.trim() !== "");
 }
 
 export class Link {
-  /** @param {string} address of the WebSocket */
-  constructor(address) {
-    this.address = address;
-    /** Called when the connection is there. */
-    this.onopen = () => {};
-    /** Called for each line, as an object. @type {(message: Message) => void} */
-    this.onmessage = () => {};
-    /** Called when the connection has ended: in how many seconds the next try is. @type {(seconds: number) => void} */
-    this.onclose = () => {};
-    /** Called for each line of text, both ways: see cable.js. @type {(way: Way, line: string) => void} */
-    this.onwire = () => {};
-    /** @type {WebSocket | null} */
-    this.socket = null;
-    this.wanted = false;
-    this.tries = 0;
-    this.timer = 0;
-    this.heard = 0;
-    this.asked = 0;
+  /** @type {WebSocket | null} */
+  socket = null;
+  wanted = false;
+  tries = 0;
+  timer = 0;
+  heard = 0;
+  asked = 0;
+
+  constructor() {
+    this.address = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
     setInterval(() => this.watch(), 5000);
-    addEventListener("online", () => this.retry());
+    addEventListener("online", () => this.wanted && this.open());
   }
+
+  // What the page hangs in: the connection is there; a line has come; the connection has ended, and the next try is in
+  // so many seconds; a line has passed, as text (`sent`: from here to the server).
+  onopen() {}
+  /** @type {(message: Message) => void} */
+  onmessage = () => {};
+  /** @type {(seconds: number) => void} */
+  onclose = () => {};
+  /** @type {(line: string, sent: boolean) => void} */
+  onwire = () => {};
 
   get ready() {
-    return this.socket !== null && this.socket.readyState === WebSocket.OPEN;
+    return this.socket?.readyState === WebSocket.OPEN;
   }
 
-  /** Connect, and stay connected until `close`. */
+  /** Connect now, and stay connected until `close`. */
   open() {
     this.wanted = true;
     clearTimeout(this.timer);
@@ -67,12 +60,11 @@ export class Link {
     this.socket = socket;
     socket.onopen = () => {
       this.heard = Date.now();
-      this.asked = 0;
       this.onopen();
     };
-    socket.onmessage = (event) => {
+    socket.onmessage = ({ data }) => {
       this.heard = Date.now();
-      if (typeof event.data === "string") lines(event.data).forEach((line) => this.receive(line));
+      lines(data).forEach((line) => this.receive(line));
     };
     socket.onclose = () => this.ended(socket);
   }
@@ -81,19 +73,19 @@ export class Link {
   close() {
     this.wanted = false;
     clearTimeout(this.timer);
-    const socket = this.socket;
+    const { socket } = this;
     this.socket = null;
     this.tries = 0;
-    if (socket !== null) socket.close();
+    socket?.close();
   }
 
   /** Give this connection up, and make another one a little later. */
   drop() {
-    const socket = this.socket;
+    const { socket } = this;
     if (socket === null) return;
     socket.onmessage = null;
     socket.close();
-    this.ended(socket); // a network that is gone would let the socket's own event come minutes later
+    this.ended(socket); // without a network the socket's own event comes minutes later
   }
 
   /** The server has let us in: the next cut begins with short waits again. */
@@ -101,40 +93,27 @@ export class Link {
     this.tries = 0;
   }
 
-  /** Try now instead of later. */
-  retry() {
-    if (this.wanted && this.socket === null) this.open();
-  }
-
-  /**
-   * @param {Message} message
-   * @returns {boolean} whether there is a connection to send it on
-   */
+  /** Returns whether there is a connection to send it on. @param {Message} message */
   send(message) {
     return this.sendLine(JSON.stringify(message));
   }
 
-  /**
-   * Send a text as it is, for people who try what the server says to it.
-   * @param {string} line
-   */
+  /** Send a text as it is. @param {string} line */
   sendLine(line) {
-    if (this.socket === null || !this.ready) return false;
-    this.socket.send(`${line}\n`);
-    this.onwire("out", line);
+    if (!this.ready) return false;
+    this.socket?.send(`${line}\n`);
+    this.onwire(line, true);
     return true;
   }
 
   /** @param {string} line */
   receive(line) {
-    this.onwire("in", line);
-    let message;
+    this.onwire(line, false);
     try {
-      message = JSON.parse(line);
-    } catch {
-      return; // the cable shows it; there is nothing else to do with it
+      this.onmessage(Object(JSON.parse(line)));
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error; // the cable shows a line that is not JSON
     }
-    if (typeof message === "object" && message !== null) this.onmessage(message);
   }
 
   /** @param {WebSocket} socket that has ended, or that we give up */
@@ -142,15 +121,14 @@ export class Link {
     if (socket !== this.socket) return;
     this.socket = null;
     const delay = wait(this.tries++, Math.random());
-    // the listener may close the link, so the timer is there before
     if (this.wanted) this.timer = setTimeout(() => this.open(), delay);
     this.onclose(delay / 1000);
   }
 
   /** A network that is gone does not say so: after a long silence ask, and then give up. */
   watch() {
-    if (!this.ready) return;
     const now = Date.now();
+    if (!this.ready) return;
     if (this.asked > this.heard) {
       if (now - this.asked > PATIENCE) this.drop();
     } else if (now - this.heard > SILENCE) {

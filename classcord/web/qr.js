@@ -75,8 +75,8 @@ function fixed(version) {
   const size = 17 + 4 * version, end = size - 1;
   /** @type {(boolean | null)[][]} */
   const modules = Array.from({ length: size }, () => Array(size).fill(null));
-  /** Rings around a place: light ones at these distances. @param {number} cx @param {number} cy @param {number} reach @param {number[]} light */
-  const rings = (cx, cy, reach, light) => {
+  // rings around a place, with light ones at these distances
+  const rings = (/** @type {number} */ cx, /** @type {number} */ cy, /** @type {number} */ reach, /** @type {number[]} */ light) => {
     for (let y = Math.max(0, cy - reach); y <= Math.min(end, cy + reach); y++) {
       for (let x = Math.max(0, cx - reach); x <= Math.min(end, cx + reach); x++) {
         modules[y][x] = !light.includes(Math.max(Math.abs(x - cx), Math.abs(y - cy)));

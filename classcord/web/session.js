@@ -1,22 +1,17 @@
 // The talk with the server: comes in, asks, and puts what it hears into the store. After a cut it comes in again and
 // fetches what it missed. No DOM: node tests it with a link that is a script.
 
-import { EVERYBODY, channelKey } from "./store.js";
+import { EVERYBODY } from "./store.js";
 
 /** @typedef {{name: string, password: string, kind: "guest" | "account" | "new"}} Identity */
-/** @typedef {{kind: string, done: (answer: Message, rows: Message[]) => void, failed: (code: string, text: string) => void,
- *   rows: Message[]}} Question */
-/** @typedef {Pick<Link, "ready" | "open" | "close" | "drop" | "send" | "settled" | "onopen" | "onmessage"
- *   | "onclose">} Wire */
+/** @typedef {(answer: Message, rows: Message[]) => void} Done `rows`: the messages of a history before its end */
+/** @typedef {(code: string, text: string) => void} Failed */
 
 const PAGE = 50;
 const CATCH_UP = 200;
 const SERVER = "Serveur";
 
-/**
- * The beginnings of what the server says, in French and in English, before it ends a connection for good: somebody
- * wants this client to stay away. tests/web compares them with the server's texts.
- */
+/** How the server begins its last words to a client that is to stay away. tests/web compares them with its texts. */
 export const FAREWELLS = [
   "Un enseignant met fin à votre connexion.", "A teacher ends your connection.",
   "Un enseignant vous exclut pendant ", "A teacher bans you for ",
@@ -25,151 +20,140 @@ export const FAREWELLS = [
 
 export class Session {
   /**
-   * @param {Wire} link
-   * @param {Store} store
+   * out: the form is there. entering: the first time. in: we talk. away: cut, and coming back. ended: for good.
+   * @type {"out" | "entering" | "in" | "away" | "ended"}
    */
+  phase = "out";
+  /** Why we are not in: the code of an error, or the server's text. */
+  reason = { code: "", text: "" };
+  /** Seconds until the next try. */
+  wait = 0;
+  language = "fr";
+  /** @type {import("./words.js").Command[]} */
+  commands = [];
+  /** The password stays in memory, for the next time after a cut. @type {Identity | null} */
+  identity = null;
+  /** Questions that wait for their answers, in their order. @type {{kind: string, done: Done, failed: Failed, rows: Message[]}[]} */
+  questions = [];
+  farewell = "";
+  /** Channels to join again after a cut. @type {Conversation[]} */
+  again = [];
+
+  /** @param {Link} link @param {Store} store */
   constructor(link, store) {
     this.link = link;
     this.store = store;
-    /**
-     * out: the form is there. entering: the first time. in: we talk. away: cut, and coming back. ended: for good.
-     * @type {"out" | "entering" | "in" | "away" | "ended"}
-     */
-    this.phase = "out";
-    /** Why we are not in: the code of an error or "" and the server's text. */
-    this.reason = { code: "", text: "" };
-    /** Seconds until the next try. */
-    this.wait = 0;
-    this.language = "fr";
-    /** Called when the phase or the reason changes. */
-    this.changed = () => {};
-    /** Called for an error that answers nothing in particular. @type {(code: string, text: string) => void} */
-    this.trouble = () => {};
-    /** Called with the answer to a search. @type {(query: string, found: Message[]) => void} */
-    this.found = () => {};
-    /** Called with each line that this page does not know: cable.js and tableau.js do. @type {(message: Message) => void} */
-    this.other = () => {};
-    /** Called each time that we have come in. */
-    this.welcomed = () => {};
-    /** @type {import("./words.js").Command[]} */
-    this.commands = [];
-    /** @type {Identity | null} */
-    this.identity = null;
-    /** Questions that wait for their answers, in the order in which they were asked. @type {Question[]} */
-    this.questions = [];
-    this.farewell = "";
-    /** Channels to join again after a cut. @type {Conversation[]} */
-    this.again = [];
     link.onopen = () => this.#introduce();
     link.onmessage = (message) => this.#hear(message);
     link.onclose = (seconds) => this.#cut(seconds);
   }
 
-  /** Come in under this name. The password stays in memory, for the next time after a cut. @param {Identity} identity */
+  // What the page hangs in: called when the phase or the reason changes; for an error that answers nothing in
+  // particular; with what a search found; with a line that is unknown here; each time that we have come in.
+  changed() {}
+  /** @type {Failed} */
+  trouble = () => {};
+  /** @type {(query: string, found: Message[]) => void} */
+  found = () => {};
+  /** @type {(message: Message) => void} */
+  other = () => {};
+  welcomed() {}
+
+  /** Come in under this name. @param {Identity} identity */
   enter(identity) {
     this.identity = identity;
-    this.phase = "entering";
-    this.reason = { code: "", text: "" };
+    this.#become("entering");
     if (this.link.ready) this.#introduce();
     else this.link.open();
-    this.changed();
   }
 
   /** Go out, for good. */
   leave() {
     this.link.close();
     this.identity = null;
-    this.questions = [];
     this.again = [];
-    this.phase = "out";
-    this.reason = { code: "", text: "" };
     this.store.reset();
-    this.changed();
+    this.#become("out");
   }
 
   /** Come back after the connection was ended for good. */
   comeBack() {
-    this.phase = "away";
+    this.#become("away");
     this.link.open();
+  }
+
+  /** @param {Session["phase"]} phase @param {string} [code] @param {string} [text] the reason */
+  #become(phase, code = "", text = "") {
+    this.phase = phase;
+    this.reason = { code, text };
     this.changed();
   }
 
   #introduce() {
     this.questions = [];
     this.farewell = "";
-    const identity = this.identity;
+    const { identity } = this;
     if (identity === null) return;
+    const { name: username, password } = identity;
+    /** @type {Failed} */
+    const refused = (code, text) => this.#turnedAway(code, text);
+    const login = () => this.ask({ type: "login", username, password }, (me) => this.#welcome(me.username, false), refused);
     if (identity.kind === "guest") {
-      this.link.send({ type: "message", from: identity.name, content: "" });
-      this.#welcome(identity.name, true);
+      this.link.send({ type: "message", from: username, content: "" });
+      this.#welcome(username, true);
     } else if (identity.kind === "new") {
-      this.#ask({ type: "register", username: identity.name, password: identity.password }, () => {
+      this.ask({ type: "register", username, password }, () => {
         identity.kind = "account"; // the next time it is there
-        this.#login(identity);
-      }, (code, text) => this.#turnedAway(code, text));
+        login();
+      }, refused);
     } else {
-      this.#login(identity);
+      login();
     }
-  }
-
-  /** @param {Identity} identity */
-  #login(identity) {
-    this.#ask(
-      { type: "login", username: identity.name, password: identity.password },
-      (answer) => this.#welcome(String(answer.username), false), (code, text) => this.#turnedAway(code, text)
-    );
   }
 
   /** @param {string} code @param {string} text */
   #turnedAway(code, text) {
-    this.reason = { code, text };
     const back = this.phase === "away" || this.phase === "in";
-    if (code !== "server_full" && (!back || code === "login_failed" || code === "banned")) {
-      this.phase = back ? "ended" : "out";
-      if (back || code === "banned") this.link.close();
-    } else if (code !== "server_full") {
-      this.link.drop(); // the next try may be luckier; a full server ends the connection itself
-    }
-    this.changed();
+    const final = code === "login_failed" || code === "banned";
+    if (code === "server_full") this.#become(this.phase, code, text); // it ends the connection itself
+    else if (!back || final) this.#become(back ? "ended" : "out", code, text);
+    else this.link.drop(); // the next try may be luckier
+    if (code === "banned" || (back && final)) this.link.close();
   }
 
   /** We are in: ask for everything, and for what we have missed. @param {string} name @param {boolean} guest */
   #welcome(name, guest) {
-    this.store.me = name;
-    this.store.guest = guest;
-    this.phase = "in";
+    const { store, link } = this;
+    Object.assign(store, { me: name, guest });
     this.wait = 0;
-    this.reason = { code: "", text: "" };
-    this.link.settled();
-    this.link.send({ type: "users" });
-    if (this.store.state !== "online") this.link.send({ type: "status", state: this.store.state });
-    for (const place of this.again) this.#ask({ type: "join", channel: place.name }, () => this.#joined(place));
+    this.#become("in");
+    link.settled();
+    link.send({ type: "users" });
+    if (store.state !== "online") link.send({ type: "status", state: store.state });
+    for (const place of this.again) this.ask({ type: "join", channel: place.name }, () => this.#joined(place));
     this.again = [];
     this.askCommands();
     this.refresh();
-    for (const place of this.store.conversations.values()) {
+    for (const place of store.conversations.values()) {
       if (place.key === EVERYBODY || place.kind === "private") this.#fetch(place);
     }
     this.welcomed();
-    this.changed();
   }
 
   /** @param {number} seconds until the next try */
   #cut(seconds) {
     this.questions = [];
+    this.wait = seconds;
     if (this.phase === "in") {
       const open = [...this.store.conversations.values()];
       this.again = open.filter((place) => place.kind === "channel" && place.joined && place.key !== EVERYBODY);
       this.store.cut();
-    }
-    if (this.farewell !== "" && this.phase !== "out") {
-      this.phase = "ended";
-      this.reason = { code: "", text: this.farewell };
-      this.link.close();
-    } else if (this.phase === "in") {
       this.phase = "away";
     }
-    this.wait = seconds;
+    if (this.farewell !== "") {
+      this.link.close();
+      this.#become("ended", "", this.farewell);
+    }
     this.changed();
   }
 
@@ -177,109 +161,94 @@ export class Session {
 
   /**
    * @param {Message} request
-   * @param {(answer: Message, rows: Message[]) => void} done
-   * @param {(code: string, text: string) => void} [failed]
+   * @param {Done} done
+   * @param {Failed} [failed]
    * @param {string} [kind] of the answer
    */
-  #ask(request, done, failed = (code, text) => this.trouble(code, text), kind = request.type) {
+  ask(request, done, failed = (code, text) => this.trouble(code, text), kind = request.type) {
     if (this.link.send(request)) this.questions.push({ kind, done, failed, rows: [] });
   }
 
   askCommands() {
-    // an older server does not know the question; then there is no completion
-    this.#ask({ type: "commands", language: this.language }, (answer) => (this.commands = answer.commands), () => {});
+    this.ask({ type: "commands", language: this.language }, (answer) => (this.commands = answer.commands));
   }
 
   /** Ask for the channels. */
   refresh() {
-    if (this.phase === "in") this.#ask({ type: "channels" }, (answer) => this.store.setChannels(answer.channels));
+    if (this.phase === "in") this.ask({ type: "channels" }, (answer) => this.store.setChannels(answer.channels));
   }
 
-  /** @param {string} name */
-  join(name) {
-    const place = this.store.channel(name);
-    if (place.joined) return this.store.select(place);
-    this.#ask({ type: "join", channel: name }, (answer) => {
-      const joined = this.store.channel(String(answer.channel));
-      joined.topic = String(answer.topic ?? "");
-      this.#joined(joined);
-      this.store.select(joined);
+  /** @param {string} channel */
+  join(channel) {
+    const known = this.store.channel(channel);
+    if (known.joined) return this.store.select(known);
+    this.ask({ type: "join", channel }, (answer) => {
+      const place = Object.assign(this.store.channel(answer.channel), { topic: answer.topic });
+      this.#joined(place);
+      this.store.select(place);
       this.refresh();
     });
   }
 
   /** @param {Conversation} place */
   #joined(place) {
-    this.store.setJoined(place, true);
+    place.joined = true;
     this.#fetch(place);
   }
 
   /** @param {Conversation} place */
   leaveChannel(place) {
-    this.#ask({ type: "leave", channel: place.name }, () => {
-      this.store.setJoined(place, false);
-      if (this.store.current === place) this.store.select(this.store.channel("#général"));
-      this.refresh();
-    });
+    this.ask({ type: "leave", channel: place.name }, () => this.refresh());
+    this.store.select(this.store.channel(""));
   }
 
-  /** The topic of a channel; with a text, another one. @param {Conversation} place @param {string} topic */
-  topic(place, topic) {
-    const text = topic ? { topic } : {};
-    this.#ask({ type: "topic", channel: place.name, ...text }, (answer) => {
-      place.topic = String(answer.topic);
-      this.store.notice(`${place.name} : ${place.topic || "—"}`, place, SERVER);
-    });
-  }
-
-  /** @param {string} name */
+  /** The private messages with a person. @param {string} name */
   open(name) {
     const place = this.store.exchange(name);
     if (!place.loaded) this.#fetch(place);
     this.store.select(place);
   }
 
-  /** Its newest messages; or, after a cut, all that came since. @param {Conversation} place */
+  /** The newest messages; or, after a cut, all that came since. @param {Conversation} place */
   #fetch(place) {
     place.loaded = true;
-    if (!place.catching) return this.#page(place, { limit: PAGE });
-    this.#page(place, { limit: CATCH_UP, after: place.upTo });
+    this.#page(place, place.catching ? { limit: CATCH_UP, after: place.upTo } : { limit: PAGE });
   }
 
   /** Older messages. @param {Conversation} place */
   older(place) {
-    const before = this.store.oldest(place);
-    if (!place.more || before === 0 || this.phase !== "in") return;
+    const before = place.items.find((item) => item.id !== null)?.id;
+    if (!place.more || !before || this.phase !== "in") return;
     place.more = false; // until the answer is there, or it would be asked twice
     this.#page(place, { limit: PAGE, before });
   }
 
-  /** @param {Conversation} place @param {Message} which */
+  /** @param {Conversation} place */
+  #where(place) {
+    return place.kind === "private" ? { with: place.name } : { channel: place.name };
+  }
+
+  /** @param {Conversation} place @param {{limit: number, after?: number, before?: number}} which */
   #page(place, which) {
-    // the guest's private messages are in no account's history; the server says so, and what was not confirmed is lost
-    const where = place.kind === "private" ? { with: place.name } : { channel: place.name };
-    const catching = which.after !== undefined;
-    this.#ask({ type: "history", ...where, ...which }, (answer, rows) => {
-      for (const row of rows) this.store.add(place, row);
-      if (!catching) return this.store.paged(place, answer.more);
-      this.store.caughtPage(place, rows.length > 0 ? rows[rows.length - 1].id : 0);
-      if (answer.more) this.#fetch(place);
-      else this.store.caughtUp(place);
+    const { store } = this, catching = which.after !== undefined;
+    this.ask({ type: "history", ...this.#where(place), ...which }, (answer, rows) => {
+      for (const row of rows) store.add(place, row);
+      if (!catching) place.more = answer.more;
+      else if (!answer.more) return store.caughtUp(place);
+      else {
+        place.upTo = rows[rows.length - 1].id;
+        this.#fetch(place);
+      }
+      store.changed();
     }, (code, text) => {
-      if (catching) this.store.caughtUp(place);
-      if (place.kind !== "private") this.trouble(code, text);
+      if (catching) store.caughtUp(place);
+      if (place.kind !== "private") this.trouble(code, text); // with a guest there is no history
     });
   }
 
   /** @param {Conversation} place @param {string} query */
   search(place, query) {
-    const where = place.kind === "private" ? { with: place.name } : { channel: place.name };
-    this.#ask({ type: "history", ...where, query, limit: PAGE }, (_, rows) => this.found(query, rows));
-  }
-
-  /** Any other request. @param {Message} request @param {(answer: Message) => void} done @param {string} [kind] of the answer */
-  ask(request, done, kind) {
-    this.#ask(request, done, undefined, kind);
+    this.ask({ type: "history", ...this.#where(place), query, limit: PAGE }, (_, rows) => this.found(query, rows));
   }
 
   // --- what we say ---
@@ -287,20 +256,17 @@ export class Session {
   /** @param {Conversation} place @param {string} content that the others will read */
   say(place, content) {
     const item = this.store.pend(place, content);
+    const where = place.kind === "private" ? { subtype: "private", to: place.name } : { channel: place.name };
     // a slash at the start would be a command
     const text = content.startsWith("/") ? `/${content}` : content;
-    const where = place.kind === "private" ? { subtype: "private", to: place.name } : { channel: place.name };
     if (!this.link.send({ type: "message", ...where, content: text, ref: item.ref })) item.state = "lost";
-    this.store.changed();
   }
 
-  /** A typed command that the server runs. @param {string} content @param {boolean} lists see words.js */
-  command(content, lists) {
-    const { kind, name } = this.store.current;
-    const channel = kind === "channel" ? name : "#général";
-    const who = channelKey(channel) !== EVERYBODY && /^\/(qui|who|users)$/i.test(content);
-    this.link.send({ type: "message", channel, content: who ? `${content} ${channel}` : content });
-    if (lists) this.link.send({ type: "users" });
+  /** A typed command that the server runs. Afterwards the own state or channels may be others. @param {string} content */
+  command(content) {
+    this.link.send({ type: "message", channel: "#général", content });
+    this.link.send({ type: "users" });
+    this.refresh();
   }
 
   /** @param {string} state */
@@ -312,66 +278,49 @@ export class Session {
 
   /** @param {Message} message */
   #hear(message) {
-    const { type } = message;
+    const { store } = this, { type } = message;
     const asked = this.questions.findIndex((question) => question.kind === type);
-    const question = this.questions[asked];
     if (type === "message" || type === "private") {
       if (message.history) this.questions.find(({ kind }) => kind === "history")?.rows.push(message);
       else if (message.from === SERVER) this.#notice(message);
-      else this.#live(message);
-    } else if (type === "sent") {
-      this.store.confirm(String(message.ref), message.id ?? null, message.timestamp);
-    } else if (type === "error") {
-      this.#refused(message);
-    } else if (type === "status") {
-      this.store.setState(message.user, message.state);
-    } else if (type === "users") {
-      this.store.setPeople(message.users);
-    } else if ((type === "join" || type === "leave") && message.status === undefined) {
-      const place = this.store.channel(message.channel);
-      place.members = Math.max(0, place.members + (type === "join" ? 1 : -1));
-      this.store.changed();
-    } else if (question !== undefined) {
-      this.questions.splice(asked, 1);
+      else store.add(this.#place(message), message);
+    } else if (type === "sent") store.confirm(message.ref, message.id ?? null, message.timestamp);
+    else if (type === "error") this.#refused(message);
+    else if (type === "status") store.setState(message.user, message.state);
+    else if (type === "users") store.setPeople(message.users);
+    else if ((type === "join" || type === "leave") && message.user !== undefined) {
+      store.channel(message.channel).members += type === "join" ? 1 : -1;
+      store.changed();
+    } else if (asked >= 0) {
+      const [question] = this.questions.splice(asked, 1);
       question.done(message, question.rows);
-    } else {
-      this.other(message);
-    }
+    } else this.other(message);
   }
 
-  /** @param {Message} message */
-  #live(message) {
-    if (message.subtype !== "private") {
-      this.store.add(this.store.channel(message.channel ?? ""), message);
-      return;
-    }
-    this.store.add(this.store.exchange(this.store.isMe(message.from) ? message.to : message.from), message);
+  /** Where a message belongs. @param {Message} message */
+  #place({ subtype, from, to, channel }) {
+    if (subtype !== "private") return this.store.channel(channel ?? "");
+    return this.store.exchange(this.store.isMe(from) ? to : from);
   }
 
   /** @param {Message} message of the server itself */
-  #notice(message) {
-    const { content } = message;
-    if (message.subtype === "private") {
-      if (FAREWELLS.some((text) => content.startsWith(text))) this.farewell = content;
-      this.store.notice(content, this.store.current, SERVER);
-    } else {
-      this.store.notice(content, this.store.channel(message.channel ?? ""), SERVER);
-      const elsewhere = this.store.current.key !== EVERYBODY && message.channel === undefined;
-      if (elsewhere) this.store.notice(content, this.store.current, SERVER);
-    }
+  #notice({ subtype, content, channel }) {
+    const { store } = this, { current } = store;
+    if (subtype === "private" && FAREWELLS.some((text) => content.startsWith(text))) this.farewell = content;
+    const place = subtype === "private" ? current : store.channel(channel ?? "");
+    store.notice(content, place, SERVER);
+    // what concerns everybody must be seen
+    if (place.key === EVERYBODY && current !== place) store.notice(content, current, SERVER);
   }
 
   /** @param {Message} error */
-  #refused(error) {
-    const code = String(error.code), text = String(error.message);
-    if (code === "banned" || code === "server_full") {
-      this.#turnedAway(code, text);
-    } else if (typeof error.ref === "string" && this.store.refuse(error.ref, code)) {
-      // the view shows it beside the message
-    } else if (this.questions.length > 0 && !(code === "rate_limited" && this.phase === "in")) {
-      this.questions.shift()?.failed(code, text); // answers come in the order of the questions
-    } else {
-      this.trouble(code, text);
+  #refused({ code, message, ref }) {
+    if (code === "banned" || code === "server_full") this.#turnedAway(code, message);
+    else if (ref !== undefined && this.store.refuse(ref, code)) return; // it is shown beside the message
+    // answers come in the order of the questions; a client that is too fast is told so at any time
+    else if (this.questions.length > 0 && (code !== "rate_limited" || this.phase !== "in")) {
+      this.questions.shift()?.failed(code, message);
     }
+    else this.trouble(code, message);
   }
 }

@@ -2,69 +2,62 @@
 // test it. The methods change the state and call `changed`; the views read it.
 
 /**
- * One line of a conversation. `order` sorts it: the id of a message; for a notice, the place where it came.
- * @typedef {object} Item
- * @property {number | null} id
- * @property {number} order
- * @property {string} from
- * @property {string} content
- * @property {Date} time
- * @property {boolean} own
- * @property {boolean} notice of the server, or of this page
- * @property {"" | "pending" | "uncertain" | "lost" | "refused" | "undelivered"} state pending: not confirmed yet.
- *   uncertain: the connection was cut before. lost: it is not in the history. undelivered: nobody got it.
- * @property {string} why the reason of a refusal
- * @property {string} ref
+ * A message or a notice. `order` sorts them: the id, or the place where a notice came.
+ * state: "pending": not confirmed yet; "uncertain": nor before the cut; "lost": not in the history either;
+ * "refused": see `why`; "undelivered": nobody got it.
+ * @typedef {{id: number | null, order: number, from: string, content: string, time: Date, own: boolean, notice: boolean,
+ *   state: "" | "pending" | "uncertain" | "lost" | "refused" | "undelivered", why: string, ref: string}} Item
  */
 
 /**
- * @typedef {object} Conversation
- * @property {string} key
- * @property {"channel" | "private"} kind
- * @property {string} name as people see it
- * @property {string} topic
- * @property {number} members
- * @property {boolean} joined
- * @property {Item[]} items in their order
- * @property {Set<number>} ids of the items
- * @property {number} upTo up to this id nothing is missing
- * @property {boolean} catching the page has been away, and has not fetched everything since `upTo` yet
- * @property {boolean} loaded its history was asked for
- * @property {boolean} more there are older messages on the server
- * @property {number} unread
+ * A channel, or the private messages with a person. Up to the id `upTo` nothing is missing; while it is `catching`, what
+ * came later may have gaps. `loaded`: its history was asked for; `more`: there are older messages.
+ * @typedef {{key: string, kind: "channel" | "private", name: string, topic: string, members: number, joined: boolean,
+ *   items: Item[], ids: Set<number>, upTo: number, catching: boolean, loaded: boolean, more: boolean, unread: number}} Conversation
  */
 
 export const EVERYBODY = "#general";
-const WORDS_FOR_EVERYBODY = new Set(["", "general", "global", "all", "tous", "public"]);
+const WORDS_FOR_EVERYBODY = ["", "general", "global", "all", "tous", "public"];
 const MOST_ITEMS = 1000;
 
-/** @param {string} name @returns {string} equal names have equal keys */
+/** Equal names have equal keys. @param {string} name */
 export function nameKey(name) {
   return name.trim().normalize("NFKC").toLowerCase();
 }
 
-/** @param {string} name with or without # @returns {string} the key of the channel */
+/** @param {string} name with or without # */
 export function channelKey(name) {
   const plain = nameKey(name).replace(/^#/, "").normalize("NFD").replace(/\p{M}/gu, "");
-  return WORDS_FOR_EVERYBODY.has(plain) ? EVERYBODY : `#${plain}`;
+  return WORDS_FOR_EVERYBODY.includes(plain) ? EVERYBODY : `#${plain}`;
+}
+
+/** @param {Item} item */
+function onItsWay(item) {
+  return item.state === "pending" || item.state === "uncertain";
 }
 
 export class Store {
+  me = "";
+  guest = false;
+  state = "online";
+  /** The people who are here. @type {Map<string, {name: string, state: string}>} */
+  people = new Map();
+  /** @type {Map<string, Conversation>} */
+  conversations = new Map();
+  newest = 0;
+  refs = 0;
+  current = this.channel("");
+
   constructor() {
-    /** Called after each change. */
-    this.changed = () => {};
-    /** The own name, as the server calls us. */
-    this.me = "";
-    this.guest = false;
-    this.state = "online";
-    /** Names and states of the people who are here. @type {Map<string, {name: string, state: string}>} */
-    this.people = new Map();
-    /** @type {Map<string, Conversation>} */
-    this.conversations = new Map();
-    this.newest = 0;
-    this.refs = 0;
-    this.current = this.channel("#général");
     this.reset();
+  }
+
+  /** Called after each change. */
+  changed() {}
+
+  /** Whether the person looks at it now; the page knows better. @param {Conversation} place */
+  watched(place) {
+    return place === this.current;
   }
 
   /** Forget everything: somebody else may come in. */
@@ -74,37 +67,27 @@ export class Store {
     this.state = "online";
     this.current = this.channel("#général");
     this.current.joined = true;
-    this.changed();
   }
 
-  /** Whether the person looks at the conversation now; the page sets it. @type {(place: Conversation) => boolean} */
-  watched = (place) => place === this.current;
-
-  /** @param {string} name @returns {Conversation} */
+  /** @param {string} name */
   channel(name) {
     const key = channelKey(name);
     return this.#find(key, "channel", key === EVERYBODY ? "#général" : `#${name.trim().replace(/^#/, "")}`);
   }
 
-  /** @param {string} name @returns {Conversation} with this person */
+  /** The private messages with a person. @param {string} name */
   exchange(name) {
     return this.#find(`@${nameKey(name)}`, "private", name.trim());
   }
 
-  /**
-   * @param {string} key
-   * @param {"channel" | "private"} kind
-   * @param {string} name
-   */
+  /** @param {string} key @param {"channel" | "private"} kind @param {string} name */
   #find(key, kind, name) {
-    let found = this.conversations.get(key);
-    if (found === undefined) {
-      found = {
-        key, kind, name, topic: "", members: 0, joined: false, items: [], ids: new Set(), upTo: 0, catching: false,
-        loaded: false, more: false, unread: 0,
-      };
-      this.conversations.set(key, found);
-    }
+    /** @type {Conversation} */
+    const found = this.conversations.get(key) ?? {
+      key, kind, name, topic: "", members: 0, joined: false, items: [], ids: new Set(), upTo: 0, catching: false,
+      loaded: false, more: false, unread: 0,
+    };
+    this.conversations.set(key, found);
     return found;
   }
 
@@ -113,83 +96,59 @@ export class Store {
     return nameKey(name) === nameKey(this.me);
   }
 
-  /** Whether a stored message is ours. A guest may have got another name than the one it chose. @param {any} message */
-  isOwn(message) {
-    if (!this.guest) return this.isMe(message.from) && !message.guest;
-    return message.guest === true && nameKey(message.from.replace(/ \(invité(?: \d+)?\)$/, "")) === nameKey(this.me);
-  }
-
   // --- messages ---
 
-  /**
-   * A message from the server, live or out of the history. One that is there already is not added again.
-   * @param {Conversation} place
-   * @param {any} message
-   * @returns {boolean} whether it is new here
-   */
+  /** A message from the server, live or out of the history, unless it is there. @param {Conversation} place @param {Message} message */
   add(place, message) {
-    const id = typeof message.id === "number" ? message.id : null;
-    if (id !== null && place.ids.has(id)) return false;
-    const own = message.history ? this.isOwn(message) : this.isMe(message.from);
-    const waiting = own && place.items.find(
-      (item) => item.state === "uncertain" && item.content === message.content && id !== null && id > item.order
+    const { id = null, content, history } = message, time = new Date(message.timestamp);
+    if (place.ids.has(id)) return;
+    // for the others a guest may have got another name than the one that it chose
+    const from = this.guest && history ? message.from.replace(/ \(invité(?: \d+)?\)$/, "") : message.from;
+    const own = this.isMe(from) && (!history || this.guest === (message.guest === true));
+    const sent = own && id !== null && place.items.find(
+      (item) => item.state === "uncertain" && item.content === content && id > item.order
     );
-    if (waiting) {
-      this.#place(place, waiting, id, new Date(message.timestamp));
+    if (sent) {
+      this.#settle(place, sent, id, time);
     } else {
-      this.#insert(place, this.#item({
-        id, order: id ?? this.newest + 0.5, from: message.from, content: message.content,
-        time: new Date(message.timestamp), own,
-      }));
-      if (!message.history || place.catching) this.#count(place, own);
+      this.#insert(place, { id, order: id ?? this.newest + 0.5, from: message.from, content, time, own });
+      if (!history || place.catching) this.#count(place, own);
     }
     this.changed();
-    return true;
   }
 
-  /** A notice of the server or of this page. @param {string} content @param {Conversation} [place] @param {string} [from] */
+  /** @param {string} content @param {Conversation} [place] @param {string} [from] the server; "": this page */
   notice(content, place = this.current, from = "") {
-    this.#insert(place, this.#item({ order: this.newest + 0.5, from, content, notice: true }));
+    this.#insert(place, { order: this.newest + 0.5, from, content, notice: true });
     this.#count(place, false);
     this.changed();
   }
 
-  /** An own message on its way. @param {Conversation} place @param {string} content @returns {Item} */
+  /** An own message on its way: its id will be greater than all that are known. @param {Conversation} place @param {string} content */
   pend(place, content) {
-    // `order` is above all ids that are known: what the history says of it has a greater id
-    const item = this.#item({
-      order: this.newest + 0.5, from: this.me, content, own: true, state: "pending", ref: `p${++this.refs}`,
-    });
-    place.items.push(item);
-    this.changed();
-    return item;
+    const ref = `p${++this.refs}`;
+    return this.#insert(place, { order: this.newest + 0.5, from: this.me, content, own: true, state: "pending", ref });
   }
 
   /** The server has taken it. @param {string} ref @param {number | null} id @param {string} [timestamp] */
   confirm(ref, id, timestamp) {
     const [place, item] = this.#pending(ref);
     if (!place || !item) return;
-    if (id === null && place.kind === "private") {
-      item.state = "undelivered";
-    } else if (id !== null && place.ids.has(id)) {
-      this.#remove(place, item);
-    } else {
-      this.#place(place, item, id, timestamp ? new Date(timestamp) : item.time);
-    }
+    if (id === null && place.kind === "private") item.state = "undelivered";
+    else if (id !== null && place.ids.has(id)) this.#remove(place, item);
+    else this.#settle(place, item, id, timestamp ? new Date(timestamp) : item.time);
     this.changed();
   }
 
-  /** The server has refused it. @param {string} ref @param {string} why @returns {boolean} whether it was known */
+  /** The server has refused it. Returns whether it was known. @param {string} ref @param {string} why */
   refuse(ref, why) {
     const [, item] = this.#pending(ref);
-    if (!item) return false;
-    item.state = "refused";
-    item.why = why;
+    if (item) Object.assign(item, { state: "refused", why });
     this.changed();
-    return true;
+    return item !== undefined;
   }
 
-  /** The person does not want to see it any longer, or sends it again. @param {Conversation} place @param {Item} item */
+  /** The person does not want to see it any longer. @param {Conversation} place @param {Item} item */
   forget(place, item) {
     this.#remove(place, item);
     this.changed();
@@ -205,11 +164,6 @@ export class Store {
     this.changed();
   }
 
-  /** A page of what was missed has come. @param {Conversation} place @param {number} last its last id, 0 without one */
-  caughtPage(place, last) {
-    place.upTo = Math.max(place.upTo, last);
-  }
-
   /** All that was missed is there. What was on its way and is not among it has not arrived. @param {Conversation} place */
   caughtUp(place) {
     place.catching = false;
@@ -220,27 +174,14 @@ export class Store {
     this.changed();
   }
 
-  /** The first page of a conversation's history, or an older one. @param {Conversation} place @param {boolean} more */
-  paged(place, more) {
-    place.more = more;
-    this.changed();
-  }
-
-  /** @param {Conversation} place @returns {number} the oldest id that is known */
-  oldest(place) {
-    return place.items.find((item) => item.id !== null)?.id ?? 0;
-  }
-
   /** Look at this conversation. @param {Conversation} place */
   select(place) {
     this.current = place;
-    place.unread = 0;
-    this.changed();
+    this.seen();
   }
 
-  /** The person looks at the page again. */
+  /** The person looks at the page. */
   seen() {
-    if (this.current.unread === 0) return;
     this.current.unread = 0;
     this.changed();
   }
@@ -249,54 +190,51 @@ export class Store {
     return [...this.conversations.values()].reduce((sum, place) => sum + place.unread, 0);
   }
 
-  /** @param {Partial<Item>} some @returns {Item} */
-  #item(some) {
-    return {
-      id: null, order: 0, from: "", content: "", time: new Date(), own: false, notice: false, state: "", why: "", ref: "",
-      ...some,
-    };
-  }
-
   /** @param {Conversation} place @param {boolean} own */
   #count(place, own) {
     if (!own && !this.watched(place)) place.unread += 1;
   }
 
   /** @param {Conversation} place @param {Item} item @param {number | null} id @param {Date} time */
-  #place(place, item, id, time) {
+  #settle(place, item, id, time) {
     this.#remove(place, item);
-    Object.assign(item, { id, order: id ?? item.order, time, state: "", ref: "" });
-    this.#insert(place, item);
+    this.#insert(place, { ...item, id, order: id ?? item.order, time, state: "", ref: "" });
   }
 
-  /** @param {Conversation} place @param {Item} item */
-  #insert(place, item) {
-    let at = place.items.length;
+  /** @param {Conversation} place @param {Partial<Item>} some */
+  #insert(place, some) {
+    /** @type {Item} */
+    const item = {
+      id: null, order: 0, from: "", content: "", time: new Date(), own: false, notice: false, state: "", why: "", ref: "",
+      ...some,
+    };
+    const { items } = place;
     // what is on its way stands below everything that has arrived
-    const onItsWay = (/** @type {Item} */ other) => other.state === "pending" || other.state === "uncertain";
-    while (at > 0 && (onItsWay(place.items[at - 1]) || place.items[at - 1].order > item.order)) at -= 1;
-    place.items.splice(at, 0, item);
+    let at = items.length;
+    while (at > 0 && !onItsWay(item) && (onItsWay(items[at - 1]) || items[at - 1].order > item.order)) at -= 1;
+    items.splice(at, 0, item);
     if (item.id !== null) {
       place.ids.add(item.id);
       this.newest = Math.max(this.newest, item.id);
       if (!place.catching) place.upTo = Math.max(place.upTo, item.id);
     }
-    if (place.items.length > MOST_ITEMS && at > MOST_ITEMS / 2) {
-      for (const old of place.items.splice(0, MOST_ITEMS / 4)) if (old.id !== null) place.ids.delete(old.id);
+    if (items.length > MOST_ITEMS && at > MOST_ITEMS / 2) {
+      for (const { id } of items.splice(0, MOST_ITEMS / 4)) place.ids.delete(id ?? 0);
       place.more = true;
     }
+    this.changed();
+    return item;
   }
 
   /** @param {Conversation} place @param {Item} item */
   #remove(place, item) {
-    const at = place.items.indexOf(item);
-    if (at >= 0) place.items.splice(at, 1);
+    place.items = place.items.filter((other) => other !== item);
   }
 
   /** @param {string} ref @returns {[Conversation, Item] | []} */
   #pending(ref) {
     for (const place of this.conversations.values()) {
-      const item = ref && place.items.find((each) => each.ref === ref);
+      const item = place.items.find((each) => ref !== "" && each.ref === ref);
       if (item) return [place, item];
     }
     return [];
@@ -304,7 +242,7 @@ export class Store {
 
   // --- people and channels ---
 
-  /** The answer to `users`. The states that are not "online" follow it. @param {string[]} names */
+  /** The answer to `users`; the states that are not "online" follow it. @param {string[]} names */
   setPeople(names) {
     const before = this.people;
     this.people = new Map(names.map((name) => [nameKey(name), before.get(nameKey(name)) ?? { name, state: "online" }]));
@@ -313,35 +251,31 @@ export class Store {
 
   /** @param {string} name @param {string} state */
   setState(name, state) {
-    const key = nameKey(name);
-    if (this.isMe(name) && state !== "offline") this.state = state;
-    if (state === "offline" || (state === "invisible" && !this.isMe(name))) this.people.delete(key);
-    else this.people.set(key, { name, state });
+    const me = this.isMe(name);
+    if (me && state !== "offline") this.state = state;
+    if (state === "offline" || (state === "invisible" && !me)) this.people.delete(nameKey(name));
+    else this.people.set(nameKey(name), { name, state });
     this.changed();
   }
 
   /** The answer to `channels`. @param {{name: string, topic: string, members: number, joined: boolean}[]} list */
   setChannels(list) {
-    const listed = new Set(list.map((each) => channelKey(each.name)));
-    for (const each of list) Object.assign(this.channel(each.name), each);
+    const listed = list.map((each) => {
+      const place = this.channel(each.name);
+      place.catching ||= place.joined && !each.joined; // what is said there meanwhile will be missing
+      return Object.assign(place, each);
+    });
     for (const place of this.conversations.values()) {
-      const ended = place.kind === "channel" && !listed.has(place.key);
-      if (ended && place.items.length === 0 && place !== this.current) this.conversations.delete(place.key);
-      else if (ended) place.members = 0;
+      if (place.kind === "private" || listed.includes(place)) continue;
+      place.members = 0;
+      if (place.items.length === 0 && place !== this.current) this.conversations.delete(place.key);
     }
     this.changed();
   }
 
-  /** We have joined or left. @param {Conversation} place @param {boolean} joined */
-  setJoined(place, joined) {
-    place.joined = joined;
-    if (!joined) place.catching = true;
-    this.changed();
-  }
-
-  /** The names of the people who are here, ourselves first. */
+  /** The people who are here, ourselves first. */
   names() {
-    const all = [...this.people.values()];
-    return all.sort((a, b) => Number(this.isMe(b.name)) - Number(this.isMe(a.name)) || a.name.localeCompare(b.name));
+    const mine = (/** @type {{name: string}} */ person) => Number(this.isMe(person.name));
+    return [...this.people.values()].sort((a, b) => mine(b) - mine(a) || a.name.localeCompare(b.name));
   }
 }

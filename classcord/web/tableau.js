@@ -1,31 +1,31 @@
 // « Le tableau »: the teachers' board. The server tells once a second how the class is; here it is drawn, and the
 // buttons ask for what a teacher may do. Elements are kept from one second to the next, so that the focus stays.
 
-import { arrange, button, byId, make, setText, submitted } from "./dom.js";
-import { Entry } from "./entry.js";
+import { arrange, button, byId, clicked, field, get, make, setText, submitted } from "./dom.js";
+import { Entry, prepareLanguages } from "./entry.js";
 import { Link } from "./link.js";
 import { Session } from "./session.js";
 import { Store } from "./store.js";
-import { explain, language, preferred, say, speak } from "./texts.js";
+import { explain, language, say } from "./texts.js";
 
-/** @typedef {{row: HTMLElement, cells: HTMLElement[], buttons: HTMLButtonElement[]}} Row */
-
-const link = new Link(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
 const store = new Store();
-const session = new Session(link, store);
+const session = new Session(new Link(), store);
 const entry = new Entry(session);
 
 /** What the server said last. @type {Message | null} */
 let board = null;
-/** @type {Map<string, Row>} */
-const rows = new Map();
 const COLUMNS = ["name", "state", "client", "address", "since", "perMinute", "lastRefused", "actions"];
+/** The row of each person. @type {Map<string, {row: HTMLElement, cells: HTMLElement[], buttons: HTMLButtonElement[]}>} */
+const rows = new Map();
+/** The row of each channel. @type {Map<string, {row: HTMLElement, text: HTMLElement, button: HTMLButtonElement, closed: boolean}>} */
+const channels = new Map();
 
 // --- asking ---
 
 /** Do something, and say that it is done. @param {Message} request @param {string} [kind] of the answer */
 function act(request, kind = "moderation") {
-  session.ask(request, () => setText(byId("done", HTMLElement), `${say("done")} ${new Date().toLocaleTimeString(language)}`), kind);
+  const done = () => setText("done", `${say("done")} ${new Date().toLocaleTimeString(language)}`);
+  session.ask(request, done, undefined, kind);
 }
 
 /**
@@ -36,21 +36,16 @@ function act(request, kind = "moderation") {
  */
 function sure(text, more, yes) {
   const dialog = byId("question", HTMLDialogElement);
-  const reason = byId("reason", HTMLInputElement);
-  setText(byId("question-text", HTMLElement), text);
-  byId("keep-row", HTMLElement).hidden = more !== "keep";
-  byId("reason-row", HTMLElement).hidden = more !== "reason";
-  reason.value = "";
-  dialog.returnValue = "";
-  dialog.onclose = () => {
-    if (dialog.returnValue === "yes") yes(reason.value, byId("keep", HTMLInputElement).checked);
-  };
+  setText("question-text", text);
+  for (const row of ["keep", "reason"]) get(`${row}-row`).hidden = row !== more;
+  field("reason").value = dialog.returnValue = "";
+  dialog.onclose = () => dialog.returnValue === "yes" && yes(field("reason").value, field("keep").checked);
   dialog.showModal();
 }
 
 /** kick, mute or ban: with a question and a reason. @param {string} type @param {string} to */
 function moderate(type, to) {
-  sure(say(`${type}Sure`, { name: to }), "reason", (reason) => act({ type, to, ...(reason ? { reason } : {}) }));
+  sure(say(`${type}Sure`, { name: to }), "reason", (reason) => act({ type, to, ...(reason && { reason }) }));
 }
 
 // --- drawing ---
@@ -62,91 +57,81 @@ function ago(seconds) {
 }
 
 /** @param {Message} now */
-function facts(now) {
-  const limits = Object.entries(now.limits).filter(([, count]) => count > 0).map(([name, count]) => `${name} ${count}`);
-  const pairs = {
-    addresses: now.addresses.map((/** @type {string} */ address) => `http://${address}/`).join(" "),
-    connections: now.connections,
-    perMinute: now.per_minute,
-    outboxes: say("outboxesNow", now.outboxes),
-    storage: say(now.storage.failing ? "storageFailing" : "storageGood", { ...now.storage, size: (now.storage.size / 1e6).toFixed(1) }),
-    limits: limits.join(", ") || "0",
-    version: now.version,
-    uptime: ago(now.uptime),
-  };
-  const box = byId("facts", HTMLElement);
-  const texts = Object.entries(pairs).flatMap(([name, value]) => [say(name), String(value)]);
-  if (box.childElementCount !== texts.length) box.replaceChildren(...texts.map((_, at) => make(at % 2 ? "dd" : "dt")));
+function facts({ addresses, connections, per_minute: perMinute, outboxes, storage, limits, version, uptime }) {
+  const size = (storage.size / 1e6).toFixed(1);
+  const bitten = Object.entries(limits).filter(([, count]) => count > 0).map(([name, count]) => `${name} ${count}`);
+  const texts = Object.entries({
+    addresses: addresses.map((/** @type {string} */ address) => `http://${address}/`).join(" "), connections, perMinute,
+    outboxes: say("outboxesNow", outboxes), storage: say(storage.failing ? "storageFailing" : "storageGood", { ...storage, size }),
+    limits: bitten.join(", ") || "0", version, uptime: ago(uptime),
+  }).flatMap(([name, value]) => [say(name), String(value)]);
+  const box = get("facts");
+  if (box.childElementCount === 0) box.append(...texts.map((_, at) => make(at % 2 ? "dd" : "dt")));
   texts.forEach((text, at) => setText(box.children[at], text));
-  box.classList.toggle("failing", now.storage.failing);
+  box.classList.toggle("refusal", storage.failing);
 }
 
 /** Messages in each ten seconds of the last ten minutes. @param {number[]} counts */
 function plot(counts) {
-  const svg = byId("plot", SVGElement), most = Math.max(1, ...counts);
-  const path = svg.firstElementChild ?? svg.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "path"));
-  path.setAttribute("d", counts.map((count, at) => `M${at} 20v-${(count / most) * 20}h.8V20z`).join(""));
-  svg.setAttribute("aria-label", say("plot", { most: Math.max(...counts), now: counts[counts.length - 1] ?? 0 }));
+  const most = Math.max(...counts), svg = byId("plot", SVGElement);
+  svg.firstElementChild?.setAttribute("d", counts.map((count, at) => `M${at} 20v-${(count / (most || 1)) * 20}h.8V20z`).join(""));
+  svg.setAttribute("aria-label", say("plot", { most, now: counts[counts.length - 1] }));
 }
 
-/** @param {Message} person @returns {HTMLElement} */
-function row(person) {
-  let known = rows.get(person.name);
-  if (known === undefined) {
-    const name = person.name;
-    const buttons = [
-      button("", () => (rows.get(name)?.row.classList.contains("muted") ? act({ type: "unmute", to: name }) : moderate("mute", name))),
-      button("", () => moderate("kick", name)), button("", () => moderate("ban", name)),
-    ];
-    const cells = COLUMNS.map((_, at) => make(at === 0 ? "th" : "td", at === 0 ? { scope: "row" } : {}));
-    cells[cells.length - 1].append(...buttons);
-    known = { row: make("tr", {}, ...cells), cells, buttons };
-    rows.set(name, known);
-  }
-  const { cells, buttons } = known;
-  const all = person.connections, lines = (/** @type {(each: Message) => string} */ text) => all.map(text).join("\n");
-  const refused = all.filter((/** @type {Message} */ each) => each.refused);
+/** @param {string} name */
+function newRow(name) {
+  const muted = () => rows.get(name)?.row.classList.contains("muted");
+  const buttons = [
+    button("", () => (muted() ? act({ type: "unmute", to: name }) : moderate("mute", name))),
+    button("", () => moderate("kick", name)), button("", () => moderate("ban", name)),
+  ];
+  const cells = COLUMNS.map((_, at) => (at === 0 ? make("th", { scope: "row" }) : make("td")));
+  cells[cells.length - 1].append(...buttons);
+  return { row: make("tr", {}, ...cells), cells, buttons };
+}
+
+/** @param {Message} person */
+function row({ name, kind, state, muted, channels, connections }) {
+  const known = rows.get(name) ?? newRow(name), { cells, buttons } = known;
+  rows.set(name, known);
+  const lines = (/** @type {(each: Message) => string} */ text) => connections.map(text).filter(Boolean).join("\n");
+  const mute = muted > 0 ? `, ${say("mutedFor", { time: ago(muted) })}` : "";
   const texts = [
-    person.name,
-    `${say(`kind_${person.kind}`)}, ${say(person.state)}${person.muted > 0 ? `, ${say("mutedFor", { time: ago(person.muted) })}` : ""} ${person.channels.join(" ")}`,
-    lines((each) => each.client), lines((each) => `${each.peer}${each.nat ? " (NAT)" : ""}`), lines((each) => ago(each.since)),
-    lines((each) => `${each.per_minute}${each.pending > 0 ? `, ${say("waiting", { size: each.pending })}` : ""}`),
-    refused.map((/** @type {Message} */ { refused: { code, line, ago: when } }) => `⚠ ${code}, ${ago(when)} : ${line}`).join("\n"),
+    name, `${say(`kind_${kind}`)}, ${say(state)}${mute} ${channels.join(" ")}`, lines(({ client }) => client),
+    lines(({ peer, nat }) => `${peer}${nat ? " (NAT)" : ""}`), lines(({ since }) => ago(since)),
+    lines(({ per_minute, pending }) => `${per_minute}${pending > 0 ? `, ${say("waiting", { size: pending })}` : ""}`),
+    lines(({ refused }) => refused && `⚠ ${refused.code}, ${ago(refused.ago)} : ${refused.line}`),
   ];
   texts.forEach((text, at) => setText(cells[at], text));
-  known.row.classList.toggle("muted", person.muted > 0);
-  known.row.classList.toggle("refusal", refused.length > 0);
+  known.row.classList.toggle("muted", muted > 0);
+  known.row.classList.toggle("refusal", texts[6] !== "");
   ["mute", "kick", "ban"].forEach((type, at) => {
-    const node = buttons[at];
-    setText(node, say(type === "mute" && person.muted > 0 ? "unmute" : type));
-    node.setAttribute("aria-label", `${node.textContent} ${person.name}`);
-    node.disabled = person.kind === "teacher" || (type === "ban" && person.kind === "guest");
+    setText(buttons[at], say(at === 0 && muted > 0 ? "unmute" : type));
+    buttons[at].setAttribute("aria-label", `${buttons[at].textContent} ${name}`);
+    buttons[at].disabled = kind === "teacher" || (type === "ban" && kind === "guest");
   });
   return known.row;
 }
 
-/** @type {Map<string, {row: HTMLElement, button: HTMLButtonElement, closed: boolean}>} */
-const channels = new Map();
-
-/** @param {Message} channel @returns {HTMLElement} */
+/** @param {Message} channel */
 function channelRow({ channel, topic, members, closed }) {
   let known = channels.get(channel);
   if (known === undefined) {
-    const toggle = button("", () => {
+    const text = make("span"), toggle = button("", () => {
       const type = channels.get(channel)?.closed ? "open_channel" : "close_channel";
       sure(say(type, { channel }), "", () => act({ type, channel }, type));
     });
-    known = { row: make("li", {}, make("span"), " ", toggle), button: toggle, closed };
+    known = { row: make("li", {}, text, " ", toggle), text, button: toggle, closed };
     channels.set(channel, known);
   }
   known.closed = closed;
-  setText(/** @type {Element} */ (known.row.firstElementChild), `${channel} (${members}) ${topic}`);
+  setText(known.text, `${channel} (${members}) ${topic}`);
   setText(known.button, say(closed ? "open_channel" : "close_channel", { channel }));
   known.button.hidden = channel === "#général";
   return known.row;
 }
 
-/** @param {Message} entry @returns {string} */
+/** @param {Message} entry */
 function audited({ time, who, what, whom, why }) {
   return `${new Date(time).toLocaleTimeString(language)} ${who} : ${[what, whom, why && `(${why})`].filter(Boolean).join(" ")}`;
 }
@@ -155,86 +140,52 @@ function audited({ time, who, what, whom, why }) {
 function draw(now) {
   facts(now);
   plot(now.minutes);
-  setText(byId("people-count", HTMLElement), `(${now.people.length})`);
+  setText("people-count", `(${now.people.length})`);
   const here = new Set(now.people.map((/** @type {Message} */ person) => person.name));
   for (const name of rows.keys()) if (!here.has(name)) rows.delete(name);
   // who needs help stands first
   const needs = (/** @type {Message} */ person) => Number(person.connections.some((/** @type {Message} */ each) => each.refused));
   const sorted = [...now.people].sort((a, b) => needs(b) - needs(a) || a.name.localeCompare(b.name));
-  arrange(byId("rows", HTMLElement), sorted.map(row));
-  arrange(byId("channels", HTMLElement), now.channels.map(channelRow));
-  const audit = byId("audit", HTMLElement), texts = now.audit.map(audited);
-  if ([...audit.children].map((node) => node.textContent).join("\n") !== texts.join("\n")) {
-    audit.replaceChildren(...texts.map((/** @type {string} */ text) => make("li", {}, text)));
-  }
-  const silence = byId("silence", HTMLButtonElement);
-  silence.setAttribute("aria-pressed", String(now.silence));
-  setText(byId("slow-now", HTMLElement), now.slow > 0 ? say("slowNow", { seconds: now.slow }) : "");
+  arrange(get("rows"), sorted.map(row));
+  arrange(get("channels"), now.channels.map(channelRow));
+  setText("audit", now.audit.map(audited).join("\n"));
+  get("silence").setAttribute("aria-pressed", String(now.silence));
+  setText("slow-now", now.slow > 0 ? say("slowNow", { seconds: now.slow }) : "");
 }
 
 function render() {
-  entry.render();
-  const { phase, reason, wait } = session;
-  const open = board !== null && phase !== "out" && phase !== "entering";
-  byId("board", HTMLElement).hidden = !open;
-  byId("leave", HTMLElement).hidden = phase === "out" || phase === "entering";
-  byId("back", HTMLElement).hidden = phase !== "ended";
-  const seconds = Math.max(1, Math.round(wait));
-  const why = reason.code ? explain(reason.code, reason.text) : reason.text;
-  setText(byId("status", HTMLElement), {
-    out: "", in: say("connected", { name: store.me }), entering: wait > 0 ? say("unreachable", { seconds }) : say("connecting"),
-    away: say("unreachable", { seconds }), ended: say("ended", { why }),
-  }[phase]);
-  const head = byId("columns", HTMLElement);
-  head.replaceChildren(...COLUMNS.map((name) => make("th", { scope: "col" }, say(name))));
-  if (open && board !== null) draw(board);
+  const outside = entry.render();
+  get("board").hidden = outside || board === null;
+  if (!outside && board !== null) draw(board);
 }
 
 // --- what one does ---
 
 session.changed = render;
-session.welcomed = () => session.ask({ type: "board", state: "on" }, (first) => session.other(first));
+session.welcomed = () => session.ask({ type: "board", state: "on" }, (first) => session.other(first), () => {
+  session.leave();
+  setText("entry-problem", say("boardRefused")); // this is not a teacher
+});
 session.other = (message) => {
   if (message.type !== "board" || message.people === undefined) return;
-  const first = board === null;
   board = message;
-  if (first) render();
-  else draw(message);
+  render();
 };
-session.trouble = (code, text) => {
-  // the first refusal is that of the board itself: this is not a teacher
-  if (board === null && code === "not_allowed") {
-    session.leave();
-    setText(byId("entry-problem", HTMLElement), say("boardRefused"));
-  } else {
-    setText(byId("done", HTMLElement), explain(code, text));
-  }
-};
-submitted(byId("announce", HTMLFormElement), () => {
-  const field = byId("announcement", HTMLInputElement);
-  act({ type: "announce", content: field.value });
-  field.value = "";
+session.trouble = (code, text) => setText("done", explain(code, text));
+submitted("announce", () => {
+  act({ type: "announce", content: field("announcement").value });
+  field("announcement").value = "";
 });
-submitted(byId("slow", HTMLFormElement), () => act({ type: "slow", duration: byId("seconds", HTMLInputElement).value }));
-byId("silence", HTMLButtonElement).addEventListener("click", () => act({ type: "silence", state: board?.silence ? "off" : "on" }));
-byId("new-class", HTMLButtonElement).addEventListener("click", () => {
-  sure(say("newClassSure"), "keep", (_, keep) => act({ type: "new_class", keep_accounts: keep }, "new_class"));
-});
-byId("back", HTMLButtonElement).addEventListener("click", () => session.comeBack());
-byId("leave", HTMLButtonElement).addEventListener("click", () => {
+submitted("slow", () => act({ type: "slow", duration: field("seconds").value }));
+clicked("silence", () => act({ type: "silence", state: board?.silence ? "off" : "on" }));
+clicked("new-class", () => sure(say("newClassSure"), "keep", (_, keep) => act({ type: "new_class", keep_accounts: keep }, "new_class")));
+clicked("back", () => session.comeBack());
+clicked("leave", () => {
   board = null;
   session.leave();
 });
-byId("language", HTMLSelectElement).addEventListener("change", (event) => {
-  useLanguage(/** @type {HTMLSelectElement} */ (event.target).value === "fr" ? "fr" : "en", true);
-});
-
-/** @param {import("./texts.js").Language} wanted @param {boolean} keep */
-function useLanguage(wanted, keep) {
-  speak(wanted, keep);
+prepareLanguages(() => {
   document.title = `ClassCord : ${say("board")}`;
-  byId("language", HTMLSelectElement).value = language;
+  get("columns").replaceChildren(...COLUMNS.map((name) => make("th", { scope: "col" }, say(name))));
   render();
-}
-
-useLanguage(preferred(), false);
+});

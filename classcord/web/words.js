@@ -52,38 +52,36 @@ function safe(address) {
 }
 
 /**
- * @typedef {{do: "say", content: string} | {do: "command", content: string, lists: boolean}
- *   | {do: "whisper", to: string, content: string} | {do: "join" | "leave", channel: string}
- *   | {do: "topic", topic: string} | {do: "search", query: string}} Typed
+ * @typedef {{do: "say", content: string} | {do: "command", content: string} | {do: "whisper", to: string, content: string}
+ *   | {do: "join", channel: string} | {do: "search", query: string}} Typed
  */
 
 const PRIVATE = ["mp", "msg", "w", "whisper"];
-const STATES = ["etat", "état", "status", "absent", "away", "retour", "back", "invisible"];
+const OF_CHANNELS = ["qui", "who", "users", "sujet", "topic", "quitter", "leave", "part"];
 
 /**
- * What a typed text asks for. The server runs commands too; the page does itself those that change what it shows.
- * `lists`: the own state may be another one afterwards. The content of "say" is what the others will read.
+ * What a typed text asks for. The server runs the commands, but the page does itself those that change what it shows.
+ * The content of "say" is what the others will read.
  * @param {string} text
+ * @param {string} channel in view; "": none or #général
  * @returns {Typed}
  */
-export function typed(text) {
+export function typed(text, channel) {
   const start = text.trimStart();
   if (!start.startsWith("/")) return { do: "say", content: text };
   if (start.startsWith("//")) return { do: "say", content: start.slice(1) };
-  const [, word = "", rest = ""] = /^\/(\S*)\s*([^]*)$/.exec(start.trimEnd()) ?? [];
-  const joined = /^join([#＃]\S+)$/i.exec(word);
-  const command = joined ? "join" : word.toLowerCase().normalize("NFC");
+  const [, word = "", rest = ""] = /^\/(\S*)\s*([^]*)$/.exec(start.trimEnd().replace(/^\/join#/i, "/join #")) ?? [];
+  const command = word.toLowerCase().normalize("NFC");
   if ((command === "moi" || command === "me") && rest) return { do: "say", content: `* ${rest}` };
   if (PRIVATE.includes(command)) {
     const found = /^["“«]\s*([^"”»]+?)\s*["”»]\s+([^]+)$/.exec(rest) ?? /^(\S+)\s+([^]+)$/.exec(rest);
     if (found) return { do: "whisper", to: found[1], content: found[2] };
   }
-  const channel = joined ? joined[1] : rest;
-  if (command === "join" && /^\S+$/.test(channel)) return { do: "join", channel };
-  if (["quitter", "leave", "part"].includes(command) && !/\s/.test(rest)) return { do: "leave", channel: rest };
-  if (["sujet", "topic"].includes(command) && !/^[#＃]/.test(rest)) return { do: "topic", topic: rest };
-  if (["chercher", "search"].includes(command) && rest) return { do: "search", query: rest };
-  return { do: "command", content: start, lists: STATES.includes(command) };
+  if (command === "join" && /^\S+$/.test(rest)) return { do: "join", channel: rest };
+  if ((command === "chercher" || command === "search") && rest) return { do: "search", query: rest };
+  // for the server these concern #général, if no channel is named
+  const content = OF_CHANNELS.includes(command) && !/^[#＃]/.test(rest) ? `/${word} ${channel} ${rest}`.trimEnd() : start;
+  return { do: "command", content };
 }
 
 /** @param {string} text @returns {string} without case and accents */
@@ -109,12 +107,11 @@ export function complete(text, commands, names, channels) {
     });
     return some(0, options);
   }
-  const private_ = /^(\/\S+\s+)["“«]?([^\s"][^"]*)?$/.exec(text);
-  const row = private_ && commands.find(({ words }) => words.includes(private_[1].trim().toLowerCase()));
-  const named = private_ && (PRIVATE.includes(private_[1].trim().slice(1)) || /^\S+ \[?(NOM|NAME|COMPTE|ACCOUNT)/.test(row?.explained ?? ""));
-  if (private_ && named) {
+  const [, before, begun = ""] = /^(\/\S+\s+)["“«]?([^\s"][^"]*)?$/.exec(text) ?? [];
+  const word = before?.trim().toLowerCase(), row = commands.find(({ words }) => words.includes(word));
+  if (PRIVATE.includes(word?.slice(1)) || /^\S+ (NOM|NAME|COMPTE|ACCOUNT)/.test(row?.explained ?? "")) {
     const quoted = (/** @type {string} */ name) => (/\s/.test(name) ? `"${name}" ` : `${name} `);
-    return some(private_[1].length, beginning(names, private_[2] ?? "").map((name) => ({ value: quoted(name), label: name })));
+    return some(before.length, beginning(names, begun).map((name) => ({ value: quoted(name), label: name })));
   }
   const at = /(^|\s)@(\S*)$/.exec(text);
   if (at) {

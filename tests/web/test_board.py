@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -42,7 +42,7 @@ class Teacher(Person):
 
 
 @pytest.fixture
-def prof(alice: Person, server: Server, netcat: Client) -> Iterator[Teacher]:
+def prof(alice: Person, server: Server, netcat: Client) -> Teacher:
     with Client((server.host, server.port)) as client:
         client.register("prof")
     assert admin(server.data, "promote", "prof").returncode == 0

@@ -21,19 +21,21 @@ test("only web addresses are links, and no text is lost", () => {
 });
 
 test("typed texts are what the server takes them for", () => {
-  assert.deepEqual(typed("Bonjour"), { do: "say", content: "Bonjour" });
-  assert.deepEqual(typed(" //dev/null"), { do: "say", content: "/dev/null" });
-  assert.deepEqual(typed("/moi danse"), { do: "say", content: "* danse" });
-  assert.deepEqual(typed("/mp bob Salut\nà toi"), { do: "whisper", to: "bob", content: "Salut\nà toi" });
-  assert.deepEqual(typed('/w "Jean Paul" Salut'), { do: "whisper", to: "Jean Paul", content: "Salut" });
-  assert.deepEqual(typed("/join#dev"), { do: "join", channel: "#dev" });
-  assert.deepEqual(typed("/JOIN dev"), { do: "join", channel: "dev" });
-  assert.deepEqual(typed("/quitter"), { do: "leave", channel: "" });
-  assert.deepEqual(typed("/sujet Le TP de lundi"), { do: "topic", topic: "Le TP de lundi" });
-  assert.deepEqual(typed("/chercher élève"), { do: "search", query: "élève" });
-  assert.deepEqual(typed("/absent"), { do: "command", content: "/absent", lists: true });
-  assert.deepEqual(typed("/mp"), { do: "command", content: "/mp", lists: false });
-  assert.deepEqual(typed("/motdepasse a b"), { do: "command", content: "/motdepasse a b", lists: false });
+  assert.deepEqual(typed("Bonjour", ""), { do: "say", content: "Bonjour" });
+  assert.deepEqual(typed(" //dev/null", ""), { do: "say", content: "/dev/null" });
+  assert.deepEqual(typed("/moi danse", ""), { do: "say", content: "* danse" });
+  assert.deepEqual(typed("/mp bob Salut\nà toi", ""), { do: "whisper", to: "bob", content: "Salut\nà toi" });
+  assert.deepEqual(typed('/w "Jean Paul" Salut', ""), { do: "whisper", to: "Jean Paul", content: "Salut" });
+  assert.deepEqual(typed("/join#dev", ""), { do: "join", channel: "#dev" });
+  assert.deepEqual(typed("/JOIN dev", ""), { do: "join", channel: "dev" });
+  assert.deepEqual(typed("/quitter", "#dev"), { do: "command", content: "/quitter #dev" });
+  assert.deepEqual(typed("/quitter #a", "#dev"), { do: "command", content: "/quitter #a" });
+  assert.deepEqual(typed("/sujet Le TP de lundi", "#dev"), { do: "command", content: "/sujet #dev Le TP de lundi" });
+  assert.deepEqual(typed("/qui", ""), { do: "command", content: "/qui" });
+  assert.deepEqual(typed("/chercher élève", ""), { do: "search", query: "élève" });
+  assert.deepEqual(typed("/absent", ""), { do: "command", content: "/absent" });
+  assert.deepEqual(typed("/mp", ""), { do: "command", content: "/mp" });
+  assert.deepEqual(typed("/motdepasse a b", ""), { do: "command", content: "/motdepasse a b" });
 });
 
 const commands = [
