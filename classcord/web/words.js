@@ -1,11 +1,12 @@
-// What people write: links in a text, typed commands, and how a word goes on. Pure, so that node can test it.
+// What people write: links, typed commands, and how a word goes on. Pure.
 
 /** @typedef {{text: string, href?: string}} Piece */
 /** @typedef {{word: string, words: string[], explained: string, teacher: boolean}} Command */
 /** @typedef {{value: string, label: string}} Option */
 /** @typedef {{start: number, options: Option[]}} Completion what could stand from `start` to the caret */
 
-const ADDRESS = /https?:\/\/[^\s<>"“”«»]+/gi;
+/** A parenthesis belongs to an address if it is closed in it. */
+const ADDRESS = /https?:\/\/(?:\([^\s()<>"“”«»]*\)|[^\s()<>"“”«»])+/gi;
 const MOST_OPTIONS = 8;
 
 /**
@@ -14,41 +15,29 @@ const MOST_OPTIONS = 8;
  * @returns {Piece[]}
  */
 export function pieces(text) {
-  /** @type {Piece[]} */
-  const found = [];
-  let end = 0;
-  for (const match of text.matchAll(ADDRESS)) {
-    const address = trimmed(match[0]);
-    const href = safe(address);
-    if (href === null) continue;
-    if (match.index > end) found.push({ text: text.slice(end, match.index) });
-    found.push({ text: address, href });
-    end = match.index + address.length;
-  }
-  if (end < text.length) found.push({ text: text.slice(end) });
-  return found;
-}
-
-/** The address without the punctuation of the sentence around it. @param {string} address */
-function trimmed(address) {
-  let end = address.length;
-  for (;;) {
-    const last = address[end - 1];
-    const opened = last === ")" ? "(" : last === "]" ? "[" : "";
-    const inside = address.slice(0, end);
-    if (opened ? inside.split(opened).length >= inside.split(last).length : !".,;:!?'*…".includes(last)) return inside;
-    end -= 1;
-  }
+	/** @type {Piece[]} */
+	const found = [];
+	let end = 0;
+	for (const match of text.matchAll(ADDRESS)) {
+		const address = match[0].replace(/[.,;:!?'*…\]]+$/, "");
+		const href = safe(address);
+		if (href === null) continue;
+		if (match.index > end) found.push({ text: text.slice(end, match.index) });
+		found.push({ text: address, href });
+		end = match.index + address.length;
+	}
+	if (end < text.length) found.push({ text: text.slice(end) });
+	return found;
 }
 
 /** @param {string} address @returns {string | null} */
 function safe(address) {
-  try {
-    const url = new URL(address);
-    return (url.protocol === "http:" || url.protocol === "https:") && url.hostname ? url.href : null;
-  } catch {
-    return null;
-  }
+	try {
+		const url = new URL(address);
+		return (url.protocol === "http:" || url.protocol === "https:") && url.hostname ? url.href : null;
+	} catch {
+		return null;
+	}
 }
 
 /**
@@ -67,71 +56,65 @@ const OF_CHANNELS = ["qui", "who", "users", "sujet", "topic", "quitter", "leave"
  * @returns {Typed}
  */
 export function typed(text, channel) {
-  const start = text.trimStart();
-  if (!start.startsWith("/")) return { do: "say", content: text };
-  if (start.startsWith("//")) return { do: "say", content: start.slice(1) };
-  const [, word = "", rest = ""] = /^\/(\S*)\s*([^]*)$/.exec(start.trimEnd().replace(/^\/join#/i, "/join #")) ?? [];
-  const command = word.toLowerCase().normalize("NFC");
-  if ((command === "moi" || command === "me") && rest) return { do: "say", content: `* ${rest}` };
-  if (PRIVATE.includes(command)) {
-    const found = /^["“«]\s*([^"”»]+?)\s*["”»]\s+([^]+)$/.exec(rest) ?? /^(\S+)\s+([^]+)$/.exec(rest);
-    if (found) return { do: "whisper", to: found[1], content: found[2] };
-  }
-  if (command === "join" && /^\S+$/.test(rest)) return { do: "join", channel: rest };
-  if ((command === "chercher" || command === "search") && rest) return { do: "search", query: rest };
-  // for the server these concern #général, if no channel is named
-  const content = OF_CHANNELS.includes(command) && !/^[#＃]/.test(rest) ? `/${word} ${channel} ${rest}`.trimEnd() : start;
-  return { do: "command", content };
+	const start = text.trimStart();
+	if (!start.startsWith("/")) return { do: "say", content: text };
+	if (start.startsWith("//")) return { do: "say", content: start.slice(1) };
+	const [, word = "", rest = ""] = /^\/(\S*)\s*([^]*)$/.exec(start.trimEnd().replace(/^\/join#/i, "/join #")) ?? [];
+	const command = word.toLowerCase().normalize("NFC");
+	if ((command === "moi" || command === "me") && rest) return { do: "say", content: `* ${rest}` };
+	if (PRIVATE.includes(command)) {
+		const found = /^["“«]\s*([^"”»]+?)\s*["”»]\s+([^]+)$/.exec(rest) ?? /^(\S+)\s+([^]+)$/.exec(rest);
+		if (found) return { do: "whisper", to: found[1], content: found[2] };
+	}
+	if (command === "join" && /^\S+$/.test(rest)) return { do: "join", channel: rest };
+	if ((command === "chercher" || command === "search") && rest) return { do: "search", query: rest };
+	// for the server these concern #général, if no channel is named
+	const content = OF_CHANNELS.includes(command) && !/^[#＃]/.test(rest) ? `/${word} ${channel} ${rest}`.trimEnd() : start;
+	return { do: "command", content };
 }
 
 /** @param {string} text @returns {string} without case and accents */
 export function plain(text) {
-  return text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+	return text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 }
 
 /**
- * How the word before the caret could go on: a command, a name after @ or after /mp, a channel.
+ * How the word before the caret could go on: a command, or a name after @ or after /mp.
  * @param {string} text up to the caret
  * @param {Command[]} commands
  * @param {string[]} names of people
- * @param {string[]} channels with their #
  * @returns {Completion | null}
  */
-export function complete(text, commands, names, channels) {
-  const command = /^\/(\S*)$/.exec(text);
-  if (command) {
-    const begin = plain(command[1]);
-    const options = commands.flatMap(({ words, explained }) => {
-      const word = words.find((each) => plain(each).startsWith(`/${begin}`));
-      return word === undefined ? [] : [{ value: `${word} `, label: explained }];
-    });
-    return some(0, options);
-  }
-  const [, before, begun = ""] = /^(\/\S+\s+)["“«]?([^\s"][^"]*)?$/.exec(text) ?? [];
-  const word = before?.trim().toLowerCase(), row = commands.find(({ words }) => words.includes(word));
-  if (PRIVATE.includes(word?.slice(1)) || /^\S+ (NOM|NAME|COMPTE|ACCOUNT)/.test(row?.explained ?? "")) {
-    const quoted = (/** @type {string} */ name) => (/\s/.test(name) ? `"${name}" ` : `${name} `);
-    return some(before.length, beginning(names, begun).map((name) => ({ value: quoted(name), label: name })));
-  }
-  const at = /(^|\s)@(\S*)$/.exec(text);
-  if (at) {
-    const options = beginning(names, at[2]).map((name) => ({ value: `@${name} `, label: name }));
-    return some(text.length - at[2].length - 1, options);
-  }
-  const channel = /(^|\s)(#\S*)$/.exec(text);
-  if (channel) {
-    const options = beginning(channels, channel[2]).map((name) => ({ value: `${name} `, label: name }));
-    return some(text.length - channel[2].length, options);
-  }
-  return null;
+export function complete(text, commands, names) {
+	const command = /^\/(\S*)$/.exec(text);
+	if (command) {
+		const begin = plain(command[1]);
+		const options = commands.flatMap(({ words, explained }) => {
+			const word = words.find((each) => plain(each).startsWith(`/${begin}`));
+			return word === undefined ? [] : [{ value: `${word} `, label: explained }];
+		});
+		return some(0, options);
+	}
+	const [, before, begun = ""] = /^(\/\S+\s+)["“«]?([^\s"][^"]*)?$/.exec(text) ?? [];
+	const word = before?.trim().toLowerCase(), row = commands.find(({ words }) => words.includes(word));
+	if (PRIVATE.includes(word?.slice(1)) || /^\S+ (NOM|NAME|COMPTE|ACCOUNT)/.test(row?.explained ?? "")) {
+		const quoted = (/** @type {string} */ name) => (/\s/.test(name) ? `"${name}" ` : `${name} `);
+		return some(before.length, beginning(names, begun).map((name) => ({ value: quoted(name), label: name })));
+	}
+	const at = /(^|\s)@(\S*)$/.exec(text);
+	if (at) {
+		const options = beginning(names, at[2]).map((name) => ({ value: `@${name} `, label: name }));
+		return some(text.length - at[2].length - 1, options);
+	}
+	return null;
 }
 
 /** @param {string[]} words @param {string} begin */
 function beginning(words, begin) {
-  return words.filter((word) => plain(word).startsWith(plain(begin)));
+	return words.filter((word) => plain(word).startsWith(plain(begin)));
 }
 
 /** @param {number} start @param {Option[]} options @returns {Completion | null} */
 function some(start, options) {
-  return options.length > 0 ? { start, options: options.slice(0, MOST_OPTIONS) } : null;
+	return options.length > 0 ? { start, options: options.slice(0, MOST_OPTIONS) } : null;
 }

@@ -31,7 +31,7 @@ def test_a_restart_loses_and_doubles_nothing(server: Server, own_server: Callabl
         alice.choose("#général", "#channels")
         alice.says("avant")
     restart = _again(server, own_server)
-    alice.wait(lambda: "Connexion perdue" in alice.text("#status"))
+    alice.wait(lambda: "Pas de connexion" in alice.text("#status"))
     with restart() as second, Client((second.host, second.port)) as carla:
         carla.login("carla")
         carla.send(
