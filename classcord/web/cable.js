@@ -52,6 +52,7 @@ export class Cable {
 			get("cable").hidden = !get("cable").hidden;
 			this.render();
 			get("cable-title").focus();
+			this.list.scrollTop = this.list.scrollHeight;
 		});
 		this.others.addEventListener("change", () => this.watch(this.others.checked ? "" : null));
 		submitted("cable-watch", () => this.watch(field("cable-user").value.trim()));
