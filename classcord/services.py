@@ -16,7 +16,10 @@ __all__ = ["Services"]
 
 
 class Services(NamedTuple):
-    """What every client's handler uses. `outbox_limit` is in bytes, for each client. No limits, no `limits`."""
+    """What every client's handler uses. `outbox_limit` is in bytes, for each client. No limits, no `limits`.
+
+    `folder` has the data.
+    """
 
     registry: Registry
     accounts: Accounts
@@ -27,3 +30,4 @@ class Services(NamedTuple):
     unread_limit: int
     limits: Limits | None = None
     places: Places | None = None
+    folder: str = ""

@@ -20,11 +20,13 @@ from classcord.data.excess import Excess
 from classcord.data.history import History
 from classcord.data.search import Search
 from classcord.data.store import Store, StoreError
+from classcord.delivery.board import Board
 from classcord.delivery.linesman import Linesman
 from classcord.delivery.postman import Postman
 from classcord.delivery.registry import Registry
 from classcord.delivery.retention import Retention
 from classcord.net import sockets
+from classcord.net.addresses import to_hand_out
 from classcord.net.hashing import Hashing
 from classcord.net.limits import Limits
 from classcord.net.listener import SPARE_FILES, ChatServer
@@ -116,6 +118,8 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
         hashing.start()
         Postman(registry, history).start()
         Linesman(registry, settings.unread_limit).start()
+        hosts, port = [each.getsockname()[0] for each in bound], bound[0].getsockname()[1]
+        Board(registry, settings.data, __version__, lambda: to_hand_out(hosts, port)).start()
         retention = Retention(registry, Excess(
             settings.data, days=settings.keep_days, messages=settings.keep_messages, size=settings.keep_size << 20,
             deletions=lambda: store.deletions,
@@ -125,7 +129,8 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
         signals.serving()
         limits, places = (Limits(settings), Places()) if settings.limits == "on" else (None, None)
         services = Services(
-            registry, accounts, hashing, texts, history, settings.outbox_limit, settings.unread_limit, limits, places
+            registry, accounts, hashing, texts, history, settings.outbox_limit, settings.unread_limit, limits, places,
+            os.path.abspath(settings.data),
         )
 
         def serve_client(connection: socket.socket, peer: Peer) -> None:
@@ -144,7 +149,7 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
     console = ConsoleServer(settings.data, commands.run)
     console.start()
     search.start()
-    host, port = sockets.names(bound), bound[0].getsockname()[1]
+    host = sockets.names(bound)
     level, hint = logging.INFO, None
     if inherited is None and sockets.only_this_machine(bound):
         hint = "no other machine can connect; --host '*' listens on every address"

@@ -25,6 +25,7 @@ from classcord.wire.foreign import (
     negotiation,
     undecided,
 )
+from classcord.wire.mask import shortened
 from classcord.wire.protocol import (
     ERRORS,
     MAX_DISCARD,
@@ -56,6 +57,8 @@ _LINGER = 1.0
 cause a reset, which destroys the answer."""
 _LINGER_MOST = 10.0
 """Seconds after which it closes even if the peer goes on sending. The bytes are thrown away."""
+_REMEMBERED = 1000
+"""Bytes of the last refused line that are kept, for the board of the teachers."""
 _BLANK = (b"", b"\r")
 """Lines that are ignored, and as cheap as can be: only their bytes count."""
 _HELP_WORDS = frozenset({b"help", b"aide", b"?"})
@@ -85,11 +88,9 @@ class ConnectionHandler:
         self._overrun_since: float | None = None
         self._data = b""
         self._negotiated = False
-        self._lines = 0
         self._errors: dict[str, int] = {}
         # health checks of a container or of systemd come several times a minute
         self._level = logging.DEBUG if peer.here else logging.INFO
-        self._since = time.monotonic()
         self.link.log("connected", self._level)
 
     def handle(self) -> None:
@@ -118,8 +119,8 @@ class ConnectionHandler:
         if self._services.registry.watching.on:
             self._services.registry.watching.line("end", self.link, why.encode())
         self.link.log(
-            "disconnected", self._level, reason=why, seconds=round(time.monotonic() - self._since, 1),
-            lines=self._lines, errors=sum(self._errors.values()),
+            "disconnected", self._level, reason=why, seconds=round(time.monotonic() - self.link.since, 1),
+            lines=self.link.lines, errors=sum(self._errors.values()),
         )
 
     # --- reading ---
@@ -134,6 +135,7 @@ class ConnectionHandler:
         foreign = foreign_start(data)
         if foreign is not None:
             raise foreign
+        self.link.peer.client = "json" if data[:1] == b"{" else "text"
         while data:
             self._data = data
             if limiter is not None:
@@ -182,7 +184,7 @@ class ConnectionHandler:
 
     def _line(self, line: bytes | TooLong) -> None:
         """Run one line; an error in it becomes its answer."""
-        self._lines += 1
+        self.link.lines += 1
         try:
             if isinstance(line, TooLong) or line[:1] != b"{":
                 line = self._oddly_begun(line)
@@ -198,7 +200,7 @@ class ConnectionHandler:
         except ProtocolError as error:
             if self._limiter is not None:
                 self._limiter.cost(error.cost)
-            self._refuse(error)
+            self._refuse(error, line)
         except (ForeignProtocol, Flooding, Gone):
             raise
         except Exception as error:  # a bug of the server: the client gets an incident number, and goes on
@@ -217,14 +219,16 @@ class ConnectionHandler:
             # PuTTY in Telnet mode sends it once, before the typed line; the line still runs
             if not self._negotiated:
                 self._negotiated = True
-                self._refuse(not_json(Failure(line[:cut])))
+                self._refuse(not_json(Failure(line[:cut])), line)
             line = line[cut:]
         if trimmed(line).lower() in _HELP_WORDS:
             self.context.reply(HELP)
             return b""
         return line
 
-    def _refuse(self, error: ProtocolError) -> None:
+    def _refuse(self, error: ProtocolError, line: bytes | TooLong) -> None:
+        whole = line if isinstance(line, bytes) else line.start
+        self.link.refused = (error.code, shortened(whole, _REMEMBERED), time.monotonic())
         if error.code not in self._errors:
             self.link.log("request_refused", code=error.code, text=error.text[:200])
         self._errors[error.code] = self._errors.get(error.code, 0) + 1

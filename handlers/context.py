@@ -8,6 +8,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 from classcord.chat.channel_operations import ChannelOperations
 from classcord.chat.effects import Effect
 from classcord.chat.ignoring import Ignoring
+from classcord.chat.office import Office
 from classcord.chat.passwords import Passwords
 from classcord.chat.people import Seat, Who
 from classcord.chat.reading import Reading
@@ -21,8 +22,8 @@ from handlers.limiter import Limiter
 __all__ = ["Context"]
 
 Argument = TypeVar("Argument")
-Operator = TypeVar("Operator", Room, ChannelOperations, Ignoring, Tracking, Watchers)
-Asked = TypeVar("Asked", Reading, Passwords)
+Operator = TypeVar("Operator", Room, ChannelOperations, Ignoring, Tracking, Watchers, Office)
+Asked = TypeVar("Asked", Reading, Passwords, Office)
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -31,7 +32,8 @@ class Context:
     """Collects the items of a client's requests. Only the client's own thread uses it."""
 
     __slots__ = (
-        "_hashing", "_items", "_number", "_whole", "accounts", "history", "limiter", "link", "registry", "texts",
+        "_hashing", "_items", "_number", "_whole", "accounts", "folder", "history", "limiter", "link", "registry",
+        "texts",
     )
 
     def __init__(self, link: Link, services: Services) -> None:
@@ -41,6 +43,7 @@ class Context:
         self.accounts = services.accounts
         self._hashing = services.hashing
         self.history = services.history
+        self.folder = services.folder
         self.texts = services.texts
         self._items: list[Item] = []
         self._whole = False  # the items so far are parts of one

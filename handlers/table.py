@@ -11,7 +11,7 @@ from classcord.wire import names
 from classcord.wire.channel_names import MAX_TYPED
 from classcord.wire.protocol import ProtocolError, encode
 from classcord.wire.texts import LANGUAGES, shown
-from handlers import accounts, channels, completion, history, messages, moderation, presence, watching
+from handlers import accounts, channels, completion, direction, history, messages, moderation, presence, watching
 from handlers.context import Context
 from handlers.request import MAX_REF, PUNCTUATION, Field, Misused, Request, Typed
 
@@ -279,6 +279,7 @@ TABLE = (
         cost=5,
     ),
     *moderation.ROWS,
+    *direction.ROWS,
     *watching.ROWS,
     Request(
         "commands", _list_commands, "list what can be typed, in the server's language or another: fr, en",

@@ -6,7 +6,7 @@ on connections that come later. A guest's list ends with its connection. Both ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from classcord.chat.effects import Addressed, Effect, Noticed, Replied
 from classcord.chat.people import Person, Seat
@@ -109,6 +109,19 @@ class Ignoring:
         """Those of the receivers who want to read this person."""
         without = self.by(person) if self.ignored else ()
         return tuple([receiver for receiver in receivers if receiver.seat not in without]) if without else receivers
+
+    def hears(self, seat: Seat, name: str) -> bool:
+        """Whether the client at this seat wants to read the person with this name, who may be away."""
+        key = names.find(name) or ""
+        return key not in self.lists.get(self._owner(seat), ()) or self._registrations.teacher(key)
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """These accounts are gone: nobody who gets such a name later has their list, or is ignored for them."""
+        for key in keys:
+            for ignored in [*self.lists.get(key, ())]:
+                self._end(key, ignored)
+            for owner in [*self.ignored.get(key, ())]:
+                self._end(owner, key)
 
     def exit(self, seat: Seat) -> None:
         """The identity of the seat ends: a guest's list does too."""

@@ -256,6 +256,10 @@ class Moderation:
         """What the client's thread has found to be wrong with an action."""
         raise ProtocolError("invalid_field", text)
 
+    def rules(self) -> tuple[bool, int]:
+        """Whether there is silence, and the seconds of slow mode."""
+        return self._silent, self._slow
+
     def clear(self, text: str) -> None:
         """End the connections of all people but teachers, after this text; forget mutes, slow mode and silence."""
         for person in self._present.values():

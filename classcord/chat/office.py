@@ -10,16 +10,21 @@ from typing import Any
 
 from classcord.chat.accounts import Account
 from classcord.chat.channel_operations import ChannelOperations
-from classcord.chat.effects import Announced, Answered, Audited, Effect, MessagesDeleted, Noticed
+from classcord.chat.effects import Announced, Answered, Audited, Effect, MessagesDeleted, Noticed, Replied
+from classcord.chat.ignoring import Ignoring
 from classcord.chat.moderation import CONSOLE, Moderation
 from classcord.chat.people import Person, Seat
 from classcord.chat.registrations import Registrations
 from classcord.chat.waiting import Waiting
 from classcord.chat.watchers import Watchers
+from classcord.wire import names
 from classcord.wire.channel_names import ChannelName
-from classcord.wire.protocol import ProtocolError
+from classcord.wire.protocol import ProtocolError, encode
 
-__all__ = ["Office"]
+__all__ = ["OPERATIONS", "Office"]
+
+OPERATIONS = ("direct", "own_right")
+"""The methods that an item with a seat may name: what teachers do about the whole room."""
 
 
 class Office:
@@ -28,7 +33,7 @@ class Office:
     def __init__(
         self, present: Mapping[str, Person], registrations: Registrations, moderation: Moderation,
         waiting: Waiting, emit: Callable[[Effect], None], talk: ChannelOperations,
-        watchers: Watchers,
+        watchers: Watchers, ignoring: Ignoring,
     ) -> None:
         self._present = present
         self._registrations = registrations
@@ -37,11 +42,12 @@ class Office:
         self._emit = emit
         self._talk = talk
         self._watchers = watchers
+        self._ignoring = ignoring
         self._actions: dict[str, Callable[..., tuple[Any, ...]]] = {
             "people": self._people, "promote": self._promote, "demote": self._demote, "password": self._password,
             "tell_all": self._tell_all, "tell": self._tell, "watch": self._watch, "bans": self._bans,
             "close_channel": self._close_channel, "open_channel": self._open_channel,
-            "new_class": self._new_class, "empty": self._empty,
+            "board": self._board, "new_class": self._new_class, "empty": self._empty,
         }
         """Each gives its answer: a text, data, and whether that depends on an account that is to be stored."""
 
@@ -60,6 +66,18 @@ class Office:
         except ProtocolError as error:
             self._emit(Answered(number, error.code, error.text, (), False))
 
+    def direct(self, seat: Seat, action: str, key: str, name: str, /) -> None:
+        """Close or open a channel. A part of `only`, for teachers."""
+        _, (channel,), _ = self._actions[action](key, name, self._who(seat))
+        self._emit(Replied(seat.number, encode({"type": action, "status": "ok", "channel": channel})))
+
+    def own_right(self, seat: Seat, ticket: int, /) -> None:
+        """Say which teacher the client is: a name, which is empty if it is not one."""
+        self._emit(Answered(ticket, None, self._who(seat), (), False))
+
+    def _who(self, seat: Seat) -> str:
+        return seat.person.name if seat.person is not None and seat.person.teacher else ""
+
     def greet(self, seat: Seat) -> None:
         """The client has its first list of the people: it is ready for what it must know."""
         if self.welcome:
@@ -67,10 +85,17 @@ class Office:
         self._watchers.greet(seat)
 
     def _people(self) -> tuple[str, tuple[Any, ...], bool]:
-        """Each person: name, whether it has an account, whether it is a teacher, state, seats, seconds of its mute."""
+        """Each person: name, whether it has an account, whether it is a teacher, state, seats, seconds of its mute,
+        channels."""
         people = sorted(self._present.values(), key=lambda person: person.key)
-        muted = self._moderation.muted
-        return "", tuple([(p.name, p.account, p.teacher, p.state, p.numbers(), muted(p)) for p in people]), False
+        muted, inside = self._moderation.muted, self._talk.of_person
+        rows = [(p.name, p.account, p.teacher, p.state, p.numbers(), muted(p), inside(p)) for p in people]
+        return "", tuple(rows), False
+
+    def _board(self) -> tuple[str, tuple[Any, ...], bool]:
+        """The people, whether there is silence, the seconds of slow mode, and the channels."""
+        silent, slow = self._moderation.rules()
+        return "", (self._people()[1], silent, slow, self._talk.overview(len(self._present))), False
 
     def _promote(self, name: str) -> tuple[str, tuple[Any, ...], bool]:
         return self._set_role(name, "teacher", "promote", "{} is a teacher now")
@@ -99,14 +124,14 @@ class Office:
         self._emit(Audited(CONSOLE, "reset-password", row.name, None, ""))
         return f"{row.name} has a new password", (row.name,), True
 
-    def _close_channel(self, key: str, name: str) -> tuple[str, tuple[Any, ...], bool]:
+    def _close_channel(self, key: str, name: str, by: str = CONSOLE) -> tuple[str, tuple[Any, ...], bool]:
         closed = self._talk.close(ChannelName(key, name))
-        self._emit(Audited(CONSOLE, "close-channel", closed, None, ""))
+        self._emit(Audited(by, "close-channel", closed, None, ""))
         return f"{closed} is closed: only teachers may enter", (closed,), False
 
-    def _open_channel(self, key: str, name: str) -> tuple[str, tuple[Any, ...], bool]:
+    def _open_channel(self, key: str, name: str, by: str = CONSOLE) -> tuple[str, tuple[Any, ...], bool]:
         opened = self._talk.open(ChannelName(key, name))
-        self._emit(Audited(CONSOLE, "open-channel", opened, None, ""))
+        self._emit(Audited(by, "open-channel", opened, None, ""))
         return f"{opened} is open", (opened,), False
 
     def _bans(self) -> tuple[str, tuple[Any, ...], bool]:
@@ -136,16 +161,24 @@ class Office:
         self.welcome = (text if begins else self.welcome) if self._watches else ""
         return self._tell_all(text)
 
-    def _new_class(self, keep_accounts: bool, text: str) -> tuple[str, tuple[Any, ...], bool]:
-        """End the connections of all but teachers, with this text, and remove their accounts unless these are kept."""
+    def _new_class(
+        self, keep_accounts: bool, text: str, teacher: str | None = None
+    ) -> tuple[str, tuple[Any, ...], bool]:
+        """End the connections of all but teachers, with this text, and remove their accounts unless these are kept.
+
+        The `teacher` that does it may have lost the right while the backup was made; None stands for the console.
+        """
+        if teacher is not None and not self._registrations.teacher(names.key(teacher)):
+            raise ProtocolError("not_allowed", "Only a teacher may do that.")
         self._moderation.clear(text)
         removed: tuple[str, ...] = ()
         if not keep_accounts:
             effect = self._registrations.remove_pupils()
             removed = effect.keys
             self._waiting.remove(removed)
+            self._ignoring.remove(removed)
             self._emit(effect)
-        self._emit(Audited(CONSOLE, "new-class", "", None, ""))
+        self._emit(Audited(teacher or CONSOLE, "new-class", "", None, ""))
         return "", (len(removed),), False
 
     def _empty(self, first: int, last: int) -> tuple[str, tuple[Any, ...], bool]:

@@ -36,6 +36,7 @@ from classcord.chat.effects import (
 from classcord.chat.guest_names import GuestNames
 from classcord.chat.listing import Lists
 from classcord.chat.moderation import Moderation
+from classcord.chat.office import OPERATIONS as OFFICE
 from classcord.chat.office import Office
 from classcord.chat.people import Person, Seat, Who, kept_alias
 from classcord.chat.registrations import Registrations
@@ -81,17 +82,19 @@ class Room:
             self._channels, texts, emit=self._emit, take_id=take_id, identify=self.identify, notice=self.notice,
             shown=self._lists.shown, moderation=moderation, ignoring=self._ignoring,
         )
-        self.waiting = Waiting(self.registrations, moderation, texts, self._emit, take_id)
+        self.waiting = Waiting(self.registrations, moderation, texts, self._emit, take_id, self._ignoring)
         people = self._present, self.registrations, moderation
         self._watchers = watchers.Watchers(self._present, self.registrations, texts, self._emit)
-        self._office = office = Office(*people, self.waiting, self._emit, self._talk, self._watchers)
+        self._office = office = Office(
+            *people, self.waiting, self._emit, self._talk, self._watchers, self._ignoring
+        )
         self._operations: dict[str, Callable[..., object]] = {}
         parts: tuple[tuple[object, tuple[str, ...]], ...] = (
             (self, _OPERATIONS), (self._talk, channel_operations.OPERATIONS), (self._ignoring, ignoring.OPERATIONS),
             (reading.Reading(self._channels, self.registrations, self._emit), reading.OPERATIONS),
             (passwords.Passwords(self.registrations, self._emit), passwords.OPERATIONS),
             (tracking.Tracking(self.effects, self._operations), tracking.OPERATIONS),
-            (self._watchers, watchers.OPERATIONS),
+            (self._watchers, watchers.OPERATIONS), (office, OFFICE),
         )
         for part, operations in parts:
             self._operations.update({operation: getattr(part, operation) for operation in operations})

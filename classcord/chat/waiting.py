@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 
 from classcord.chat.effects import Effect, HandedOver, HandingDue, Kept, MessagesExpired, Noticed, WaitingEnded
+from classcord.chat.ignoring import Ignoring
 from classcord.chat.moderation import Moderation
 from classcord.chat.people import Person, Seat
 from classcord.chat.registrations import Registrations
@@ -57,13 +58,14 @@ class Waiting:
 
     def __init__(
         self, registrations: Registrations, moderation: Moderation, texts: Texts, emit: Callable[[Effect], None],
-        take_id: Callable[[], tuple[int, bool]],
+        take_id: Callable[[], tuple[int, bool]], ignoring: Ignoring,
     ) -> None:
         self._registrations = registrations
         self._moderation = moderation
         self._texts = texts
         self._emit = emit
         self._take_id = take_id
+        self._ignoring = ignoring
         self._now = 0.0
         self._letters: dict[str, dict[int, _Letter]] = {}
         self._turns: dict[str, _Turn] = {}
@@ -135,8 +137,8 @@ class Waiting:
             self._end(key, sent)
         letters = self._letters.get(key, {})
         if id in letters:
-            if row is None:
-                self._end(key, id)
+            if row is None or not self._ignoring.hears(turn.seat, row[1]):
+                self._end(key, id)  # it was deleted, or the person ignores its sender; then it stays in the history
             else:
                 letter = letters[id]
                 self._emit(HandedOver(turn.seat.address(), id, *row, letter.tried))

@@ -20,6 +20,8 @@ from classcord.console.moderating import Moderating
 from classcord.console.replies import Reply, Usage, done, name_of, no_more, number_of, refused, table
 from classcord.console.watch import Watches
 from classcord.console.words import COMMANDS
+from classcord.delivery.asking import ask
+from classcord.delivery.new_class import begin_class
 from classcord.net.link import Gone, Link
 from classcord.net.peer import Peer
 from classcord.net.transport import Plain
@@ -32,8 +34,6 @@ __all__ = ["Commands"]
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 """Of a generated password: 32 that people can't mistake for each other."""
 _LENGTH = 10
-_PIECE = 2000
-"""Messages that are deleted at once: a few milliseconds, in which all clients wait."""
 _LONGEST_STOP = 24 * 3600
 """Seconds until a stop at most."""
 
@@ -81,12 +81,7 @@ class Commands:
 
     def _ask(self, action: str, *arguments: object) -> Answered:
         """The room's answer. Raises ProtocolError."""
-        answer = self._registry.ask(lambda number: ("command", None, (number, action, arguments)))
-        if not isinstance(answer, Answered):
-            raise ProtocolError("internal", "a fault in the server; its log has the details (internal_error)")
-        if answer.code is not None:
-            raise ProtocolError(answer.code, answer.text)
-        return answer
+        return ask(self._registry, action, *arguments)
 
     def _of_a_name(self, action: str) -> Callable[[list[str], socket.socket], Iterable[Reply]]:
         """A command that has only the name of a person after it."""
@@ -122,8 +117,9 @@ class Commands:
             {
                 "name": name, "kind": "teacher" if teacher else "account" if account else "guest", "state": state,
                 "addresses": sorted({addresses[seat] for seat in seats if seat in addresses}), "muted": round(muted),
+                "channels": list(channels),
             }
-            for name, account, teacher, state, seats, muted in self._ask("people").data
+            for name, account, teacher, state, seats, muted, channels in self._ask("people").data
         ]
 
     def _reset_password(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:
@@ -163,9 +159,8 @@ class Commands:
         if len(words) not in (2, 3) or words[2:] not in ([], ["--keep-accounts"]):
             raise Usage("")
         first, last = (number_of(word, 2**53) for word in words[:2])
-        (removed,) = self._ask("new_class", len(words) == 3, self._services.texts("new_class")).data
-        for start in range(first, last + 1, _PIECE):
-            self._ask("empty", start, min(start + _PIECE - 1, last))
+        text = self._services.texts("new_class")
+        removed = begin_class(self._registry, text, first, last, keep_accounts=len(words) == 3)
         yield done(f"a new class may come; accounts removed: {removed}", accounts=removed)
 
     def _stop(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:

@@ -5,22 +5,20 @@ from __future__ import annotations
 import socket
 import sqlite3
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from classcord.console.replies import Reply, Usage, done, no_more, number_of, table
 from classcord.console.watch import is_closed
 from classcord.data.tops import most_active
+from classcord.delivery.counting import WINDOW, Counting
 from classcord.delivery.registry import Registry
-from classcord.delivery.watching import Message
 from classcord.wire import durations
 from classcord.wire.protocol import ProtocolError
 
 __all__ = ["Boards"]
 
-_WINDOW = 60.0
-"""Seconds of which the messages are counted."""
 _TOP, _LAST = 10, 3600
 """People and seconds that `top` shows if nobody says how many."""
 
@@ -38,25 +36,20 @@ class Boards:
         no_more(words)
         connection.settimeout(None)
         watch = self._registry.watching.begin(wire=False)
-        spoken: deque[tuple[float, str]] = deque()
+        counting = Counting()
         began = shown = time.monotonic()
         try:
             while not is_closed(connection):
-                yield self._board(Counter(sender for _, sender in spoken), time.monotonic() - began)
+                now = time.monotonic()
+                yield self._board(counting.senders(now), now - began)
                 shown += 1
                 while (left := shown - time.monotonic()) > 0:
-                    records, left_out = watch.take(left)
-                    now = time.monotonic()
-                    spoken.extend((now, record.sender) for record in records if isinstance(record, Message))
-                    if left_out:  # nobody reads so many
-                        spoken.extend([(now, "")] * left_out)
-                while spoken and spoken[0][0] < time.monotonic() - _WINDOW:
-                    spoken.popleft()
+                    counting.add(*watch.take(left), time.monotonic())
         finally:
             self._registry.watching.end(watch)
 
     def _board(self, spoken: Counter[str], seconds: float) -> Reply:
-        per_minute = _WINDOW / max(1.0, min(seconds, _WINDOW))
+        per_minute = WINDOW / max(1.0, min(seconds, WINDOW))
         people = [{**each, "per_minute": round(spoken[each["name"]] * per_minute)} for each in self._people()]
         people.sort(key=lambda each: -each["per_minute"])
         total = round(spoken.total() * per_minute)
@@ -67,10 +60,10 @@ class Boards:
         )
         rows = [
             (each["name"], each["kind"], each["state"] + (", muted" if each["muted"] else ""),
-             ", ".join(each["addresses"]), str(each["per_minute"]))
+             " ".join(each["channels"]), ", ".join(each["addresses"]), str(each["per_minute"]))
             for each in people
         ]
-        text = f"{head}\n\n{table(('NAME', 'KIND', 'STATE', 'ADDRESS', 'A MINUTE'), rows)}"
+        text = f"{head}\n\n{table(('NAME', 'KIND', 'STATE', 'CHANNELS', 'ADDRESS', 'A MINUTE'), rows)}"
         return done(text, users=people, connections=len(links), per_minute=total)
 
     def top(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from classcord.data.files import connect
 from classcord.data.folder import FILE
 
-__all__ = ["TopRow", "most_active"]
+__all__ = ["TopRow", "most_active", "times"]
 
 TopRow = tuple[str, bool, int, int]
 """A sender, whether it is a guest, and how many messages and characters it has written."""
@@ -26,3 +26,11 @@ def most_active(folder: str, since: int, count: int) -> list[TopRow]:
     with contextlib.closing(connect(Path(folder) / FILE, 2)) as database:
         rows = database.execute(select, (since, count)).fetchall()
     return [(name, bool(guest), messages, characters) for name, guest, messages, characters in rows]
+
+
+def times(folder: str, since: int, most: int) -> list[int]:
+    """When each of the last `most` messages passed, if that was since then. In order. Raises sqlite3.Error."""
+    select = """SELECT time FROM message_rows WHERE id > (SELECT coalesce(max(id), 0) FROM message_rows) - ?
+        AND typeof(time) = 'integer' AND time >= ? ORDER BY id"""
+    with contextlib.closing(connect(Path(folder) / FILE, 2)) as database:
+        return [time for time, in database.execute(select, (most, since))]

@@ -146,6 +146,13 @@ class Batch:
         plan.parts.append(line)
         self.size += len(line)
 
+    def refuse(self, seat: int, line: bytes, code: str) -> None:
+        """The same with the line of an error, which is noted."""
+        self.to(seat, line)
+        link = self._links.get(seat)
+        if link is not None:
+            link.refused = (code, b"", self.now)
+
     def to_if_stored(self, seat: int, line: bytes, otherwise: bytes) -> None:
         """Send `line` to this seat if the batch is stored, or `otherwise`: see `not_at_once`."""
         self.to(seat, line)

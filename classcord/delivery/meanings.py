@@ -209,7 +209,7 @@ MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     TopicTold: lambda batch, effect: batch.to(effect.seat, render.topic(effect.name, effect.topic)),
     Gone: lambda batch, effect: batch.leaving.append(effect.seat),
     Replied: lambda batch, effect: batch.to(effect.seat, effect.line),
-    Refused: lambda batch, effect: batch.to(effect.seat, render.refused(effect)),
+    Refused: lambda batch, effect: batch.refuse(effect.seat, render.refused(effect), effect.code),
     Sent: _sent,
     Wired: lambda batch, effect: batch.watchers.append(effect),
     BoardShown: lambda batch, effect: batch.watchers.append(effect),

@@ -101,6 +101,8 @@ class Watching:
         """Those of clients' connections, by the seat that watches. Never changed, but replaced, like the others."""
         self.boards: frozenset[int] = frozenset()
         """The seats whose connections are shown the board."""
+        self.said = 0
+        """How many messages have passed since the start; the board takes differences."""
         self.came = threading.Event()
         """Set when there is something in a cable."""
         self.boards_changed = threading.Event()
@@ -137,6 +139,7 @@ class Watching:
 
     def deliveries(self, batch: Batch) -> Iterable[tuple[Link, bytes, bool]]:
         """The deliveries of a batch, told to the watches on their way, after what is passed to those who watch."""
+        self.said += len(batch.messages)
         if batch.watchers:
             self._change(batch)
         return self._sent(batch) if self.on or batch.passed else batch.deliveries()
@@ -169,9 +172,11 @@ class Watching:
                             cable.ending[seat] = name
                     cable.names = names
                     cables[effect.watcher] = cable
-            self.cables, self.boards = cables, frozenset(boards)
+            self.cables = cables
             self._look()
-        self.boards_changed.set()
+        if boards != self.boards:
+            self.boards = frozenset(boards)
+            self.boards_changed.set()
 
     def _look(self) -> None:
         some: dict[int, tuple[Cable, ...]] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import time
 from typing import Any
 
 from classcord.net.latch import Latch
@@ -34,14 +35,16 @@ class Gone(ConnectionResetError):
 class Link:
     """A connection, for the holder of the registry's flush lock.
 
-    Exceptions: any thread may log, and read `dropped`, `expelled`, `outbox.pending` and `outbox.own`; `drained` is made
-    by the client's thread; `number` and `peer` never change once the registry has the link.
+    Exceptions: any thread may log, and read `dropped`, `expelled`, `lines`, `refused`, `outbox.pending` and
+    `outbox.own`; `drained` is made by the client's thread, which also counts the lines; `number`, `since` and `peer`
+    never change once the registry has the link.
 
     `number` is also that of its seat in the room.
     """
 
     __slots__ = (
-        "_awaited", "drained", "dropped", "expelled", "left", "number", "outbox", "peer", "transport", "watched",
+        "_awaited", "drained", "dropped", "expelled", "left", "lines", "number", "outbox", "peer", "refused", "since",
+        "transport", "watched",
     )
 
     def __init__(self, transport: Transport, outbox_limit: int, peer: Peer) -> None:
@@ -54,6 +57,11 @@ class Link:
         self.expelled = False  # and nothing is taken from it either
         self.left = False  # it gets nothing more: its last batch is sent, or in the outbox
         self._awaited: tuple[int, Latch] | None = None
+        self.since = time.monotonic()
+        self.lines = 0
+        """How many lines it has sent."""
+        self.refused: tuple[str, bytes, float] | None = None
+        """The last refusal: its code, the line as far as it is known, and when, by time.monotonic."""
         self.drained: Latch | None = None
         """The client's thread makes it before it leaves; set once the client has left and everything is sent."""
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from classcord.net.peer import Peer
 from classcord.wire import networks
 
-__all__ = ["NatWatch", "hides_people"]
+__all__ = ["NatWatch", "hidden", "hides_people"]
 
 _FEW = 3
 """Connections of one person: more from one network are several people, as behind a NAT."""
@@ -23,6 +23,15 @@ def hides_people(network: str, peers: Iterable[Peer]) -> int | None:
     count = sum(not peer.here and networks.contains(network, peer.address) for peer in peers)
     several = count > _FEW or networks.is_wide(network) or networks.contains(network, _VIRTUALBOX)
     return count if several else None
+
+
+def hidden(peers: Iterable[Peer]) -> set[str]:
+    """The addresses of these clients behind which a NAT seems to hide several people."""
+    counts = Counter(peer.address for peer in peers)
+    return {
+        address for address, count in counts.items()
+        if address == _VIRTUALBOX or (count > _FEW and _can_be_a_nat(address))
+    }
 
 
 @functools.lru_cache

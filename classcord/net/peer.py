@@ -15,7 +15,7 @@ class Peer:
     IPv6 address that a network gives out, because one machine may use all addresses below them.
     """
 
-    __slots__ = ("address", "failures", "here", "port", "share", "spoke")
+    __slots__ = ("address", "client", "failures", "here", "port", "share", "spoke")
 
     def __init__(self, address: str = "", port: int = 0, *, here: bool = False) -> None:
         self.address = peer_address(address)
@@ -23,4 +23,5 @@ class Peer:
         self.here = here
         self.share = ":".join(self.address.split(":")[:4]) if ":" in self.address else self.address
         self.spoke = False  # has sent a JSON object; only its own thread changes it
+        self.client = ""  # what its first bytes are: json or text; only its own thread changes it
         self.failures = 0  # logins with a wrong password; only its own thread changes it

@@ -24,6 +24,7 @@ import time
 import traceback
 from typing import Any
 
+from classcord.ops import counts
 from classcord.ops.events import EVENTS
 from classcord.ops.quota import Quota
 
@@ -176,6 +177,12 @@ def event(event_name: str, level: int | None = None, /, **fields: Any) -> None:
 
     Any thread; never waits.
     """
+    if event_name in counts.COUNTED:
+        counts.add(event_name, fields.get("count", 1))
+    _write(event_name, level, fields)
+
+
+def _write(event_name: str, level: int | None, fields: dict[str, Any]) -> None:
     if level is None:
         level = EVENTS[event_name].level
     if _log.isEnabledFor(level):
@@ -193,8 +200,10 @@ def caused(share: str, event_name: str, level: int | None = None, /, **fields: A
 
     Events that matter each time are never left out.
     """
+    if event_name in counts.COUNTED:
+        counts.add(event_name, 1)
     if _quota is None or EVENTS[event_name].always or _quota.take(event_name, share, time.monotonic()):
-        event(event_name, level, **fields)
+        _write(event_name, level, fields)
 
 
 def report_left_out() -> None:

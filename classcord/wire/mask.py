@@ -6,19 +6,28 @@ is not JSON, and rather too much is hidden than too little.
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 
 from classcord.wire import names
 from classcord.wire.protocol import ProtocolError, decode
 
-__all__ = ["masked"]
+__all__ = ["masked", "shortened"]
 
 _HIDDEN = "***"
 _KEY = re.compile("pass|mdp|pwd|secret", re.IGNORECASE)
 _CHANGE = re.compile(r"pass|mdp|pwd|secret|\b(?:old|new)\b", re.IGNORECASE)
 """The keys of a line that changes a password, too."""
 _TYPED = re.compile(r"/\s*(?:login|register|password|passwd|pass|motdepasse|mdp)(?![^\W\d_])", re.IGNORECASE)
+_BEGUN = re.compile(r'(?:^|["\'])\s*/\s*([^\W\d_]{4,20})')
+"""A typed word at the beginning of a text, which may be one of the above with a typing error."""
+_CLOSE_TO = ("login", "register", "password", "passwd", "motdepasse")
+"""The words that such a one is compared with; the others are too short, and like words that hide nothing."""
+_LIKE = 0.72
+"""How much it must have in common with one of them: the ratio of difflib."""
+_MOST_BEGUN = 8
+"""How many such words of a line are looked at: comparing takes time, and a text has few beginnings."""
 _LONGEST_WORD = 20
 """Characters of a typed word that may have letters of another width: handlers/table.py knows no longer one."""
 _LONGEST = 2000
@@ -36,6 +45,14 @@ def masked(line: bytes) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in cut)
 
 
+def shortened(line: bytes, most: int) -> bytes:
+    """At most so many bytes of a line, to be masked later: nothing of a longer one that can only be judged whole."""
+    if len(line) <= most:
+        return line
+    start = line[: most // 2]
+    return start if start.isascii() and b"\\" not in start else b""
+
+
 def _written_otherwise(line: bytes, text: str) -> str | None:
     """The line without its passwords if it is JSON and has escapes, or letters of another width, where they matter."""
     try:
@@ -48,7 +65,8 @@ def _written_otherwise(line: bytes, text: str) -> str | None:
     content = message.get("content")
     if isinstance(content, str) and not _TYPED.search(text):
         word = [*content.lstrip()[1:].split(None, 1), ""][0][:_LONGEST_WORD]
-        if _TYPED.search("/" + (names.find(word) or "")):
+        typed = "/" + (names.find(word) or "").lstrip("/")
+        if _TYPED.search(typed) or ("/" in content.lstrip()[:2] and _mistyped(typed) is not None):
             secret.append("content")
             found = True
     return json.dumps({**message, **dict.fromkeys(secret, _HIDDEN)}, ensure_ascii=False) if found else None
@@ -57,9 +75,10 @@ def _written_otherwise(line: bytes, text: str) -> str | None:
 def _hide(text: str) -> str:
     """The text without the values of keys like password, and without what follows a typed /login."""
     found = _TYPED.search(text)
-    if found:
+    end = found.end() if found else _mistyped(text)
+    if end is not None:
         quote = text.rfind('"')
-        text = text[: found.end()] + " " + _HIDDEN + (text[quote:] if quote > found.end() else "")
+        text = text[:end] + " " + _HIDDEN + (text[quote:] if quote > end else "")
     parts, at = [], 0
     pattern = _CHANGE if "password" in text else _KEY
     while (key := pattern.search(text, at)) is not None:
@@ -74,6 +93,19 @@ def _hide(text: str) -> str:
             parts.append(text[at:start] + quotes + _HIDDEN + closed)
         at = end
     return "".join(parts) + text[at:]
+
+
+def _mistyped(text: str) -> int | None:
+    """Where a typed word ends that seems to be `/motdepasse` or its like with a typing error."""
+    at = 0
+    for _ in range(_MOST_BEGUN):
+        found = _BEGUN.search(text, at)
+        if found is None:
+            return None
+        at = found.end()
+        if difflib.get_close_matches(found[1].lower(), _CLOSE_TO, 1, _LIKE):
+            return at
+    return None
 
 
 def _value(text: str, at: int) -> int | None:

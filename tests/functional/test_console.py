@@ -64,8 +64,14 @@ def test_users_with_their_kinds_states_and_addresses(own_server: OwnServer) -> N
         guest.ask({"type": "users"})
         alice.until(type="status")
         assert answer(server, "users")["users"] == [
-            {"name": "alice", "kind": "account", "state": "away", "addresses": ["127.0.0.1"], "muted": 0},
-            {"name": "invité-1", "kind": "guest", "state": "online", "addresses": ["127.0.0.9"], "muted": 0},
+            {
+                "name": "alice", "kind": "account", "state": "away", "addresses": ["127.0.0.1"], "muted": 0,
+                "channels": [],
+            },
+            {
+                "name": "invité-1", "kind": "guest", "state": "online", "addresses": ["127.0.0.9"], "muted": 0,
+                "channels": [],
+            },
         ]
         assert admin(server.data, "users").stdout == (
             "NAME      KIND     STATE   ADDRESS\n"

@@ -19,12 +19,15 @@ def test_the_dashboard_counts_and_shows_no_message(own_server: OwnServer) -> Non
     address = (server.host, server.port)
     with member(address, "alice") as alice, member(address, "bob") as bob, Client(address) as guest:
         guest.ask({"type": "users"})
+        alice.ask({"type": "join", "channel": "#dev"})
+        alice.pending()
         command = [*ADMIN, "--data", str(server.data), "--json", "dashboard"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as console:
             assert console.stdout is not None
             first = json.loads(console.stdout.readline())
             assert [user["name"] for user in first["users"]] == ["alice", "bob", "invité-1"]
             assert first["per_minute"] == 0
+            assert [user["channels"] for user in first["users"]] == [["#dev"], [], []]
             bob.send(say("secret"), say("secret"), {"type": "private", "to": "alice", "content": "x"})
             alice.until(content="x")
             while not (board := json.loads(console.stdout.readline()))["per_minute"]:

@@ -116,3 +116,22 @@ def test_a_new_class_has_none(tmp_path: Path, keep: bool) -> None:
             bob.login("bob")
             bob.send({"type": "users"})
             assert not any(line.get("offline") for line in bob.pending())
+
+
+def test_what_an_ignored_person_wrote_does_not_come_but_stays_in_the_history(join: Join, connect: Connect) -> None:
+    alice, zoe, bob = join("alice"), join("zoe"), join("bob")
+    bob.send({"type": "ignore", "user": alice.name}, {"type": "logout"})
+    bob.until(type="logout")
+    alice.send(private(bob.name, "ignoré"))
+    alice.pending()
+    zoe.send(private(bob.name, "lu"))
+    zoe.pending()
+    alice.send(private(bob.name, "encore"))
+    assert [line["from"] for line in alice.pending() if line["type"] == "message"] == ["Serveur"], "she is not told"
+    zoe.send(private(bob.name, "fin"))
+    zoe.pending()
+    bob.login(bob.name)
+    bob.send({"type": "users"})
+    waited(bob, "lu", "fin")
+    bob.send({"type": "ignore", "user": alice.name}, {"type": "users"}, {"type": "history", "with": alice.name})
+    assert [bob.until(history=True)["content"] for _ in range(2)] == ["ignoré", "encore"]

@@ -13,7 +13,7 @@ from tests.support import ROOT
 # a module may import those before it, never one after it
 ORDER = [
     "classcord", "classcord.ops", "classcord.ops.config", "classcord.ops.events", "classcord.ops.quota",
-    "classcord.ops.logs",
+    "classcord.ops.counts", "classcord.ops.logs",
     "classcord.ops.failure", "classcord.ops.needs", "classcord.ops.health", "classcord.ops.systemd",
     "classcord.ops.processes", "classcord.ops.port_conflict", "classcord.ops.progress",
     "classcord.wire", "classcord.wire.foreign", "classcord.wire.diagnosis", "classcord.wire.protocol",
@@ -26,7 +26,8 @@ ORDER = [
     "classcord.data.backup", "classcord.data.rotation", "classcord.data.export",
     "classcord.data.pickles", "classcord.data.class_list", "classcord.data.forget", "classcord.data.audit",
     "classcord.data.tops",
-    "classcord.net", "classcord.net.sockets", "classcord.net.peer", "classcord.net.nat", "classcord.net.transport",
+    "classcord.net", "classcord.net.addresses",
+    "classcord.net.sockets", "classcord.net.peer", "classcord.net.nat", "classcord.net.transport",
     "classcord.net.latch", "classcord.net.outbox", "classcord.net.link", "classcord.net.buckets", "classcord.net.pace",
     "classcord.net.shares", "classcord.net.guards", "classcord.net.limits", "classcord.net.places",
     "classcord.net.hashing", "classcord.net.listener",
@@ -38,6 +39,8 @@ ORDER = [
     "classcord.chat.waiting", "classcord.chat.channel_operations", "classcord.chat.office", "classcord.chat.room",
     "classcord.delivery", "classcord.delivery.audiences", "classcord.delivery.render", "classcord.delivery.batch",
     "classcord.delivery.meanings", "classcord.delivery.watching", "classcord.delivery.registry",
+    "classcord.delivery.asking", "classcord.delivery.counting",
+    "classcord.delivery.board", "classcord.delivery.new_class",
     "classcord.delivery.postman", "classcord.delivery.linesman", "classcord.delivery.retention",
     "classcord.commands", "classcord.commands.backup", "classcord.commands.restore", "classcord.commands.export",
     "classcord.commands.import_users", "classcord.commands.forget",
@@ -50,7 +53,7 @@ ORDER = [
     "classcord.serving", "classcord.command_line",
     "handlers.limiter", "handlers.context", "handlers.request", "handlers.accounts", "handlers.presence",
     "handlers.channels", "handlers.history", "handlers.messages", "handlers.moderation", "handlers.watching",
-    "handlers.completion", "handlers.table",
+    "handlers.direction", "handlers.completion", "handlers.table",
     "handlers.commands", "handlers", "handlers.connection", "server",
 ]
 WINGS: dict[str, set[str]] = {

@@ -119,7 +119,11 @@ def test_a_word_before_a_password_is_recognized_by_its_letters_and_another_word_
 # --- cost ---
 
 
-@pytest.mark.parametrize("kind", [kind for kind in TYPES if kind not in ("register", "login", "password", "history")])
+ASKING = ("register", "login", "password", "history", "new_class")
+"""The requests whose threads ask the others first."""
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TYPES if kind not in ASKING])
 def test_a_line_costs_what_its_row_says(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(handlers._ROUTES, kind, handlers._route(TYPES[kind]._replace(cost=7, who="anybody")))
     assert dispatch(a_context(), {**TYPES[kind].example, "type": kind}) == 7

@@ -58,3 +58,16 @@ def test_a_message_that_its_receiver_ignores_is_stored_and_the_sender_is_not_tol
     batch = crowd.run(("whisper", seats["b0"].number, (None, "alice", "psst")))
     assert [row[-1] for row in batch.messages] == ["psst"]
     assert (crowd.wires[seats["alice"].number].data, crowd.wires[seats["b0"].number].data) == before
+
+
+def test_a_new_class_forgets_the_lists_of_the_accounts_that_go_and_who_ignores_them() -> None:
+    for keep in (False, True):
+        crowd, seats = school()
+        crowd.run(("command", None, (1, "promote", ("alice",))))
+        crowd.do("ignore", seats["alice"], False, "b0")
+        crowd.do("ignore", seats["alice"], False, "b1")
+        crowd.do("ignore", seats["b0"], False, "b1")
+        lists = {owner: dict(listed) for owner, listed in crowd.room._ignoring.lists.items()}
+        crowd.run(("command", None, (2, "new_class", (keep, "bye"))))
+        assert crowd.room._ignoring.lists == (lists if keep else {})
+        assert bool(crowd.room._ignoring.ignored) is keep

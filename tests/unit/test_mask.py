@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classcord.wire.mask import masked
+from handlers.table import WORDS
 
 SECRET = "s3cr3t"
 
@@ -38,6 +39,16 @@ SECRET = "s3cr3t"
     ('{"content":"/ｍotdepasse s3cr3t s3cr3t2"}', '{"content": "***"}'),
     ('{"type":"p\\u0061ssword","old":"s3cr3t","new":"s3cr3t2"}', '{"type": "password", "old": "***", "new": "***"}'),
     ('{"type":"password","\\u006fld":"s3cr3t","new":"x"}', '{"type": "password", "old": "***", "new": "***"}'),
+    ('{"type":"message","content":"/motdepase s3cr3t s3cr3t2"}', '{"type":"message","content":"/motdepase ***"}'),
+    ('{"content":" /motdepasses s3cr3t s3cr3t2","to":"x"}', '{"content":" /motdepasses ***"}'),
+    ('{"x":"/dev","content":"/pasword s3cr3t s3cr3t2"}', '{"x":"/dev","content":"/pasword ***"}'),
+    ("/logn bob s3cr3t", "/logn ***"),
+    ('{"content":"/m\\u006ftdepase s3cr3t s3cr3t2"}', '{"content": "***"}'),
+    ('{"content":"/ｍotdepase s3cr3t s3cr3t2"}', '{"content": "***"}'),
+    ('{"content":"\\/motdepase s3cr3t s3cr3t2"}', '{"content": "***"}'),
+    ('{"content":"\u200b/motdepase s3cr3t s3cr3t2"}', '{"content": "***"}'),
+    ('{"content":"é logins s3cr3t"}', '{"content":"é logins s3cr3t"}'),
+    ('{"content":"et/ou bien a/b"}', '{"content":"et/ou bien a/b"}'),
     ('{"type":"change_username","new_user":"zoé"}', '{"type":"change_username","new_user":"zoé"}'),
     ('{"content":"c\'est new : zoé"}', '{"content":"c\'est new : zoé"}'),
     ('{"content":"il faut un mot de passe"}', '{"content":"il faut un mot de passe"}'),
@@ -46,6 +57,13 @@ SECRET = "s3cr3t"
 ])
 def test_a_line(line: str, shown: str) -> None:
     assert masked(line.encode()) == shown
+
+
+def test_no_other_command_is_taken_for_one_with_a_password() -> None:
+    for word, row in WORDS.items():
+        assert row.typed is not None
+        line = f'{{"content":"/{word} bob bonjour"}}'
+        assert ("bonjour" in masked(line.encode())) is not row.typed.secret, word
 
 
 def test_a_key_written_with_escapes() -> None:
