@@ -166,7 +166,7 @@ attack: $(VENV)/ready ## attack a server in every known way, print what others n
 	$(BIN)/python -m tests.hostile.attack $(ARGS) $(explained)
 
 clean: ## remove what make made (not the data)
-	rm -rf .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis build
+	rm -rf .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis build tests/web/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 is-new := import sys; sys.exit(sys.version_info < (3, 10))

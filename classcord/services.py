@@ -10,15 +10,16 @@ from classcord.delivery.registry import Registry
 from classcord.net.hashing import Hashing
 from classcord.net.limits import Limits
 from classcord.net.places import Places
+from classcord.site import Site
 from classcord.wire.texts import Texts
 
 __all__ = ["Services"]
 
 
 class Services(NamedTuple):
-    """What every client's handler uses. `outbox_limit` is in bytes, for each client. No limits, no `limits`.
+    """What every client's handler uses. `outbox_limit` is in bytes, for each client. `folder` has the data.
 
-    `folder` has the data.
+    No limits, no `limits`; no page, no `site`.
     """
 
     registry: Registry
@@ -31,3 +32,4 @@ class Services(NamedTuple):
     limits: Limits | None = None
     places: Places | None = None
     folder: str = ""
+    site: Site | None = None

@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import Callable
 
-from classcord import __version__
+from classcord import __version__, site
 from classcord.chat.accounts import Account, Accounts
 from classcord.chat.channels import Channels
 from classcord.console.commands import Commands
@@ -131,6 +131,7 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
         services = Services(
             registry, accounts, hashing, texts, history, settings.outbox_limit, settings.unread_limit, limits, places,
             os.path.abspath(settings.data),
+            site.load(config.channels(settings.web_host)) if settings.web == "on" else None,
         )
 
         def serve_client(connection: socket.socket, peer: Peer) -> None:

@@ -102,7 +102,8 @@ commit_here() {
 # Put the service's files into a folder that only has to be renamed
 make_stage() {
     stage=$(mktemp -d "$(dirname $home)/.classcord.XXXXXX")
-    for source in "$project"/server.py "$project"/handlers/*.py "$project"/classcord/*.py "$project"/classcord/*/*.py; do
+    for source in "$project"/server.py "$project"/handlers/*.py "$project"/classcord/*.py "$project"/classcord/*/*.py \
+        "$project"/classcord/web/*.*; do
         mkdir -p "$(dirname "$stage/${source#"$project/"}")"
         cp "$source" "$stage/${source#"$project/"}"
     done

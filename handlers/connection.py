@@ -13,18 +13,12 @@ from classcord.net.link import Gone, Link, internal_error
 from classcord.net.peer import Peer
 from classcord.net.sockets import peer_address
 from classcord.net.transport import Plain
+from classcord.net.web import Web
 from classcord.ops import logs
 from classcord.services import Services
+from classcord.wire import foreign, http
 from classcord.wire.diagnosis import Failure
-from classcord.wire.foreign import (
-    ForeignProtocol,
-    foreign_line,
-    foreign_start,
-    http_answer,
-    http_host,
-    negotiation,
-    undecided,
-)
+from classcord.wire.foreign import ForeignProtocol
 from classcord.wire.mask import shortened
 from classcord.wire.protocol import (
     ERRORS,
@@ -40,6 +34,7 @@ from classcord.wire.protocol import (
 from handlers import HELP, dispatch
 from handlers.context import Context
 from handlers.limiter import Flooding
+from handlers.web import Visit
 
 __all__ = ["serve_client"]
 
@@ -61,6 +56,8 @@ _REMEMBERED = 1000
 """Bytes of the last refused line that are kept, for the board of the teachers."""
 _BLANK = (b"", b"\r")
 """Lines that are ignored, and as cheap as can be: only their bytes count."""
+_CLOSE_CODES = {"flooding": 1008, "endless_line": 1009, "internal_error": 1011, "http": 1008, "proxy": 1008}
+"""What a WebSocket is told when the server ends it (RFC 6455, 7.4.1)."""
 _HELP_WORDS = frozenset({b"help", b"aide", b"?"})
 
 
@@ -79,7 +76,8 @@ class ConnectionHandler:
     def __init__(self, connection: socket.socket, peer: Peer, services: Services) -> None:
         self._socket = connection
         self._services = services
-        self._transport = Plain(connection)
+        self._transport: Plain = Plain(connection)
+        self._web: Web | None = None
         self.link = Link(self._transport, services.outbox_limit, peer)
         services.registry.add(self.link)
         self.context = Context(self.link, services)
@@ -98,11 +96,11 @@ class ConnectionHandler:
         why = "closed"
         try:
             self._serve()
-        except ForeignProtocol as foreign:
-            why = foreign.name
-            self.link.log("foreign_protocol", protocol=foreign.name, hint=foreign.hint)
-            if foreign.name == "http":
-                self.context.reply(http_answer(foreign.head, self._http_text()))
+        except ForeignProtocol as other:
+            why = other.name
+            self.link.log("foreign_protocol", protocol=other.name, hint=other.hint)
+            if other.name == "http" and self._web is None:
+                self.context.reply(self._http_answer(other.head))
         except Flooding:
             why = "flooding"
         except _Overrun:
@@ -113,7 +111,11 @@ class ConnectionHandler:
         except Exception as error:  # a bug of the server ends only this client's connection
             why = "internal_error"
             self.context.reply(internal_error(self.link, error).line())
-        self._leave(linger=why == "http")
+        if self._web is not None and (why != "closed" or self.link.expelled):
+            self._web.code = _CLOSE_CODES.get(why, 1008)
+        self._leave(linger=why == "http" or self._web is not None)
+        if self._web is not None and self._web.failure is not None:
+            why = f"websocket: {self._web.failure}"
         if why == "closed" and (self.link.dropped or self.link.expelled):
             why = "dropped" if self.link.dropped else "expelled"
         if self._services.registry.watching.on:
@@ -126,16 +128,11 @@ class ConnectionHandler:
     # --- reading ---
 
     def _serve(self) -> None:
-        receive, splitter, limiter = self._transport.receive, self._splitter, self._limiter
+        splitter, limiter = self._splitter, self._limiter
         watching = self._services.registry.watching
         size = _READ
-        data = receive(size)
-        while undecided(data) and (more := receive(size)):
-            data += more
-        foreign = foreign_start(data)
-        if foreign is not None:
-            raise foreign
-        self.link.peer.client = "json" if data[:1] == b"{" else "text"
+        data = self._first_bytes()
+        receive = self._transport.receive
         while data:
             self._data = data
             if limiter is not None:
@@ -163,13 +160,49 @@ class ConnectionHandler:
             if splitter.overrun or self._overrun_since is not None:
                 self._check_overrun()
             # a client that must wait gets no big buffer meanwhile
-            size = _READ_BUSY if len(data) >= _READ and not (limiter and limiter.slow) else _READ
+            taken = len(data) if self._web is None else self._web.size
+            size = _READ_BUSY if taken >= _READ and not (limiter and limiter.slow) else _READ
             try:
                 data = receive(size)
             except BlockingIOError:
                 raise _Overrun from None
-        for line in splitter.rest():
-            self._line(line)
+        if self._web is None:  # a message that has not ended is none
+            for line in splitter.rest():
+                self._line(line)
+
+    def _first_bytes(self) -> bytes:
+        """The first bytes of lines: the first bytes at all, or the first of a WebSocket."""
+        site, receive = self._services.site, self._transport.receive
+        data = receive(_READ)
+        while (foreign.undecided(data) or (site and http.begins(data) is None)) and (more := receive(_READ)):
+            data += more
+        other = foreign.foreign_start(data)
+        if other is not None:
+            raise other
+        if site is None or not (http.begins(data) or (http.begins(data) is None and foreign.foreign_line(data))):
+            self.link.peer.client = foreign.kind(data)
+            return data
+        self.link.peer.client = "http"
+        self._transport = self._web = web = Web(self._socket, self._control)
+        self.link.speaks(web)
+        visit = Visit(self.context, web, site, self._services.unread_limit)
+        rest = visit.serve(data)
+        self.link.lines += visit.requests
+        if rest is None:
+            return b""
+        web.upgrade(rest)
+        return web.receive(_READ)
+
+    def _control(self, frames: bytes, size: int) -> None:
+        """Send frames to a WebSocket, from which so many bytes came that are not lines. Raises Flooding, Gone."""
+        if self._limiter is not None:
+            self._limiter.received(size)
+            self._limiter.lines(1)
+            self._limiter.line()
+        if frames:
+            self.context.raw(frames)
+        self.context.flush()
+        self._wait_until_taken()
 
     def _show(self, lines: list[bytes | TooLong]) -> None:
         """Show these lines to those who watch the wire."""
@@ -209,12 +242,12 @@ class ConnectionHandler:
     def _oddly_begun(self, line: bytes | TooLong) -> bytes:
         """The part to decode of a line that doesn't begin with a brace."""
         whole = isinstance(line, bytes)
-        foreign = foreign_line(trimmed(line if isinstance(line, bytes) else line.start), whole)
-        if foreign is not None:
-            raise foreign
+        other = foreign.foreign_line(trimmed(line if isinstance(line, bytes) else line.start), whole)
+        if other is not None:
+            raise other
         if isinstance(line, TooLong):
             raise ProtocolError("line_too_long", ERRORS["line_too_long"])
-        cut = negotiation(line)
+        cut = foreign.negotiation(line)
         if cut:
             # PuTTY in Telnet mode sends it once, before the typed line; the line still runs
             if not self._negotiated:
@@ -234,11 +267,14 @@ class ConnectionHandler:
         self._errors[error.code] = self._errors.get(error.code, 0) + 1
         self.context.reply(error.line())
 
-    def _http_text(self) -> str:
-        """The text for a web client. It has the address that the client used: ours may be behind a NAT."""
+    def _http_answer(self, head: bytes) -> bytes:
+        """To a web client that gets no page. It has the address that the client used: ours may be behind a NAT."""
+        texts = self._services.texts
+        if self._services.site is not None:
+            return foreign.http_answer(head, texts("web_late"), foreign.LATE)
         own = self._socket.getsockname()
-        host, port = http_host(self._data) or (peer_address(own[0]), own[1])
-        return self._services.texts("http", host=host, port=port)
+        host, port = foreign.http_host(self._data) or (peer_address(own[0]), own[1])
+        return foreign.http_answer(head, texts("http", host=host, port=port))
 
     def _check_overrun(self) -> None:
         """Give a line far over the limit little time to end: its bytes are dropped, but reading them costs time."""

@@ -113,6 +113,10 @@ class Context:
         """A line to this client, after the answers to its earlier requests."""
         self._items.append(("reply", self._number, (line,)))
 
+    def raw(self, data: bytes) -> None:
+        """Bytes to this client that are not lines: an answer of HTTP, a control frame of WebSocket."""
+        self._items.append(("raw", None, (self._number, data)))
+
     def wait_until_stored(self) -> None:
         """Hand over the collected items and wait until they are done: the next request depends on them."""
         self.flush()

@@ -17,6 +17,7 @@ from classcord.delivery import render
 from classcord.delivery.audiences import EVERYBODY, Audiences
 from classcord.delivery.render import timestamp
 from classcord.net.link import Link
+from classcord.net.transport import Raw
 from classcord.wire import networks
 
 __all__ = ["Batch"]
@@ -114,6 +115,7 @@ class Batch:
         self._bits: list[int] = []  # the audience of each common line
         self._spoke = 0  # all audiences that have a line
         self._plans: dict[int, _Plan] = {}
+        self._raw: list[tuple[int, Raw]] = []
         self._answers: list[tuple[_Plan, int]] = []  # to registrations: the places in the plans
         self._if_stored: list[tuple[_Plan, int, bytes]] = []  # the same of other lines, and what replaces each
 
@@ -152,6 +154,16 @@ class Batch:
         link = self._links.get(seat)
         if link is not None:
             link.refused = (code, b"", self.now)
+
+    def raw(self, seat: int, data: bytes) -> None:
+        """Item of a client's thread: send bytes that are not lines, after all lines of the batch."""
+        if seat in self._links:
+            self._raw.append((seat, Raw(data)))
+            self.size += len(data)
+
+    def tell(self, number: int) -> None:
+        """Item: who waits under this number of the registry is told once the batch is stored and sent."""
+        self.waiting.append(number)
 
     def to_if_stored(self, seat: int, line: bytes, otherwise: bytes) -> None:
         """Send `line` to this seat if the batch is stored, or `otherwise`: see `not_at_once`."""
@@ -242,3 +254,5 @@ class Batch:
                 data = b"".join(parts)
                 if data:
                     yield self._links[seat], data, False
+        for seat, raw in self._raw:
+            yield self._links[seat], raw, False

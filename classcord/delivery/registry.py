@@ -82,8 +82,8 @@ class Registry:
         self.room = Room(accounts, texts, store.ids.take, channels)
         self.watching = Watching()
         self._own: dict[str, Callable[..., None]] = {
-            "_resume": self._resume, "_drop_stalled": self._drop_stalled, "_save": self._save, "_tell": self._tell,
-            "_pass": self.watching.pass_on,
+            "_resume": self._resume, "_drop_stalled": self._drop_stalled, "_save": self._save, "_tell": Batch.tell,
+            "_pass": self.watching.pass_on, "raw": Batch.raw,
         }
         """The operations that are not the room's."""
         self._store = store
@@ -284,10 +284,6 @@ class Registry:
         self.room.waiting.settle(stored=at_once)
         if not at_once:
             batch.not_at_once()
-
-    def _tell(self, batch: Batch, number: int) -> None:
-        """Item: set the event with this number after the batch."""
-        batch.waiting.append(number)
 
     def _save(self, batch: Batch) -> None:
         """Item: check the storage, and store the messages of the backlog."""

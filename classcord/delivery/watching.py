@@ -15,6 +15,7 @@ from classcord.chat.effects import Effect, Kept, Said, Whispered, Wired
 from classcord.delivery.batch import Batch
 from classcord.delivery.meanings import MEANINGS
 from classcord.net.link import Link
+from classcord.net.transport import Raw
 
 __all__ = ["Cable", "Message", "Watch", "Watching", "WireLines"]
 
@@ -147,7 +148,10 @@ class Watching:
     def _sent(self, batch: Batch) -> Iterator[tuple[Link, bytes, bool]]:
         yield from batch.passed_on()
         for link, data, shared in batch.deliveries():
-            self.line("<", link, data)
+            if not isinstance(data, Raw):
+                self.line("<", link, data)
+            elif data.startswith(b"HTTP/"):  # never the page itself, and no frames
+                self.line("<", link, data.partition(b"\r")[0])
             yield link, data, shared
 
     def pass_on(self, batch: Batch, seat: int, kind: str, data: bytes) -> None:

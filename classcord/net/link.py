@@ -65,6 +65,11 @@ class Link:
         self.drained: Latch | None = None
         """The client's thread makes it before it leaves; set once the client has left and everything is sent."""
 
+    def speaks(self, transport: Transport) -> None:
+        """From now on bytes go this way, over the same socket. For the client's thread, before anything was sent."""
+        self.outbox.through(transport.send)
+        self.transport = transport
+
     def ended(self) -> int:
         """0 while the peer is there, POLLRDHUP once it has closed its side, POLLHUP when the connection is gone.
 

@@ -20,6 +20,7 @@ from classcord.net.peer import Peer
 from classcord.net.places import Places
 from classcord.net.sockets import from_here
 from classcord.ops import health, logs
+from classcord.wire.foreign import WEB
 from classcord.wire.protocol import ProtocolError
 
 __all__ = ["SPARE_FILES", "TEST_TIME", "ChatServer"]
@@ -175,7 +176,8 @@ class ChatServer(socketserver.ThreadingTCPServer):
             hint = "the server is full; the connections that said nothing for longest make room"
             logs.event("place_given_up", count=count, peer=peer.address, hint=hint)
         try:
-            silent.send(_FULL, socket.MSG_DONTWAIT)  # nothing else was ever sent to it
+            if peer.client not in WEB:
+                silent.send(_FULL, socket.MSG_DONTWAIT)  # nothing else was ever sent to it
             silent.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass  # it has gone already

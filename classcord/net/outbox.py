@@ -1,6 +1,7 @@
 """One client's unsent bytes: never blocks, bounded in bytes and in time.
 
-Only the holder of the registry's flush lock may call an outbox. Any thread may read `pending` and `own`.
+Only the holder of the registry's flush lock may call an outbox, except `through`. Any thread may read `pending` and
+`own`.
 """
 
 from __future__ import annotations
@@ -47,6 +48,10 @@ class Outbox:
         """The registry gives all outboxes the same one."""
         self.progress = 0.0
         """The time when the socket last took bytes, in seconds of the caller's clock; valid while `pending`."""
+
+    def through(self, send: Callable[[bytes | memoryview], int]) -> None:
+        """From now on bytes go this way. For the client's thread, before anything was sent."""
+        self._send = send
 
     def send(self, data: bytes, now: float, shared: bool = False) -> str | None:
         """Send as much as the socket takes at once; keep the rest. If bytes wait already, keep everything.

@@ -22,6 +22,8 @@ class Peer:
         self.port = port
         self.here = here
         self.share = ":".join(self.address.split(":")[:4]) if ":" in self.address else self.address
+        self.client = ""
+        """What it is, as far as its first bytes tell: see wire/foreign.py, `kind`. Only its own thread changes it."""
         self.spoke = False  # has sent a JSON object; only its own thread changes it
         self.client = ""  # what its first bytes are: json or text; only its own thread changes it
         self.failures = 0  # logins with a wrong password; only its own thread changes it

@@ -1,4 +1,4 @@
-"""How the bytes of lines travel: under the lines, over the socket. Plain TCP is the only way so far."""
+"""How the bytes of lines travel: under the lines, over the socket. Here is plain TCP; net/web.py has WebSocket."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import socket
 import struct
 import sys
 import termios
+from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["Plain", "Transport"]
+__all__ = ["DONTWAIT", "Plain", "Raw", "Transport"]
 
-_DONTWAIT = int(socket.MSG_DONTWAIT)  # an enum member takes longer to pass
+DONTWAIT = int(socket.MSG_DONTWAIT)  # an enum member takes longer to pass
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close() throws away the data that the client didn't read
+
+
+class Raw(bytes):
+    """Bytes that are not lines, and are sent as they are: an answer of HTTP, a control frame of WebSocket."""
 
 
 class Transport(Protocol):
@@ -54,10 +59,10 @@ class Plain:
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
         self._send = connection.send
-        self.receive = connection.recv
+        self.receive: Callable[[int], bytes] = connection.recv
 
     def send(self, data: bytes | memoryview, /) -> int:
-        return self._send(data, _DONTWAIT)
+        return self._send(data, DONTWAIT)
 
     def fileno(self) -> int:
         return self._socket.fileno()

@@ -23,7 +23,7 @@ PREFIX = "CLASSCORD_"
 EVERY_ADDRESS = "*"
 """The host that stands for all of this machine's addresses."""
 NO_NETWORK = "none"
-"""The list of networks, or of channels, that has none."""
+"""The list of networks, of channels, or of machines, that has none."""
 MAX_CHANNEL = 32
 """Characters in the name of a channel. classcord/wire/channel_names.py has the same rule for what clients send."""
 
@@ -67,6 +67,8 @@ class Setting:
             return f"a whole number from {self.low} to {self.high}"
         if self.name.endswith("channels"):
             return f"{NO_NETWORK}, or names with commas between them: 1 to {MAX_CHANNEL} letters, digits, - or _"
+        if self.name == "web-host":
+            return f"{NO_NETWORK}, or names of machines with commas between them, without http:// and without a port"
         if self.default == NO_NETWORK:
             return f"{NO_NETWORK}, or networks and addresses with commas between them"
         if self.name == "data":
@@ -85,6 +87,8 @@ class Setting:
             right = text in self.choices
         elif self.name.endswith("channels"):
             right = text == NO_NETWORK or all(map(_is_channel, channels(text)))
+        elif self.name == "web-host":
+            right = text == NO_NETWORK or all(map(_is_machine, channels(text)))
         elif self.default == NO_NETWORK:
             right = text == NO_NETWORK or _are_networks(text)
         else:
@@ -113,7 +117,7 @@ class Setting:
 
 
 def channels(text: str) -> list[str]:
-    """The names in the value of a setting of channels."""
+    """The names in the value of a setting of channels, or of machines."""
     return [] if text == NO_NETWORK else [name.strip() for name in text.split(",")]
 
 
@@ -125,6 +129,11 @@ def _is_channel(name: str) -> bool:
     return 1 <= len(plain) <= MAX_CHANNEL and kinds[0] != "M" and all(
         kind in "LNM" or char in "-_" for kind, char in zip(kinds, plain, strict=True)
     )
+
+
+def _is_machine(name: str) -> bool:
+    parts = name.split(".")
+    return name.isascii() and len(name) <= 253 and all(part.replace("-", "a").isalnum() for part in parts)
 
 
 def _are_networks(text: str) -> bool:
@@ -198,6 +207,9 @@ SETTINGS: tuple[Setting, ...] = (
     # one for each group of a project, and one more
     Setting("own-channels", 3, "channels that a person may make; 0: nobody may", "channels", 0, 1000),
     Setting("most-channels", 50, "channels in all, after which nobody may make another", "channels", 0, 1000),
+    Setting("web", "on", "a page and WebSocket for browsers, on the same port", choices=("on", "off")),
+    Setting("web-host", NO_NETWORK, "names of this server that browsers may use beside its addresses, for example"
+            " chat.lycee.example"),
     Setting("quiet-watch", "off", "whether the console may watch people without telling them", choices=("on", "off")),
     # 1.5 kB in ten seconds for an event that somebody causes on purpose
     Setting("log-lines", 10, "log lines of one event that one address may cause", "in ten seconds", 1, 1_000_000),
@@ -239,6 +251,8 @@ class Config:
     teacher_channels: str
     own_channels: int
     most_channels: int
+    web: str
+    web_host: str
     quiet_watch: str
     log_lines: int
     sources: Mapping[str, str]

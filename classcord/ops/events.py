@@ -45,6 +45,7 @@ EVENTS: dict[str, Event] = {
     "accept_failed": Event(_ERROR, ("detail", "count", "hint")),
     "nat_hides_clients": Event(_WARNING, ("peer", "hint")),
     "foreign_protocol": Event(_WARNING, ("protocol", "hint", *CONNECTION)),
+    "web_refused": Event(_WARNING, ("status", "detail", "hint", *CONNECTION)),
     "endless_line": Event(_WARNING, ("hint", *CONNECTION)),
     "dropped": Event(_WARNING, ("reason", "pending", *CONNECTION)),
     "rate_limited": Event(_WARNING, ("what", "user", "wait", "hint", *CONNECTION)),

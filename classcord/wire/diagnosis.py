@@ -270,7 +270,7 @@ CAUSES: tuple[Cause, ...] = (
     Cause("typed_newline", _when(lambda f: f.says(EXTRA) and f.text.startswith(("\\n", "\\r"), f.at)),
           "column {column}: a backslash and a letter are not a newline here; use printf, or press Enter"),
     Cause("http", _text_starts(r"(?:GET|POST|PUT|HEAD|OPTIONS|PATCH|DELETE) /|HTTP/\d"),
-          "a line of HTTP; this is not a web server: use a plain TCP socket"),
+          "a line of HTTP, but not a whole request: use a plain TCP socket"),
     Cause("markup", _text_starts(r"<"), "this looks like XML or HTML, not JSON"),
     Cause("command", _text_starts(r"/"), "a command such as /aide goes into the content of a message"),
     Cause("python_bytes", _text_starts(r"[bB]['\"]"), "this is how Python shows bytes; send the bytes themselves"),

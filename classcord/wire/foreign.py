@@ -9,8 +9,9 @@ import re
 from typing import NamedTuple
 
 __all__ = [
-    "HEAD", "JAVA_STREAM", "ForeignProtocol", "Unended", "foreign_line", "foreign_start", "frame", "http_answer",
-    "http_host", "is_socks", "negotiation", "undecided", "unended",
+    "HEAD", "JAVA_STREAM", "LATE", "NO_WEB", "WEB", "ForeignProtocol", "Unended", "foreign_line",
+    "foreign_start", "frame", "http_answer", "http_host",
+    "is_socks", "kind", "negotiation", "undecided", "unended",
 ]
 
 HEAD = 96
@@ -18,6 +19,10 @@ HEAD = 96
 
 JAVA_STREAM = b"\xac\xed\0\x05"
 """The first bytes of a Java ObjectOutputStream (Java Object Serialization Specification, 6.4.2)."""
+
+
+WEB = frozenset({"http", "browser", "websocket"})
+"""The kinds of clients that take no plain lines: what is sent to them beside their outbox would end in their stream."""
 
 
 class ForeignProtocol(Exception):
@@ -33,7 +38,7 @@ class ForeignProtocol(Exception):
 # --- a connection's first bytes -------------------------------------------------------------------------------------
 
 _HINTS = {
-    "http": "a browser or another web client connected; ClassCord is not a web site: connect with a plain TCP socket",
+    "http": "a request of HTTP that gets no page: it came behind other lines, or --web is off",
     "tls": "the client uses TLS; this port takes plain TCP only: turn TLS (SSL) off in the client",
     "proxy": "a proxy sent its PROXY header; this server does not take it: turn it off in the proxy",
 }
@@ -70,6 +75,16 @@ def undecided(data: bytes) -> bool:
     return any(len(data) < len(signature) and _agrees(data, signature) for _, signature in _SIGNATURES)
 
 
+def kind(data: bytes) -> str:
+    """What a client is, as far as its first bytes tell: "json", "netcat" (a person who types), "java", or ""."""
+    start = data[:HEAD].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start[:1] == b"{":
+        return "json"
+    if start.startswith(JAVA_STREAM):
+        return "java"
+    return "netcat" if start[:1] > b"\x1f" or negotiation(data) else ""
+
+
 # --- lines ----------------------------------------------------------------------------------------------------------
 
 _HTTP_START = re.compile(rb"(?:GET|POST|PUT|HEAD|OPTIONS|PATCH|DELETE|TRACE|CONNECT|PRI) \S")
@@ -103,15 +118,19 @@ def http_host(data: bytes) -> tuple[str, str] | None:
     return found[1].decode("ascii").strip("[]"), (found[2] or b"80").decode("ascii")
 
 
-def http_answer(request: bytes, text: str) -> bytes:
-    """The answer to a request line of HTTP, with `text` as its body.
+NO_WEB = "This is a ClassCord chat server, not an HTTP server"
+LATE = "A request of HTTP must be the first thing on a connection"
+
+
+def http_answer(request: bytes, text: str, phrase: str = NO_WEB) -> bytes:
+    """The answer to a request line of HTTP that gets no page, with `text` as its body.
 
     400 and not 426 or 505: those promise that the server knows another protocol or version. The phrase after 400 says
     the same as the body, because some libraries show only the phrase. No header lets a web page read the answer.
     """
     body = text.encode("utf-8")
     head = (
-        "HTTP/1.1 400 This is a ClassCord chat server, not an HTTP server\r\n"
+        f"HTTP/1.1 400 {phrase}\r\n"
         "Content-Type: text/plain; charset=utf-8\r\n"
         f"Content-Length: {len(body)}\r\n"
         "X-Content-Type-Options: nosniff\r\n"

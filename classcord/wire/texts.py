@@ -115,6 +115,19 @@ LANGUAGES: dict[str, dict[str, str]] = {
         'puis cette ligne et Entrée : {{"type":"users"}}\n'
         "\n"
         "Pour écrire un client : docs/CONNEXION.md et docs/PROTOCOLE.md, dans le dépôt du serveur.\n",
+        "web_bad": "Cette requête HTTP n'est pas correcte.\n",
+        "web_late": "Une requête HTTP doit être la première chose qui arrive sur une connexion.\n",
+        "web_missing": "Il n'y a rien à cette adresse. La page du chat est à l'adresse /\n",
+        "web_method": "Ce serveur ne répond qu'à GET et à HEAD.\n",
+        "web_large": "Cette requête est trop longue.\n",
+        "web_slow": "Cette requête n'est pas arrivée en entier à temps.\n",
+        "web_host": "Ce serveur ne connaît pas ce nom. Utilisez son adresse, comme http://10.0.108.42:12345/ ; ou son"
+        " administrateur ajoute le nom au réglage --web-host (CLASSCORD_WEB_HOST).\n",
+        "web_origin": "Cette connexion vient de la page d'un autre site : elle est refusée. Ouvrez la page de ce"
+        " serveur, à la même adresse.\n",
+        "web_socket": "Ici on ouvre une connexion WebSocket, version 13 : new WebSocket(\"ws://\" + location.host +"
+        " \"/ws\")\n",
+        "web_stuck": "Le serveur ne traite plus les requêtes.\n",
         "state_unknown": "État inconnu : « {state} ». Choisissez online, away, dnd ou invisible.",
     },
     "en": {
@@ -217,6 +230,18 @@ LANGUAGES: dict[str, dict[str, str]] = {
         'then this line and Enter: {{"type":"users"}}\n'
         "\n"
         "To write a client: docs/CONNEXION.md and docs/PROTOCOLE.md, in the server's repository.\n",
+        "web_bad": "This HTTP request is not right.\n",
+        "web_late": "A request of HTTP must be the first thing on a connection.\n",
+        "web_missing": "There is nothing at this address. The page of the chat is at /\n",
+        "web_method": "This server answers GET and HEAD only.\n",
+        "web_large": "This request is too long.\n",
+        "web_slow": "This request did not arrive whole in time.\n",
+        "web_host": "This server does not know this name. Use its address, like http://10.0.108.42:12345/ ; or its"
+        " operator adds the name to the setting --web-host (CLASSCORD_WEB_HOST).\n",
+        "web_origin": "This connection comes from the page of another site: it is refused. Open the page of this"
+        " server, at the same address.\n",
+        "web_socket": "Here one opens a WebSocket, version 13: new WebSocket(\"ws://\" + location.host + \"/ws\")\n",
+        "web_stuck": "The server does not process requests any more.\n",
         "state_unknown": 'Unknown state: "{state}". Choose online, away, dnd or invisible.',
     },
 }

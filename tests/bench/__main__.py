@@ -26,6 +26,7 @@ PARTS: dict[str, Callable[[Bench], Part]] = {
     "fanout": parts.fan_out,
     "chat": parts.chat,
     "channels": parts.channels,
+    "websocket": parts.websocket,
     "latency": parts.latency,
     "stuck": parts.stuck,
     "logins": parts.logins,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tests.bench.load import Bench, Result
-from tests.bench.peers import NAIVE, NGIRCD, OURS, PEERS, REDIS, WITH_CHANNELS, Peer
+from tests.bench.peers import NAIVE, NGIRCD, OURS, PEERS, REDIS, WEBSOCKET, WITH_CHANNELS, Peer
 from tests.bench.report import NONE, Part, Target, median, number, ratio, spread
 
 Samples = dict[str, list[Result]]
@@ -119,6 +119,29 @@ def channels(bench: Bench) -> Part:
         "The targets compare processor time: a lone sender leaves the server idle now and then, ten do not."
     )
     return Part("Channels: 10 of 50 members beside one of 500", heads, rows, targets, note)
+
+
+# --- WebSocket ---
+
+
+def websocket(bench: Bench) -> Part:
+    """500 receivers over WebSocket beside 500 over plain lines, alternating which comes first."""
+    rows: list[list[str]] = []
+    targets: list[Target] = []
+    for senders in (1, 10):
+        case = f"500 receivers, {senders} sender{'s' * (senders > 1)}"
+        found: dict[str, list[Result]] = {peer.name: [] for peer in (OURS, WEBSOCKET)}
+        for turn in range(2 * bench.rounds + 1):
+            for peer in (OURS, WEBSOCKET) if turn % 2 else (WEBSOCKET, OURS):
+                found[peer.name].append(bench.run(peer, case, *_load(bench, 500, senders, 64)))
+        for name, results in found.items():
+            cpu, lines = (number(median(results, key)) for key in ("cpu_s_per_1e6", "msgs_per_read"))
+            shown = spread(results, "deliv_per_s")
+            rows.append([case, name, number(median(results, "deliv_per_s")), shown, cpu, lines])
+        framed, plain = (median(found[peer.name], "deliv_per_s") for peer in (WEBSOCKET, OURS))
+        targets.append(Target(f"{case}: WebSocket ÷ plain lines", ratio(framed, plain), 0.9))
+    heads = ("case", "server", "deliveries/s", "least to greatest", "CPU s per 10⁶", "lines a read")
+    return Part("WebSocket beside plain lines, window 64, 100 bytes", heads, rows, targets)
 
 
 # --- latency ---

@@ -109,6 +109,7 @@ def _ours_with_channels(port: int, folder: Path) -> list[str]:
 
 OURS = Peer("ClassCord", "classcord", _ours)
 WITH_CHANNELS = Peer("ClassCord", "classcord", _ours_with_channels)
+WEBSOCKET = Peer("ClassCord, WebSocket", "websocket", _ours)
 NAIVE = Peer("naive", "classcord", _naive)
 REDIS = Peer("redis", "redis", _redis, "redis-server")
 NGIRCD = Peer("ngircd", "irc", _ngircd, "ngircd")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.bench import past, path
 from tests.bench.load import Bench, BuildError, build, faults
-from tests.bench.peers import NAIVE, OURS, WITH_CHANNELS, Peer, running
+from tests.bench.peers import NAIVE, OURS, WEBSOCKET, WITH_CHANNELS, Peer, running
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def loadgen(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(str(error))
 
 
-@pytest.mark.parametrize("peer", [OURS, NAIVE], ids=lambda peer: peer.name)
+@pytest.mark.parametrize("peer", [OURS, WEBSOCKET, NAIVE], ids=lambda peer: peer.name)
 def test_everything_arrives(peer: Peer, loadgen: Path, tmp_path: Path) -> None:
     with running(peer, tmp_path) as server:
         result = Bench(loadgen, tmp_path).drive(

@@ -5,8 +5,9 @@ from tests.support.lines import Message, fields, say, unique
 from tests.support.machine import DEADLINE, IPV6_IS_OFF, ROOT, has_ipv6
 from tests.support.people import Bystanders, bystander_waits, member
 from tests.support.server import Server, listener
+from tests.support.web import WebClient, ask_http, frame
 
 __all__ = [
-    "DEADLINE", "IPV6_IS_OFF", "ROOT", "Bystanders", "Client", "Closed", "Message", "Server", "bystander_waits",
-    "fields", "has_ipv6", "listener", "member", "say", "unique",
+    "DEADLINE", "IPV6_IS_OFF", "ROOT", "Bystanders", "Client", "Closed", "Message", "Server", "WebClient",
+    "ask_http", "bystander_waits", "fields", "frame", "has_ipv6", "listener", "member", "say", "unique",
 ]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import socket
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.support.lines import Message
 from tests.support.machine import DEADLINE
+
+Some = TypeVar("Some", bound="Client")
 
 
 class Closed(AssertionError):
@@ -50,11 +52,15 @@ class Client:
         while left:
             left = left[self.socket.send(left) :]
 
+    def receive_raw(self) -> bytes:
+        """Some bytes of lines; b"" at the end."""
+        return self.socket.recv(65536)
+
     def read_line(self) -> bytes:
         """The next line as it came, without its newline. Raises Closed at the end of the stream."""
         while b"\n" not in self.raw:
             try:
-                data = self.socket.recv(65536)
+                data = self.receive_raw()
             except ConnectionResetError:
                 data = b""
             if not data:
@@ -106,7 +112,7 @@ class Client:
         self.raw = b""
         while True:
             try:
-                more = self.socket.recv(65536)
+                more = self.receive_raw()
             except ConnectionResetError:
                 return data
             if not more:
@@ -120,7 +126,7 @@ class Client:
     def close(self) -> None:
         self.socket.close()
 
-    def __enter__(self) -> Client:
+    def __enter__(self: Some) -> Some:
         return self
 
     def __exit__(

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
+from typing import overload
 
-from tests.support.client import Client
+from tests.support.client import Client, Some
 from tests.support.lines import Message, unique
 
 
-def member(address: tuple[str, int], name: str) -> Client:
+@overload
+def member(address: tuple[str, int], name: str) -> Client: ...
+@overload
+def member(address: tuple[str, int], name: str, kind: type[Some]) -> Some: ...
+def member(address: tuple[str, int], name: str, kind: type[Client] = Client) -> Client:
     """A client that has registered and logged in under exactly this name."""
-    client = Client(address)
+    client = kind(address)
     assert client.register(name)["status"] == "ok"
     assert client.login(name) == {"type": "login", "status": "ok", "username": name}
     return client

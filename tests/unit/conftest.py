@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from classcord import site
 from classcord.chat.accounts import Account, Accounts
 from classcord.data.history import History
 from classcord.data.search import Search
@@ -50,6 +51,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
             services = Services(
                 registry, accounts, hashing, texts, history,
                 settings.outbox_limit, settings.unread_limit, places=Places(),
+                site=site.load([]),
             )
 
             def serve(connection: socket.socket, peer: Peer) -> None:

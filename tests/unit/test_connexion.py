@@ -85,7 +85,7 @@ def test_the_session_in_two_terminals(own_server: Callable[..., Server]) -> None
 
 
 def test_what_a_web_client_is_told(own_server: Callable[..., Server]) -> None:
-    server = own_server()
+    server = own_server("--web", "off")
     with Client((server.host, server.port)) as client:
         client.send_raw(b"GET / HTTP/1.1\r\n\r\n")
         head, _, body = client.at_end().decode().partition("\r\n\r\n")

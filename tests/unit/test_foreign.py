@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from classcord.wire.foreign import (
     HEAD,
+    JAVA_STREAM,
     foreign_line,
     foreign_start,
     http_answer,
     http_host,
+    kind,
     negotiation,
     undecided,
     unended,
@@ -171,3 +173,12 @@ def test_utf16_is_not_telnets_negotiation() -> None:
 def test_no_object_of_ours_looks_like_a_frame(value: dict[str, str], before: bytes) -> None:
     line = before + json.dumps(value).encode()
     assert unended(line[:HEAD], len(line) + 100_000) is None
+
+
+@pytest.mark.parametrize(("data", "expected"), [
+    (b'{"type":"users"}\n', "json"), (b"\xef\xbb\xbf\r\n {", "json"), (b"bonjour\n", "netcat"),
+    ("été".encode(), "netcat"),
+    (b"\xff\xfb\x1f", "netcat"), (JAVA_STREAM + b"x", "java"), (b"", ""), (b"\r\n", ""), (b"\0\x10{", ""),
+])
+def test_what_a_client_is_as_far_as_its_first_bytes_tell(data: bytes, expected: str) -> None:
+    assert kind(data) == expected

@@ -141,8 +141,10 @@ def text_faults(languages: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     said: dict[str, str] = {}
     for path in SOURCES:
         for node in calls(path):
-            if getattr(node.func, "attr", getattr(node.func, "id", "")) in ("texts", "_texts"):
-                for name in (n.value for n in ast.walk(node.args[0]) if isinstance(n, ast.Constant)):
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            place = {"texts": 0, "_texts": 0, "Refused": 1, "_text": 1}.get(called)  # 1: behind a status of HTTP
+            for argument in node.args[place : place + 1] if place is not None else []:
+                for name in (n.value for n in ast.walk(argument) if isinstance(n, ast.Constant)):
                     said[str(name)] = f"{path.relative_to(ROOT)}:{node.lineno}"
     every = dict.fromkeys(name for texts in languages.values() for name in texts)
     for language, texts in languages.items():
