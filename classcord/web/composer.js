@@ -1,4 +1,4 @@
-// The box in which one writes: Enter sends, and a list proposes how a word goes on.
+// The box in which one writes, and the list of how a word could go on.
 
 import { arrange, byId, get, make, setText, submitted } from "./dom.js";
 import { EVERYBODY } from "./store.js";

@@ -31,9 +31,10 @@ export class Session {
 	commands = [];
 	/** The password stays in memory, for the next time after a cut. @type {Identity | null} */
 	identity = null;
-	/** Questions that wait for their answers, in their order. @type {{kind: string, done: Done, failed: Failed, rows: Message[]}[]} */
+	/** Those that wait for answers, in order. @type {{kind: string, done: Done, failed: Failed, rows: Message[]}[]} */
 	questions = [];
 	farewell = "";
+	listing = false;
 	/** Channels to join again after a cut. @type {Place[]} */
 	again = [];
 
@@ -278,6 +279,7 @@ export class Session {
 	/** @param {Message} message */
 	#hear(message) {
 		const { store } = this, { type } = message;
+		this.listing = type === "users" || (type === "status" && this.listing);
 		const asked = this.questions.findIndex((question) => question.kind === type);
 		if (type === "message" || type === "private") {
 			if (message.history) this.questions.find(({ kind }) => kind === "history")?.rows.push(message);
@@ -285,7 +287,10 @@ export class Session {
 			else store.add(this.#place(message), message);
 		} else if (type === "sent") store.confirm(message.ref, message.id ?? null, message.timestamp);
 		else if (type === "error") this.#refused(message);
-		else if (type === "status") store.setState(message.user, message.state);
+		else if (type === "status") {
+			// of us it speaks only behind a list; else it is a guest's old name that has ended
+			if (this.listing || !store.isMe(message.user)) store.setState(message.user, message.state);
+		}
 		else if (type === "users") store.setPeople(message.users);
 		else if ((type === "join" || type === "leave") && message.user !== undefined) {
 			store.channel(message.channel).members += type === "join" ? 1 : -1;

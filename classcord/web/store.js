@@ -98,7 +98,7 @@ export class Store {
 
 	// --- messages ---
 
-	/** A message from the server, live or out of the history, unless it is there. @param {Place} place @param {Message} message */
+	/** A message from the server, unless it is there. @param {Place} place @param {Message} message */
 	add(place, message) {
 		const { id = null, content, history } = message, time = new Date(message.timestamp);
 		if (place.ids.has(id)) return;

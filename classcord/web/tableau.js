@@ -41,7 +41,7 @@ function sure(text, more, yes) {
 	dialog.showModal();
 }
 
-/** kick, mute or ban: with a question and a reason. @param {string} type @param {string} to */
+/** kick, mute or ban. @param {string} type @param {string} to */
 function moderate(type, to) {
 	sure(`${say(type)} « ${to} » ?`, "reason", (reason) => act({ type, to, ...(reason && { reason }) }));
 }

@@ -110,10 +110,7 @@ export const TEXTS = {
 	],
 	ended: ["Vous n'êtes plus connecté. {why}", "You are not connected any longer. {why}"],
 	comeBack: ["Se reconnecter", "Connect again"],
-	notConnected: [
-		"Pas de connexion : rien n'est envoyé, votre texte reste là.",
-		"No connection: nothing is sent, your text stays.",
-	],
+	notConnected: ["Pas de connexion : rien n'est envoyé.", "No connection: nothing is sent."],
 
 	places: ["Discussions", "Conversations"],
 	channels: ["Canaux", "Channels"],
@@ -144,10 +141,7 @@ export const TEXTS = {
 	],
 	send: ["Envoyer", "Send"],
 	options: ["Propositions", "Proposals"],
-	optionsSaid: [
-		"{count} propositions : flèches pour choisir, Tab pour compléter.",
-		"{count} proposals: arrows choose, Tab completes.",
-	],
+	optionsSaid: ["{count} propositions : flèches, puis Tab.", "{count} proposals: arrows, then Tab."],
 	search: ["Chercher", "Search"],
 	searchLabel: ["Chercher dans cette discussion", "Search in this conversation"],
 	results: ["« {query} » : {count} trouvés", "\"{query}\": {count} found"],
@@ -160,7 +154,7 @@ export const TEXTS = {
 	undelivered: ["n'a pas été remis.", "was not delivered."],
 	again: ["Renvoyer", "Send again"],
 	drop: ["Retirer", "Remove"],
-	nothing: ["Aucun message pour l'instant.", "No message yet."],
+	nothing: ["Aucun message.", "No message yet."],
 
 	error: ["Le serveur a répondu : {text}", "The server answered: {text}"],
 	error_login_failed: ["Nom inconnu ou mauvais mot de passe.", "Unknown name or wrong password."],
@@ -169,7 +163,7 @@ export const TEXTS = {
 		"This name, or one too close to it, has an account already: log in, or take another one.",
 	],
 	error_invalid_name: ["Ce nom ne peut pas être pris : choisissez-en un autre.", "This name can't be taken: choose another one."],
-	error_banned: ["Un enseignant ne vous laisse pas entrer pour l'instant.", "A teacher does not let you in for now."],
+	error_banned: ["Un enseignant vous exclut pour l'instant.", "A teacher bans you for now."],
 	error_server_full: [
 		"Le serveur est plein. La page réessaie toute seule.",
 		"The server is full. The page tries again by itself.",

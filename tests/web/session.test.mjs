@@ -164,6 +164,15 @@ test("a wrong password after a cut ends it; a full server does not", () => {
   assert.equal(session.phase, "ended");
 });
 
+test("the end of a guest's old name is not its own state", () => {
+  const { store, hear } = start("guest");
+  hear({ type: "users", users: ["alice", "bob"] }, { type: "status", user: "alice", state: "away" }, { type: "pong" });
+  assert.equal(store.state, "away");
+  hear({ type: "status", user: "alice", state: "invisible" }, { type: "status", user: "bob", state: "invisible" });
+  assert.equal(store.state, "away");
+  assert.deepEqual(store.names(), [{ name: "alice", state: "away" }]);
+});
+
 test("people come, change and go", () => {
   const { store, hear } = start();
   hear({ type: "users", users: ["bob", "alice", "zoé"] }, { type: "status", user: "bob", state: "away" }, { type: "status", user: "zoé", state: "invisible" });

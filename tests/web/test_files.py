@@ -22,7 +22,7 @@ MOST = 100_000
 
 def test_all_files_together_are_small() -> None:
     assert sum(path.stat().st_size for path in FILES) < MOST
-    assert {path.suffix for path in FILES} == {".html", ".css", ".js"}
+    assert {path.suffix for path in FILES} == {".html", ".css", ".js", ".svg"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
