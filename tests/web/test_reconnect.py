@@ -44,6 +44,8 @@ def test_a_restart_loses_and_doubles_nothing(server: Server, own_server: Callabl
         carla.send({"type": "message", "content": "après"})
         alice.sees("après")
         alice.wait(lambda: _said(alice) == ["avant", "pendant 0", "pendant 1", "pendant 2", "après"])
+        unread = "return [...document.querySelectorAll('#channels li')].map((node) => node.textContent).join()"
+        alice.wait(lambda: "#projet1 non lus : 1" in alice.run(unread))  # it is in the channel again, by itself
         alice.choose("#projet", "#channels")
         carla.send({"type": "message", "channel": "#projet", "content": "après, dans le canal"})
         alice.sees("après, dans le canal")
