@@ -15,7 +15,7 @@ PURGE =
 DOCKER := CONTAINER='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' FILE='$(FILE)' BACKUP='$(BACKUP)' sh deploy/docker.sh
 
 # The targets that use each variable of the command line. Other targets refuse the variable.
-venv := test test-functional test-deploy docker-test lint fmt bench attack
+venv := test test-functional test-deploy docker-test lint fmt bench attack picture
 docker := docker-build docker-run docker-rollback docker-stop docker-logs docker-shell docker-check docker-test \
     docker-save docker-load docker-clean docker-backups docker-backups-off admin
 used-PYTHON := run assemble $(venv)
@@ -51,7 +51,7 @@ explained = || { code=$$?; echo "make: $(explanation)" >&2; exit $$code; }
 EVERY_CORE := --numprocesses auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help check-python run test test-functional test-deploy assemble lint fmt bench attack clean
+.PHONY: help check-python run test test-functional test-deploy assemble lint fmt bench attack picture clean
 .PHONY: docker-build docker-run docker-rollback docker-stop docker-logs docker-shell docker-check docker-test
 .PHONY: docker-save docker-load docker-clean docker-backups docker-backups-off admin
 .PHONY: install upgrade rollback uninstall migrate-to-systemd migrate-to-docker doctor
@@ -164,6 +164,10 @@ bench: $(VENV)/ready ## measure speed beside other servers; needs gcc, takes min
 
 attack: $(VENV)/ready ## attack a server in every known way, print what others notice (ARGS="--only flooder")
 	$(BIN)/python -m tests.hostile.attack $(ARGS) $(explained)
+
+picture: $(VENV)/ready ## take the picture of the page for README.md anew; needs Chromium
+	$(BIN)/python -m pytest tests/web/test_room.py -k test_everybody_reads_everybody
+	cp build/pictures/room.png docs/room.png
 
 clean: ## remove what make made (not the data)
 	rm -rf .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis build tests/web/node_modules

@@ -35,7 +35,7 @@ export class Cable {
 	words = field("cable-words");
 	/** @type {{passed: Passed, node: HTMLElement}[]} */
 	rows = [];
-	/** Whose lines the server copies for us, "": our own other connections'; null: nobody's. @type {string | null} */
+	/** Whose lines the server copies for us, "": our own other connections'; null: none. @type {string | null} */
 	watched = null;
 
 	/** @param {Link} link @param {Session} session */

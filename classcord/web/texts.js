@@ -211,7 +211,7 @@ export function say(name, values = {}) {
 	return text.replace(/\{(\w+)\}/g, (_, key) => String(values[key] ?? ""));
 }
 
-/** An error of the server in plain words. @param {string} code @param {string} text of the server, for what has no words */
+/** An error of the server in plain words. @param {string} code @param {string} text of the server, if we have none */
 export function explain(code, text) {
 	const name = `error_${code}`;
 	return say(name in TEXTS ? name : "error", { text });
