@@ -37,8 +37,8 @@ _FILES = (
     "pyproject.toml",
 )
 _TEXT = (
-    "", ".py", ".c", ".md", ".sh", ".ps1", ".yml", ".toml", ".service", ".socket", ".conf", ".env", ".txt", ".js", ".mjs",
-    ".html", ".css",
+    "", ".py", ".c", ".md", ".sh", ".ps1", ".yml", ".toml", ".service", ".socket", ".conf", ".env", ".txt", ".js",
+    ".mjs", ".html", ".css",
 )
 
 

@@ -8,11 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.support import Client, Server
-
-try:
-    from tests.web.browser import Person, start
-except ModuleNotFoundError:  # make installs selenium
-    pytest.skip("needs selenium: pip install selenium", allow_module_level=True)
+from tests.web.browser import Person, start
 
 
 @pytest.fixture(scope="session")
