@@ -60,6 +60,24 @@ def _said(person: Person) -> list[str]:
     return [message.content for message in person.messages() if "notice" not in message.classes]
 
 
+def test_a_message_that_did_not_arrive_is_offered_again(
+    server: Server, own_server: Callable[..., Server], alice: Person,
+) -> None:
+    alice.visit(server)
+    alice.enter("alice")
+    alice.says("arrivé")
+    server.process.send_signal(signal.SIGSTOP)  # it reads nothing more
+    alice.say("perdu")
+    assert alice.wait(lambda: [row.content for row in alice.messages() if "pending" in row.classes]) == ["perdu"]
+    server.stop(signal.SIGKILL)
+    own_server("--port", str(server.port))
+    alice.wait(lambda: [row.content for row in alice.messages() if "lost" in row.classes] == ["perdu"])
+    assert _said(alice) == ["arrivé", "perdu"]
+    alice.one(".lost .state button").click()
+    assert "lost" not in alice.sees("perdu").classes
+    assert _said(alice) == ["arrivé", "perdu"]
+
+
 def test_who_is_sent_away_stays_away(server: Server, alice: Person, netcat: Client) -> None:
     _promote(server, "carla")
     alice.visit(server)
