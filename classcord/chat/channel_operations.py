@@ -23,7 +23,7 @@ from classcord.chat.effects import (
     TopicTold,
 )
 from classcord.chat.ignoring import Ignoring
-from classcord.chat.listing import channels_text
+from classcord.chat.listing import channels_text, who_text
 from classcord.chat.moderation import Moderation
 from classcord.chat.people import Person, Seat
 from classcord.wire import names
@@ -35,7 +35,7 @@ __all__ = ["OPERATIONS", "ChannelOperations"]
 
 OPERATIONS = (
     "speak_key", "say_in", "join_channel", "leave_channel", "list_channels", "topic", "type_join", "type_leave",
-    "type_channels", "type_topic",
+    "type_channels", "type_topic", "tell_who",
 )
 """The methods that an item with a seat may name."""
 _new = tuple.__new__
@@ -48,6 +48,7 @@ class ChannelOperations:
         self, channels: Channels, texts: Texts, *, emit: Callable[[Effect], None],
         take_id: Callable[[], tuple[int, bool]], identify: Callable[..., Person], notice: Callable[[Seat, str], None],
         shown: Callable[[Person | None, Channel], Sequence[Person]], moderation: Moderation, ignoring: Ignoring,
+        spoke: Callable[[Seat], None],
     ) -> None:
         self._channels = channels
         self._texts = texts
@@ -58,8 +59,20 @@ class ChannelOperations:
         self._shown = shown
         self._moderation = moderation
         self._ignoring = ignoring
+        self._spoke = spoke
 
     # --- JSON ---
+
+    def tell_who(self, seat: Seat, key: str = "", name: str = "", /) -> None:
+        """Tell who is in a channel, by the names that the others see; without its `key`, in that of the client."""
+        own = self._identify(seat)
+        current = seat.current.stored[1:] if seat.current is not None else self._channels.everybody.key
+        channel = self._channels.find(key or current)
+        if channel is None or (channel.closed and not own.teacher):
+            self._notice(seat, self._texts("channel_unknown", channel=name))
+            return
+        of = "" if channel is self._channels.everybody else channel.place.name
+        self._notice(seat, who_text(self._texts, self._shown(own, channel), of))
 
     def speak_key(self, seat: Seat, /) -> None:
         """The client has sent the key `channel`: from here on it gets that key, and no prefix.
@@ -81,7 +94,7 @@ class ChannelOperations:
         person = self._identify(seat, wanted)
         if self._moderation.strict:
             self._moderation.may_speak(seat, person)
-        seat.announced = True
+        self._spoke(seat)
         channel = self._channels.find(key)
         if channel is None or seat.number not in channel.members:
             channel = self._join(seat, person, ChannelName(key, name), ENGLISH)

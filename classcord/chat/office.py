@@ -10,13 +10,15 @@ from typing import Any
 
 from classcord.chat.accounts import Account
 from classcord.chat.channel_operations import ChannelOperations
-from classcord.chat.effects import Announced, Answered, Audited, Effect, MessagesDeleted, Noticed
+from classcord.chat.effects import Announced, Answered, Audited, Effect, MessagesDeleted
 from classcord.chat.moderation import CONSOLE, Moderation
-from classcord.chat.people import Person
+from classcord.chat.onlookers import Onlookers
+from classcord.chat.people import Person, Seat
 from classcord.chat.registrations import Registrations
 from classcord.chat.waiting import Waiting
 from classcord.wire.channel_names import ChannelName
 from classcord.wire.protocol import ProtocolError
+from classcord.wire.texts import Texts
 
 __all__ = ["Office"]
 
@@ -26,7 +28,7 @@ class Office:
 
     def __init__(
         self, present: Mapping[str, Person], registrations: Registrations, moderation: Moderation,
-        waiting: Waiting, emit: Callable[[Effect], None], talk: ChannelOperations,
+        waiting: Waiting, emit: Callable[[Effect], None], talk: ChannelOperations, texts: Texts,
     ) -> None:
         self._present = present
         self._registrations = registrations
@@ -36,15 +38,14 @@ class Office:
         self._talk = talk
         self._actions: dict[str, Callable[..., tuple[Any, ...]]] = {
             "people": self._people, "promote": self._promote, "demote": self._demote, "password": self._password,
-            "tell_all": self._tell_all, "tell": self._tell, "watch": self._watch, "bans": self._bans,
+            "tell_all": self._tell_all, "watch": self._watch, "watch_more": self._watch_more,
+            "watch_ends": self._watch_ends, "bans": self._bans,
             "close_channel": self._close_channel, "open_channel": self._open_channel,
             "new_class": self._new_class, "empty": self._empty,
         }
         """Each gives its answer: a text, data, and whether that depends on an account that is to be stored."""
 
-        self.welcome = ""
-        """What the server says to each newcomer after its first list of people."""
-        self._watches = 0
+        self.onlookers = Onlookers(present, texts, emit)
 
     def command(self, number: int, action: str, arguments: tuple[Any, ...]) -> None:
         """Carry out a command of the console; its answer, or its error, has this number."""
@@ -56,6 +57,10 @@ class Office:
             self._emit(Answered(number, None, *answer))
         except ProtocolError as error:
             self._emit(Answered(number, error.code, error.text, (), False))
+
+    def greet(self, seat: Seat) -> None:
+        """The client has its first list of the people, so it is ready for what it must know."""
+        self.onlookers.greet(seat)
 
     def _people(self) -> tuple[str, tuple[Any, ...], bool]:
         """Each person: name, whether it has an account, whether it is a teacher, state, seats, seconds of its mute."""
@@ -112,19 +117,18 @@ class Office:
         self._emit(Announced(text))
         return "", (), False
 
-    def _tell(self, seats: tuple[int, ...], text: str) -> tuple[str, tuple[Any, ...], bool]:
-        """Tell the people at these seats."""
-        for person in self._present.values():
-            for seat in person.seats:
-                if seat.number in seats:
-                    self._emit(Noticed(seat.address(), text))
+    def _watch(self, wire: bool, target: str, seats: tuple[int, ...], quiet: bool) -> tuple[str, tuple[Any, ...], bool]:
+        """A console begins to watch: the number of the watch, or nothing if people are not told."""
+        self._emit(Audited(CONSOLE, "watch-wire" if wire else "watch", target, None, "--quiet" if quiet else ""))
+        return "", () if quiet else (self.onlookers.begin(wire, target, seats),), False
+
+    def _watch_more(self, number: int, seats: tuple[int, ...]) -> tuple[str, tuple[Any, ...], bool]:
+        self.onlookers.more(number, seats)
         return "", (), False
 
-    def _watch(self, text: str, begins: bool) -> tuple[str, tuple[Any, ...], bool]:
-        """A console begins, or ceases, to watch everybody: tell everybody, and while it watches each newcomer too."""
-        self._watches += 1 if begins else -1
-        self.welcome = (text if begins else self.welcome) if self._watches else ""
-        return self._tell_all(text)
+    def _watch_ends(self, number: int) -> tuple[str, tuple[Any, ...], bool]:
+        self.onlookers.end(number)
+        return "", (), False
 
     def _new_class(self, keep_accounts: bool, text: str) -> tuple[str, tuple[Any, ...], bool]:
         """End the connections of all but teachers, with this text, and remove their accounts unless these are kept."""

@@ -34,7 +34,7 @@ from classcord.chat.effects import (
     Whispered,
 )
 from classcord.chat.guest_names import GuestNames
-from classcord.chat.listing import Lists, who_text
+from classcord.chat.listing import Lists
 from classcord.chat.moderation import Moderation
 from classcord.chat.office import Office
 from classcord.chat.people import Person, Seat, Who, kept_alias
@@ -54,7 +54,7 @@ Without a seat it is the server itself that asks. A plain tuple is made faster t
 
 _OPERATIONS = (
     "login", "register", "logout", "disconnect", "leave", "identify", "say", "whisper", "use_private_type",
-    "announce_guest", "notice", "reply", "set_state", "list_users", "tell_who", "only", "moderate",
+    "announce_guest", "notice", "reply", "set_state", "list_users", "only", "moderate",
 )
 """The methods that an item with a seat may name."""
 _new = tuple.__new__  # makes a named tuple several times as fast as its class does
@@ -79,11 +79,11 @@ class Room:
         self._ignoring = ignoring.Ignoring(self._present, self.registrations, texts, self._emit)
         self._talk = channel_operations.ChannelOperations(
             self._channels, texts, emit=self._emit, take_id=take_id, identify=self.identify, notice=self.notice,
-            shown=self._lists.shown, moderation=moderation, ignoring=self._ignoring,
+            shown=self._lists.shown, moderation=moderation, ignoring=self._ignoring, spoke=self.spoke,
         )
         self.waiting = Waiting(self.registrations, moderation, texts, self._emit, take_id)
         people = self._present, self.registrations, moderation
-        self._office = office = Office(*people, self.waiting, self._emit, self._talk)
+        self._office = office = Office(*people, self.waiting, self._emit, self._talk, texts)
         parts: tuple[tuple[object, tuple[str, ...]], ...] = (
             (self, _OPERATIONS), (self._talk, channel_operations.OPERATIONS), (self._ignoring, ignoring.OPERATIONS),
             (reading.Reading(self._channels, self.registrations, self._emit), reading.OPERATIONS),
@@ -256,7 +256,8 @@ class Room:
         self._talk.exit(seat)
         self._ignoring.exit(seat)
         self.waiting.left(seat, person)
-        seat.person = None
+        self._office.onlookers.left(seat)
+        seat.person, seat.announced = None, False
         person.seats.remove(seat)
         if not person.seats:
             del self._present[person.key]
@@ -280,6 +281,9 @@ class Room:
         self._present[person.key] = person
         self._announce(person)
         self._talk.appear(person)
+        for seat in person.seats:
+            if seat.ready:
+                self._office.onlookers.greet(seat)
 
     def _announce(self, person: Person) -> None:
         self._lists.version += 1
@@ -299,7 +303,8 @@ class Room:
             person = self.identify(seat, wanted)
         if self.moderation.strict:
             self.moderation.may_speak(seat, person)
-        seat.announced = True
+        if not seat.announced:
+            self.spoke(seat)
         by = self._ignoring.by(person) if self._ignoring.ignored else ()
         id, certain = self._take_id()
         self._emit(_new(Said, (seat.number, id, certain, person.name, not person.account, content, seat.current, by)))
@@ -307,7 +312,7 @@ class Room:
     def whisper(self, seat: Seat, wanted: object, to: str, content: str, /) -> None:
         """A message to every seat of one person. It waits for an account that is away, and the sender is told."""
         person = self.identify(seat, wanted)
-        seat.announced = True
+        self.spoke(seat)
         addressee = self._present.get(names.find(to) or "")
         if addressee is None:
             self.waiting.keep(seat, person, to, content)
@@ -330,7 +335,13 @@ class Room:
         known = seat.person.name if seat.person is not None else None
         if self.identify(seat, wanted).name == known and seat.announced:
             raise ProtocolError("invalid_field", "content is empty; nothing was sent")
-        seat.announced = True
+        self.spoke(seat)
+
+    def spoke(self, seat: Seat) -> None:
+        """The client has sent a message, so it is ready for what it must know."""
+        if not seat.announced:
+            seat.announced = True
+            self._office.onlookers.greet(seat)
 
     def notice(self, seat: Seat, text: str, /) -> None:
         """A text from the server to one person, in the form that its client shows."""
@@ -378,8 +389,8 @@ class Room:
             # a guest's alias may be another person's name: then the list shows that person
             listed[seat.alias] = next(p for p in visible if p is not own and p.name == seat.alias)
         self._emit(UsersListed(seat.number, kind, asked, tuple(listed)))
-        if not seat.users_version and self._office.welcome:
-            self.notice(seat, self._office.welcome)
+        if not seat.users_version:
+            self._office.greet(seat)
         versions = self._lists.version, channel.version
         if seat.users_version != versions:
             seat.users_version = versions
@@ -387,14 +398,3 @@ class Room:
                 if person.state != "online":
                     self._emit(StateTold(seat.number, name, person.state))
         self.waiting.asked(seat, own)
-
-    def tell_who(self, seat: Seat, key: str = "", name: str = "", /) -> None:
-        """Tell who is in a channel, by the names that the others see; without its `key`, in that of the client."""
-        own = self.identify(seat)
-        current = seat.current.stored[1:] if seat.current is not None else self._channels.everybody.key
-        channel = self._channels.find(key or current)
-        if channel is None or (channel.closed and not own.teacher):
-            self.notice(seat, self._texts("channel_unknown", channel=name))
-            return
-        of = "" if channel is self._channels.everybody else channel.place.name
-        self.notice(seat, who_text(self._texts, self._lists.shown(own, channel), of))

@@ -58,7 +58,7 @@ class Commands:
         }
         for name, command in Moderating(self._registry, folder, self._ask).commands.items():
             self._run[name] = _alone(command)
-        watches = Watches(self._registry, services.texts, quiet, self._ask)
+        watches = Watches(self._registry, quiet, self._ask)
         boards = Boards(self._registry, folder, self._people)
         self._run |= {
             "watch": watches.watch, "dashboard": boards.dashboard, "top": boards.top, "new-class": self._new_class,
