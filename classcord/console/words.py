@@ -8,11 +8,14 @@ __all__ = ["COMMANDS", "Command"]
 
 
 class Command(NamedTuple):
-    """`usage` is what follows the name; `help` is one line. `people`: its first word is the name of a person."""
+    """`usage` is what follows the name; `help` is one line. `people`: its first word is the name of a person.
+    `lasts`: it runs until the console ends it.
+    """
 
     usage: str
     help: str
     people: bool = False
+    lasts: bool = False
 
 
 COMMANDS: dict[str, Command] = {
@@ -33,8 +36,9 @@ COMMANDS: dict[str, Command] = {
     "announce": Command("TEXT", "tell everybody something, as Serveur"),
     "delete": Command("NUMBER [REASON]", "take a message out of what is stored, by its id"),
     "audit": Command("[COUNT]", "what teachers and the console did, the newest last"),
-    "watch": Command("[--wire [NAME|ADDRESS]] [--quiet]", "the messages, or the lines on the wire, as they pass"),
-    "dashboard": Command("", "who is here, and how much each says, redrawn each second"),
+    "watch": Command("[--wire [NAME|ADDRESS]] [--quiet]", "the messages, or the lines on the wire, as they pass",
+                     lasts=True),
+    "dashboard": Command("", "who is here, and how much each says, redrawn each second", lasts=True),
     "top": Command("[TIME [COUNT]]", "who has written most; in the last hour, 10 people"),
     "new-class": Command("[--archive FILE] [--keep-accounts]", "a backup, then no messages, guests and pupils"),
     "stats": Command("", "the server in numbers"),
