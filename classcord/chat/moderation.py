@@ -30,10 +30,10 @@ from classcord.wire import durations, names, networks
 from classcord.wire.protocol import ProtocolError, encode
 from classcord.wire.texts import Texts, shown
 
-__all__ = ["CONSOLE", "USUAL", "Moderation"]
+__all__ = ["CONSOLE", "USUAL", "Moderation", "console_of"]
 
 CONSOLE = "(console)"
-"""Who did it, if it was the console: a person's name has no such brackets alone around it."""
+"""Who did it, if it was the console and its user is not known: else `console_of(user)`. No person has such a name."""
 USUAL = {"mute": 600, "ban": 3600}
 """Seconds if nobody says how long: the rest of an exercise, the rest of a lesson."""
 _MAX_REASON = 200
@@ -48,6 +48,11 @@ class _Actor(NamedTuple):
     name: str
     texts: Texts
     seat: Seat | None
+
+
+def console_of(user: str) -> str:
+    """Who did it, if it was the console of this user of the system."""
+    return f"(console {user})"
 
 
 def _keys(person: Person) -> list[str | int]:
@@ -100,9 +105,9 @@ class Moderation:
         elif text:
             self._emit(Noticed(seat.address(), text))
 
-    def by_console(self, action: str, arguments: tuple[Any, ...]) -> str:
-        """The same for the console: the answer in English. Raises ProtocolError."""
-        return self._actions[action](_Actor(CONSOLE, _ENGLISH, None), *arguments) or "done"
+    def by_console(self, action: str, arguments: tuple[Any, ...], actor: str) -> str:
+        """The same for the console, for its user `actor`: the answer in English. Raises ProtocolError."""
+        return self._actions[action](_Actor(actor, _ENGLISH, None), *arguments) or "everybody was told"
 
     # --- time, and what it ends ---
 

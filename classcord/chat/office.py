@@ -38,7 +38,7 @@ class Office:
         self._talk = talk
         self._actions: dict[str, Callable[..., tuple[Any, ...]]] = {
             "people": self._people, "promote": self._promote, "demote": self._demote, "password": self._password,
-            "tell_all": self._tell_all, "watch": self._watch, "watch_more": self._watch_more,
+            "stop": self._stop, "watch": self._watch, "watch_more": self._watch_more,
             "watch_ends": self._watch_ends, "bans": self._bans,
             "close_channel": self._close_channel, "open_channel": self._open_channel,
             "new_class": self._new_class, "empty": self._empty,
@@ -46,14 +46,16 @@ class Office:
         """Each gives its answer: a text, data, and whether that depends on an account that is to be stored."""
 
         self.onlookers = Onlookers(present, texts, emit)
+        self._actor = CONSOLE  # the one that has given the command that runs
 
-    def command(self, number: int, action: str, arguments: tuple[Any, ...]) -> None:
-        """Carry out a command of the console; its answer, or its error, has this number."""
+    def command(self, number: int, action: str, arguments: tuple[Any, ...], actor: str = CONSOLE) -> None:
+        """Carry out a command of the console, for its user `actor`; its answer, or its error, has this number."""
+        self._actor = actor
         try:
             if action in self._actions:
                 answer = self._actions[action](*arguments)
             else:
-                answer = self._moderation.by_console(action, arguments), (), False
+                answer = self._moderation.by_console(action, arguments, actor), (), False
             self._emit(Answered(number, None, *answer))
         except ProtocolError as error:
             self._emit(Answered(number, error.code, error.text, (), False))
@@ -84,24 +86,24 @@ class Office:
             person.teacher = role == "teacher"
             if not person.teacher:
                 self._talk.not_a_teacher(person)
-        self._emit(Audited(CONSOLE, action, row.name, None, ""))
+        self._emit(Audited(self._actor, action, row.name, None, ""))
         return text.format(row.name), (row.name,), True
 
     def _password(self, name: str, password: str) -> tuple[str, tuple[Any, ...], bool]:
         """Give an account another password, which is hashed. Connections that are logged in stay so."""
         row = self._account(name)
         self._emit(self._registrations.change(row._replace(password=password)))
-        self._emit(Audited(CONSOLE, "reset-password", row.name, None, ""))
+        self._emit(Audited(self._actor, "reset-password", row.name, None, ""))
         return f"{row.name} has a new password", (row.name,), True
 
     def _close_channel(self, key: str, name: str) -> tuple[str, tuple[Any, ...], bool]:
         closed = self._talk.close(ChannelName(key, name))
-        self._emit(Audited(CONSOLE, "close-channel", closed, None, ""))
+        self._emit(Audited(self._actor, "close-channel", closed, None, ""))
         return f"{closed} is closed: only teachers may enter", (closed,), False
 
     def _open_channel(self, key: str, name: str) -> tuple[str, tuple[Any, ...], bool]:
         opened = self._talk.open(ChannelName(key, name))
-        self._emit(Audited(CONSOLE, "open-channel", opened, None, ""))
+        self._emit(Audited(self._actor, "open-channel", opened, None, ""))
         return f"{opened} is open", (opened,), False
 
     def _bans(self) -> tuple[str, tuple[Any, ...], bool]:
@@ -113,13 +115,16 @@ class Office:
                 rows.append((kind, row.name if row else target, ban.end - bans.now, ban.actor, ban.reason))
         return "", tuple(rows), False
 
-    def _tell_all(self, text: str) -> tuple[str, tuple[Any, ...], bool]:
-        self._emit(Announced(text))
+    def _stop(self, action: str, seconds: int | None, text: str) -> tuple[str, tuple[Any, ...], bool]:
+        """The server is going to stop, or it is not after all; everybody is told the text, if there is one."""
+        if text:
+            self._emit(Announced(text))
+        self._emit(Audited(self._actor, action, "", seconds, ""))
         return "", (), False
 
     def _watch(self, wire: bool, target: str, seats: tuple[int, ...], quiet: bool) -> tuple[str, tuple[Any, ...], bool]:
         """A console begins to watch: the number of the watch, or nothing if people are not told."""
-        self._emit(Audited(CONSOLE, "watch-wire" if wire else "watch", target, None, "--quiet" if quiet else ""))
+        self._emit(Audited(self._actor, "watch-wire" if wire else "watch", target, None, "--quiet" if quiet else ""))
         return "", () if quiet else (self.onlookers.begin(wire, target, seats),), False
 
     def _watch_more(self, number: int, seats: tuple[int, ...]) -> tuple[str, tuple[Any, ...], bool]:
@@ -139,7 +144,7 @@ class Office:
             removed = effect.keys
             self._waiting.remove(removed)
             self._emit(effect)
-        self._emit(Audited(CONSOLE, "new-class", "", None, ""))
+        self._emit(Audited(self._actor, "new-class", "", None, ""))
         return "", (len(removed),), False
 
     def _empty(self, first: int, last: int) -> tuple[str, tuple[Any, ...], bool]:

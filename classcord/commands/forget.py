@@ -8,7 +8,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from classcord.chat.moderation import CONSOLE
+from classcord.chat.moderation import console_of
 from classcord.data import forget
 from classcord.data.remedies import shown
 from classcord.ops import logs
@@ -60,7 +60,7 @@ def run(settings: Config, given: Namespace) -> int:
         forget.check_space(folder)
         if not given.yes and not _confirmed(f"Delete {', '.join(what)}, for ever? Type yes: "):
             raise Failure(EXIT_FAILED, "nothing was deleted")
-        forget.delete(db, traces, name, CONSOLE)
+        forget.delete(db, traces, name, console_of(_who()))
         logs.start("info", settings.log_format)
         logs.event(
             "forgotten", user=name, sent=traces.sent, received=traces.received,

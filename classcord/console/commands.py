@@ -15,8 +15,10 @@ from typing import Any
 
 from classcord.chat.accounts import check_password
 from classcord.chat.effects import Answered
+from classcord.chat.moderation import console_of
 from classcord.console.dashboard import Boards
 from classcord.console.moderating import Moderating
+from classcord.console.place import user_name
 from classcord.console.replies import Reply, Usage, done, name_of, no_more, number_of, refused, table
 from classcord.console.watch import Watches
 from classcord.console.words import COMMANDS
@@ -51,6 +53,7 @@ class Commands:
         self._folder = os.path.abspath(folder)
         self._began = time.monotonic()
         self._stopping: threading.Timer | None = None
+        self._connection = threading.local()  # `user`: who has typed the command that runs in this thread
         self._run: dict[str, Callable[[list[str], socket.socket], Iterable[Reply]]] = {
             "users": self._users, "promote": self._of_a_name("promote"), "demote": self._of_a_name("demote"),
             "reset-password": self._reset_password, "close-channel": self._of_a_channel("close_channel"),
@@ -68,6 +71,7 @@ class Commands:
     def run(self, words: list[str], connection: socket.socket) -> Generator[Reply, None, None]:
         """The replies to a command. An error is a reply too."""
         name, rest = words[0], words[1:]
+        self._connection.user = user_name(connection)
         if name not in self._run:
             yield refused("usage", f"there is no command {name[:40]!r}; the commands are {', '.join(COMMANDS)}")
             return
@@ -81,7 +85,8 @@ class Commands:
 
     def _ask(self, action: str, *arguments: object) -> Answered:
         """The room's answer. Raises ProtocolError."""
-        answer = self._registry.ask(lambda number: ("command", None, (number, action, arguments)))
+        actor = console_of(self._connection.user)
+        answer = self._registry.ask(lambda number: ("command", None, (number, action, arguments, actor)))
         if not isinstance(answer, Answered):
             raise ProtocolError("internal", "a fault in the server; its log has the details (internal_error)")
         if answer.code is not None:
@@ -175,7 +180,7 @@ class Commands:
                 return
             self._stopping.cancel()
             self._stopping = None
-            self._announce_all(self._services.texts("stop_cancelled"))
+            self._ask("stop", "cancel-stop", None, self._services.texts("stop_cancelled"))
             yield done("the server goes on; everybody was told")
             return
         seconds = 0
@@ -185,8 +190,9 @@ class Commands:
             raise Usage("")
         if self._stopping is not None:
             self._stopping.cancel()
+        text = self._services.texts("stop_soon", seconds=seconds) if seconds else ""
+        self._ask("stop", "stop", seconds or None, text)
         if seconds:
-            self._announce_all(self._services.texts("stop_soon", seconds=seconds))
             yield done(f"everybody was told; the server stops in {seconds} seconds", seconds=seconds)
         else:
             yield done("the server stops", seconds=0)
@@ -194,9 +200,6 @@ class Commands:
         self._stopping = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
         self._stopping.daemon = True
         self._stopping.start()
-
-    def _announce_all(self, text: str) -> None:
-        self._ask("tell_all", text)
 
 
 def _alone(command: Callable[[list[str]], Iterator[Reply]]) -> Callable[[list[str], socket.socket], Iterator[Reply]]:

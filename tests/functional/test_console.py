@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pty
+import pwd
 import select
 import signal
 import socket
@@ -30,6 +31,8 @@ from classcord.ops.failure import Failure
 from tests.support import DEADLINE, ROOT, Client, Server, member
 
 OwnServer = Callable[..., Server]
+BY = f"(console {pwd.getpwuid(os.getuid()).pw_name})"
+"""Who has done it, in the audit: the user who runs the tests."""
 ADMIN = [sys.executable, str(ROOT / "server.py"), "admin"]
 
 
@@ -90,12 +93,12 @@ def test_a_teacher_is_known_at_once_in_all_its_connections_and_after_a_restart(o
         assert kinds() == ["account"]
         assert answer(server, "promote", "prof")["name"] == "Prof"
         assert first.ask({"type": "ping"}) == second.ask({"type": "ping"}) == {"type": "pong"}
-    line = server.wait_log('event=moderated actor="\\(console\\)" action=demote target="Prof"')
+    line = server.wait_log('event=moderated actor="\\(console .*\\)" action=demote target="Prof"')
     assert "seconds" not in line
     assert server.stop() == 0
     with closing(sqlite3.connect(server.data / "classcord.db")) as db:
         rows = db.execute("SELECT actor, action, target, seconds, reason FROM audit ORDER BY time").fetchall()
-    assert rows == [("(console)", action, "Prof", None, "") for action in ("promote", "demote", "promote")]
+    assert rows == [(BY, action, "Prof", None, "") for action in ("promote", "demote", "promote")]
     server = own_server()
     with Client((server.host, server.port)) as again:
         again.login("prof")

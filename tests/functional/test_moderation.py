@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.functional.school import School, notices
-from tests.functional.test_console import admin, answer
+from tests.functional.test_console import BY, admin, answer
 from tests.support import ROOT, Client, Closed, Server, say
 
 OwnServer = Callable[..., Server]
@@ -196,18 +196,28 @@ def test_everything_is_in_the_audit(school: School) -> None:
     school.types("/mute bob 5 bruit")
     admin(school.server.data, "kick", "bob", "encore", "du bruit")
     admin(school.server.data, "silence", "on")
+    admin(school.server.data, "stop", "--in", "600")
+    admin(school.server.data, "stop", "--cancel")
     rows = [
         (row["actor"], row["action"], row["target"], row["seconds"], row["reason"])
         for row in answer(school.server, "audit")["audit"]
     ]
     assert rows == [
-        ("(console)", "promote", "prof", None, ""), ("prof", "mute", "bob", 300, "bruit"),
-        ("(console)", "kick", "bob", None, "encore du bruit"), ("(console)", "silence", "", None, ""),
+        (BY, "promote", "prof", None, ""), ("prof", "mute", "bob", 300, "bruit"),
+        (BY, "kick", "bob", None, "encore du bruit"), (BY, "silence", "", None, ""),
+        (BY, "stop", "", 600, ""), (BY, "cancel-stop", "", None, ""),
     ]
-    assert [row["action"] for row in answer(school.server, "audit", "1")["audit"]] == ["silence"]
-    shown = admin(school.server.data, "audit").stdout.splitlines()
+    table = admin(school.server.data, "audit").stdout
+    assert [row["action"] for row in answer(school.server, "audit", "1")["audit"]] == ["cancel-stop"]
+    assert admin(school.server.data, "stop").returncode == 0
+    assert school.server.wait() == 0
+    with closing(sqlite3.connect(school.server.data / "classcord.db")) as db:
+        assert db.execute("SELECT actor, seconds FROM audit WHERE action = 'stop' ORDER BY time").fetchall()[1:] == [
+            (BY, None)
+        ]
+    shown = table.splitlines()
     assert shown[0].split() == ["TIME", "BY", "ACTION", "TARGET", "FOR", "REASON"]
-    assert shown[2].endswith("prof       mute     bob     5 min  bruit")
+    assert shown[2].split()[1:] == ["prof", "mute", "bob", "5", "min", "bruit"]
 
 
 def test_moderation_works_while_the_disk_fails_and_is_stored_later(school: School) -> None:
