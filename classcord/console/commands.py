@@ -103,6 +103,8 @@ class Commands:
     def _of_a_channel(self, action: str) -> Callable[[list[str], socket.socket], Iterable[Reply]]:
         """A command that has only the name of a channel after it."""
         def run(words: list[str], connection: socket.socket) -> Iterator[Reply]:
+            if not words:
+                raise Usage("say which channel, without # or in quotes: a shell takes # for a comment")
             found = channel_names.find(name_of(words))
             if found is None:
                 raise Usage("1 to 32 letters, digits, - or _ make the name of a channel")

@@ -138,6 +138,25 @@ def test_an_announcement_reaches_everybody(own_server: OwnServer) -> None:
         assert alice.pending() == []
 
 
+def test_a_whole_line_is_one_command_with_its_text_as_it_was_typed(own_server: OwnServer) -> None:
+    server = own_server()
+    with member((server.host, server.port), "alice") as alice:
+        for line in ("announce C'est l'heure, dit \"Bob\"", " announce  a\\b  #dev"):
+            assert admin(server.data, line).returncode == 0
+            assert alice.receive()["content"] == line.partition("announce")[2].strip()
+        assert json.loads(admin(server.data, "stats  --json").stdout)["people"] == 1
+        assert admin(server.data, "--json").returncode == admin(server.data, "--json --json").returncode == 2
+        prompt = Terminal(server.data)
+        prompt.until("classcord> ")
+        prompt.type("announce C'est l'heure de la pause\n")
+        assert alice.receive()["content"] == "C'est l'heure de la pause"
+        prompt.type("kick alice c'est trop\nexit\n")
+        assert "Motif : c'est trop" in alice.receive()["content"]
+        assert prompt.process.wait(DEADLINE) == 0
+        os.close(prompt.main)
+    assert "a shell takes # for a comment" in admin(server.data, "close-channel").stderr
+
+
 def test_stop_is_announced_and_may_be_called_off(own_server: OwnServer) -> None:
     server = own_server()
     with member((server.host, server.port), "alice") as alice:

@@ -72,7 +72,9 @@ def test_reserved_names_are_so_in_any_case_accent_and_width(name: str) -> None:
             names.check(form)
 
 
-@pytest.mark.parametrize("name", ["(console)", "(Console root)", "((console", "[c0nsole]", "（ｃｏｎｓｏｌｅ）", "( Consol3 )"])
+@pytest.mark.parametrize("name", [
+    "(console)", "(Console root)", "((console", "[c0nsole]", "（ｃｏｎｓｏｌｅ）", "( Consol3 )",
+])
 def test_nobody_is_called_like_the_console_in_the_audit(name: str) -> None:
     with pytest.raises(names.NameRefused, match="console"):
         names.check(name)
