@@ -266,6 +266,12 @@ class ChannelOperations:
 
     # --- for the room ---
 
+    def overview(self, people: int) -> tuple[tuple[str, str, int, bool], ...]:
+        """Each channel: name, topic, how many people are in it, whether it is closed. So many `people` are here."""
+        rows = [(channel, len({id(seat.person) for seat in channel.members.values()})) for channel in self._channels]
+        every = [(self._channels.everybody, people), *rows]
+        return tuple([(each.place.name, each.topic, count, each.closed) for each, count in every])
+
     def exit(self, seat: Seat) -> None:
         """The identity of the seat ends: it leaves all channels."""
         for channel in self._channels.of(seat):

@@ -37,7 +37,8 @@ class Office:
         self._emit = emit
         self._talk = talk
         self._actions: dict[str, Callable[..., tuple[Any, ...]]] = {
-            "people": self._people, "promote": self._promote, "demote": self._demote, "password": self._password,
+            "people": self._people, "channels": self._channels, "promote": self._promote, "demote": self._demote,
+            "password": self._password,
             "stop": self._stop, "watch": self._watch, "watch_more": self._watch_more,
             "watch_ends": self._watch_ends, "bans": self._bans,
             "close_channel": self._close_channel, "open_channel": self._open_channel,
@@ -69,6 +70,10 @@ class Office:
         people = sorted(self._present.values(), key=lambda person: person.key)
         muted = self._moderation.muted
         return "", tuple([(p.name, p.account, p.teacher, p.state, p.numbers(), muted(p)) for p in people]), False
+
+    def _channels(self) -> tuple[str, tuple[Any, ...], bool]:
+        """Each channel: name, topic, how many people are in it, whether it is closed."""
+        return "", self._talk.overview(len(self._present)), False
 
     def _promote(self, name: str) -> tuple[str, tuple[Any, ...], bool]:
         return self._set_role(name, "teacher", "promote", "{} is a teacher now")

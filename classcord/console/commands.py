@@ -56,8 +56,8 @@ class Commands:
         self._connection = threading.local()  # `user`: who has typed the command that runs in this thread
         self._run: dict[str, Callable[[list[str], socket.socket], Iterable[Reply]]] = {
             "users": self._users, "promote": self._of_a_name("promote"), "demote": self._of_a_name("demote"),
-            "reset-password": self._reset_password, "close-channel": self._of_a_channel("close_channel"),
-            "open-channel": self._of_a_channel("open_channel"),
+            "reset-password": self._reset_password, "channels": self._channels,
+            "close-channel": self._of_a_channel("close_channel"), "open-channel": self._of_a_channel("open_channel"),
         }
         for name, command in Moderating(self._registry, folder, self._ask).commands.items():
             self._run[name] = _alone(command)
@@ -132,6 +132,15 @@ class Commands:
             }
             for name, account, teacher, state, seats, muted in self._ask("people").data
         ]
+
+    def _channels(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:
+        no_more(words)
+        channels = [
+            {"channel": name, "topic": topic, "members": members, "closed": closed}
+            for name, topic, members, closed in self._ask("channels").data
+        ]
+        rows = [(c["channel"], str(c["members"]), "closed" if c["closed"] else "", c["topic"]) for c in channels]
+        yield done(table(("CHANNEL", "PEOPLE", "", "TOPIC"), rows), channels=channels)
 
     def _reset_password(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:
         """After a `-` comes the password that the other end has read."""

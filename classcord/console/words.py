@@ -28,6 +28,7 @@ COMMANDS: dict[str, Command] = {
     "promote": Command("NAME", "make an account a teacher", people=True),
     "demote": Command("NAME", "take that right away", people=True),
     "reset-password": Command("NAME [-]", "give an account a new password, and print it; - reads it", people=True),
+    "channels": Command("", "the channels: how many people are in each, whether it is closed, its topic"),
     "close-channel": Command("CHANNEL", "only teachers stay in it and may enter; until the server ends"),
     "open-channel": Command("CHANNEL", "everybody may enter it again"),
     "kick": Command("NAME [REASON]", "end a person's connections", people=True, text=1),

@@ -77,6 +77,33 @@ def test_users_with_their_kinds_states_and_addresses(own_server: OwnServer) -> N
         )
 
 
+def test_the_channels_with_their_topics_and_how_many_are_in_them(own_server: OwnServer) -> None:
+    server = own_server()
+    address = (server.host, server.port)
+    with member(address, "alice") as alice, Client(address) as second, Client(address) as guest:
+        second.login("alice")
+        guest.ask({"type": "users"})
+        for client in (alice, second, guest):
+            client.send({"type": "join", "channel": "#dev"})
+        alice.send({"type": "join", "channel": "#projet"}, {"type": "topic", "channel": "#projet", "topic": "le TP"})
+        for client in (alice, second, guest):
+            client.pending()
+        assert answer(server, "channels")["channels"] == [
+            {"channel": "#général", "topic": "", "members": 2, "closed": False},
+            {"channel": "#dev", "topic": "", "members": 2, "closed": False},
+            {"channel": "#admin", "topic": "", "members": 0, "closed": True},
+            {"channel": "#projet", "topic": "le TP", "members": 1, "closed": False},
+        ]
+        assert admin(server.data, "channels").stdout == (
+            "CHANNEL   PEOPLE          TOPIC\n"
+            "#général  2\n"
+            "#dev      2\n"
+            "#admin    0       closed\n"
+            "#projet   1               le TP\n"
+        )
+        assert admin(server.data, "channels", "x").returncode == 2
+
+
 def test_a_teacher_is_known_at_once_in_all_its_connections_and_after_a_restart(own_server: OwnServer) -> None:
     server = own_server()
     address = (server.host, server.port)
