@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import termios
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -24,7 +25,7 @@ import pytest
 from classcord.console import client
 from classcord.console.client import replies
 from classcord.console.commands import Commands
-from classcord.console.place import NAME, connect
+from classcord.console.place import NAME, Place, connect
 from classcord.console.words import COMMANDS
 from classcord.data.search import SEARCH
 from classcord.ops.failure import Failure
@@ -272,6 +273,24 @@ def test_bad_lines_and_many_consoles_hurt_nobody(own_server: OwnServer) -> None:
         assert alice.ask({"type": "ping"}) == {"type": "pong"}
     assert server.stop() == 0
     assert not any("internal_error" in line for line in server.log)
+
+
+@pytest.mark.parametrize("sent", [b"", b'{"ok": tr'])
+def test_a_server_that_ends_before_it_answers_has_not_done_it(tmp_path: Path, sent: bytes) -> None:
+    def end() -> None:
+        connection, _ = place.socket.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(sent)
+
+    place = Place(str(tmp_path))
+    with place.socket:
+        ending = threading.Thread(target=end)
+        ending.start()
+        done = admin(tmp_path, "kick", "bob")
+        ending.join(DEADLINE)
+    assert (done.returncode, done.stdout) == (69, "")
+    assert done.stderr == "server.py: the server ended before it had answered\n"
 
 
 def test_a_file_in_the_place_of_the_socket(own_server: OwnServer, tmp_path: Path) -> None:

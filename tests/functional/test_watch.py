@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.functional.school import notices
 from tests.functional.test_console import ADMIN, admin, answer
 from tests.support import DEADLINE, Client, Server, member, say
@@ -165,16 +167,20 @@ def test_a_console_that_has_stopped_slows_nobody_and_says_what_it_has_missed(own
         assert memory < 120_000
 
 
-def test_a_stopped_server_ends_the_watch(own_server: OwnServer) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("words", [["watch"], ["watch", "--wire", "--json"], ["dashboard"]])
+def test_a_server_that_ends_ends_the_watch(own_server: OwnServer, words: list[str], number: int) -> None:
     server = own_server()
     process = subprocess.Popen(
-        [*ADMIN, "--data", str(server.data), "watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*ADMIN, "--data", str(server.data), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     with process:
         assert process.stdout is not None
+        assert process.stderr is not None
         process.stdout.readline()
-        assert server.stop() == 0
-        assert process.wait(DEADLINE) == 0
+        server.stop(number)
+        assert process.wait(DEADLINE) == 69
+        assert process.stderr.read() == "server.py: the server ended\n"
 
 
 def comes(server: Server, name: str, source: str = "127.0.0.1") -> Client:
