@@ -269,6 +269,13 @@ class Moderation:
         self._silent, self._slow, self._spoke, self._mutes = False, 0, {}, {}
         self._look()
 
+    def forget(self, keys: Iterable[str]) -> None:
+        """These accounts are gone: who gets such a name later is not banned for them."""
+        for key in keys:
+            if key in self.bans.accounts:
+                self.bans.put("account", key, None)
+                self._emit(Unbanned("account", key))
+
     # --- parts of them ---
 
     def _person(self, by: _Actor, name: str) -> Person:

@@ -148,6 +148,7 @@ class Office:
             effect = self._registrations.remove_pupils()
             removed = effect.keys
             self._waiting.remove(removed)
+            self._moderation.forget(removed)
             self._emit(effect)
         self._emit(Audited(self._actor, "new-class", "", None, ""))
         return "", (len(removed),), False

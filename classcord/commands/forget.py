@@ -51,7 +51,7 @@ def run(settings: Config, given: Namespace) -> int:
         traces = forget.find(db, is_person, is_guest, guests=given.guests)
         name = one_line(given.name[: names.MAX_NAME].strip())
         guests = f"{traces.as_guest} messages of guests with this name"
-        if not key or not (traces.accounts or traces.senders or traces.recipients):
+        if not key or not (traces.accounts or traces.senders or traces.recipients or traces.bans):
             hint = f"; there are {guests}: add --guests" if traces.as_guest else ""
             raise Failure(EXIT_FAILED, f"there is no account {name}{hint}")
         what = [f"the account {name}"] if traces.accounts else []

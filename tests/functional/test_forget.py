@@ -16,6 +16,7 @@ import pytest
 from classcord.data import forget
 from classcord.data.remedies import StoreError
 from classcord.data.search import SEARCH
+from tests.functional.test_console import admin
 from tests.support import DEADLINE, Client, Server, fields, member, say
 from tests.unit.test_backup import refused
 from tests.unit.test_command_line import SERVER
@@ -140,6 +141,24 @@ def test_messages_that_wait_go_too(own_server: OwnServer, tmp_path: Path) -> Non
         bob.login("bob")
         bob.send({"type": "users"})
         assert bob.until(offline=True)["content"] == "this one stays"
+
+
+def test_the_ban_goes_too_and_the_reasons_of_the_audit(own_server: OwnServer, tmp_path: Path) -> None:
+    server = own_server()
+    with member((server.host, server.port), "Alice"), member((server.host, server.port), "bob"):
+        for name in ("alice", "bob"):
+            assert admin(server.data, "ban", name, "30d", "sesame-reason", name).returncode == 0
+    assert server.stop() == 0
+    data = tmp_path / "data"
+    assert run(data, "alice", "--yes").returncode == 0
+    with closing(sqlite3.connect(data / "classcord.db")) as db:
+        assert db.execute("SELECT target FROM bans").fetchall() == [("bob",)]
+        rows = db.execute("SELECT action, target, reason FROM audit ORDER BY time").fetchall()
+        assert rows == [("ban", "Alice", ""), ("ban", "bob", "sesame-reason bob"), ("forget", "alice", "")]
+    assert not any(b"sesame-reason alice" in path.read_bytes() for path in data.iterdir() if path.is_file())
+    server = own_server()
+    with member((server.host, server.port), "alice") as alice:  # another person with this name
+        assert alice.ask({"type": "ping"}) == {"type": "pong"}
 
 
 def test_guests_with_the_name_too_when_asked_for(data: Path) -> None:
