@@ -49,6 +49,11 @@ class _Actor(NamedTuple):
     texts: Texts
     seat: Seat | None
 
+    @property
+    def at_console(self) -> str:
+        """The end of the names of the texts that say who it was."""
+        return "_console" if self.seat is None else ""
+
 
 def console_of(user: str) -> str:
     """Who did it, if it was the console of this user of the system."""
@@ -174,12 +179,15 @@ class Moderation:
 
     def _kick(self, by: _Actor, name: str, reason: str) -> str:
         person = self._person(by, name)
-        self._expel(person, self._texts("kicked_you", why=self._why(reason)))
+        self._expel(person, self._texts(f"kicked_you{by.at_console}", why=self._why(reason)))
         self._audit(by, "kick", person.name, None, reason)
         return by.texts("kicked", user=person.name)
 
     def _mute(self, by: _Actor, name: str, seconds: int, reason: str) -> str:
         person = self._person(by, name)
+        if person.teacher:  # mutes, silence and slow mode are not for teachers
+            text = f"{person.name} is a teacher, and teachers may always write: demote first"
+            raise ProtocolError("invalid_field", text)
         for key in _keys(person):
             self._mutes[key] = self._now + seconds
         self._look()
@@ -204,14 +212,16 @@ class Moderation:
         self._put_ban(by, "account", row.key, row.name, seconds, reason)
         person = self._present.get(row.key)
         if person is not None:
-            self._expel(person, self._texts("banned_you", time=self._time(seconds), why=self._why(reason)))
+            self._expel(person, self._banned_you(by, seconds, reason))
         return by.texts("banned", user=row.name, time=durations.spell(seconds, by.texts.language))
 
     def _ban_network(self, by: _Actor, network: str, seconds: int, reason: str) -> str:
         """A network, as `networks.parse` gives it: its connections end, not teachers' nor this machine's."""
         self._put_ban(by, "network", network, network, seconds, reason)
         spared = tuple([number for p in self._present.values() if p.teacher for number in p.numbers()])
-        self._emit(NetworkExpelled(network, spared))
+        named = tuple([seat.address() for p in self._present.values() if not p.teacher for seat in p.seats])
+        refusal = Bans.refusal("This address", seconds, _clean(reason))
+        self._emit(NetworkExpelled(network, spared, named, self._banned_you(by, seconds, reason), refusal.text))
         return by.texts("banned", user=network, time=durations.spell(seconds, by.texts.language))
 
     def _unban(self, by: _Actor, target: str) -> str:
@@ -301,6 +311,9 @@ class Moderation:
         self.bans.put(kind, target, Ban(self._now + seconds, by.name, _clean(reason)))
         self._emit(Banned(kind, target, seconds, by.name, _clean(reason)))
         self._audit(by, "ban", name, seconds, reason)
+
+    def _banned_you(self, by: _Actor, seconds: int, reason: str) -> str:
+        return self._texts(f"banned_you{by.at_console}", time=self._time(seconds), why=self._why(reason))
 
     def _expel(self, person: Person, text: str) -> None:
         self._tell(person, text)

@@ -50,6 +50,7 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "why": " Motif : {reason}",
         "kicked": "« {user} » est déconnecté.",
         "kicked_you": "Un enseignant met fin à votre connexion.{why}",
+        "kicked_you_console": "L'administrateur du serveur met fin à votre connexion.{why}",
         "muted": "« {user} » ne peut plus écrire pendant {time}.",
         "muted_you": "Vous ne pouvez plus écrire pendant {time}, sauf à un enseignant.{why}",
         "not_muted": "« {user} » n'était pas réduit au silence.",
@@ -57,6 +58,7 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "unmuted_you": "Vous pouvez de nouveau écrire.",
         "banned": "« {user} » est exclu pendant {time}.",
         "banned_you": "Un enseignant vous exclut pendant {time}.{why}",
+        "banned_you_console": "L'administrateur du serveur vous exclut pendant {time}.{why}",
         "not_banned": "« {user} » n'est pas exclu.",
         "unbanned": "« {user} » n'est plus exclu.",
         "ban_wide": "« {user} » cacherait peut-être toute une classe ({count} connexions en viennent). S'il le faut"
@@ -149,6 +151,7 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "why": " Reason: {reason}",
         "kicked": '"{user}" is disconnected.',
         "kicked_you": "A teacher ends your connection.{why}",
+        "kicked_you_console": "The administrator of the server ends your connection.{why}",
         "muted": '"{user}" can\'t write for {time}.',
         "muted_you": "You can't write for {time}, except to a teacher.{why}",
         "not_muted": '"{user}" was not muted.',
@@ -156,6 +159,7 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "unmuted_you": "You can write again.",
         "banned": '"{user}" is banned for {time}.',
         "banned_you": "A teacher bans you for {time}.{why}",
+        "banned_you_console": "The administrator of the server bans you for {time}.{why}",
         "not_banned": '"{user}" is not banned.',
         "unbanned": '"{user}" is not banned any longer.',
         "ban_wide": '"{user}" may hide a whole class ({count} connections come from there). If it must be, on the'

@@ -157,9 +157,15 @@ def test_a_banned_network_is_refused_at_the_door(far: Server) -> None:
         far_prof = school.come("prof", "127.1.0.5")
         pupil = school.come("bob", "127.1.0.5")
         other = school.come("alice", "127.1.0.6")
-        assert school.types("/ban 127.1.0.5 1h") == ["« 127.1.0.5 » est exclu pendant 1 h."]
-        line, _ = last(pupil)
-        assert line["code"] == "banned"
+        silent = stack.enter_context(Client(school.address, source="127.1.0.5"))
+        silent.ask({"type": "ping"})
+        assert school.types("/ban 127.1.0.5 1h bruit") == ["« 127.1.0.5 » est exclu pendant 1 h."]
+        told = pupil.until(**{"from": "Serveur"})
+        assert (told["subtype"], told["to"]) == ("private", "bob")
+        assert told["content"] == "Un enseignant vous exclut pendant 1 h. Motif : bruit"
+        for client in (pupil, silent):
+            line, _ = last(client)
+            assert (line["code"], line["message"]) == ("banned", "This address is banned for 1 h. Reason: bruit")
         assert far_prof.ask({"type": "ping"}) == {"type": "pong"}, "teachers stay"
         assert other.ask({"type": "ping"}) == {"type": "pong"}
         with Client(school.address, source="127.1.0.5") as again:
@@ -254,4 +260,4 @@ def test_a_kicked_client_that_does_not_read_is_gone_for_the_others_at_once(own_s
         name = next(user["name"] for user in answer(school.server, "users")["users"] if user["kind"] == "guest")
         assert admin(school.server.data, "kick", name).returncode == 0
         assert name not in [user["name"] for user in answer(school.server, "users")["users"]]
-        assert b"Un enseignant met fin" in stuck.at_end()
+        assert b"L'administrateur du serveur met fin" in stuck.at_end()
