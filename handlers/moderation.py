@@ -20,7 +20,7 @@ from handlers.request import Field, Misused, Request, Typed
 __all__ = ["ROWS", "named_first"]
 
 _MAX_ID = 2**53
-_ON, _OFF = ("on", "oui", "yes"), ("off", "non", "no")
+_ON, _OFF = ("on", "oui", "yes"), ("off", "non", "no", "fin")
 _QUOTES = {'"': '"', "“": "”", "«": "»"}
 
 
