@@ -118,6 +118,22 @@ def test_a_deleted_message_is_not_stored_any_longer(school: School) -> None:
         assert db.execute("SELECT content FROM messages").fetchall() == [("deux",)]
 
 
+def test_times_are_understood_or_refused(school: School) -> None:
+    assert school.types("/muet bob 30 secondes") == ["« bob » ne peut plus écrire pendant 30 s."]
+    assert school.types("/muet bob 1h30 trop de bruit") == ["« bob » ne peut plus écrire pendant 1 h 30 min."]
+    (usage,) = school.types("/muet bob 99999999999d")
+    assert usage.startswith("Utilisation : ")
+    (usage,) = school.types("/bannir bob 0")
+    assert usage.startswith("Utilisation : ")
+    assert school.bob.ask({"type": "ping"})["type"] == "message", "what he was told of the mute, and no ban"
+    assert admin(school.server.data, "mute", "bob", "2", "h", "bruit").stdout == '"bob" can\'t write for 2 h.\n'
+    for words in (["mute", "bob", "0"], ["ban", "bob", "2nde", "B"]):
+        done = admin(school.server.data, *words)
+        assert (done.returncode, f"{words[2]!r} is not a time" in done.stderr) == (2, True), done
+    rows = [(row["seconds"], row["reason"]) for row in answer(school.server, "audit", "3")["audit"]]
+    assert rows == [(30, ""), (5400, "trop de bruit"), (7200, "bruit")]
+
+
 def test_a_banned_account_stays_out_over_a_restart(school: School, own_server: OwnServer) -> None:
     assert school.types("/ban bob 2h triche") == ["« bob » est exclu pendant 2 h."]
     line, _ = last(school.bob)
