@@ -26,9 +26,6 @@ _UNITS = {
 """The seconds of each unit; a number alone is minutes."""
 _PART = re.compile(r"([0-9]{1,8})(?![0-9])(?:(\s{0,3})([^\W\d_]+)(?![^\W\d]|['’]))?")
 """A number, and perhaps a word after it."""
-_END = re.compile(r"[,;:.]?(?!\S)")
-"""What comes after a time."""
-_SPACES = re.compile(r"\s*")
 _SHOWN = {"fr": ("j", "h", "min", "s"), "en": ("d", "h", "min", "s")}
 
 
@@ -63,10 +60,10 @@ def _begin(text: str) -> tuple[int, str] | None:
             break
         else:
             break
-        found = _SPACES.match(text, at)
-        start = found.end() if found is not None else at
+        start = len(text) - len(text[at:].lstrip())
     rest = text[at:]
-    if not 1 <= seconds <= LONGEST or not _END.match(rest):
+    ended = not rest or rest[0].isspace() or (rest[0] in ",;:." and not rest[1:2].strip())
+    if not ended or not 1 <= seconds <= LONGEST:
         return None
     return seconds, rest.lstrip(",;:.").strip()
 

@@ -197,7 +197,6 @@ _ALI = frozenset({"ali", "Ali", "ALI"})
 """Many people have this name. But i and l are one letter in reserved names, and `all` is reserved."""
 _NUMBERED = re.compile("lnvlt[e3][lo0-9]+")
 _MARK = re.compile(r"\(lnvlt[e3][leaso0-9]*(?:\(|$)|lnvlt[e3][leaso0-9]*\($")
-_CONSOLE = re.compile(r"\(+console")
 _ENTITY = re.compile(r"&(?:#|[A-Za-z][A-Za-z0-9]*;)")
 _TRADEMARKS = str.maketrans("", "", "™℠🅪🅫🅬")  # NFKC makes letters of them
 _QUOTES = "‘’‚‛"
@@ -312,7 +311,7 @@ def _check_reserved(bare: str) -> None:
     folded = key(bare.translate(_FOLDED)).translate(_FOLDED)
     if _MARK.search(folded):
         raise NameRefused(f"only the server puts ({GUEST}) in a name")
-    if _CONSOLE.match(folded.translate(_LEET)):
+    if folded[:1] == "(" and folded.translate(_LEET).lstrip("(").startswith("console"):
         raise NameRefused("only the server's console has such a name")
     folded = folded.replace("(", "")
     if _NUMBERED.fullmatch(folded):

@@ -121,11 +121,7 @@ PATTERNS = {
     "classcord.wire.names:_ENTITY": ("search", names._WRITTEN),
     "classcord.wire.names:_MARK": ("search", 2 * names._WRITTEN),
     "classcord.wire.names:_NUMBERED": ("fullmatch", 2 * names._WRITTEN),
-    "classcord.wire.names:_CONSOLE": ("match", 2 * names._WRITTEN),
-    "classcord.wire.durations:_PART": ("match", MAX_CONTENT),
-    "classcord.wire.durations:_END": ("match", MAX_CONTENT),
-    "classcord.wire.durations:_SPACES": ("match", MAX_CONTENT),
-    "classcord.console.words:_WORD": ("match", 4000),  # a line that an operator types
+    "classcord.console.words:_WORD": ("match", 4000), "classcord.wire.durations:_PART": ("match", MAX_CONTENT),
     "classcord.wire.protocol:_CONTROL": ("search", MAX_CONTENT),
     "classcord.console.mask:_KEY": ("search", MAX_LINE),
     "classcord.console.mask:_CHANGE": ("search", MAX_LINE),
