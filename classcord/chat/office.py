@@ -18,7 +18,6 @@ from classcord.chat.registrations import Registrations
 from classcord.chat.waiting import Waiting
 from classcord.wire.channel_names import ChannelName
 from classcord.wire.protocol import ProtocolError
-from classcord.wire.texts import Texts
 
 __all__ = ["Office"]
 
@@ -28,7 +27,7 @@ class Office:
 
     def __init__(
         self, present: Mapping[str, Person], registrations: Registrations, moderation: Moderation,
-        waiting: Waiting, emit: Callable[[Effect], None], talk: ChannelOperations, texts: Texts,
+        waiting: Waiting, emit: Callable[[Effect], None], talk: ChannelOperations, onlookers: Onlookers,
     ) -> None:
         self._present = present
         self._registrations = registrations
@@ -46,7 +45,7 @@ class Office:
         }
         """Each gives its answer: a text, data, and whether that depends on an account that is to be stored."""
 
-        self.onlookers = Onlookers(present, texts, emit)
+        self._onlookers = onlookers
         self._actor = CONSOLE  # the one that has given the command that runs
 
     def command(self, number: int, action: str, arguments: tuple[Any, ...], actor: str = CONSOLE) -> None:
@@ -63,7 +62,7 @@ class Office:
 
     def greet(self, seat: Seat) -> None:
         """The client has its first list of the people, so it is ready for what it must know."""
-        self.onlookers.greet(seat)
+        self._onlookers.greet(seat)
 
     def _people(self) -> tuple[str, tuple[Any, ...], bool]:
         """Each person: name, whether it has an account, whether it is a teacher, state, seats, seconds of its mute."""
@@ -130,14 +129,14 @@ class Office:
     def _watch(self, wire: bool, target: str, seats: tuple[int, ...], quiet: bool) -> tuple[str, tuple[Any, ...], bool]:
         """A console begins to watch: the number of the watch, or nothing if people are not told."""
         self._emit(Audited(self._actor, "watch-wire" if wire else "watch", target, None, "--quiet" if quiet else ""))
-        return "", () if quiet else (self.onlookers.begin(wire, target, seats),), False
+        return "", () if quiet else (self._onlookers.begin(wire, target, seats),), False
 
     def _watch_more(self, number: int, seats: tuple[int, ...]) -> tuple[str, tuple[Any, ...], bool]:
-        self.onlookers.more(number, seats)
+        self._onlookers.more(number, seats)
         return "", (), False
 
     def _watch_ends(self, number: int) -> tuple[str, tuple[Any, ...], bool]:
-        self.onlookers.end(number)
+        self._onlookers.end(number)
         return "", (), False
 
     def _new_class(self, keep_accounts: bool, text: str) -> tuple[str, tuple[Any, ...], bool]:

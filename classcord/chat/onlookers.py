@@ -71,11 +71,23 @@ class Onlookers:
                 self._emit(Noticed(seat.address(), self._texts("watch_ends")))
 
     def greet(self, seat: Seat) -> None:
-        """The client is ready to be told, or it has another name."""
+        """The client is ready to be told."""
         person = seat.person
         if person is not None:
             for watch in self._watches.values():
                 self._look(watch, seat, person)
+
+    def spoke(self, seat: Seat) -> None:
+        """The client has sent a message. So it is ready, if it has not asked for the people before."""
+        if not seat.announced:
+            seat.announced = True
+            self.greet(seat)
+
+    def renamed(self, person: Person) -> None:
+        """The person has another name, which may be one that is watched."""
+        for seat in person.seats:
+            if seat.ready:
+                self.greet(seat)
 
     def left(self, seat: Seat) -> None:
         """The identity of the seat has ended: the next one is told again."""

@@ -37,6 +37,7 @@ from classcord.chat.guest_names import GuestNames
 from classcord.chat.listing import Lists
 from classcord.chat.moderation import Moderation
 from classcord.chat.office import Office
+from classcord.chat.onlookers import Onlookers
 from classcord.chat.people import Person, Seat, Who, kept_alias
 from classcord.chat.registrations import Registrations
 from classcord.chat.waiting import Waiting
@@ -77,13 +78,14 @@ class Room:
         self.moderation = moderation = Moderation(self._present, self.registrations, texts, self._emit)
         self._channels = channels or Channels()
         self._ignoring = ignoring.Ignoring(self._present, self.registrations, texts, self._emit)
+        self._onlookers = onlookers = Onlookers(self._present, texts, self._emit)
         self._talk = channel_operations.ChannelOperations(
             self._channels, texts, emit=self._emit, take_id=take_id, identify=self.identify, notice=self.notice,
-            shown=self._lists.shown, moderation=moderation, ignoring=self._ignoring, spoke=self.spoke,
+            shown=self._lists.shown, moderation=moderation, ignoring=self._ignoring, spoke=onlookers.spoke,
         )
         self.waiting = Waiting(self.registrations, moderation, texts, self._emit, take_id)
         people = self._present, self.registrations, moderation
-        self._office = office = Office(*people, self.waiting, self._emit, self._talk, texts)
+        self._office = office = Office(*people, self.waiting, self._emit, self._talk, onlookers)
         parts: tuple[tuple[object, tuple[str, ...]], ...] = (
             (self, _OPERATIONS), (self._talk, channel_operations.OPERATIONS), (self._ignoring, ignoring.OPERATIONS),
             (reading.Reading(self._channels, self.registrations, self._emit), reading.OPERATIONS),
@@ -256,7 +258,7 @@ class Room:
         self._talk.exit(seat)
         self._ignoring.exit(seat)
         self.waiting.left(seat, person)
-        self._office.onlookers.left(seat)
+        self._onlookers.left(seat)
         seat.person, seat.announced = None, False
         person.seats.remove(seat)
         if not person.seats:
@@ -281,9 +283,7 @@ class Room:
         self._present[person.key] = person
         self._announce(person)
         self._talk.appear(person)
-        for seat in person.seats:
-            if seat.ready:
-                self._office.onlookers.greet(seat)
+        self._onlookers.renamed(person)
 
     def _announce(self, person: Person) -> None:
         self._lists.version += 1
@@ -304,7 +304,7 @@ class Room:
         if self.moderation.strict:
             self.moderation.may_speak(seat, person)
         if not seat.announced:
-            self.spoke(seat)
+            self._onlookers.spoke(seat)
         by = self._ignoring.by(person) if self._ignoring.ignored else ()
         id, certain = self._take_id()
         self._emit(_new(Said, (seat.number, id, certain, person.name, not person.account, content, seat.current, by)))
@@ -312,7 +312,7 @@ class Room:
     def whisper(self, seat: Seat, wanted: object, to: str, content: str, /) -> None:
         """A message to every seat of one person. It waits for an account that is away, and the sender is told."""
         person = self.identify(seat, wanted)
-        self.spoke(seat)
+        self._onlookers.spoke(seat)
         addressee = self._present.get(names.find(to) or "")
         if addressee is None:
             self.waiting.keep(seat, person, to, content)
@@ -335,13 +335,7 @@ class Room:
         known = seat.person.name if seat.person is not None else None
         if self.identify(seat, wanted).name == known and seat.announced:
             raise ProtocolError("invalid_field", "content is empty; nothing was sent")
-        self.spoke(seat)
-
-    def spoke(self, seat: Seat) -> None:
-        """The client has sent a message, so it is ready for what it must know."""
-        if not seat.announced:
-            seat.announced = True
-            self._office.onlookers.greet(seat)
+        self._onlookers.spoke(seat)
 
     def notice(self, seat: Seat, text: str, /) -> None:
         """A text from the server to one person, in the form that its client shows."""
