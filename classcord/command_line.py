@@ -242,7 +242,7 @@ def _admin(arguments: list[str]) -> int:
         "Speak to the running server, over a socket in its data folder. Without a command: a prompt.\n"
         "Double quotes make one command of a whole line with apostrophes or #: admin \"announce C'est l'heure\".\n\n"
         f"commands:{listed}\n\nexit codes: 0 done, 1 refused, 2 wrong words, {EXIT_NO_SERVER} no server runs with this"
-        f" folder,\n{EXIT_NOT_ALLOWED} only root and the server's own user may do that"
+        f" folder, or it ended meanwhile,\n{EXIT_NOT_ALLOWED} only root and the server's own user may do that"
     )
     parser = _parser("server.py admin", about, ("data",), raw=True)
     parser.add_argument("--json", action="store_true", help="print the answer as one line of JSON")
