@@ -92,8 +92,10 @@ docker-logs: ## show and follow the container's log; Ctrl-C ends that
 docker-shell: ## open a shell in the running container
 	@$(DOCKER) shell $(explained)
 
+# One word for the shell, whatever quotes, # and dollars are in it: the console splits it
+line = $(if $(value ARGS),'$(subst ','\'',$(value ARGS))')
 admin: ## open the console of the server in the container (ARGS="promote bob": one command)
-	@$(DOCKER) admin $(ARGS) $(explained)
+	@$(DOCKER) admin $(line) $(explained)
 
 docker-check:
 	@$(DOCKER) check $(explained)
