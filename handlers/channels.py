@@ -118,4 +118,4 @@ def typed_users(context: Context, rest: str) -> None:
     """`/qui`: who is in the channel that the client writes to; `/qui #dev`: who is in this one."""
     name = _typed_name(context, rest) if rest else ("", "")
     if name is not None:
-        context.post(Room.tell_who, *name)
+        context.post(ChannelOperations.tell_who, *name)

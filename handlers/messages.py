@@ -68,7 +68,9 @@ def typed_private(context: Context, rest: str) -> None:
     name = name.strip()
     if not name or not text or not name.isprintable() or len(name) > 2 * names.MAX_NAME:
         raise Misused
-    _whispered(context, None, name, text)
+    if context.limiter is not None:
+        context.limiter.content(text)
+    context.post(Room.only, "anybody", True, (("whisper", (None, name, text)),))
 
 
 def action(context: Context, rest: str) -> None:

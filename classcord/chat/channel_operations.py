@@ -23,9 +23,10 @@ from classcord.chat.effects import (
     TopicTold,
 )
 from classcord.chat.ignoring import Ignoring
-from classcord.chat.listing import channels_text
+from classcord.chat.listing import channels_text, who_text
 from classcord.chat.moderation import Moderation
 from classcord.chat.people import Person, Seat
+from classcord.chat.refusals import Silenced
 from classcord.wire import names
 from classcord.wire.channel_names import EVERYBODY, ChannelName
 from classcord.wire.protocol import ProtocolError
@@ -35,7 +36,7 @@ __all__ = ["OPERATIONS", "ChannelOperations"]
 
 OPERATIONS = (
     "speak_key", "say_in", "join_channel", "leave_channel", "list_channels", "topic", "type_join", "type_leave",
-    "type_channels", "type_topic",
+    "type_channels", "type_topic", "tell_who",
 )
 """The methods that an item with a seat may name."""
 _new = tuple.__new__
@@ -60,6 +61,17 @@ class ChannelOperations:
         self._ignoring = ignoring
 
     # --- JSON ---
+
+    def tell_who(self, seat: Seat, key: str = "", name: str = "", /) -> None:
+        """Tell who is in a channel, by the names that the others see; without its `key`, in that of the client."""
+        own = self._identify(seat)
+        current = seat.current.stored[1:] if seat.current is not None else self._channels.everybody.key
+        channel = self._channels.find(key or current)
+        if channel is None or (channel.closed and not own.teacher):
+            self._notice(seat, self._texts("channel_unknown", channel=name))
+            return
+        of = "" if channel is self._channels.everybody else channel.place.name
+        self._notice(seat, who_text(self._texts, self._shown(own, channel), of))
 
     def speak_key(self, seat: Seat, /) -> None:
         """The client has sent the key `channel`: from here on it gets that key, and no prefix.
@@ -155,6 +167,8 @@ class ChannelOperations:
         self._identify(seat)  # the notice is for the name that the client has
         try:
             self._notice(seat, act())
+        except Silenced as error:
+            self._notice(seat, error.said)
         except ProtocolError as error:
             self._notice(seat, error.text)
 

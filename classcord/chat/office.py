@@ -12,7 +12,7 @@ from classcord.chat.accounts import Account
 from classcord.chat.channel_operations import ChannelOperations
 from classcord.chat.effects import Announced, Answered, Audited, Effect, MessagesDeleted, Noticed
 from classcord.chat.moderation import CONSOLE, Moderation
-from classcord.chat.people import Person
+from classcord.chat.people import Person, Seat
 from classcord.chat.registrations import Registrations
 from classcord.chat.waiting import Waiting
 from classcord.wire.channel_names import ChannelName
@@ -56,6 +56,12 @@ class Office:
             self._emit(Answered(number, None, *answer))
         except ProtocolError as error:
             self._emit(Answered(number, error.code, error.text, (), False))
+
+    def greet(self, seat: Seat) -> None:
+        """The client has its first list of the people: it is ready for what it must know."""
+        for text in (self.welcome, self._moderation.rule(seat)):
+            if text:
+                self._emit(Noticed(seat.address(), text))
 
     def _people(self) -> tuple[str, tuple[Any, ...], bool]:
         """Each person: name, whether it has an account, whether it is a teacher, state, seats, seconds of its mute."""

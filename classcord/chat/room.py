@@ -24,7 +24,6 @@ from classcord.chat.effects import (
     LoggedOut,
     Noticed,
     Parted,
-    Refused,
     Renamed,
     Replied,
     Said,
@@ -34,10 +33,11 @@ from classcord.chat.effects import (
     Whispered,
 )
 from classcord.chat.guest_names import GuestNames
-from classcord.chat.listing import Lists, who_text
+from classcord.chat.listing import Lists
 from classcord.chat.moderation import Moderation
 from classcord.chat.office import Office
 from classcord.chat.people import Person, Seat, Who, kept_alias
+from classcord.chat.refusals import Silenced, told
 from classcord.chat.registrations import Registrations
 from classcord.chat.waiting import Waiting
 from classcord.wire import names
@@ -54,7 +54,7 @@ Without a seat it is the server itself that asks. A plain tuple is made faster t
 
 _OPERATIONS = (
     "login", "register", "logout", "disconnect", "leave", "identify", "say", "whisper", "use_private_type",
-    "announce_guest", "notice", "reply", "set_state", "list_users", "tell_who", "only", "moderate",
+    "announce_guest", "notice", "reply", "set_state", "list_users", "only", "moderate",
 )
 """The methods that an item with a seat may name."""
 _new = tuple.__new__  # makes a named tuple several times as fast as its class does
@@ -105,9 +105,10 @@ class Room:
             self._without_seat[operation](*arguments)
             return
         try:
-            self._operations[operation](self._seats.get(number) or self._seat(number), *arguments)
+            seat = self._seats.get(number) or self._seats.setdefault(number, Seat(number))
+            self._operations[operation](seat, *arguments)
         except ProtocolError as error:
-            self._emit(Refused(number, error.code, error.text, error.example))
+            self._emit(told(seat, error))
 
     def only(self, seat: Seat, who: Who, typed: bool, parts: tuple[tuple[str, tuple[Any, ...]], ...], /) -> None:
         """Carry out the operations of one request, if the client is one of those who may. Only here is that checked.
@@ -116,16 +117,18 @@ class Room:
         """
         refusal = seat.refusal(who)
         if refusal is None:
-            for operation, arguments in parts:
-                self._operations[operation](seat, *arguments)
+            try:
+                for operation, arguments in parts:
+                    self._operations[operation](seat, *arguments)
+            except Silenced as error:
+                if not typed:
+                    raise
+                self.notice(seat, error.said)
         elif typed:
             allowed = refusal.code != "not_allowed"
             self.notice(seat, self._texts("account_needed") if allowed else self._texts("teacher_needed"))
         else:
             raise refusal
-
-    def _seat(self, number: int) -> Seat:
-        return self._seats.setdefault(number, Seat(number))
 
     def not_stored(self) -> None:
         """The accounts of the batch could not be stored."""
@@ -378,8 +381,8 @@ class Room:
             # a guest's alias may be another person's name: then the list shows that person
             listed[seat.alias] = next(p for p in visible if p is not own and p.name == seat.alias)
         self._emit(UsersListed(seat.number, kind, asked, tuple(listed)))
-        if not seat.users_version and self._office.welcome:
-            self.notice(seat, self._office.welcome)
+        if not seat.users_version:
+            self._office.greet(seat)
         versions = self._lists.version, channel.version
         if seat.users_version != versions:
             seat.users_version = versions
@@ -387,14 +390,3 @@ class Room:
                 if person.state != "online":
                     self._emit(StateTold(seat.number, name, person.state))
         self.waiting.asked(seat, own)
-
-    def tell_who(self, seat: Seat, key: str = "", name: str = "", /) -> None:
-        """Tell who is in a channel, by the names that the others see; without its `key`, in that of the client."""
-        own = self.identify(seat)
-        current = seat.current.stored[1:] if seat.current is not None else self._channels.everybody.key
-        channel = self._channels.find(key or current)
-        if channel is None or (channel.closed and not own.teacher):
-            self.notice(seat, self._texts("channel_unknown", channel=name))
-            return
-        of = "" if channel is self._channels.everybody else channel.place.name
-        self.notice(seat, who_text(self._texts, self._lists.shown(own, channel), of))

@@ -62,9 +62,9 @@ def test_by_json(school: School) -> None:
         "type": "moderation", "action": "mute", "status": "ok"
     }
     assert notices(school.bob) == ["Vous ne pouvez plus écrire pendant 10 min, sauf à un enseignant. Motif : bruit"]
-    error = school.bob.ask(say("non"))
-    assert (error["type"], error["code"]) == ("error", "muted")
-    assert error["message"].startswith("You are muted for 10 min") or "9 min" in error["message"]
+    school.bob.send(say("non"))
+    (said,) = notices(school.bob)
+    assert said.startswith("Vous ne pourrez écrire que dans 10 min") or "9 min" in said
     assert ask("unmute", to="bob")["status"] == "ok"
     assert ask("announce", content="Pause")["action"] == "announce"
     assert notices(school.alice) == ["Annonce de prof : Pause"]
@@ -95,7 +95,8 @@ def test_typed_words_in_both_languages(school: School) -> None:
     assert school.types("/lent beaucoup") == ["Utilisation : /slow 10"]
     assert school.types("/silence")[0].startswith("Silence")
     assert school.alice.until(type="message")["from"] == "Serveur"
-    assert school.alice.ask(say("je peux ?"))["code"] == "muted"
+    school.alice.send(say("je peux ?"))
+    assert notices(school.alice) == ["Silence : seuls les enseignants peuvent écrire. Rien n'a été envoyé."]
     assert school.types("/silence") == ["Le silence est terminé : tout le monde peut écrire."]
     assert school.types("/slow 30") == ["Mode lent : chacun peut écrire un message en 30 s."]
     assert school.types("/lent off") == ["Le mode lent est terminé."]

@@ -93,7 +93,13 @@ def test_all_commands_are_listed_on_demand(join: Join) -> None:
 def test_a_muted_person_does_nothing_either(school: School) -> None:
     school.types("/muet bob 5")
     school.bob.pending()
-    for line in (say("/moi rit"), private("alice", "/moi rit")):
+    for line in (say("/moi rit"), private("alice", "/moi rit"), say("/mp alice Salut")):
         school.bob.send(line)
-    assert errors(school.bob.pending()) == ["muted", "muted"]
+    lines = school.bob.pending()
+    assert errors(lines) == []
+    assert ["Rien n'a été envoyé." in line["content"] for line in notices(lines)] == [True] * 3
+    school.bob.send({"type": "join", "channel": "#dev"}, say("/mp alice Salut"), say("/moi rit"), say("Salut"))
+    lines = school.bob.pending()
+    assert errors(lines) == ["muted", "muted"], "this client knows error lines; but a command is answered as always"
+    assert len(notices(lines)) == 1
     assert contents(school.alice.pending(), "bob") == []

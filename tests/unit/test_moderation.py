@@ -67,12 +67,12 @@ class School(Crowd):
         return [line["content"] for line in self.heard(name) if line.get("from") == "Serveur"]
 
     def speaks(self, name: str, to: str = "") -> str | None:
-        """A message of a person: None if it was sent, else the text of the error."""
+        """A message of a person: None if it was sent, else what Serveur says."""
         self.heard(name)
         self.act(name, "whisper", None, to, "psst") if to else self.act(name, "say", None, "bonjour")
-        errors = [line for line in self.heard(name) if line["type"] == "error"]
-        assert all(error["code"] == "muted" for error in errors)
-        return errors[0]["message"] if errors else None
+        said = self.said(name)
+        assert len(said) <= 1
+        return said[0] if said else None
 
 
 @pytest.fixture
@@ -102,12 +102,13 @@ def test_a_kick_says_why_and_ends_all_connections(school: School) -> None:
 def test_a_mute_lasts_its_time_and_its_end_is_told(school: School) -> None:
     school.teach("mute", "bob", 90, "")
     assert school.said("bob") == ["Vous ne pouvez plus écrire pendant 1 min 30 s, sauf à un enseignant."]
-    assert school.speaks("bob") == "You are muted for 1 min 30 s; nothing was sent."
+    left = "Vous ne pourrez écrire que dans {}, sauf à un enseignant. Rien n'a été envoyé."
+    assert school.speaks("bob") == left.format("1 min 30 s")
     assert school.speaks("bob", "alice") is not None
     assert school.speaks("bob", "prof") is None, "a question must be possible"
     assert school.speaks("alice") is None
     school.tick(1089.5)
-    assert school.speaks("bob") == "You are muted for 1 s; nothing was sent."
+    assert school.speaks("bob") == left.format("1 s")
     school.tick(1090)
     assert school.said("bob") == ["Vous pouvez de nouveau écrire."]
     assert school.speaks("bob") is None
@@ -140,7 +141,7 @@ def test_silence_begins_and_ends_with_one_word(school: School) -> None:
     assert [school.said(name) for name in ("prof", "alice")] == [
         ["Silence : seuls les enseignants peuvent écrire. On peut encore leur écrire en privé."]
     ] * 2
-    assert school.speaks("alice") == "Only teachers may write until they end the silence; nothing was sent."
+    assert school.speaks("alice") == "Silence : seuls les enseignants peuvent écrire. Rien n'a été envoyé."
     assert school.speaks("carla", "alice") is not None
     assert school.speaks("alice", "prof") is None
     assert school.speaks("prof") is None
@@ -150,17 +151,60 @@ def test_silence_begins_and_ends_with_one_word(school: School) -> None:
     assert school.speaks("alice") is None
 
 
+def test_a_newcomer_is_told_what_the_rule_is(school: School) -> None:
+    def arrives(name: str) -> list[str]:
+        seat = school.seats["newcomer"] = school.sat()
+        school.do("login", seat, name, name)
+        assert school.said("newcomer") == [], "the client may not be ready"
+        school.do("list_users", seat)
+        told = school.said("newcomer")
+        school.do("list_users", seat)
+        assert school.said("newcomer") == [], "once is enough"
+        return told
+
+    assert arrives("alice") == []
+    school.teach("slow", 10)
+    assert arrives("alice") == ["Mode lent : chacun peut écrire un message en 10 s."]
+    school.teach("silence", True)
+    silence = "Silence : seuls les enseignants peuvent écrire. On peut encore leur écrire en privé."
+    assert arrives("alice") == arrives("prof") == [silence]
+    school.teach("mute", "bob", 60, "")
+    assert arrives("bob") == ["Vous ne pouvez plus écrire pendant 1 min, sauf à un enseignant."]
+
+
+def test_a_client_that_knows_channels_gets_an_error_line_with_the_code(school: School) -> None:
+    school.teach("silence", True)
+    school.act("alice", "join_channel", "dev", "#dev")
+    school.heard("alice")
+    school.act("alice", "say", None, "bonjour")
+    (line,) = school.heard("alice")
+    text = "Only teachers may write until they end the silence; nothing was sent."
+    assert line == {"type": "error", "message": text, "error": text, "code": "muted"}
+    school.act("alice", "use_private_type")
+    school.act("alice", "say", None, "bonjour")
+    (line,) = school.heard("alice")
+    assert (line["type"], line["from"]) == ("private", "Serveur"), "this old client sends the key, but shows no error"
+
+
+def test_a_topic_that_may_not_be_set_is_explained_in_the_servers_language(school: School) -> None:
+    school.act("alice", "type_join", "jeux", "#jeux")
+    school.teach("silence", True)
+    school.heard("alice")
+    school.act("alice", "type_topic", "", "", "le TP")
+    assert school.said("alice") == ["Silence : seuls les enseignants peuvent écrire. Rien n'a été envoyé."]
+
+
 def test_slow_mode(school: School) -> None:
     school.teach("slow", 10)
     assert school.said("bob") == ["Mode lent : chacun peut écrire un message en 10 s."]
     assert school.speaks("bob") is None
-    assert school.speaks("bob") == "Slow mode: wait 10 s before your next message; nothing was sent."
+    assert school.speaks("bob") == "Mode lent : attendez 10 s avant votre prochain message. Rien n'a été envoyé."
     assert school.speaks("bob", "alice") is None, "only messages to everybody"
     assert school.speaks("alice") is None
     assert school.speaks("prof") is None
     assert school.speaks("prof") is None
     school.tick(1009)
-    assert school.speaks("bob") == "Slow mode: wait 1 s before your next message; nothing was sent."
+    assert school.speaks("bob") == "Mode lent : attendez 1 s avant votre prochain message. Rien n'a été envoyé."
     school.tick(1010)
     assert school.speaks("bob") is None
     school.teach("slow", 0)
