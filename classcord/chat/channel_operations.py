@@ -12,9 +12,11 @@ from typing import Any
 from classcord.chat.channels import Channel, Channels
 from classcord.chat.effects import (
     Announced,
+    ChannelClosed,
     ChannelEntered,
     ChannelLeft,
     ChannelMoved,
+    ChannelOpened,
     ChannelsListed,
     Effect,
     Joined,
@@ -279,9 +281,13 @@ class ChannelOperations:
                 self._go(seat, channel)
 
     def close(self, name: ChannelName) -> str:
-        """From now on it is for teachers: the others leave it, and are told. Its name. Raises ProtocolError."""
+        """From now on it is for teachers: the others leave it, and are told. Its name. Raises ProtocolError.
+
+        It stays so after a restart: what teachers have written there is still stored.
+        """
         channel = self._found(name)
         channel.closed, channel.maker = True, None
+        self._emit(ChannelClosed(channel.key, channel.place.name))
         for seat in [each for each in channel.members.values() if each.person is None or not each.person.teacher]:
             self._go(seat, channel)
             self._notice(seat, self._texts("channel_shut", channel=channel.place.name))
@@ -293,6 +299,7 @@ class ChannelOperations:
         if channel.reserved:
             raise ProtocolError("not_allowed", f"{channel.place.name} is one of --teacher-channels, a setting")
         channel.closed = False
+        self._emit(ChannelOpened(channel.key))
         return channel.place.name
 
     def _found(self, name: ChannelName) -> Channel:

@@ -14,6 +14,8 @@ from classcord.chat.orders import (
     Answered,
     Audited,
     Banned,
+    ChannelClosed,
+    ChannelOpened,
     Expelled,
     MessageDeleted,
     MessagesDeleted,
@@ -32,9 +34,11 @@ __all__ = [
     "Answered",
     "Audited",
     "Banned",
+    "ChannelClosed",
     "ChannelEntered",
     "ChannelLeft",
     "ChannelMoved",
+    "ChannelOpened",
     "ChannelsListed",
     "Effect",
     "Expelled",
@@ -357,4 +361,5 @@ Effect = (
     | Audited | Answered | Expelled | Banned | Unbanned | NetworkExpelled | MessageDeleted
     | ChannelMoved | ChannelEntered | ChannelLeft | ChannelsListed | TopicTold | ReadingAllowed
     | MessagesDeleted | AccountsRemoved | MessagesExpired | Kept | HandingDue | HandedOver | WaitingEnded
+    | ChannelClosed | ChannelOpened
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 __all__ = [
-    "AccountsRemoved", "Answered", "Audited", "Banned", "Expelled", "MessageDeleted", "MessagesDeleted",
-    "MessagesExpired", "NetworkExpelled", "Unbanned",
+    "AccountsRemoved", "Answered", "Audited", "Banned", "ChannelClosed", "ChannelOpened", "Expelled", "MessageDeleted",
+    "MessagesDeleted", "MessagesExpired", "NetworkExpelled", "Unbanned",
 ]
 
 
@@ -48,6 +48,19 @@ class NetworkExpelled(NamedTuple):
 
     network: str
     spared: tuple[int, ...]
+
+
+class ChannelClosed(NamedTuple):
+    """A channel, by its key and its name, is for teachers alone, which is to be stored."""
+
+    key: str
+    name: str
+
+
+class ChannelOpened(NamedTuple):
+    """It is for everybody again."""
+
+    key: str
 
 
 class MessageDeleted(NamedTuple):

@@ -20,7 +20,7 @@ COMMANDS: dict[str, Command] = {
     "promote": Command("NAME", "make an account a teacher", people=True),
     "demote": Command("NAME", "take that right away", people=True),
     "reset-password": Command("NAME [-]", "give an account a new password, and print it; - reads it", people=True),
-    "close-channel": Command("CHANNEL", "only teachers stay in it and may enter; until the server ends"),
+    "close-channel": Command("CHANNEL", "only teachers stay in it and may enter, until it is opened"),
     "open-channel": Command("CHANNEL", "everybody may enter it again"),
     "kick": Command("NAME [REASON]", "end a person's connections", people=True),
     "mute": Command("NAME [TIME] [REASON]", "let a person write only to teachers; 30s, 10m (usually), 2h", people=True),
