@@ -206,7 +206,10 @@ class Room:
                 return person
             raise ProtocolError("invalid_field", "a name must be a string")
         registered = seat.registered
+        if registered is not None and not self.registrations.taken(names.key(registered)):
+            registered = seat.registered = None  # the account is gone
         if registered is not None and (wanted is None or names.find(wanted) == names.key(registered)):
+            self.moderation.may_enter(registered)
             return self._enter_account(seat, registered, wanted or registered)
         if person is not None and (person.chose_name or wanted is None or wanted == seat.alias):
             return person  # a numbered guest with this alias was refused this name before

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classcord.chat.accounts import Account, Accounts
-from classcord.chat.effects import Answered, Audited, Banned, Effect, Expelled, NetworkExpelled, Unbanned
+from classcord.chat.effects import Answered, Audited, Banned, Effect, Expelled, NetworkExpelled, Said, Unbanned
 from classcord.chat.people import Seat
 from classcord.chat.room import Item
 from tests.unit.stubs import Crowd
@@ -225,6 +225,31 @@ def test_a_banned_account_goes_and_does_not_come_back_before_the_end(school: Sch
     school.do("login", again, "bob", "bob")
     assert school.heard("again")[0]["type"] == "login"
     assert school.console("unban", "bob").code == "invalid_field", "it is over"
+
+
+def test_who_has_only_registered_is_kept_out_too(school: School) -> None:
+    """A client that has registered an account may use it without a login."""
+    school.seats["yves"] = school.sat()
+    school.act("yves", "register", "yves", "x", "")
+    school.teach("ban", "yves", 60, "triche")
+    for request in (("say", None, "a"), ("say", "yves", "a"), ("list_users",), ("set_state", "yves", "away")):
+        school.heard("yves")
+        effects = school.act("yves", *request)
+        assert school.heard("yves")[0]["code"] == "banned"
+        assert kinds(effects, Said) == []
+    school.tick(1060)
+    (said,) = kinds(school.act("yves", "say", "yves", "a"), Said)
+    assert isinstance(said, Said)
+    assert (said.sender, said.guest) == ("yves", False)
+
+
+def test_an_account_that_is_gone_is_not_entered_by_its_client(school: School) -> None:
+    school.seats["yves"] = school.sat()
+    school.act("yves", "register", "yves", "x", "")
+    school.console("new_class", False, "Fin")
+    (said,) = kinds(school.act("yves", "say", "yves", "a"), Said)
+    assert isinstance(said, Said)
+    assert (said.sender, said.guest) == ("yves", True)
 
 
 def test_unban_and_the_list(school: School) -> None:
