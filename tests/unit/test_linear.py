@@ -125,6 +125,8 @@ PATTERNS = {
     "classcord.console.mask:_KEY": ("search", MAX_LINE),
     "classcord.console.mask:_CHANGE": ("search", MAX_LINE),
     "classcord.console.mask:_TYPED": ("search", MAX_LINE),
+    "classcord.console.mask:_BARE": ("match", MAX_LINE),
+    "classcord.console.mask:_COLON": ("match", MAX_LINE),
     "classcord.chat.accounts:_CONTROL": ("search", MAX_PASSWORD),
     "classcord.data.export:_FORMULA": ("sub", MAX_CONTENT),
     "classcord.wire.diagnosis:_ODD_NULS": ("match", foreign.HEAD),
