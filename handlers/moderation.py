@@ -13,13 +13,16 @@ from classcord.chat.room import Room
 from classcord.net.nat import hides_people
 from classcord.wire import durations, names, networks
 from classcord.wire.protocol import ProtocolError, clean_content
-from classcord.wire.texts import Texts
+from classcord.wire.texts import ENGLISH, Texts, shown
 from handlers.context import Context
+from handlers.history import last_of, stored
 from handlers.request import Field, Misused, Request, Typed
 
 __all__ = ["ROWS", "named_first"]
 
 _MAX_ID = 2**53
+_MAX_SHOWN = 60
+"""Characters of a name that an answer repeats."""
 _ON, _OFF = ("on", "oui", "yes"), ("off", "non", "no")
 _QUOTES = {'"': '"', "“": "”", "«": "»"}
 
@@ -146,15 +149,30 @@ def _delete(context: Context, message: dict[str, Any]) -> None:
     number = _id(id) if isinstance(id, str) else id if type(id) is int and 0 <= id <= _MAX_ID else None
     if number is None:
         raise ProtocolError("invalid_field", "id must be the number of a message")
-    context.post(Room.moderate, False, "delete", (number, message.get("reason", "")))
+    _delete_if_stored(context, False, number, message.get("reason", ""))
 
 
 def _typed_delete(context: Context, rest: str) -> None:
+    """`/supprimer 42`, or `/supprimer bob`: the last message of that person where the client writes."""
     word, _, reason = rest.partition(" ")
     number = _id(word)
-    if number is None:
-        raise Misused
-    context.post(Room.moderate, True, "delete", (number, reason))
+    if number is not None:
+        _delete_if_stored(context, True, number, reason)
+        return
+    name, reason = named_first(rest)
+    found = last_of(context, name)
+    if found is None:
+        context.post(Room.moderate, True, "refuse", (context.texts("no_message_of", user=shown(name, _MAX_SHOWN)),))
+    else:
+        context.post(Room.moderate, True, "delete", (found, reason))
+
+
+def _delete_if_stored(context: Context, typed: bool, id: int, reason: str) -> None:
+    if stored(context, id):
+        context.post(Room.moderate, typed, "delete", (id, reason))
+    else:
+        texts = context.texts if typed else ENGLISH
+        context.post(Room.moderate, typed, "refuse", (texts("no_message", id=id),))
 
 
 # --- the rows ---
@@ -255,8 +273,10 @@ ROWS = (
         typed=Typed(
             _typed_delete, {"fr": ("supprimer",), "en": ("delete",)},
             {
-                "fr": "/supprimer NUMÉRO [MOTIF] : ôter un message de ce qui est enregistré",
-                "en": "/delete NUMBER [REASON]: take a message out of what is stored",
+                "fr": "/supprimer NUMÉRO|NOM [MOTIF] : ôter un message enregistré, ou le dernier de NOM ; les numéros :"
+                " /historique",
+                "en": "/delete NUMBER|NAME [REASON]: delete a stored message, or the last one of NAME; the numbers:"
+                " /history",
             },
             example="/delete 42",
         ),

@@ -323,7 +323,8 @@ class TopicTold(NamedTuple):
 class ReadingAllowed(NamedTuple):
     """The client may read the history: what was said to everybody, in a channel, or between two accounts.
 
-    `since` is when the newer one of these was made, ISO 8601 in UTC. `ticket` is the number of the question.
+    `since` is when the newer one of these was made, ISO 8601 in UTC. `ticket` is the number of the question. The client
+    of a `teacher` is shown the numbers by which it may delete.
     """
 
     seat: int
@@ -331,6 +332,7 @@ class ReadingAllowed(NamedTuple):
     channel: Place | None = None
     accounts: tuple[str, str] | None = None
     since: str = ""
+    teacher: bool = False
 
 
 class Gone(NamedTuple):

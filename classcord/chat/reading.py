@@ -29,16 +29,17 @@ class Reading:
 
     def allow_reading(self, seat: Seat, ticket: int, key: str, name: str, /) -> None:
         """Say whether the client may read what was said in a channel; without a key, in the one that it writes to."""
+        teacher = seat.person is not None and seat.person.teacher
         if not key:
-            self._emit(ReadingAllowed(seat.number, ticket, seat.current))
+            self._emit(ReadingAllowed(seat.number, ticket, seat.current, teacher=teacher))
             return
         channel = self._channels.find(key)
         if channel is None:
             raise ProtocolError("no_channel", ENGLISH("channel_unknown", channel=name))
-        if channel.closed and (seat.person is None or not seat.person.teacher):
+        if channel.closed and not teacher:
             raise ProtocolError("not_allowed", ENGLISH("channel_closed", channel=name))
         everybody = channel is self._channels.everybody
-        self._emit(ReadingAllowed(seat.number, ticket, None if everybody else channel.place))
+        self._emit(ReadingAllowed(seat.number, ticket, None if everybody else channel.place, teacher=teacher))
 
     def allow_exchange(self, seat: Seat, ticket: int, other: str, /) -> None:
         """Say whether it may read what its account and the `other` one have said in private."""

@@ -114,9 +114,31 @@ def test_a_deleted_message_is_not_stored_any_longer(school: School) -> None:
     school.alice.send(say("un"), say("deux"))
     ids = [school.bob.until(type="message")["id"] for _ in range(2)]
     assert school.types(f"/supprimer {ids[0]} vulgaire") == [f"Le message {ids[0]} n'est plus enregistré."]
-    assert answer(school.server, "delete", "999999")["ok"]
+    assert school.types("/supprimer 999999") == ["Aucun message enregistré n'a le numéro 999999."]
+    assert school.prof.ask({"type": "delete", "id": 999999})["code"] == "invalid_field"
+    assert "number 999999" in admin(school.server.data, "delete", "999999").stderr
+    assert [row["action"] for row in answer(school.server, "audit")["audit"]] == ["promote", "delete"]
     with closing(sqlite3.connect(school.server.data / "classcord.db")) as db:
         assert db.execute("SELECT content FROM messages").fetchall() == [("deux",)]
+
+
+def test_a_teacher_deletes_what_the_history_numbers(school: School) -> None:
+    school.alice.send(say("un"), say("deux"), say("trois"))
+    school.alice.pending()
+    school.prof.send(say("/historique"))
+    shown = [school.prof.until(subtype="private")["content"] for _ in range(3)]
+    number = shown[0].split()[0]
+    assert [line.partition("[")[0] for line in shown] == [f"{int(number) + n} " for n in range(3)]
+    assert school.types(f"/supprimer {number}") == [f"Le message {number} n'est plus enregistré."]
+    assert school.types("/chercher deux")[0].startswith(f"{int(number) + 1} [")
+    assert school.types("/supprimer ALICE grossier") == [f"Le message {int(number) + 2} n'est plus enregistré."]
+    assert "bob" in school.types("/supprimer bob")[0]
+    school.alice.send(say("/historique"))
+    line = school.alice.until(subtype="private")["content"]
+    assert (line[0], line[-4:]) == ("[", "deux")
+    for word in ("/supprimer 2", "/supprimer alice"):
+        school.alice.send(say(word))
+        assert "réservée aux enseignants" in school.alice.until(subtype="private")["content"]
 
 
 def test_a_banned_account_stays_out_over_a_restart(school: School, own_server: OwnServer) -> None:

@@ -54,7 +54,7 @@ def test_who_is_not_a_teacher_any_more_is_not_in_the_teachers_channel(school: Sc
 def test_the_console_shows_in_which_channel_it_was(school: School) -> None:
     with watching(school.server.data) as console:
         school.alice.send(say("Bonjour", channel="#dev"))
-        assert re.fullmatch(r"[\d:.]+ alice #dev: Bonjour", console.line())
+        assert re.fullmatch(r"[\d:.]+ 1 alice #dev: Bonjour", console.line())
 
 
 @pytest.mark.parametrize("typed", ["/annonce Contrôle dans 5 minutes"])
