@@ -90,7 +90,7 @@ def typed_join(context: Context, rest: str) -> None:
 
 def typed_leave(context: Context, rest: str) -> None:
     """`/quitter`, or `/quitter #dev`."""
-    name = _typed_name(context, rest) if rest else ("", "")
+    name = _typed_name(context, rest) if rest else context.place
     if name is not None:
         context.announces("change")
         context.post(ChannelOperations.type_leave, *name)
@@ -106,7 +106,7 @@ def typed_topic(context: Context, rest: str) -> None:
     channel, text = "", rest
     if rest.startswith(("#", "\uff03")):
         channel, text = [*rest.split(None, 1), ""][:2]
-    name = _typed_name(context, channel) if channel else ("", "")
+    name = _typed_name(context, channel) if channel else context.place
     if name is not None:
         try:
             context.post(ChannelOperations.type_topic, *name, _topic(context, text) if text else None)
@@ -116,6 +116,6 @@ def typed_topic(context: Context, rest: str) -> None:
 
 def typed_users(context: Context, rest: str) -> None:
     """`/qui`: who is in the channel that the client writes to; `/qui #dev`: who is in this one."""
-    name = _typed_name(context, rest) if rest else ("", "")
+    name = _typed_name(context, rest) if rest else context.place
     if name is not None:
         context.post(ChannelOperations.tell_who, *name)

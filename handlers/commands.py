@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from classcord.chat.room import Room
 from classcord.wire.protocol import ProtocolError
-from handlers.context import Context
+from handlers.context import NOWHERE, Context
 from handlers.request import Misused
 from handlers.table import find, letters, unknown
 
@@ -18,6 +18,13 @@ __all__ = ["run"]
 
 def run(context: Context, text: str) -> int:
     """Run the command in `text`, which begins with a slash. Returns its cost."""
+    try:
+        return _run(context, text)
+    finally:
+        context.place = NOWHERE
+
+
+def _run(context: Context, text: str) -> int:
     word, rest = [*text[1:].split(None, 1), "", ""][:2]
     request = find(word)
     guess = find(letters(word))

@@ -14,10 +14,13 @@ from classcord.chat.reading import Reading
 from classcord.chat.room import Item, Room
 from classcord.net.link import Link
 from classcord.services import Services
+from classcord.wire.channel_names import ChannelName
 from handlers.limiter import Limiter
 
-__all__ = ["Context"]
+__all__ = ["NOWHERE", "Context"]
 
+NOWHERE = ChannelName("", "")
+"""It stands for the channel that the client writes to."""
 Argument = TypeVar("Argument")
 Operator = TypeVar("Operator", Room, ChannelOperations, Ignoring)
 Asked = TypeVar("Asked", Reading, Passwords)
@@ -29,7 +32,8 @@ class Context:
     """Collects the items of a client's requests. Only the client's own thread uses it."""
 
     __slots__ = (
-        "_hashing", "_items", "_number", "_whole", "accounts", "history", "limiter", "link", "registry", "texts",
+        "_hashing", "_items", "_number", "_whole", "accounts", "history", "limiter", "link", "place", "registry",
+        "texts",
     )
 
     def __init__(self, link: Link, services: Services) -> None:
@@ -42,6 +46,8 @@ class Context:
         self.texts = services.texts
         self._items: list[Item] = []
         self._whole = False  # the items so far are parts of one
+        self.place = NOWHERE
+        """The channel of the message that is a typed command, if it names one."""
         limits = services.limits
         self.limiter = Limiter(limits, link, self.flush, self.reply) if limits is not None else None
         """None without limits."""

@@ -76,8 +76,9 @@ def typed_search(context: Context, rest: str) -> None:
 def _tell(context: Context, page: Page) -> None:
     """One private message of Serveur for each stored message, some time apart. The client's own thread waits."""
     context.post(Room.identify)
-    answer = context.ask(Reading.allow_reading, "", "")
-    assert isinstance(answer, ReadingAllowed)
+    answer = context.ask(Reading.allow_reading, *context.place)
+    if not isinstance(answer, ReadingAllowed):
+        return  # it was typed in a channel that does not exist, or is closed
     try:
         rows = context.history.read(_scope(answer), page)
     except Unreadable as error:
@@ -98,7 +99,7 @@ def _tell(context: Context, page: Page) -> None:
 
 def last_of(context: Context, name: str) -> int | None:
     """The id of the last message of a person in the channel that the client writes to; None if it is not a late one."""
-    answer, key = context.ask(Reading.allow_reading, "", ""), names.find(name)
+    answer, key = context.ask(Reading.allow_reading, *context.place), names.find(name)
     if not isinstance(answer, ReadingAllowed):
         return None
     try:

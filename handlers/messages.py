@@ -11,7 +11,7 @@ from classcord.chat.room import Room
 from classcord.wire import names
 from classcord.wire.protocol import ProtocolError, clean_content
 from handlers.channels import named
-from handlers.context import Context
+from handlers.context import NOWHERE, Context
 from handlers.request import PUNCTUATION, Command, Misused
 
 __all__ = ["ACTION", "action", "ignore", "message", "private", "typed_ignore", "typed_private"]
@@ -47,7 +47,9 @@ def _say_in(context: Context, message: dict[str, Any], content: str) -> None:
     name = named(message["channel"])
     if not content[:1].isalnum():
         context.post(ChannelOperations.speak_key)  # before a command is run
+        context.place = name
         content = _relayed(context, message, content)
+        context.place = NOWHERE
     if content:
         if context.limiter is not None:
             # as if everybody received it: how many do is known only when its turn comes

@@ -242,3 +242,30 @@ def test_help_names_the_commands(join: Join) -> None:
     for word in ("join", "quitter", "leave", "part", "canaux", "channels", "list", "sujet", "topic"):
         assert typed(alice, f"/aide {word}").startswith("/")
     assert answer(alice, {"type": "help"})["type"] == "help"
+
+
+def test_a_command_in_a_message_with_the_key_is_about_that_channel(join: Join, salon: str) -> None:
+    alice, bob = join("alice"), join("bob")
+    for client in (alice, bob):
+        joined(client, salon)
+
+    def ask(command: str) -> str:
+        alice.pending()
+        alice.send(in_channel(salon, command))
+        (line,) = notices(alice.pending())
+        return str(line["content"])
+
+    bob.send(in_channel(salon, "dedans"), say("dehors"))
+    bob.pending()
+    assert ask("/historique 1").endswith("dedans")
+    assert ask("/chercher dehors") == "Aucun message."
+    assert ask("/qui") == f"Présents dans {salon} (2) : {alice.name}, {bob.name}"
+    assert ask("/sujet le TP") == f"Sujet de {salon} : le TP"
+    assert ask("/sujet") == f"Sujet de {salon} : le TP"
+    assert typed(alice, "/sujet") == "#général n'a pas de sujet.", "the next command, without the key"
+    alice.send(in_channel(salon, "//tmp"))
+    assert typed(alice, "/sujet") == "#général n'a pas de sujet.", "also after a message that was relayed"
+    assert "quitté" in ask("/quitter")
+    assert answer(alice, {"type": "leave", "channel": salon})["code"] == "no_channel"
+    alice.send(in_channel(unique("#nowhere"), "/historique"))
+    assert errors(alice.pending()) == ["no_channel"]
