@@ -51,6 +51,7 @@ __all__ = [
     "Kept",
     "LoggedIn",
     "LoggedOut",
+    "LoginRefused",
     "MessageDeleted",
     "MessagesDeleted",
     "MessagesExpired",
@@ -230,10 +231,18 @@ class AccountChanged(NamedTuple):
 
 
 class LoggedIn(NamedTuple):
-    """The answer to a login; `alias` is the name as the client wrote it."""
+    """The answer to a login to the account `name`; `alias` is the name as the client wrote it."""
 
     seat: int
+    name: str
     alias: str
+
+
+class LoginRefused(NamedTuple):
+    """A client that may use the account is kept out, because that is banned."""
+
+    seat: int
+    name: str
 
 
 class LoggedOut(NamedTuple):
@@ -363,5 +372,5 @@ Effect = (
     | Audited | Answered | Expelled | Banned | Unbanned | NetworkExpelled | MessageDeleted
     | ChannelMoved | ChannelEntered | ChannelLeft | ChannelsListed | TopicTold | ReadingAllowed
     | MessagesDeleted | AccountsRemoved | MessagesExpired | Kept | HandingDue | HandedOver | WaitingEnded
-    | ChannelClosed | ChannelOpened
+    | ChannelClosed | ChannelOpened | LoginRefused
 )

@@ -18,6 +18,7 @@ from classcord.chat.effects import (
     Banned,
     Effect,
     Expelled,
+    LoginRefused,
     MessageDeleted,
     NetworkExpelled,
     Noticed,
@@ -134,10 +135,11 @@ class Moderation:
 
     # --- who may come in, and speak ---
 
-    def may_enter(self, name: str) -> None:
+    def may_enter(self, seat: Seat, name: str) -> None:
         """Raises ProtocolError if the account is banned."""
         refusal = self.bans.account(names.key(name)) if self.bans.accounts else None
         if refusal is not None:
+            self._emit(LoginRefused(seat.number, name))
             raise refusal
 
     def may_speak(self, seat: Seat, person: Person, addressee: Person | None = None) -> None:

@@ -138,8 +138,8 @@ class Room:
 
     def login(self, seat: Seat, name: str, alias: str, /) -> None:
         """The client has proved that it is account `name`; it calls itself `alias`."""
-        self.moderation.may_enter(name)
-        self._emit(LoggedIn(seat.number, alias))
+        self.moderation.may_enter(seat, name)
+        self._emit(LoggedIn(seat.number, name, alias))
         seat.registered = None
         self._enter_account(seat, name, alias)
 
@@ -209,7 +209,7 @@ class Room:
         if registered is not None and not self.registrations.taken(names.key(registered)):
             registered = seat.registered = None  # the account is gone
         if registered is not None and (wanted is None or names.find(wanted) == names.key(registered)):
-            self.moderation.may_enter(registered)
+            self.moderation.may_enter(seat, registered)
             return self._enter_account(seat, registered, wanted or registered)
         if person is not None and (person.chose_name or wanted is None or wanted == seat.alias):
             return person  # a numbered guest with this alias was refused this name before

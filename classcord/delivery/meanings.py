@@ -33,6 +33,7 @@ from classcord.chat.effects import (
     Kept,
     LoggedIn,
     LoggedOut,
+    LoginRefused,
     MessageDeleted,
     MessagesDeleted,
     MessagesExpired,
@@ -137,6 +138,15 @@ def _banned(batch: Batch, effect: Banned) -> None:
     batch.changes.append(("ban", (effect.kind, effect.target, until, effect.actor, effect.reason)))
 
 
+def _logged_in(batch: Batch, effect: LoggedIn) -> None:
+    batch.events.append((effect.seat, "login", {"user": effect.name}))
+    batch.to(effect.seat, render.logged_in(effect.alias))
+
+
+def _login_refused(batch: Batch, effect: LoginRefused) -> None:
+    batch.events.append((effect.seat, "login_refused", {"user": effect.name}))
+
+
 def _guest_named(batch: Batch, effect: GuestNamed) -> None:
     batch.events.append((effect.seat, "guest", {"user": effect.name, "refused": effect.refused}))
 
@@ -184,7 +194,8 @@ MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     UsersListed: lambda batch, effect: batch.to(effect.seat, render.users(effect)),
     AccountMade: _account_made,
     AccountChanged: lambda batch, effect: batch.accounts.append(effect[:]),
-    LoggedIn: lambda batch, effect: batch.to(effect.seat, render.logged_in(effect.alias)),
+    LoggedIn: _logged_in,
+    LoginRefused: _login_refused,
     LoggedOut: lambda batch, effect: batch.to(effect.seat, render.LOGGED_OUT),
     GuestNamed: _guest_named,
     IdentityEnded: _identity_ended,

@@ -146,7 +146,11 @@ def test_a_banned_account_stays_out_over_a_restart(school: School, own_server: O
     line, _ = last(school.bob)
     assert line["content"] == "Un enseignant vous exclut pendant 2 h. Motif : triche"
     with Client(school.address) as again:
+        since = len(school.server.log_so_far())
         assert again.login("bob")["code"] == "banned"
+        refused = school.server.wait_log("event=login_refused", since)
+        assert 'WARNING event=login_refused user="bob"' in refused
+        assert not [line for line in school.server.log_so_far()[since:] if "event=login " in line]
     assert school.server.stop() == 0
     server = own_server()
     with Client((server.host, server.port)) as again:
