@@ -94,11 +94,12 @@ class ChannelOperations:
         self.speak_key(seat)
         person = self._identify(seat, wanted)
         if self._moderation.strict:
-            self._moderation.may_speak(seat, person)
+            self._moderation.may_speak(seat, person, takes_turn=False)
         seat.announced = True
         channel = self._channels.find(key)
         if channel is None or seat.number not in channel.members:
             channel = self._join(seat, person, ChannelName(key, name), ENGLISH)
+        self._moderation.take_turn(person)
         place = None if channel is self._channels.everybody else channel.place
         ignored_by = self._ignoring.by(person) if self._ignoring.ignored else ()
         id, certain = self._take_id()

@@ -142,11 +142,13 @@ class Moderation:
             self._emit(LoginRefused(seat.number, name))
             raise refusal
 
-    def may_speak(self, seat: Seat, person: Person, addressee: Person | None = None) -> None:
+    def may_speak(
+        self, seat: Seat, person: Person, addressee: Person | None = None, *, takes_turn: bool = True
+    ) -> None:
         """Raises Silenced if this person may not send a message now: to everybody, or to one person.
 
         Teachers may, and anybody may write to a teacher: a question must be possible. Slow mode is only for messages to
-        everybody.
+        everybody: this one takes the person's turn, or `take_turn` does later, once it is certain that it is sent.
         """
         if person.teacher or (addressee is not None and addressee.teacher):
             return
@@ -164,6 +166,12 @@ class Moderation:
                 left = durations.spell(wait, "en")
                 said = self._texts("may_not_slow", time=self._time(wait))
                 raise Silenced(f"Slow mode: wait {left} before your next message; nothing was sent.", said)
+            if takes_turn:
+                self.take_turn(person)
+
+    def take_turn(self, person: Person) -> None:
+        """In slow mode, the person speaks now."""
+        if self._slow and not person.teacher:
             self._spoke[person.key] = self._now
 
     def rule(self, seat: Seat) -> str:

@@ -212,6 +212,14 @@ def test_slow_mode(school: School) -> None:
     assert school.said("alice")[-1] == "Le mode lent est terminé."
 
 
+def test_a_message_that_no_channel_takes_is_not_a_turn_in_slow_mode(school: School) -> None:
+    school.teach("slow", 10)
+    school.act("bob", "say_in", None, "admin", "#admin", "a")
+    assert school.heard("bob")[-1]["code"] == "not_allowed"
+    assert kinds(school.act("bob", "say_in", None, "dev", "#dev", "b"), Said) != []
+    assert kinds(school.act("bob", "say_in", None, "dev", "#dev", "c"), Said) == []
+
+
 def test_a_banned_account_goes_and_does_not_come_back_before_the_end(school: School) -> None:
     effects = school.teach("ban", "Bob", 60, "triche")
     assert kinds(effects, Banned) == [("account", "bob", 60, "prof", "triche")]
