@@ -85,6 +85,8 @@ def _tell(context: Context, page: Page) -> None:
         context.link.log("history_failed", detail=str(error))
         context.post(Room.notice, context.texts("history_unreadable"))
         return
+    if answer.unheard:
+        rows = [row for row in rows if names.find(row.sender) not in answer.unheard]
     if not rows:
         context.post(Room.notice, context.texts("history_empty"))
     for place, row in enumerate(rows):

@@ -333,7 +333,7 @@ class ReadingAllowed(NamedTuple):
     """The client may read the history: what was said to everybody, in a channel, or between two accounts.
 
     `since` is when the newer one of these was made, ISO 8601 in UTC. `ticket` is the number of the question. The client
-    of a `teacher` is shown the numbers by which it may delete.
+    of a `teacher` is shown the numbers by which it may delete. It ignores the people with the keys in `unheard`.
     """
 
     seat: int
@@ -342,6 +342,7 @@ class ReadingAllowed(NamedTuple):
     accounts: tuple[str, str] | None = None
     since: str = ""
     teacher: bool = False
+    unheard: tuple[str, ...] = ()
 
 
 class Gone(NamedTuple):

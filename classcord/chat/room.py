@@ -86,7 +86,7 @@ class Room:
         self._office = office = Office(*people, self.waiting, self._emit, self._talk)
         parts: tuple[tuple[object, tuple[str, ...]], ...] = (
             (self, _OPERATIONS), (self._talk, channel_operations.OPERATIONS), (self._ignoring, ignoring.OPERATIONS),
-            (reading.Reading(self._channels, self.registrations, self._emit), reading.OPERATIONS),
+            (reading.Reading(self._channels, self.registrations, self._ignoring, self._emit), reading.OPERATIONS),
             (passwords.Passwords(self.registrations, self._emit), passwords.OPERATIONS),
         )
         self._operations: dict[str, Callable[..., object]] = {
@@ -242,6 +242,8 @@ class Room:
             if seat.person.key == key:
                 seat.alias = alias
                 return seat.person
+            if not seat.person.account:
+                self._ignoring.renamed(seat.person.key, name)
             self._exit(seat)
         made = Person(name, key, account=True, teacher=self.registrations.teacher(key))
         return self._enter(seat, self._present.get(key) or made, alias)

@@ -33,7 +33,7 @@ ORDER = [
     "classcord.chat", "classcord.chat.accounts", "classcord.chat.orders", "classcord.chat.effects",
     "classcord.chat.people", "classcord.chat.refusals", "classcord.chat.channels", "classcord.chat.listing",
     "classcord.chat.registrations",
-    "classcord.chat.reading", "classcord.chat.passwords", "classcord.chat.ignoring",
+    "classcord.chat.ignoring", "classcord.chat.reading", "classcord.chat.passwords",
     "classcord.chat.guest_names", "classcord.chat.bans", "classcord.chat.moderation",
     "classcord.chat.waiting", "classcord.chat.channel_operations", "classcord.chat.office", "classcord.chat.room",
     "classcord.delivery", "classcord.delivery.audiences", "classcord.delivery.render", "classcord.delivery.batch",
