@@ -20,6 +20,7 @@ __all__ = [
 
 _MAX_TOPIC = 200
 """Characters in a topic: it stands in one line with others."""
+_QUOTES = "\"'“”«»"
 _MAX_SHOWN = 40
 """Characters of a wrong name that an answer repeats."""
 
@@ -69,10 +70,11 @@ def _topic(context: Context, text: str) -> str:
 
 
 def _typed_name(context: Context, text: str) -> ChannelName | None:
-    """The name that somebody typed; None if it can't be one, and then the person is told."""
+    """The name that somebody typed, also in quotes; None if it can't be one, and then the person is told."""
     if len(text.split()) > 1:
         raise Misused
-    name = channel_names.find(text.rstrip(PUNCTUATION))
+    bare = text.rstrip(PUNCTUATION).strip(_QUOTES).lstrip("#\uff03")
+    name = channel_names.find(f"#{bare}")
     if name is None:
         context.post(Room.notice, context.texts("channel_name", channel=shown(text, _MAX_SHOWN)))
     return name

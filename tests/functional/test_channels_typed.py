@@ -35,6 +35,7 @@ def heard(sender: Client, receiver: Client) -> list[str]:
 
 WAYS = [
     "/join #{}", "/join {}", "/join#{}", "/JOIN #{}", " /join  #{} ", "/join #{}.", "/join \uff03{}", "/join\uff03{}",
+    '/join "#{}"', "/join '{}'", "/join «#{}»", "/join ##{}", '/join "##{}".',
 ]
 
 
