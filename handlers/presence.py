@@ -62,7 +62,7 @@ def list_users(context: Context, message: dict[str, Any]) -> None:
 
 
 def who(context: Context, message: dict[str, Any]) -> None:
-    """The people in a channel, or all if there is no such channel.
+    """The people in a channel: nobody, if there is no such channel.
 
     The clients that ask so also expect private messages with the type `private`.
     """
@@ -73,7 +73,7 @@ def who(context: Context, message: dict[str, Any]) -> None:
     if message.get("channel") is not None:
         context.post(ChannelOperations.speak_key)
     name = channel_names.find(channel)
-    context.post(Room.list_users, "who", channel, name.key if name is not None else "")
+    context.post(Room.list_users, "who", channel, name.key if name is not None else channel)
 
 
 def ping(context: Context, message: dict[str, Any]) -> None:

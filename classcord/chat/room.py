@@ -373,14 +373,14 @@ class Room:
     def list_users(self, seat: Seat, kind: str = "users", asked: str | None = None, key: str = "", /) -> None:
         """List the people who are here, then the states other than online, unless nothing has changed since last time.
 
-        The answer has the type `kind` and names the channel as it was `asked` for, if it was. If there is a channel
-        with this `key`, only its members are in the list.
+        The answer has the type `kind` and names the channel as it was `asked` for, if it was. With a `key`, only the
+        members of that channel are in the list; nobody, if there is none.
         """
         own = self.identify(seat)
-        channel = self._channels.find(key) or self._channels.everybody
-        if channel.closed and not own.teacher:
+        channel = self._channels.find(key) if key else self._channels.everybody
+        if channel is not None and channel.closed and not own.teacher:
             raise ProtocolError("not_allowed", ENGLISH("channel_closed", channel=channel.place.name))
-        visible = self._lists.shown(own, channel)
+        visible = self._lists.shown(own, channel) if channel is not None else ()
         listed = {seat.alias if person is own else person.name: person for person in visible}
         if len(listed) < len(visible):
             # a guest's alias may be another person's name: then the list shows that person
@@ -388,7 +388,7 @@ class Room:
         self._emit(UsersListed(seat.number, kind, asked, tuple(listed)))
         if not seat.users_version:
             self._office.greet(seat)
-        versions = self._lists.version, channel.version
+        versions = self._lists.version, channel.version if channel is not None else -1
         if seat.users_version != versions:
             seat.users_version = versions
             for name, person in listed.items():
