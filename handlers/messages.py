@@ -31,6 +31,8 @@ def message(context: Context, message: dict[str, Any]) -> None:
         content = clean_content(message["content"])
         if "channel" in message:
             _say_in(context, message, content)
+        elif (to := message.get("to")) and to[0] == "#":  # else it would go to everybody
+            _say_in(context, {**message, "channel": to}, content)
         elif content[:1].isalnum() or (content := _relayed(context, message, content)):  # nearly always the first
             if context.limiter is not None:
                 context.limiter.content(content)
