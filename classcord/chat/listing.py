@@ -51,6 +51,8 @@ def who_text(texts: Texts, people: Sequence[Person], channel: str) -> str:
     `channel` is the name of a channel that they are in, or empty.
     """
     count = len(people)
+    if not count:
+        return texts("who_nobody", channel=channel)
     described = [f"{p.name} ({p.state})" if p.state != "online" else p.name for p in people[:_MAX_TOLD]]
     head = texts("who_in", channel=channel, count=count) if channel else texts("who_here", count=count)
     text = texts("who", head=head, names=", ".join(described))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.functional.lines import Connect, Join, about, after, answer, contents, errors, notices
+from tests.functional.school import School
 from tests.functional.test_protocol_channels import in_channel, joined, request
 from tests.support import Client, say, unique
 
@@ -270,3 +271,8 @@ def test_a_command_in_a_message_with_the_key_is_about_that_channel(join: Join, s
     assert answer(alice, {"type": "leave", "channel": salon})["code"] == "no_channel"
     alice.send(in_channel(unique("#nowhere"), "/historique"))
     assert errors(alice.pending()) == ["no_channel"]
+
+
+def test_that_nobody_is_in_a_channel_is_a_sentence(school: School) -> None:
+    school.prof.send(say("/qui #dev"))
+    assert [line["content"] for line in notices(school.prof.pending())] == ["Personne n'est dans #dev."]
