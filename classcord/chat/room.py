@@ -75,7 +75,7 @@ class Room:
         self._present: dict[str, Person] = {}
         self._lists = Lists(self._present)
         self.moderation = moderation = Moderation(self._present, self.registrations, texts, self._emit)
-        self._channels = channels or Channels()
+        self._channels = Channels() if channels is None else channels  # it may have no channel, and is false then
         self._ignoring = ignoring.Ignoring(self._present, self.registrations, texts, self._emit)
         self._talk = channel_operations.ChannelOperations(
             self._channels, texts, emit=self._emit, take_id=take_id, identify=self.identify, notice=self.notice,
