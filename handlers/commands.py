@@ -45,8 +45,9 @@ def _run(context: Context, text: str) -> int:
         error.cost = request.cost
         raise
     except Misused:
-        explained = typed.explained[context.texts.language]
-        line = context.texts("command_usage", usage=typed.example) if typed.example else explained
+        language = context.texts.language
+        usage = f"/{typed.words[language][0]} {typed.example}"
+        line = context.texts("command_usage", usage=usage) if typed.example else typed.explained[language]
         context.post(Room.notice, line)
     return request.cost
 

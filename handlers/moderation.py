@@ -191,7 +191,7 @@ ROWS = (
         typed=Typed(
             _typed_kick, {"fr": ("ejecter", "éjecter"), "en": ("kick",)},
             {"fr": "/ejecter NOM [MOTIF] : déconnecter quelqu'un", "en": "/kick NAME [REASON]: disconnect somebody"},
-            example="/kick bob",
+            example="bob",
         ),
     ),
     Request(
@@ -203,7 +203,7 @@ ROWS = (
                 "fr": "/muet NOM [TEMPS] [MOTIF] : il ne peut plus écrire ; 30s, 10m (d'habitude), 2h",
                 "en": "/mute NAME [TIME] [REASON]: that person can't write; 30s, 10m (usually), 2h",
             },
-            example="/mute bob 10m",
+            example="bob 10m",
         ),
     ),
     Request(
@@ -211,7 +211,7 @@ ROWS = (
         typed=Typed(
             _typed_unmute, {"fr": ("parole",), "en": ("unmute",)},
             {"fr": "/parole NOM : il peut de nouveau écrire", "en": "/unmute NAME: that person can write again"},
-            example="/unmute bob",
+            example="bob",
         ),
     ),
     Request(
@@ -223,7 +223,7 @@ ROWS = (
                 "fr": "/bannir COMPTE|RÉSEAU [TEMPS] [MOTIF] : il ne peut plus entrer ; 30m, 1h (d'habitude), 2j",
                 "en": "/ban ACCOUNT|NETWORK [TIME] [REASON]: keep it out; 30m, 1h (usually), 2d",
             },
-            example="/ban bob 1h",
+            example="bob 1h",
         ),
     ),
     Request(
@@ -231,7 +231,7 @@ ROWS = (
         typed=Typed(
             _typed_unban, {"fr": ("debannir", "débannir"), "en": ("unban",)},
             {"fr": "/debannir COMPTE|RÉSEAU : il peut revenir", "en": "/unban ACCOUNT|NETWORK: let it in again"},
-            example="/unban bob",
+            example="bob",
         ),
     ),
     Request(
@@ -243,7 +243,6 @@ ROWS = (
                 "fr": "/silence : seuls les enseignants écrivent ; une seconde fois : c'est fini",
                 "en": "/silence: only teachers write; a second time: it is over",
             },
-            example="/silence",
         ),
     ),
     Request(
@@ -255,7 +254,7 @@ ROWS = (
                 "fr": "/lent SECONDES : chacun écrit une fois par ce temps ; /lent 0 : c'est fini",
                 "en": "/slow SECONDS: each person writes once in this time; /slow 0: it is over",
             },
-            example="/slow 10",
+            example="10",
         ),
     ),
     Request(
@@ -264,7 +263,7 @@ ROWS = (
         typed=Typed(
             _typed_announce, {"fr": ("annonce",), "en": ("announce",)},
             {"fr": "/annonce TEXTE : Serveur le dit à tout le monde", "en": "/announce TEXT: Serveur tells everybody"},
-            example="/announce Pause",
+            example="Pause",
         ),
     ),
     Request(
@@ -278,7 +277,7 @@ ROWS = (
                 "en": "/delete NUMBER|NAME [REASON]: delete a stored message, or the last one of NAME; the numbers:"
                 " /history",
             },
-            example="/delete 42",
+            example="42",
         ),
     ),
 )

@@ -128,7 +128,7 @@ TABLE = (
                 "fr": "/mp NOM TEXTE : message privé (un nom avec des espaces se met entre guillemets)",
                 "en": "/msg NAME TEXT: private message (quote a name that has spaces)",
             },
-            example="/msg alice Bonjour",
+            example="alice Bonjour",
         ),
     ),
     Request(
@@ -200,7 +200,7 @@ TABLE = (
                 "fr": "/join #dev : entrer dans un canal et y écrire ; /join #général : écrire de nouveau à tous",
                 "en": "/join #dev: enter a channel and write there; /join #général: write to everybody again",
             },
-            example="/join #dev",
+            example="#dev",
         ),
     ),
     Request(
@@ -213,7 +213,7 @@ TABLE = (
                 "fr": "/quitter : sortir de votre canal ; /quitter #dev : sortir de celui-ci",
                 "en": "/leave: leave your channel; /leave #dev: leave this one",
             },
-            example="/quitter #dev",
+            example="#dev",
         ),
     ),
     Request(

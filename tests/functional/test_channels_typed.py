@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.functional.lines import Connect, Join, about, after, answer, contents, errors, notices
 from tests.functional.school import School
 from tests.functional.test_protocol_channels import in_channel, joined, request
-from tests.support import Client, say, unique
+from tests.support import Client, Server, say, unique
 
 
 @pytest.fixture
@@ -276,3 +278,15 @@ def test_a_command_in_a_message_with_the_key_is_about_that_channel(join: Join, s
 def test_that_nobody_is_in_a_channel_is_a_sentence(school: School) -> None:
     school.prof.send(say("/qui #dev"))
     assert [line["content"] for line in notices(school.prof.pending())] == ["Personne n'est dans #dev."]
+
+
+def test_the_list_names_a_channel_that_one_may_enter(own_server: Callable[..., Server]) -> None:
+    for channels, told in (
+        ("none", "Canaux : #général (1)."), ("jeux", "Canaux : #général (1), #jeux (0). Pour entrer : /join #jeux"),
+    ):
+        with own_server("--channels", channels, "--teacher-channels", "none") as server, Client(
+            (server.host, server.port)
+        ) as alice:
+            alice.send(say("/canaux"))
+            assert [line["content"] for line in notices(alice.pending())] == [told]
+            assert server.stop() == 0
