@@ -268,7 +268,7 @@ ROWS = (
     ),
     Request(
         "delete", _delete, "teachers: take a message out of what is stored", {"type": "delete", "id": 42},
-        (Field("id", any_value=True), _REASON), who="teacher",
+        (Field("id", any_value=True), _REASON), who="teacher", cost=5,
         typed=Typed(
             _typed_delete, {"fr": ("supprimer",), "en": ("delete",)},
             {

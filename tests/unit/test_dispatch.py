@@ -103,7 +103,7 @@ def test_every_typed_command_is_in_the_list_and_explained(language: str) -> None
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_wrong_use_is_answered_with_the_example_or_the_explanation(language: str) -> None:
     (usage,), = [item[2] for item in typed("/msg", language)]
-    assert usage == LANGUAGES[language]["command_usage"].format(usage="/msg alice Bonjour")
+    assert usage == LANGUAGES[language]["command_usage"].format(usage=f"/{'mp' if language == 'fr' else 'msg'} alice Bonjour")
     (explained,), = [item[2] for item in typed("/etat", language)]
     assert explained.startswith("/etat " if language == "fr" else "/status ")
 
@@ -119,7 +119,11 @@ def test_a_word_before_a_password_is_recognized_by_its_letters_and_another_word_
 # --- cost ---
 
 
-@pytest.mark.parametrize("kind", [kind for kind in TYPES if kind not in ("register", "login", "password", "history")])
+ASKING = ("register", "login", "password", "history", "delete")
+"""The requests whose threads ask the others, or the disk, first."""
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TYPES if kind not in ASKING])
 def test_a_line_costs_what_its_row_says(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(handlers._ROUTES, kind, handlers._route(TYPES[kind]._replace(cost=7, who="anybody")))
     assert dispatch(a_context(), {**TYPES[kind].example, "type": kind}) == 7
