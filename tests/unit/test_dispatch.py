@@ -103,7 +103,8 @@ def test_every_typed_command_is_in_the_list_and_explained(language: str) -> None
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_wrong_use_is_answered_with_the_example_or_the_explanation(language: str) -> None:
     (usage,), = [item[2] for item in typed("/msg", language)]
-    assert usage == LANGUAGES[language]["command_usage"].format(usage=f"/{'mp' if language == 'fr' else 'msg'} alice Bonjour")
+    word = "/mp" if language == "fr" else "/msg"
+    assert usage == LANGUAGES[language]["command_usage"].format(usage=f"{word} alice Bonjour")
     (explained,), = [item[2] for item in typed("/etat", language)]
     assert explained.startswith("/etat " if language == "fr" else "/status ")
 
