@@ -109,7 +109,7 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
             outboxes_limit=settings.outboxes_limit,
             channels=Channels(
                 config.channels(settings.channels), config.channels(settings.teacher_channels),
-                settings.own_channels, settings.most_channels,
+                settings.own_channels, settings.most_channels, store.closed_channels(),
             ),
         )
         search = Search(settings.data, words_of, lambda: store.deletions, store.expired)

@@ -48,7 +48,6 @@ def login(context: Context, message: dict[str, Any]) -> None:
     name = _proved(context, typed, message["password"])
     if name is None:
         raise ProtocolError("login_failed", "Login failed.")
-    context.link.log("login", user=name)
     context.post(Room.login, name, typed)
 
 

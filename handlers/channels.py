@@ -20,6 +20,7 @@ __all__ = [
 
 _MAX_TOPIC = 200
 """Characters in a topic: it stands in one line with others."""
+_QUOTES = "\"'“”«»"
 _MAX_SHOWN = 40
 """Characters of a wrong name that an answer repeats."""
 
@@ -69,10 +70,11 @@ def _topic(context: Context, text: str) -> str:
 
 
 def _typed_name(context: Context, text: str) -> ChannelName | None:
-    """The name that somebody typed; None if it can't be one, and then the person is told."""
+    """The name that somebody typed, also in quotes; None if it can't be one, and then the person is told."""
     if len(text.split()) > 1:
         raise Misused
-    name = channel_names.find(text.rstrip(PUNCTUATION))
+    bare = text.rstrip(PUNCTUATION).strip(_QUOTES).lstrip("#\uff03")
+    name = channel_names.find(f"#{bare}")
     if name is None:
         context.post(Room.notice, context.texts("channel_name", channel=shown(text, _MAX_SHOWN)))
     return name
@@ -90,7 +92,7 @@ def typed_join(context: Context, rest: str) -> None:
 
 def typed_leave(context: Context, rest: str) -> None:
     """`/quitter`, or `/quitter #dev`."""
-    name = _typed_name(context, rest) if rest else ("", "")
+    name = _typed_name(context, rest) if rest else context.place
     if name is not None:
         context.announces("change")
         context.post(ChannelOperations.type_leave, *name)
@@ -106,7 +108,7 @@ def typed_topic(context: Context, rest: str) -> None:
     channel, text = "", rest
     if rest.startswith(("#", "\uff03")):
         channel, text = [*rest.split(None, 1), ""][:2]
-    name = _typed_name(context, channel) if channel else ("", "")
+    name = _typed_name(context, channel) if channel else context.place
     if name is not None:
         try:
             context.post(ChannelOperations.type_topic, *name, _topic(context, text) if text else None)
@@ -116,6 +118,6 @@ def typed_topic(context: Context, rest: str) -> None:
 
 def typed_users(context: Context, rest: str) -> None:
     """`/qui`: who is in the channel that the client writes to; `/qui #dev`: who is in this one."""
-    name = _typed_name(context, rest) if rest else ("", "")
+    name = _typed_name(context, rest) if rest else context.place
     if name is not None:
         context.post(ChannelOperations.tell_who, *name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from classcord.chat.room import Room
 from classcord.wire.protocol import ProtocolError
-from handlers.context import Context
+from handlers.context import NOWHERE, Context
 from handlers.request import Misused
 from handlers.table import find, letters, unknown
 
@@ -18,6 +18,13 @@ __all__ = ["run"]
 
 def run(context: Context, text: str) -> int:
     """Run the command in `text`, which begins with a slash. Returns its cost."""
+    try:
+        return _run(context, text)
+    finally:
+        context.place = NOWHERE
+
+
+def _run(context: Context, text: str) -> int:
     word, rest = [*text[1:].split(None, 1), "", ""][:2]
     request = find(word)
     guess = find(letters(word))
@@ -40,8 +47,9 @@ def run(context: Context, text: str) -> int:
         error.cost = request.cost
         raise
     except Misused:
-        explained = typed.explained[context.texts.language]
-        line = context.texts("command_usage", usage=typed.example) if typed.example else explained
+        language = context.texts.language
+        usage = f"/{typed.words[language][0]} {typed.example}"
+        line = context.texts("command_usage", usage=usage) if typed.example else typed.explained[language]
         context.post(Room.notice, line)
     return request.cost
 

@@ -17,14 +17,17 @@ from classcord.chat.tracking import Tracking
 from classcord.chat.watchers import Watchers
 from classcord.net.link import Link
 from classcord.services import Services
+from classcord.wire.channel_names import ChannelName
 from handlers.limiter import Limiter
 
-__all__ = ["Context"]
+__all__ = ["NOWHERE", "Context"]
 
 _ENTRY = 20
 """Bytes of a name in a list, about."""
 _LINE = 50
 """People in a list that take as much work as a line, about."""
+NOWHERE = ChannelName("", "")
+"""It stands for the channel that the client writes to."""
 Argument = TypeVar("Argument")
 Operator = TypeVar("Operator", Room, ChannelOperations, Ignoring, Tracking, Watchers, Office)
 Asked = TypeVar("Asked", Reading, Passwords, Office)
@@ -36,7 +39,7 @@ class Context:
     """Collects the items of a client's requests. Only the client's own thread uses it."""
 
     __slots__ = (
-        "_hashing", "_items", "_number", "_whole", "accounts", "folder", "history", "limiter", "link", "owed",
+        "_hashing", "_items", "_number", "_whole", "accounts", "folder", "history", "limiter", "link", "owed", "place",
         "registry",
         "texts",
     )
@@ -54,6 +57,8 @@ class Context:
         self.owed = 0
         """Bytes of the answers since the last flush, about."""
         self._whole = False  # the items so far are parts of one
+        self.place = NOWHERE
+        """The channel of the message that is a typed command, if it names one."""
         limits = services.limits
         self.limiter = Limiter(limits, link, self.flush, self.reply) if limits is not None else None
         """None without limits."""

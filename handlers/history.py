@@ -13,13 +13,14 @@ from classcord.chat.room import Room
 from classcord.data.history import Page, Past, Scope, Unreadable
 from classcord.delivery import render
 from classcord.net.link import Gone
+from classcord.wire import names
 from classcord.wire.protocol import MAX_CONTENT, ProtocolError, encode
 from classcord.wire.words import words_of
 from handlers.channels import named
 from handlers.context import Context
 from handlers.request import Misused
 
-__all__ = ["history", "typed_history", "typed_search"]
+__all__ = ["history", "last_of", "stored", "typed_history", "typed_search"]
 
 _LIMIT, _MOST = 50, 200
 """Messages in an answer, if the request does not say how many; and at most."""
@@ -75,23 +76,47 @@ def typed_search(context: Context, rest: str) -> None:
 def _tell(context: Context, page: Page) -> None:
     """One private message of Serveur for each stored message, some time apart. The client's own thread waits."""
     context.post(Room.identify)
-    answer = context.ask(Reading.allow_reading, "", "")
-    assert isinstance(answer, ReadingAllowed)
+    answer = context.ask(Reading.allow_reading, *context.place)
+    if not isinstance(answer, ReadingAllowed):
+        return  # it was typed in a channel that does not exist, or is closed
     try:
         rows = context.history.read(_scope(answer), page)
     except Unreadable as error:
         context.link.log("history_failed", detail=str(error))
         context.post(Room.notice, context.texts("history_unreadable"))
         return
+    if answer.unheard:
+        rows = [row for row in rows if names.find(row.sender) not in answer.unheard]
     if not rows:
         context.post(Room.notice, context.texts("history_empty"))
-    for number, row in enumerate(rows):
-        if number:
+    for place, row in enumerate(rows):
+        if place:
             context.flush()
             if context.link.gone_within(_APART):
                 raise Gone
         line = context.texts("history_line", time=_when(row), sender=row.sender, content=row.content)
-        context.post(Room.notice, line[:MAX_CONTENT])
+        number = f"{row.id} " if answer.teacher else ""  # for /supprimer
+        context.post(Room.notice, f"{number}{line}"[:MAX_CONTENT])
+
+
+def last_of(context: Context, name: str) -> int | None:
+    """The id of the last message of a person in the channel that the client writes to; None if it is not a late one."""
+    answer, key = context.ask(Reading.allow_reading, *context.place), names.find(name)
+    if not isinstance(answer, ReadingAllowed):
+        return None
+    try:
+        rows = context.history.read(_scope(answer), Page(_MOST))
+    except Unreadable:
+        return None
+    return next((row.id for row in reversed(rows) if names.find(row.sender) == key), None)
+
+
+def stored(context: Context, id: int) -> bool:
+    """Whether a message with this id is stored, or may be: some wait until storing works again."""
+    try:
+        return bool(context.registry.storage()[1]) or context.history.message(id) is not None
+    except Unreadable:
+        return True
 
 
 def _when(row: Past) -> str:

@@ -12,7 +12,7 @@ from classcord.chat.room import Room
 from classcord.wire import names
 from classcord.wire.protocol import ProtocolError, clean_content
 from handlers.channels import named
-from handlers.context import Context
+from handlers.context import NOWHERE, Context
 from handlers.request import MAX_REF, PUNCTUATION, Command, Misused
 
 __all__ = ["ACTION", "action", "ignore", "message", "private", "typed_ignore", "typed_private"]
@@ -35,6 +35,8 @@ def message(context: Context, line: dict[str, Any]) -> None:
         content = clean_content(line["content"])
         if "channel" in line:
             _say_in(context, line, content)
+        elif (to := line.get("to")) and to[0] == "#":  # else it would go to everybody
+            _say_in(context, {**line, "channel": to}, content)
         elif content[:1].isalnum() or (content := _relayed(context, line, content)):  # nearly always the first
             if context.limiter is not None:
                 context.limiter.content(content)
@@ -59,7 +61,9 @@ def _say_in(context: Context, message: dict[str, Any], content: str) -> None:
     name = named(message["channel"])
     if not content[:1].isalnum():
         context.post(ChannelOperations.speak_key)  # before a command is run
+        context.place = name
         content = _relayed(context, message, content)
+        context.place = NOWHERE
     if content:
         if context.limiter is not None:
             # as if everybody received it: how many do is known only when its turn comes
@@ -72,7 +76,7 @@ def private(context: Context, message: dict[str, Any]) -> None:
     if "ref" in message:
         _track(context, private, message)
         return
-    context.post(Room.use_private_type)
+    context.post(ChannelOperations.use_private_type)
     _whisper(context, message)
 
 
@@ -83,7 +87,9 @@ def typed_private(context: Context, rest: str) -> None:
     name = name.strip()
     if not name or not text or not name.isprintable() or len(name) > 2 * names.MAX_NAME:
         raise Misused
-    _whispered(context, None, name, text)
+    if context.limiter is not None:
+        context.limiter.content(text)
+    context.post(Room.only, "anybody", True, (("whisper", (None, name, text)),))
 
 
 def action(context: Context, rest: str) -> None:

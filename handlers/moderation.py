@@ -9,17 +9,20 @@ from collections.abc import Callable
 from typing import Any
 
 from classcord.chat.moderation import USUAL
-from classcord.chat.room import Room
+from classcord.chat.office import Office
 from classcord.net.nat import hides_people
 from classcord.wire import durations, names, networks
 from classcord.wire.protocol import ProtocolError, clean_content
-from classcord.wire.texts import Texts
+from classcord.wire.texts import ENGLISH, Texts, shown
 from handlers.context import Context
+from handlers.history import last_of, stored
 from handlers.request import Field, Misused, Request, Typed
 
 __all__ = ["ROWS", "named_first"]
 
 _MAX_ID = 2**53
+_MAX_SHOWN = 60
+"""Characters of a name that an answer repeats."""
 _ON, _OFF = ("on", "oui", "yes"), ("off", "non", "no", "fin")
 _QUOTES = {'"': '"', "“": "”", "«": "»"}
 
@@ -50,11 +53,11 @@ def _about_a_person(action: str, usual: int | None, with_reason: bool) -> tuple[
         more: tuple[Any, ...] = (() if seconds is None else (seconds,)) + ((reason,) if with_reason else ())
         network = networks.parse(name) if action == "ban" else None
         if network is None:
-            context.post(Room.moderate, typed, action, (name, *more))
+            context.post(Office.moderate, typed, action, (name, *more))
         elif (refusal := _network_refusal(context, network, context.texts if typed else Texts("en"))) is None:
-            context.post(Room.moderate, typed, "ban_network", (network, *more))
+            context.post(Office.moderate, typed, "ban_network", (network, *more))
         else:  # said by the room, because only teachers may know how many people are where
-            context.post(Room.moderate, typed, "refuse", (refusal,))
+            context.post(Office.moderate, typed, "refuse", (refusal,))
 
     def asked(context: Context, message: dict[str, Any]) -> None:
         seconds = None if usual is None else _duration(message, usual)
@@ -97,14 +100,14 @@ def _state(text: str) -> bool | None:
 def _silence(context: Context, message: dict[str, Any]) -> None:
     """Begin the silence, or end it."""
     try:
-        context.post(Room.moderate, False, "silence", (_state(message.get("state", "")),))
+        context.post(Office.moderate, False, "silence", (_state(message.get("state", "")),))
     except ValueError:
         raise ProtocolError("invalid_field", "state must be on or off, or left out to change it") from None
 
 
 def _typed_silence(context: Context, rest: str) -> None:
     try:
-        context.post(Room.moderate, True, "silence", (_state(rest),))
+        context.post(Office.moderate, True, "silence", (_state(rest),))
     except ValueError:
         raise Misused from None
 
@@ -113,14 +116,14 @@ def _slow(context: Context, message: dict[str, Any]) -> None:
     seconds = durations.pause(message["duration"])
     if seconds is None:
         raise ProtocolError("invalid_field", "duration must be a time like 10s, of at most an hour; 0 ends slow mode")
-    context.post(Room.moderate, False, "slow", (seconds,))
+    context.post(Office.moderate, False, "slow", (seconds,))
 
 
 def _typed_slow(context: Context, rest: str) -> None:
     seconds = durations.pause(rest)
     if seconds is None:
         raise Misused
-    context.post(Room.moderate, True, "slow", (seconds,))
+    context.post(Office.moderate, True, "slow", (seconds,))
 
 
 def _announce(context: Context, message: dict[str, Any]) -> None:
@@ -129,13 +132,13 @@ def _announce(context: Context, message: dict[str, Any]) -> None:
         raise ProtocolError("invalid_field", "content is empty; nothing was sent")
     if context.limiter is not None:
         context.limiter.content(content)
-    context.post(Room.moderate, False, "announce", (content,))
+    context.post(Office.moderate, False, "announce", (content,))
 
 
 def _typed_announce(context: Context, rest: str) -> None:
     if not rest:
         raise Misused
-    context.post(Room.moderate, True, "announce", (rest,))
+    context.post(Office.moderate, True, "announce", (rest,))
 
 
 def _id(text: str) -> int | None:
@@ -149,15 +152,30 @@ def _delete(context: Context, message: dict[str, Any]) -> None:
     number = _id(id) if isinstance(id, str) else id if type(id) is int and 0 <= id <= _MAX_ID else None
     if number is None:
         raise ProtocolError("invalid_field", "id must be the number of a message")
-    context.post(Room.moderate, False, "delete", (number, message.get("reason", "")))
+    _delete_if_stored(context, False, number, message.get("reason", ""))
 
 
 def _typed_delete(context: Context, rest: str) -> None:
+    """`/supprimer 42`, or `/supprimer bob`: the last message of that person where the client writes."""
     word, _, reason = rest.partition(" ")
     number = _id(word)
-    if number is None:
-        raise Misused
-    context.post(Room.moderate, True, "delete", (number, reason))
+    if number is not None:
+        _delete_if_stored(context, True, number, reason)
+        return
+    name, reason = named_first(rest)
+    found = last_of(context, name)
+    if found is None:
+        context.post(Office.moderate, True, "refuse", (context.texts("no_message_of", user=shown(name, _MAX_SHOWN)),))
+    else:
+        context.post(Office.moderate, True, "delete", (found, reason))
+
+
+def _delete_if_stored(context: Context, typed: bool, id: int, reason: str) -> None:
+    if stored(context, id):
+        context.post(Office.moderate, typed, "delete", (id, reason))
+    else:
+        texts = context.texts if typed else ENGLISH
+        context.post(Office.moderate, typed, "refuse", (texts("no_message", id=id),))
 
 
 # --- the rows ---
@@ -176,7 +194,7 @@ ROWS = (
         typed=Typed(
             _typed_kick, {"fr": ("ejecter", "éjecter"), "en": ("kick",)},
             {"fr": "/ejecter NOM [MOTIF] : déconnecter quelqu'un", "en": "/kick NAME [REASON]: disconnect somebody"},
-            example="/kick bob",
+            example="bob",
         ),
     ),
     Request(
@@ -188,7 +206,7 @@ ROWS = (
                 "fr": "/muet NOM [TEMPS] [MOTIF] : il ne peut plus écrire ; 30s, 10m (d'habitude), 2h",
                 "en": "/mute NAME [TIME] [REASON]: that person can't write; 30s, 10m (usually), 2h",
             },
-            example="/mute bob 10m",
+            example="bob 10m",
         ),
     ),
     Request(
@@ -196,7 +214,7 @@ ROWS = (
         typed=Typed(
             _typed_unmute, {"fr": ("parole",), "en": ("unmute",)},
             {"fr": "/parole NOM : il peut de nouveau écrire", "en": "/unmute NAME: that person can write again"},
-            example="/unmute bob",
+            example="bob",
         ),
     ),
     Request(
@@ -208,7 +226,7 @@ ROWS = (
                 "fr": "/bannir COMPTE|RÉSEAU [TEMPS] [MOTIF] : il ne peut plus entrer ; 30m, 1h (d'habitude), 2j",
                 "en": "/ban ACCOUNT|NETWORK [TIME] [REASON]: keep it out; 30m, 1h (usually), 2d",
             },
-            example="/ban bob 1h",
+            example="bob 1h",
         ),
     ),
     Request(
@@ -216,7 +234,7 @@ ROWS = (
         typed=Typed(
             _typed_unban, {"fr": ("debannir", "débannir"), "en": ("unban",)},
             {"fr": "/debannir COMPTE|RÉSEAU : il peut revenir", "en": "/unban ACCOUNT|NETWORK: let it in again"},
-            example="/unban bob",
+            example="bob",
         ),
     ),
     Request(
@@ -228,7 +246,6 @@ ROWS = (
                 "fr": "/silence : seuls les enseignants écrivent ; une seconde fois : c'est fini",
                 "en": "/silence: only teachers write; a second time: it is over",
             },
-            example="/silence",
         ),
     ),
     Request(
@@ -240,7 +257,7 @@ ROWS = (
                 "fr": "/lent SECONDES : chacun écrit une fois par ce temps ; /lent 0 : c'est fini",
                 "en": "/slow SECONDS: each person writes once in this time; /slow 0: it is over",
             },
-            example="/slow 10",
+            example="10",
         ),
     ),
     Request(
@@ -249,19 +266,21 @@ ROWS = (
         typed=Typed(
             _typed_announce, {"fr": ("annonce",), "en": ("announce",)},
             {"fr": "/annonce TEXTE : Serveur le dit à tout le monde", "en": "/announce TEXT: Serveur tells everybody"},
-            example="/announce Pause",
+            example="Pause",
         ),
     ),
     Request(
         "delete", _delete, "teachers: take a message out of what is stored", {"type": "delete", "id": 42},
-        (Field("id", any_value=True), _REASON), who="teacher",
+        (Field("id", any_value=True), _REASON), who="teacher", cost=5,
         typed=Typed(
             _typed_delete, {"fr": ("supprimer",), "en": ("delete",)},
             {
-                "fr": "/supprimer NUMÉRO [MOTIF] : ôter un message de ce qui est enregistré",
-                "en": "/delete NUMBER [REASON]: take a message out of what is stored",
+                "fr": "/supprimer NUMÉRO|NOM [MOTIF] : ôter un message enregistré, ou le dernier de NOM ; les numéros :"
+                " /historique",
+                "en": "/delete NUMBER|NAME [REASON]: delete a stored message, or the last one of NAME; the numbers:"
+                " /history",
             },
-            example="/delete 42",
+            example="42",
         ),
     ),
 )

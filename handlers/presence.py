@@ -62,18 +62,18 @@ def list_users(context: Context, message: dict[str, Any]) -> None:
 
 
 def who(context: Context, message: dict[str, Any]) -> None:
-    """The people in a channel, or all if there is no such channel.
+    """The people in a channel: nobody, if there is no such channel.
 
     The clients that ask so also expect private messages with the type `private`.
     """
     channel = message.get("channel") or "global"
     if not channel.isprintable():
         raise ProtocolError("invalid_field", "channel has a character that is not allowed")
-    context.post(Room.use_private_type)
+    context.post(ChannelOperations.use_private_type)
     if message.get("channel") is not None:
         context.post(ChannelOperations.speak_key)
     name = channel_names.find(channel)
-    context.post(Room.list_users, "who", channel, name.key if name is not None else "")
+    context.post(Room.list_users, "who", channel, name.key if name is not None else channel)
 
 
 def ping(context: Context, message: dict[str, Any]) -> None:

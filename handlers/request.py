@@ -59,6 +59,7 @@ class Typed(NamedTuple):
     explained: Mapping[str, str]
     """The answer to `/aide WORD`: one short line. Also the answer to a wrong use, if there is no example."""
     example: str = ""
+    """What follows the word in an example, in each language."""
     secret: bool = False
     """A password follows the word. It is recognized by its letters: `/login:bob:x`."""
     listed: Literal["first", "all", "never"] = "first"

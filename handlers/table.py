@@ -6,6 +6,8 @@ import difflib
 import re
 from typing import Any
 
+from classcord.chat.effects import ReadingAllowed
+from classcord.chat.reading import Reading
 from classcord.chat.room import Room
 from classcord.wire import names
 from classcord.wire.channel_names import MAX_TYPED
@@ -137,7 +139,7 @@ TABLE = (
                 "fr": "/mp NOM TEXTE : message privé (un nom avec des espaces se met entre guillemets)",
                 "en": "/msg NAME TEXT: private message (quote a name that has spaces)",
             },
-            example="/msg alice Bonjour",
+            example="alice Bonjour",
         ),
     ),
     Request(
@@ -209,7 +211,7 @@ TABLE = (
                 "fr": "/join #dev : entrer dans un canal et y écrire ; /join #général : écrire de nouveau à tous",
                 "en": "/join #dev: enter a channel and write there; /join #général: write to everybody again",
             },
-            example="/join #dev",
+            example="#dev",
         ),
     ),
     Request(
@@ -222,7 +224,7 @@ TABLE = (
                 "fr": "/quitter : sortir de votre canal ; /quitter #dev : sortir de celui-ci",
                 "en": "/leave: leave your channel; /leave #dev: leave this one",
             },
-            example="/quitter #dev",
+            example="#dev",
         ),
     ),
     Request(
@@ -320,6 +322,8 @@ COMMANDS = {language: completion.commands(TABLE, language) for language in LANGU
 _LETTERS = re.compile(r"[^\W\d_]*")
 _MAX_WORD = 20
 """Characters of a typed word that are looked up or repeated in an answer."""
+_BEGUN = 3
+"""Letters of a typed word that are enough to mean the word that begins so."""
 _LIKE = 0.6
 """How much a typed word must have in common with a known one: the ratio of difflib, which proposes this one."""
 
@@ -341,17 +345,28 @@ def letters(word: str) -> str:
 def unknown(context: Context, word: str, *, asked: bool) -> str:
     """The answer to a typed `word` that is unknown, or to a question about it, with the command that it is like."""
     command = "/" + shown(letters(word), _MAX_WORD)
-    close = _closest(word)
+    row = _closest(word)
+    if row is not None and row.who == "teacher" and not _teaches(context):
+        row = None  # pupils need not see these words
+    close = row.typed if row is not None else None
     if close is None:
         return context.texts("help_unknown" if asked else "unknown_command", command=command)
     return context.texts("unknown_close", command=command, close=f"/{close.words[context.texts.language][0]}")
 
 
-def _closest(word: str) -> Typed | None:
-    """The command for all that somebody meant who typed this `word` wrong. There is no guess where a password follows.
+def _teaches(context: Context) -> bool:
+    answer = context.ask(Reading.allow_reading, "", "")
+    return isinstance(answer, ReadingAllowed) and answer.teacher
 
-    Only the first letters are compared: the time grows with the square of their number.
+
+def _closest(word: str) -> Request | None:
+    """The command that somebody meant who typed this `word` wrong: one that begins so, or else the most like it.
+
+    There is no guess where a password follows. Only the first letters are compared: the time grows with the square of
+    their number.
     """
-    found = difflib.get_close_matches(names.key(letters(word)[:_MAX_WORD]), WORDS, 1, _LIKE)
+    typed = names.key(letters(word)[:_MAX_WORD])
+    begun = [each for each in WORDS if each.startswith(typed)] if len(typed) >= _BEGUN else []
+    found = [min(begun, key=len)] if begun else difflib.get_close_matches(typed, WORDS, 1, _LIKE)
     row = WORDS[found[0]] if found else None
-    return row.typed if row and row.typed and row.typed.listed != "never" and row.who != "teacher" else None
+    return row if row and row.typed and row.typed.listed != "never" else None

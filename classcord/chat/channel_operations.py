@@ -12,9 +12,11 @@ from typing import Any
 from classcord.chat.channels import Channel, Channels
 from classcord.chat.effects import (
     Announced,
+    ChannelClosed,
     ChannelEntered,
     ChannelLeft,
     ChannelMoved,
+    ChannelOpened,
     ChannelsListed,
     Effect,
     Joined,
@@ -26,6 +28,7 @@ from classcord.chat.ignoring import Ignoring
 from classcord.chat.listing import channels_text, who_text
 from classcord.chat.moderation import Moderation
 from classcord.chat.people import Person, Seat
+from classcord.chat.refusals import Silenced
 from classcord.wire import names
 from classcord.wire.channel_names import EVERYBODY, ChannelName
 from classcord.wire.protocol import ProtocolError
@@ -34,8 +37,8 @@ from classcord.wire.texts import ENGLISH, Texts
 __all__ = ["OPERATIONS", "ChannelOperations"]
 
 OPERATIONS = (
-    "speak_key", "say_in", "join_channel", "leave_channel", "list_channels", "topic", "type_join", "type_leave",
-    "type_channels", "type_topic", "tell_who",
+    "speak_key", "use_private_type", "say_in", "join_channel", "leave_channel", "list_channels", "topic", "type_join",
+    "type_leave", "type_channels", "type_topic", "tell_who",
 )
 """The methods that an item with a seat may name."""
 _new = tuple.__new__
@@ -74,6 +77,10 @@ class ChannelOperations:
         of = "" if channel is self._channels.everybody else channel.place.name
         self._notice(seat, who_text(self._texts, self._shown(own, channel), of))
 
+    def use_private_type(self, seat: Seat, /) -> None:
+        """The client knows the type `private`: it would show a private `message` as public."""
+        seat.private_type = True
+
     def speak_key(self, seat: Seat, /) -> None:
         """The client has sent the key `channel`: from here on it gets that key, and no prefix.
 
@@ -93,11 +100,12 @@ class ChannelOperations:
         self.speak_key(seat)
         person = self._identify(seat, wanted)
         if self._moderation.strict:
-            self._moderation.may_speak(seat, person)
+            self._moderation.may_speak(seat, person, takes_turn=False)
         self._spoke(seat)
         channel = self._channels.find(key)
         if channel is None or seat.number not in channel.members:
             channel = self._join(seat, person, ChannelName(key, name), ENGLISH)
+        self._moderation.take_turn(person)
         place = None if channel is self._channels.everybody else channel.place
         ignored_by = self._ignoring.by(person) if self._ignoring.ignored else ()
         id, certain = self._take_id()
@@ -168,6 +176,8 @@ class ChannelOperations:
         self._identify(seat)  # the notice is for the name that the client has
         try:
             self._notice(seat, act())
+        except Silenced as error:
+            self._notice(seat, error.said)
         except ProtocolError as error:
             self._notice(seat, error.text)
 
@@ -288,9 +298,13 @@ class ChannelOperations:
                 self._go(seat, channel)
 
     def close(self, name: ChannelName) -> str:
-        """From now on it is for teachers: the others leave it, and are told. Its name. Raises ProtocolError."""
+        """From now on it is for teachers: the others leave it, and are told. Its name. Raises ProtocolError.
+
+        It stays so after a restart: what teachers have written there is still stored.
+        """
         channel = self._found(name)
         channel.closed, channel.maker = True, None
+        self._emit(ChannelClosed(channel.key, channel.place.name))
         for seat in [each for each in channel.members.values() if each.person is None or not each.person.teacher]:
             self._go(seat, channel)
             self._notice(seat, self._texts("channel_shut", channel=channel.place.name))
@@ -302,6 +316,7 @@ class ChannelOperations:
         if channel.reserved:
             raise ProtocolError("not_allowed", f"{channel.place.name} is one of --teacher-channels, a setting")
         channel.closed = False
+        self._emit(ChannelOpened(channel.key))
         return channel.place.name
 
     def _found(self, name: ChannelName) -> Channel:

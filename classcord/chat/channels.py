@@ -53,12 +53,14 @@ class Channel:
 class Channels:
     """The channels that exist. `opened` and `closed` are always there; `closed` ones are for teachers alone.
 
+    `locked` has the keys and names of those that were closed while the server ran, and stay so until they are opened.
     A person may make up to `each` others, and there are at most `most` in all. A channel that a person made ends when
     its last member leaves. Everybody is in #général; it has no members here. For the holder of the flush lock.
     """
 
     def __init__(
-        self, opened: Iterable[str] = ("dev",), closed: Collection[str] = ("admin",), each: int = 3, most: int = 50
+        self, opened: Iterable[str] = ("dev",), closed: Collection[str] = ("admin",), each: int = 3, most: int = 50,
+        locked: Iterable[tuple[str, str]] = (),
     ) -> None:
         self.each = each
         self.most = most
@@ -77,6 +79,8 @@ class Channels:
             if self.find(name.key) is None:
                 self._add(name, closed=name.key in shut)
                 self._looks.add(name.shown)
+        for name in itertools.starmap(ChannelName, locked):
+            (self._by_key.get(name.key) or self._add(name)).closed = True
 
     def __iter__(self) -> Iterator[Channel]:
         """All of them, without #général, in the order in which they were made."""

@@ -16,6 +16,8 @@ from classcord.chat.orders import (
     Audited,
     Banned,
     BoardShown,
+    ChannelClosed,
+    ChannelOpened,
     Expelled,
     MessageDeleted,
     MessagesDeleted,
@@ -36,9 +38,11 @@ __all__ = [
     "Audited",
     "Banned",
     "BoardShown",
+    "ChannelClosed",
     "ChannelEntered",
     "ChannelLeft",
     "ChannelMoved",
+    "ChannelOpened",
     "ChannelsListed",
     "Effect",
     "Expelled",
@@ -51,6 +55,7 @@ __all__ = [
     "Kept",
     "LoggedIn",
     "LoggedOut",
+    "LoginRefused",
     "MessageDeleted",
     "MessagesDeleted",
     "MessagesExpired",
@@ -224,10 +229,18 @@ class AccountChanged(NamedTuple):
 
 
 class LoggedIn(NamedTuple):
-    """The answer to a login; `alias` is the name as the client wrote it."""
+    """The answer to a login to the account `name`; `alias` is the name as the client wrote it."""
 
     seat: int
+    name: str
     alias: str
+
+
+class LoginRefused(NamedTuple):
+    """A client that may use the account is kept out, because that is banned."""
+
+    seat: int
+    name: str
 
 
 class LoggedOut(NamedTuple):
@@ -317,7 +330,8 @@ class TopicTold(NamedTuple):
 class ReadingAllowed(NamedTuple):
     """The client may read the history: what was said to everybody, in a channel, or between two accounts.
 
-    `since` is when the newer one of these was made, ISO 8601 in UTC. `ticket` is the number of the question.
+    `since` is when the newer one of these was made, ISO 8601 in UTC. `ticket` is the number of the question. The client
+    of a `teacher` is shown the numbers by which it may delete. It ignores the people with the keys in `unheard`.
     """
 
     seat: int
@@ -325,6 +339,8 @@ class ReadingAllowed(NamedTuple):
     channel: Place | None = None
     accounts: tuple[str, str] | None = None
     since: str = ""
+    teacher: bool = False
+    unheard: tuple[str, ...] = ()
 
 
 class Gone(NamedTuple):
@@ -368,5 +384,5 @@ Effect = (
     | Audited | Answered | Expelled | Banned | Unbanned | NetworkExpelled | MessageDeleted
     | ChannelMoved | ChannelEntered | ChannelLeft | ChannelsListed | TopicTold | ReadingAllowed
     | MessagesDeleted | AccountsRemoved | MessagesExpired | Kept | HandingDue | HandedOver | WaitingEnded
-    | Sent | Wired | BoardShown
+    | Sent | Wired | BoardShown | ChannelClosed | ChannelOpened | LoginRefused
 )

@@ -70,7 +70,9 @@ class Ignoring:
         if (person is not None and person.teacher) or self._registrations.teacher(key) or key == SERVER_NAME.lower():
             raise ProtocolError("not_allowed", texts("ignored_never"))
         found = person or account
-        if found is None or person is seat.person:
+        if person is not None and person is seat.person:
+            raise ProtocolError("invalid_field", texts("ignored_self"))
+        if found is None:
             raise ProtocolError("invalid_field", texts("no_person", user=shown(name, _MAX_SHOWN)))
         if len(listed) >= _MOST:
             raise ProtocolError("invalid_field", texts("ignored_most", count=_MOST))
@@ -105,6 +107,11 @@ class Ignoring:
                 numbers += reader.numbers()
         return tuple(numbers)
 
+    def unheard(self, seat: Seat) -> tuple[str, ...]:
+        """The keys of the names whose messages the client does not want."""
+        listed = self.lists.get(self._owner(seat), {}) if self.lists else {}
+        return tuple([key for key in listed if not self._registrations.teacher(key)])
+
     def readers(self, person: Person, receivers: tuple[Addressed, ...]) -> tuple[Addressed, ...]:
         """Those of the receivers who want to read this person."""
         without = self.by(person) if self.ignored else ()
@@ -129,7 +136,9 @@ class Ignoring:
             self._end(seat.number, key)
 
     def renamed(self, old: str, name: str) -> None:
-        """The person with the key `old` gets another name: who has ignored it does so still."""
+        """The person with the key `old` gets another name, perhaps by a login: who has ignored it does so still."""
+        key = names.key(name)
         for owner in [*self.ignored.get(old, ())]:
             self._end(owner, old)
-            self._begin(owner, names.key(name), name)
+            if owner != key:
+                self._begin(owner, key, name)

@@ -51,6 +51,8 @@ def who_text(texts: Texts, people: Sequence[Person], channel: str) -> str:
     `channel` is the name of a channel that they are in, or empty.
     """
     count = len(people)
+    if not count:
+        return texts("who_nobody", channel=channel)
     described = [f"{p.name} ({p.state})" if p.state != "online" else p.name for p in people[:_MAX_TOLD]]
     head = texts("who_in", channel=channel, count=count) if channel else texts("who_here", count=count)
     text = texts("who", head=head, names=", ".join(described))
@@ -63,8 +65,12 @@ def who_text(texts: Texts, people: Sequence[Person], channel: str) -> str:
 
 
 def channels_text(texts: Texts, channels: Sequence[tuple[str, int]]) -> str:
-    """The names of channels and how many people are in each. A name that does not fit into one message is left out."""
+    """The names of channels and how many people are in each. A name that does not fit into one message is left out.
+
+    The first one is #général, where everybody is.
+    """
     counted = [f"{name} ({count})" for name, count in channels]
-    space = MAX_CONTENT - len(texts("channels", channels=""))
+    other = texts("channels_enter", channel=channels[1][0]) if len(channels) > 1 else ""
+    space = MAX_CONTENT - len(texts("channels", channels="")) - len(other)
     ends = itertools.accumulate(len(each) + 2 for each in counted)
-    return texts("channels", channels=", ".join(counted[: sum(end - 2 <= space for end in ends)]))
+    return texts("channels", channels=", ".join(counted[: sum(end - 2 <= space for end in ends)])) + other

@@ -18,6 +18,7 @@ from classcord.chat.effects import (
     Banned,
     Effect,
     Expelled,
+    LoginRefused,
     MessageDeleted,
     NetworkExpelled,
     Noticed,
@@ -25,6 +26,7 @@ from classcord.chat.effects import (
     Unbanned,
 )
 from classcord.chat.people import Person, Seat
+from classcord.chat.refusals import Silenced
 from classcord.chat.registrations import Registrations
 from classcord.wire import durations, names, networks
 from classcord.wire.protocol import ProtocolError, encode
@@ -148,32 +150,56 @@ class Moderation:
 
     # --- who may come in, and speak ---
 
-    def may_enter(self, name: str) -> None:
+    def may_enter(self, seat: Seat, name: str) -> None:
         """Raises ProtocolError if the account is banned."""
         refusal = self.bans.account(names.key(name)) if self.bans.accounts else None
         if refusal is not None:
+            self._emit(LoginRefused(seat.number, name))
             raise refusal
 
-    def may_speak(self, seat: Seat, person: Person, addressee: Person | None = None) -> None:
-        """Raises ProtocolError if this person may not send a message now: to everybody, or to one person.
+    def may_speak(
+        self, seat: Seat, person: Person, addressee: Person | None = None, *, takes_turn: bool = True
+    ) -> None:
+        """Raises Silenced if this person may not send a message now: to everybody, or to one person.
 
         Teachers may, and anybody may write to a teacher: a question must be possible. Slow mode is only for messages to
-        everybody.
+        everybody: this one takes the person's turn, or `take_turn` does later, once it is certain that it is sent.
         """
         if person.teacher or (addressee is not None and addressee.teacher):
             return
         end = max(self._mutes.get(seat.number, 0.0), self._mutes.get(person.key, 0.0))
         if end:
             left = durations.spell(end - self._now, "en")
-            raise ProtocolError("muted", f"You are muted for {left}; nothing was sent.")
+            said = self._texts("may_not_muted", time=self._time(end - self._now))
+            raise Silenced(f"You are muted for {left}; nothing was sent.", said)
         if self._silent:
-            raise ProtocolError("muted", "Only teachers may write until they end the silence; nothing was sent.")
+            text = "Only teachers may write until they end the silence; nothing was sent."
+            raise Silenced(text, self._texts("may_not_silent"))
         if self._slow and addressee is None:
             wait = self._spoke.get(person.key, -self._slow) + self._slow - self._now
             if wait > 0:
                 left = durations.spell(wait, "en")
-                raise ProtocolError("muted", f"Slow mode: wait {left} before your next message; nothing was sent.")
+                said = self._texts("may_not_slow", time=self._time(wait))
+                raise Silenced(f"Slow mode: wait {left} before your next message; nothing was sent.", said)
+            if takes_turn:
+                self.take_turn(person)
+
+    def take_turn(self, person: Person) -> None:
+        """In slow mode, the person speaks now."""
+        if self._slow and not person.teacher:
             self._spoke[person.key] = self._now
+
+    def rule(self, seat: Seat) -> str:
+        """What a newcomer must know before it writes; "" while everybody may."""
+        person = seat.person
+        if not self.strict or person is None:
+            return ""
+        left = 0.0 if person.teacher else self.muted(person)
+        if left:
+            return self._texts("muted_you", time=self._time(left), why="")
+        if self._silent:
+            return self._texts("silence_begins")
+        return self._texts("slow_begins", time=self._time(self._slow)) if self._slow else ""
 
     def muted(self, person: Person) -> float:
         """For how many seconds this person may not speak; 0 if it may."""
@@ -348,7 +374,7 @@ class Moderation:
     def _why(self, reason: str) -> str:
         return self._texts("why", reason=_clean(reason)) if reason else ""
 
-    def _time(self, seconds: int) -> str:
+    def _time(self, seconds: float) -> str:
         return durations.spell(seconds, self._texts.language)
 
     def _audit(self, by: _Actor, action: str, target: str, seconds: int | None = None, reason: str = "") -> None:

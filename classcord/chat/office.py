@@ -10,7 +10,7 @@ from typing import Any
 
 from classcord.chat.accounts import Account
 from classcord.chat.channel_operations import ChannelOperations
-from classcord.chat.effects import Announced, Answered, Audited, Effect, MessagesDeleted, Replied
+from classcord.chat.effects import Announced, Answered, Audited, Effect, MessagesDeleted, Noticed, Replied
 from classcord.chat.ignoring import Ignoring
 from classcord.chat.moderation import CONSOLE, Moderation
 from classcord.chat.onlookers import Onlookers
@@ -24,7 +24,7 @@ from classcord.wire.protocol import ProtocolError, encode
 
 __all__ = ["OPERATIONS", "Office"]
 
-OPERATIONS = ("direct", "own_right")
+OPERATIONS = ("direct", "moderate", "own_right")
 """The methods that an item with a seat may name: what teachers do about the whole room."""
 
 
@@ -69,6 +69,14 @@ class Office:
         except ProtocolError as error:
             self._emit(Answered(number, error.code, error.text, (), False))
 
+    def announce(self, text: str) -> None:
+        """A text from the server to everybody. An item without a seat."""
+        self._emit(Announced(text))
+
+    def moderate(self, seat: Seat, typed: bool, action: str, arguments: tuple[Any, ...], /) -> None:
+        """Something that only teachers do. A part of `only`, which sees to that."""
+        self._moderation.by_teacher(seat, typed, action, arguments)
+
     def direct(self, seat: Seat, action: str, key: str, name: str, /) -> None:
         """Close or open a channel. A part of `only`, for teachers."""
         _, (channel,), _ = self._actions[action](key, name, self._who(seat))
@@ -85,6 +93,9 @@ class Office:
         """The client has its first list of the people: it is ready for what it must know."""
         self._onlookers.greet(seat)
         self._watchers.greet(seat)
+        rule = self._moderation.rule(seat)
+        if rule:
+            self._emit(Noticed(seat.address(), rule))
 
     def _people(self) -> tuple[str, tuple[Any, ...], bool]:
         """Each person: name, whether it has an account, whether it is a teacher, state, seats, seconds of its mute,

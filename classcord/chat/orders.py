@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 __all__ = [
-    "AccountsRemoved", "Addressed", "Answered", "Audited", "Banned", "BoardShown", "Expelled", "MessageDeleted",
-    "MessagesDeleted", "MessagesExpired", "NetworkExpelled", "Unbanned", "Wired",
+    "AccountsRemoved", "Addressed", "Answered", "Audited", "Banned", "BoardShown", "ChannelClosed", "ChannelOpened",
+    "Expelled", "MessageDeleted", "MessagesDeleted", "MessagesExpired", "NetworkExpelled", "Unbanned", "Wired",
 ]
 
 
@@ -62,6 +62,19 @@ class NetworkExpelled(NamedTuple):
     named: tuple[Addressed, ...]
     text: str
     refusal: str
+
+
+class ChannelClosed(NamedTuple):
+    """A channel, by its key and its name, is for teachers alone, which is to be stored."""
+
+    key: str
+    name: str
+
+
+class ChannelOpened(NamedTuple):
+    """It is for everybody again."""
+
+    key: str
 
 
 class MessageDeleted(NamedTuple):

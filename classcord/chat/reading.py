@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from classcord.chat.channels import Channels
 from classcord.chat.effects import Effect, ReadingAllowed
+from classcord.chat.ignoring import Ignoring
 from classcord.chat.people import Seat
 from classcord.chat.registrations import Registrations
 from classcord.wire.protocol import ProtocolError
@@ -22,23 +23,28 @@ _MAX_SHOWN = 60
 class Reading:
     """For the holder of the flush lock, like all of the room. The answer has the number `ticket` of the question."""
 
-    def __init__(self, channels: Channels, registrations: Registrations, emit: Callable[[Effect], None]) -> None:
+    def __init__(
+        self, channels: Channels, registrations: Registrations, ignoring: Ignoring, emit: Callable[[Effect], None]
+    ) -> None:
         self._channels = channels
         self._registrations = registrations
+        self._ignoring = ignoring
         self._emit = emit
 
     def allow_reading(self, seat: Seat, ticket: int, key: str, name: str, /) -> None:
         """Say whether the client may read what was said in a channel; without a key, in the one that it writes to."""
+        teacher, unheard = seat.person is not None and seat.person.teacher, self._ignoring.unheard(seat)
         if not key:
-            self._emit(ReadingAllowed(seat.number, ticket, seat.current))
+            self._emit(ReadingAllowed(seat.number, ticket, seat.current, teacher=teacher, unheard=unheard))
             return
         channel = self._channels.find(key)
         if channel is None:
             raise ProtocolError("no_channel", ENGLISH("channel_unknown", channel=name))
-        if channel.closed and (seat.person is None or not seat.person.teacher):
+        if channel.closed and not teacher:
             raise ProtocolError("not_allowed", ENGLISH("channel_closed", channel=name))
         everybody = channel is self._channels.everybody
-        self._emit(ReadingAllowed(seat.number, ticket, None if everybody else channel.place))
+        place = None if everybody else channel.place
+        self._emit(ReadingAllowed(seat.number, ticket, place, teacher=teacher, unheard=unheard))
 
     def allow_exchange(self, seat: Seat, ticket: int, other: str, /) -> None:
         """Say whether it may read what its account and the `other` one have said in private."""

@@ -14,7 +14,6 @@ from classcord.chat import channel_operations, ignoring, passwords, reading, tra
 from classcord.chat.accounts import Account, Accounts
 from classcord.chat.channels import Channels
 from classcord.chat.effects import (
-    Announced,
     Effect,
     Gone,
     GuestNamed,
@@ -24,7 +23,6 @@ from classcord.chat.effects import (
     LoggedOut,
     Noticed,
     Parted,
-    Refused,
     Renamed,
     Replied,
     Said,
@@ -40,6 +38,7 @@ from classcord.chat.office import OPERATIONS as OFFICE
 from classcord.chat.office import Office
 from classcord.chat.onlookers import Onlookers
 from classcord.chat.people import Person, Seat, Who, kept_alias
+from classcord.chat.refusals import Silenced, told
 from classcord.chat.registrations import Registrations
 from classcord.chat.waiting import Waiting
 from classcord.wire import names
@@ -55,8 +54,8 @@ Without a seat it is the server itself that asks. A plain tuple is made faster t
 """
 
 _OPERATIONS = (
-    "login", "register", "logout", "disconnect", "leave", "identify", "say", "whisper", "use_private_type",
-    "announce_guest", "notice", "reply", "set_state", "list_users", "only", "moderate",
+    "login", "register", "logout", "disconnect", "leave", "identify", "say", "whisper",
+    "announce_guest", "notice", "reply", "set_state", "list_users", "only",
 )
 """The methods that an item with a seat may name."""
 _new = tuple.__new__  # makes a named tuple several times as fast as its class does
@@ -77,7 +76,7 @@ class Room:
         self._present: dict[str, Person] = {}
         self._lists = Lists(self._present)
         self.moderation = moderation = Moderation(self._present, self.registrations, texts, self._emit)
-        self._channels = channels or Channels()
+        self._channels = Channels() if channels is None else channels  # it may have no channel, and is false then
         self._ignoring = ignoring.Ignoring(self._present, self.registrations, texts, self._emit)
         self._onlookers = onlookers = Onlookers(self._present, texts, self._emit)
         self._talk = channel_operations.ChannelOperations(
@@ -93,17 +92,16 @@ class Room:
         self._operations: dict[str, Callable[..., object]] = {}
         parts: tuple[tuple[object, tuple[str, ...]], ...] = (
             (self, _OPERATIONS), (self._talk, channel_operations.OPERATIONS), (self._ignoring, ignoring.OPERATIONS),
-            (reading.Reading(self._channels, self.registrations, self._emit), reading.OPERATIONS),
+            (reading.Reading(self._channels, self.registrations, self._ignoring, self._emit), reading.OPERATIONS),
             (passwords.Passwords(self.registrations, self._emit), passwords.OPERATIONS),
             (tracking.Tracking(self.effects, self._operations), tracking.OPERATIONS),
             (self._watchers, watchers.OPERATIONS), (office, OFFICE),
         )
-        for part, operations in parts:
-            self._operations.update({operation: getattr(part, operation) for operation in operations})
+        self._operations |= {each: getattr(part, each) for part, operations in parts for each in operations}
         self._texts, self._take_id = texts, take_id
         self._names = GuestNames(self._present, self.registrations)
         self._without_seat: dict[str, Callable[..., None]] = {
-            "announce": self.announce, "command": office.command, "tick": moderation.tick, "begin": moderation.begin,
+            "announce": office.announce, "command": office.command, "tick": moderation.tick, "begin": moderation.begin,
             **{name: getattr(self.waiting, name) for name in waiting.OPERATIONS},
         }
 
@@ -116,7 +114,7 @@ class Room:
             seat = self._seats.get(number) or self._seats.setdefault(number, Seat(number))
             self._operations[operation](seat, *arguments)
         except ProtocolError as error:
-            self._emit(Refused(number, error.code, error.text, error.example))
+            self._emit(told(seat, error))
 
     def only(self, seat: Seat, who: Who, typed: bool, parts: tuple[tuple[str, tuple[Any, ...]], ...], /) -> None:
         """Carry out the operations of one request, if the client is one of those who may. Only here is that checked.
@@ -125,8 +123,13 @@ class Room:
         """
         refusal = seat.refusal(who)
         if refusal is None:
-            for operation, arguments in parts:
-                self._operations[operation](seat, *arguments)
+            try:
+                for operation, arguments in parts:
+                    self._operations[operation](seat, *arguments)
+            except Silenced as error:
+                if not typed:
+                    raise
+                self.notice(seat, error.said)
         elif typed:
             allowed = refusal.code != "not_allowed"
             self.notice(seat, self._texts("account_needed") if allowed else self._texts("teacher_needed"))
@@ -141,8 +144,8 @@ class Room:
 
     def login(self, seat: Seat, name: str, alias: str, /) -> None:
         """The client has proved that it is account `name`; it calls itself `alias`."""
-        self.moderation.may_enter(name)
-        self._emit(LoggedIn(seat.number, alias))
+        self.moderation.may_enter(seat, name)
+        self._emit(LoggedIn(seat.number, name, alias))
         seat.registered = None
         self._enter_account(seat, name, alias)
 
@@ -209,7 +212,10 @@ class Room:
                 return person
             raise ProtocolError("invalid_field", "a name must be a string")
         registered = seat.registered
+        if registered is not None and not self.registrations.taken(names.key(registered)):
+            registered = seat.registered = None  # the account is gone
         if registered is not None and (wanted is None or names.find(wanted) == names.key(registered)):
+            self.moderation.may_enter(seat, registered)
             return self._enter_account(seat, registered, wanted or registered)
         if person is not None and (person.chose_name or wanted is None or wanted == seat.alias):
             return person  # a numbered guest with this alias was refused this name before
@@ -242,6 +248,8 @@ class Room:
             if seat.person.key == key:
                 seat.alias = alias
                 return seat.person
+            if not seat.person.account:
+                self._ignoring.renamed(seat.person.key, name)
             self._exit(seat)
         made = Person(name, key, account=True, teacher=self.registrations.teacher(key))
         return self._enter(seat, self._present.get(key) or made, alias)
@@ -335,9 +343,6 @@ class Room:
         id, certain = self._take_id()
         self._emit(Whispered(receivers, id, certain, person.name, not person.account, addressee.name, content))
 
-    def use_private_type(self, seat: Seat, /) -> None:
-        seat.private_type = True  # the client knows the type `private`: it would show a `message` as public
-
     def announce_guest(self, seat: Seat, wanted: object, /) -> None:
         """An empty message: the first one on a connection names a guest; nothing is relayed."""
         known = seat.person.name if seat.person is not None else None
@@ -352,14 +357,6 @@ class Room:
     def reply(self, seat: Seat, line: bytes, /) -> None:
         """A line that the client's own thread has made, after the answers to the requests before it."""
         self._emit(Replied(seat.number, line))
-
-    def announce(self, text: str) -> None:
-        """A text from the server to everybody. An item without a seat."""
-        self._emit(Announced(text))
-
-    def moderate(self, seat: Seat, typed: bool, action: str, arguments: tuple[Any, ...], /) -> None:
-        """Something that only teachers do. A part of `only`, which sees to that."""
-        self.moderation.by_teacher(seat, typed, action, arguments)
 
     # --- presence ---
 
@@ -378,14 +375,14 @@ class Room:
     def list_users(self, seat: Seat, kind: str = "users", asked: str | None = None, key: str = "", /) -> None:
         """List the people who are here, then the states other than online, unless nothing has changed since last time.
 
-        The answer has the type `kind` and names the channel as it was `asked` for, if it was. If there is a channel
-        with this `key`, only its members are in the list.
+        The answer has the type `kind` and names the channel as it was `asked` for, if it was. With a `key`, only the
+        members of that channel are in the list; nobody, if there is none.
         """
         own = self.identify(seat)
-        channel = self._channels.find(key) or self._channels.everybody
-        if channel.closed and not own.teacher:
+        channel = self._channels.find(key) if key else self._channels.everybody
+        if channel is not None and channel.closed and not own.teacher:
             raise ProtocolError("not_allowed", ENGLISH("channel_closed", channel=channel.place.name))
-        visible = self._lists.shown(own, channel)
+        visible = self._lists.shown(own, channel) if channel is not None else ()
         listed = {seat.alias if person is own else person.name: person for person in visible}
         if len(listed) < len(visible):
             # a guest's alias may be another person's name: then the list shows that person
@@ -393,7 +390,7 @@ class Room:
         self._emit(UsersListed(seat.number, kind, asked, tuple(listed)))
         if not seat.users_version:
             self._office.greet(seat)
-        versions = self._lists.version, channel.version
+        versions = self._lists.version, channel.version if channel is not None else -1
         if seat.users_version != versions:
             seat.users_version = versions
             for name, person in listed.items():

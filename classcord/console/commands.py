@@ -59,7 +59,7 @@ class Commands:
             "reset-password": self._reset_password, "channels": self._channels,
             "close-channel": self._of_a_channel("close_channel"), "open-channel": self._of_a_channel("open_channel"),
         }
-        for name, command in Moderating(self._registry, folder, self._ask).commands.items():
+        for name, command in Moderating(self._registry, services.history, folder, self._ask).commands.items():
             self._run[name] = _alone(command)
         watches = Watches(self._registry, quiet, self._ask)
         boards = Boards(self._registry, folder, self._people)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
 
@@ -9,10 +10,12 @@ from classcord.chat.effects import Answered
 from classcord.chat.moderation import USUAL
 from classcord.console.replies import Reply, Usage, done, name_of, no_more, number_of, table
 from classcord.data.audit import latest
+from classcord.data.history import History, Unreadable
 from classcord.delivery.registry import Registry
 from classcord.net.nat import hides_people
 from classcord.wire import durations, networks
 from classcord.wire.protocol import ProtocolError, clean_content
+from classcord.wire.texts import ENGLISH
 
 __all__ = ["Moderating"]
 
@@ -24,8 +27,9 @@ _SHOWN = 20
 class Moderating:
     """`ask` has the room carry out an action: it gives the answer, or raises ProtocolError. Any thread."""
 
-    def __init__(self, registry: Registry, folder: str, ask: Callable[..., Answered]) -> None:
+    def __init__(self, registry: Registry, history: History, folder: str, ask: Callable[..., Answered]) -> None:
         self._registry = registry
+        self._history = history
         self._folder = folder
         self._ask = ask
         self.commands: dict[str, Callable[[list[str]], Iterator[Reply]]] = {
@@ -97,7 +101,11 @@ class Moderating:
     def _delete(self, words: list[str]) -> Iterator[Reply]:
         if not words:
             raise Usage("say which message")
-        yield from self._do("delete", number_of(words[0], 2**53), " ".join(words[1:]))
+        id = number_of(words[0], 2**53)
+        with contextlib.suppress(Unreadable):
+            if not self._registry.storage()[1] and self._history.message(id) is None:
+                raise ProtocolError("invalid_field", ENGLISH("no_message", id=id))
+        yield from self._do("delete", id, " ".join(words[1:]))
 
     def _audit(self, words: list[str]) -> Iterator[Reply]:
         """What was done, the newest last."""

@@ -120,11 +120,12 @@ def _matches(target: str, address: str, people: dict[int, str], seat: int) -> bo
 def _messages(records: list[Message | WireLines]) -> Iterator[Reply]:
     for record in records:
         assert isinstance(record, Message)
-        at, sender, to, content, channel = record
+        at, sender, to, content, channel, id = record
         where = f" -> {to}" if to is not None else f" {channel}" if channel is not None else ""
         shown = content.replace("\n", "\\n")  # else a message could look like two
         yield done(
-            f"{_clock(at)} {sender}{where}: {shown}", time=at, sender=sender, to=to, channel=channel, content=content,
+            f"{_clock(at)} {id} {sender}{where}: {shown}", time=at, sender=sender, to=to, channel=channel,
+            content=content, id=id,
         )
 
 

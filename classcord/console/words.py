@@ -29,7 +29,7 @@ COMMANDS: dict[str, Command] = {
     "demote": Command("NAME", "take that right away", people=True),
     "reset-password": Command("NAME [-]", "give an account a new password, and print it; - reads it", people=True),
     "channels": Command("", "the channels: how many people are in each, whether it is closed, its topic"),
-    "close-channel": Command("CHANNEL", "only teachers stay in it and may enter; until the server ends"),
+    "close-channel": Command("CHANNEL", "only teachers stay in it and may enter, until it is opened"),
     "open-channel": Command("CHANNEL", "everybody may enter it again"),
     "kick": Command("NAME [REASON]", "end a person's connections", people=True, text=1),
     "mute": Command("NAME [TIME] [REASON]", "let a person write only to teachers; 30s, 10m (usually), 2h", people=True,

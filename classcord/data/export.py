@@ -103,16 +103,23 @@ def _plain(columns: tuple[str, ...], row: Row) -> Row:
 
 # --- the formats ---
 
-_FORMULA = re.compile(r"(^|[,;\t\r\n])(?=[=+\-@\t\r'])")
+_SEPARATOR = r"[,;\t\r\n]"
+_FORMULA = re.compile(
+    # quotes may enclose what begins a cell: the reader takes them away. And after a separator at the end of the text
+    # the next thing is a line break, perhaps within the quotes of the cell
+    rf"""(?:\A|(?<={_SEPARATOR}))(?="*[=+\-@\t\r'\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b])"""
+    rf"""|(?<={_SEPARATOR})(?="*\Z)"""
+)
 
 
 def safe(text: str) -> str:
-    """A text that no spreadsheet takes for a formula, whatever it takes for the separator of the cells.
+    """A text that no spreadsheet takes for a formula, whether it takes commas, semicolons or tabs for separators.
 
-    A ' goes in front of each = + - @ ' tab and carriage return that begins the text, or that follows a comma, a
-    semicolon, a tab or the end of a line. To get the text back, take away each ' at these places, once.
+    A ' goes in front of each = + - @ (also of full width) ' tab and carriage return, and of the quotes before it, that
+    begins the text, or that follows a comma, a semicolon, a tab or the end of a line; and behind each of these four at
+    the end of the text. To get the text back, take away each ' at these places, once.
     """
-    return _FORMULA.sub(r"\1'", text)
+    return _FORMULA.sub("'", text)
 
 
 def _cell(value: object) -> object:

@@ -106,7 +106,7 @@ class History:
 
     def read(self, scope: Scope, page: Page) -> list[Past]:
         """The messages of a page, the oldest first. Waits while two others read."""
-        low, high = page.after or 0, page.before or _LAST
+        low, high = page.after or 0, _LAST if page.before is None else page.before
         with self._connection() as connection:
             rows = _Rows(connection, scope, page.forward)
             if not page.words:

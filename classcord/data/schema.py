@@ -30,6 +30,8 @@ CHANGES = {
     "audit": "INSERT OR REPLACE INTO audit VALUES (?, ?, ?, ?, ?, ?)",
     "ban": "INSERT OR REPLACE INTO bans VALUES (?, ?, ?, ?, ?)",
     "unban": "DELETE FROM bans WHERE kind = ? AND target = ?",
+    "close_channel": "INSERT OR REPLACE INTO closed_channels VALUES (?, ?)",
+    "open_channel": "DELETE FROM closed_channels WHERE key = ?",
     "delete_message": "DELETE FROM message_rows WHERE id = ?",
     "delete_messages": "DELETE FROM message_rows WHERE id BETWEEN ? AND ?",
     "delete_senders": "DELETE FROM senders WHERE id NOT IN (SELECT sender FROM message_rows)",
@@ -155,6 +157,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TRIGGER waiting_account AFTER DELETE ON accounts BEGIN
             DELETE FROM waiting WHERE recipient = OLD.key;
         END""",
+    ),
+    (
+        # those that were closed while the server ran; the settings name others
+        "CREATE TABLE closed_channels (key TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID",
     ),
 )
 """The statements from each schema version to the next. Only append: databases in use have run the others already."""

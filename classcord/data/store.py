@@ -110,8 +110,7 @@ class Store:
         if version > 0:  # another program's database may have our version number by chance
             self._db.execute("SELECT key, name, password, created FROM accounts LIMIT 1")
             self._db.execute(f"SELECT id FROM {'messages' if version == 1 else 'message_rows'} LIMIT 1")
-        (mode,) = self._db.execute("PRAGMA journal_mode=WAL").fetchone()
-        if mode != "wal":
+        if (mode := self._db.execute("PRAGMA journal_mode=WAL").fetchone()[0]) != "wal":
             raise OSError(errno.EOPNOTSUPP, f"no write-ahead log ({mode})")
         self._set("wal_autocheckpoint", 0)
         (problem,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
@@ -159,10 +158,13 @@ class Store:
         select = "SELECT recipient, message, (until - ?) / 1000.0, tried FROM waiting ORDER BY message"
         return self._db.execute(select, (now,)).fetchall()
 
+    def closed_channels(self) -> list[tuple[str, str]]:
+        """The keys and names of the channels that were closed."""
+        return self._db.execute("SELECT key, name FROM closed_channels").fetchall()
+
     def last_id(self) -> int:
         """The greatest message id, or 0."""
-        (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM message_rows").fetchone()
-        return int(last)
+        return int(self._db.execute("SELECT coalesce(max(id), 0) FROM message_rows").fetchone()[0])
 
     def commit(
         self, messages: Sequence[MessageRow], accounts: Sequence[AccountRow], changes: Sequence[ChangeRow] = (),

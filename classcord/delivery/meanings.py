@@ -17,9 +17,11 @@ from classcord.chat.effects import (
     Audited,
     Banned,
     BoardShown,
+    ChannelClosed,
     ChannelEntered,
     ChannelLeft,
     ChannelMoved,
+    ChannelOpened,
     ChannelsListed,
     Effect,
     Expelled,
@@ -32,6 +34,7 @@ from classcord.chat.effects import (
     Kept,
     LoggedIn,
     LoggedOut,
+    LoginRefused,
     MessageDeleted,
     MessagesDeleted,
     MessagesExpired,
@@ -147,6 +150,15 @@ def _banned(batch: Batch, effect: Banned) -> None:
     batch.changes.append(("ban", (effect.kind, effect.target, until, effect.actor, effect.reason)))
 
 
+def _logged_in(batch: Batch, effect: LoggedIn) -> None:
+    batch.events.append((effect.seat, "login", {"user": effect.name}))
+    batch.to(effect.seat, render.logged_in(effect.alias))
+
+
+def _login_refused(batch: Batch, effect: LoginRefused) -> None:
+    batch.events.append((effect.seat, "login_refused", {"user": effect.name}))
+
+
 def _guest_named(batch: Batch, effect: GuestNamed) -> None:
     batch.events.append((effect.seat, "guest", {"user": effect.name, "refused": effect.refused}))
 
@@ -194,7 +206,8 @@ MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     UsersListed: lambda batch, effect: batch.to(effect.seat, render.users(effect)),
     AccountMade: _account_made,
     AccountChanged: lambda batch, effect: batch.accounts.append(effect[:]),
-    LoggedIn: lambda batch, effect: batch.to(effect.seat, render.logged_in(effect.alias)),
+    LoggedIn: _logged_in,
+    LoginRefused: _login_refused,
     LoggedOut: lambda batch, effect: batch.to(effect.seat, render.LOGGED_OUT),
     GuestNamed: _guest_named,
     IdentityEnded: _identity_ended,
@@ -216,6 +229,8 @@ MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     Audited: _audited,
     Expelled: lambda batch, effect: batch.expel(effect.seat),
     Banned: _banned,
+    ChannelClosed: lambda batch, effect: batch.changes.append(("close_channel", effect[:])),
+    ChannelOpened: lambda batch, effect: batch.changes.append(("open_channel", effect[:])),
     Unbanned: lambda batch, effect: batch.changes.append(("unban", effect[:])),
     NetworkExpelled: lambda batch, effect: batch.expel_network(effect),
     MessageDeleted: lambda batch, effect: batch.changes.append(("delete_message", effect[:])),

@@ -34,6 +34,7 @@ class Message(NamedTuple):
     to: str | None
     content: str
     channel: str | None = None
+    id: int | None = None
 
 
 class WireLines(NamedTuple):
@@ -193,11 +194,11 @@ class Watching:
     def _said(self, batch: Batch, effect: Said) -> None:
         MEANINGS[Said](batch, effect)
         channel = effect.place.name if effect.place is not None else None
-        self._message(Message(batch.time, effect.sender, None, effect.content, channel))
+        self._message(Message(batch.time, effect.sender, None, effect.content, channel, effect.id))
 
     def _whispered(self, batch: Batch, effect: Whispered | Kept) -> None:
         MEANINGS[type(effect)](batch, effect)
-        self._message(Message(batch.time, effect.sender, effect.addressee, effect.content))
+        self._message(Message(batch.time, effect.sender, effect.addressee, effect.content, None, effect.id))
 
     def _message(self, message: Message) -> None:
         for watch in self.messages:

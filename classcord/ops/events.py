@@ -55,6 +55,7 @@ EVENTS: dict[str, Event] = {
     "register": Event(_INFO, ("user", *CONNECTION), always=True),
     "login": Event(_INFO, ("user", *CONNECTION), always=True),
     "login_failed": Event(_WARNING, ("user", *CONNECTION)),
+    "login_refused": Event(_WARNING, ("user", *CONNECTION)),
     "password_changed": Event(_INFO, ("user", *CONNECTION), always=True),
     "guest": Event(_INFO, ("user", "refused", *CONNECTION)),
     "renamed": Event(_INFO, ("old", "user", *CONNECTION)),

@@ -32,12 +32,24 @@ _LONGEST_WORD = 20
 """Characters of a typed word that may have letters of another width: handlers/table.py knows no longer one."""
 _LONGEST = 2000
 """Characters of a line that are shown."""
+_BARE = re.compile(
+    r"[\s>]*(?:(?:log[io]n|sign[io]n|register|auth|identify|connect|password|passwd|pass|motdepasse|mdp)(?![^\W\d_])"
+    r"|(?:proxy-)?authorization\s*:|(?:set-)?cookie\s*:)",
+    re.IGNORECASE,
+)
+"""What begins a line that is not JSON and has a password after it: `login bob azerty`, `login;bob;azerty`, HTTP."""
+_COLON = re.compile(r"[\w\-]{0,40}[\\\"']{0,3}\s*[:=]")
 
 
 def masked(line: bytes) -> str:
     """The line as text in one line; control characters are escaped."""
     text = line.decode("utf-8", "backslashreplace")
     shown = _hide(text)
+    bare = _BARE.match(text)
+    if bare is not None and bare.end() < len(text.rstrip()):
+        shown = f"{text[: bare.end()]} {_HIDDEN}"
+    elif (start := _lone(text)) is not None:
+        shown = text[:start] + _HIDDEN
     if "\\" in text or not text.isascii():  # a key or a typed word may be written in another way
         hidden = _written_otherwise(line, text)
         shown = shown if hidden is None else hidden
@@ -110,7 +122,8 @@ def _mistyped(text: str) -> int | None:
 
 def _value(text: str, at: int) -> int | None:
     """Where the value of the key that ends at `at`, or a little later, begins; None if it is not a key."""
-    colon = next((i for i in range(at, min(at + 12, len(text))) if text[i] in ":="), None)
+    found = _COLON.match(text, at)
+    colon = found.end() - 1 if found else next((i for i in range(at, min(at + 12, len(text))) if text[i] in ":="), None)
     if colon is None:
         return None
     while colon + 1 < len(text) and text[colon + 1] in " \t":
@@ -118,9 +131,22 @@ def _value(text: str, at: int) -> int | None:
     return colon + 1
 
 
+def _lone(text: str) -> int | None:
+    """Where the value begins in a line that has nothing else; the line before it may have been `"password":`."""
+    start = len(text) - len(text.lstrip())
+    first = text[start : start + 1]
+    if first in (":", "="):
+        return start + 1
+    if first not in ('"', "'") or text[start + 1 : start + 2] == "{":  # that is an object, encoded twice
+        return None
+    return start + 1 if not text[_end(text, start) :].strip(" \t\r,]}") else None
+
+
 def _end(text: str, start: int) -> int:
-    """Where the value ends: after its closing quote, before the next comma or brace, or at the end of the line."""
+    """Where the value ends: after its closing quote or bracket, before the next comma or brace, or with the line."""
     quote = text[start : start + 1]
+    if quote in ("[", "{"):
+        return _closed(text, start)
     at = start + 1
     if quote in ('"', "'"):
         while at < len(text) and text[at] != quote:
@@ -129,3 +155,17 @@ def _end(text: str, start: int) -> int:
     while at < len(text) and text[at] not in ",}":
         at += 1
     return at
+
+
+def _closed(text: str, start: int) -> int:
+    """Where the list or object ends that begins at `start`: after its closing bracket, or with the line."""
+    depth, at = 0, start
+    while at < len(text):
+        if text[at] == '"':
+            at = _end(text, at)
+            continue
+        depth += (text[at] in "[{") - (text[at] in "]}")
+        at += 1
+        if not depth:
+            break
+    return min(at, len(text))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.functional.lines import Connect, Join, about, after, answer, contents, errors, notices
+from tests.functional.school import School
 from tests.functional.test_protocol_channels import in_channel, joined, request
-from tests.support import Client, say, unique
+from tests.support import Client, Server, say, unique
 
 
 @pytest.fixture
@@ -35,6 +38,7 @@ def heard(sender: Client, receiver: Client) -> list[str]:
 
 WAYS = [
     "/join #{}", "/join {}", "/join#{}", "/JOIN #{}", " /join  #{} ", "/join #{}.", "/join \uff03{}", "/join\uff03{}",
+    '/join "#{}"', "/join '{}'", "/join «#{}»", "/join ##{}", '/join "##{}".',
 ]
 
 
@@ -242,3 +246,47 @@ def test_help_names_the_commands(join: Join) -> None:
     for word in ("join", "quitter", "leave", "part", "canaux", "channels", "list", "sujet", "topic"):
         assert typed(alice, f"/aide {word}").startswith("/")
     assert answer(alice, {"type": "help"})["type"] == "help"
+
+
+def test_a_command_in_a_message_with_the_key_is_about_that_channel(join: Join, salon: str) -> None:
+    alice, bob = join("alice"), join("bob")
+    for client in (alice, bob):
+        joined(client, salon)
+
+    def ask(command: str) -> str:
+        alice.pending()
+        alice.send(in_channel(salon, command))
+        (line,) = notices(alice.pending())
+        return str(line["content"])
+
+    bob.send(in_channel(salon, "dedans"), say("dehors"))
+    bob.pending()
+    assert ask("/historique 1").endswith("dedans")
+    assert ask("/chercher dehors") == "Aucun message."
+    assert ask("/qui") == f"Présents dans {salon} (2) : {alice.name}, {bob.name}"
+    assert ask("/sujet le TP") == f"Sujet de {salon} : le TP"
+    assert ask("/sujet") == f"Sujet de {salon} : le TP"
+    assert typed(alice, "/sujet") == "#général n'a pas de sujet.", "the next command, without the key"
+    alice.send(in_channel(salon, "//tmp"))
+    assert typed(alice, "/sujet") == "#général n'a pas de sujet.", "also after a message that was relayed"
+    assert "quitté" in ask("/quitter")
+    assert answer(alice, {"type": "leave", "channel": salon})["code"] == "no_channel"
+    alice.send(in_channel(unique("#nowhere"), "/historique"))
+    assert errors(alice.pending()) == ["no_channel"]
+
+
+def test_that_nobody_is_in_a_channel_is_a_sentence(school: School) -> None:
+    school.prof.send(say("/qui #dev"))
+    assert [line["content"] for line in notices(school.prof.pending())] == ["Personne n'est dans #dev."]
+
+
+def test_the_list_names_a_channel_that_one_may_enter(own_server: Callable[..., Server]) -> None:
+    for channels, told in (
+        ("none", "Canaux : #général (1)."), ("jeux", "Canaux : #général (1), #jeux (0). Pour entrer : /join #jeux"),
+    ):
+        with own_server("--channels", channels, "--teacher-channels", "none") as server, Client(
+            (server.host, server.port)
+        ) as alice:
+            alice.send(say("/canaux"))
+            assert [line["content"] for line in notices(alice.pending())] == [told]
+            assert server.stop() == 0

@@ -49,7 +49,7 @@ def answer(server: Server, *words: str, given: str = "") -> Any:
 
 def test_the_table_and_the_code_have_the_same_commands() -> None:
     class Nothing:
-        registry = texts = None
+        registry = texts = history = None
     assert list(Commands(Nothing(), "", "")._run) == list(COMMANDS)  # type: ignore[arg-type]
 
 

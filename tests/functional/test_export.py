@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from classcord.data.export import csv_rows, safe
@@ -28,7 +28,7 @@ from tests.unit.test_command_line import SERVER
 
 OwnServer = Callable[..., Server]
 MESSAGES = ["id", "time", "sender", "guest", "kind", "recipient", "channel", "content"]
-SPREADSHEET = "=+-@\t\r"
+SPREADSHEET = "=+-@\t\r＝＋－＠﹦﹢﹣﹫"
 """What a spreadsheet takes for the beginning of a formula."""
 
 
@@ -199,7 +199,20 @@ def test_a_full_disk_leaves_no_half_file(data: Path) -> None:
 # --- spreadsheets ---
 
 
-@given(st.text(st.sampled_from("=+-@'\t\r\n,;ab\"1")))
+TEXTS = st.text(st.sampled_from("=+-@'\t\r\n,;ab\"1＝＠"))
+
+
+@given(st.lists(st.lists(TEXTS, min_size=1, max_size=3), max_size=3))
+@example([["x,;"], ["1"]])
+def test_no_reading_of_the_file_has_a_cell_that_begins_a_formula(written: list[list[str]]) -> None:
+    text = csv_rows(written).decode()
+    for separator in ",;\t":
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
+            for cell in row:
+                assert not cell.startswith(tuple(SPREADSHEET)), (text, separator, cell)
+
+
+@given(TEXTS)
 def test_a_cell_is_never_a_formula_and_can_be_read_back(text: str) -> None:
     made = safe(text)
     for separator in (",", ";", "\t", "\n", "\r"):
@@ -208,7 +221,10 @@ def test_a_cell_is_never_a_formula_and_can_be_read_back(text: str) -> None:
     assert unsafe(made) == text
 
 
-@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(1)", "\t=1", "a;=1", "a\n=1", "'=1"])
+@pytest.mark.parametrize("text", [
+    "=cmd|' /C calc'!A0", "+1", "-1", "@SUM(1)", "\t=1", "a;=1", "a\n=1", "'=1", 'x;"=1+1;y', 'x\t"=1', 'x;""=1',
+    "＝1+1", "x;＠a", "a,;",
+])
 def test_formulas_are_made_texts(text: str) -> None:
     ((cell,),) = csv.reader(io.StringIO(csv_rows([[text]]).decode(), newline=""))
     assert cell != text

@@ -6,6 +6,11 @@ import re
 from collections.abc import Callable
 from contextlib import ExitStack
 
+import pytest
+
+from classcord.wire import names
+from classcord.wire.texts import LANGUAGES
+from handlers.table import TABLE, WORDS
 from tests.functional.test_console import admin
 from tests.support import ROOT, Client, Server, member, say
 
@@ -40,3 +45,18 @@ def test_each_session_happens_as_it_stands_there(own_server: Callable[..., Serve
                     line = people[name].until(type="message")
                     got = f"{line['from']} : {line['content']}"
                     assert matches(text, got), f"{name} reads {got}, the document says {text}"
+
+
+def test_the_words_that_it_names_exist_and_it_names_each_command() -> None:
+    named = set(re.findall(r"(?:`|[<>] )/([^\W\d_]+)", DOCUMENT))
+    assert {word for word in named if names.key(word) not in WORDS} == set()
+    rows = [row.typed for row in TABLE if row.typed is not None and row.typed.listed != "never"]
+    assert [typed.words["fr"][0] for typed in rows if not named & set(typed.words["fr"])] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_words_that_serveur_names_exist(language: str) -> None:
+    texts = [*LANGUAGES[language].values(), *[row.typed.explained[language] for row in TABLE if row.typed is not None]]
+    named = set(re.findall(r"(?<![\w/.])/([^\W\d_]+)", " ".join(texts)))
+    assert {word for word in named if names.key(word) not in WORDS} == set()
+    assert len(named) > 20

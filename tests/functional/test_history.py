@@ -212,3 +212,10 @@ def test_what_is_typed_is_about_the_channel_that_one_writes_to(join: Join, word:
     bob.send(say("/join #dev"), say(f"/chercher {word}"))
     bob.until(type="message", subtype="private")
     assert bob.until(type="message", subtype="private")["content"].endswith(f"{word} to dev")
+
+
+def test_before_the_first_message_there_is_none(join: Join, word: str) -> None:
+    alice = join("alice")
+    alice.send(say(word))
+    lines, last = asked(alice, before=0)
+    assert (lines, last["count"], last["more"]) == ([], 0, False)

@@ -92,7 +92,39 @@ def test_teachers_and_serveur_are_always_heard(school: School) -> None:
 
 def test_who_can_not_be_ignored(join: Join) -> None:
     alice = join("alice")
-    for name in (alice.name, unique("personne"), "x" * 79, "a b c"):
+    for name in (unique("personne"), "x" * 79, "a b c"):
         assert answer(alice, {"type": "ignore", "user": name})["code"] == "invalid_field"
         assert "n'est pas là" in typed(alice, f"/ignorer {name}")
     assert typed(alice, "/ignorer " + "x" * 3000).startswith("/ignorer NOM")
+
+
+def test_an_ignored_guest_that_logs_in_is_ignored_still(connect: Connect, join: Join) -> None:
+    alice, zoe, name = join("alice"), guest(connect, unique("zoé")), unique("account")
+    typed(alice, f'/ignorer "{zoe.name}"')
+    assert answer(zoe, {"type": "register", "username": name, "password": "azerty"})["status"] == "ok"
+    zoe.send({"type": "login", "username": name, "password": "azerty"})
+    assert zoe.until(type="login")["status"] == "ok"
+    zoe.send(say("c'est encore moi"))
+    assert contents(after(zoe, alice), name) == []
+    assert typed(alice, "/ignorer") == f"Vous ignorez (1) : {name}"
+
+
+def test_nobody_ignores_oneself(join: Join) -> None:
+    alice = join("alice")
+    assert typed(alice, f"/ignorer {alice.name}") == "On ne s'ignore pas soi-même."
+    assert answer(alice, {"type": "ignore", "user": alice.name})["message"] == "One does not ignore oneself."
+
+
+def test_typed_history_leaves_out_who_is_ignored_and_json_does_not(join: Join) -> None:
+    alice, bob, carol, salon = join("alice"), join("bob"), join("carol"), unique("#salon")
+    for client in (alice, bob, carol):
+        typed(client, f"/join {salon}")
+    bob.send(say("un mot"))
+    bob.pending()
+    carol.send(say("un autre mot"))
+    assert heard(carol, alice) == [f"[{salon}] un autre mot"]
+    typed(alice, f"/ignorer {bob.name}")
+    for command in ("/historique", "/chercher mot"):
+        assert typed(alice, command).endswith(f"{carol.name} : un autre mot")
+    alice.send({"type": "history", "channel": salon})
+    assert contents(alice.pending(), bob.name) == ["un mot"]

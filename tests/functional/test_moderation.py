@@ -62,9 +62,9 @@ def test_by_json(school: School) -> None:
         "type": "moderation", "action": "mute", "status": "ok"
     }
     assert notices(school.bob) == ["Vous ne pouvez plus écrire pendant 10 min, sauf à un enseignant. Motif : bruit"]
-    error = school.bob.ask(say("non"))
-    assert (error["type"], error["code"]) == ("error", "muted")
-    assert error["message"].startswith("You are muted for 10 min") or "9 min" in error["message"]
+    school.bob.send(say("non"))
+    (said,) = notices(school.bob)
+    assert said.startswith("Vous ne pourrez écrire que dans 10 min") or "9 min" in said
     assert ask("unmute", to="bob")["status"] == "ok"
     assert ask("announce", content="Pause")["action"] == "announce"
     assert notices(school.alice) == ["Annonce de prof : Pause"]
@@ -91,11 +91,13 @@ def test_typed_words_in_both_languages(school: School) -> None:
     assert school.types("/parole", "bob") == ["« bob » peut de nouveau écrire."]
     assert school.types('/mute "bob" 5 trop', "de bruit") == ["« bob » ne peut plus écrire pendant 5 min."]
     assert school.types("/unmute bob") == ["« bob » peut de nouveau écrire."]
-    assert school.types("/mute") == ["Utilisation : /mute bob 10m"]
-    assert school.types("/lent beaucoup") == ["Utilisation : /slow 10"]
+    assert school.types("/mute") == ["Utilisation : /muet bob 10m"]
+    assert school.types("/silence peut-être")[0].startswith("/silence : ")
+    assert school.types("/lent beaucoup") == ["Utilisation : /lent 10"]
     assert school.types("/silence")[0].startswith("Silence")
     assert school.alice.until(type="message")["from"] == "Serveur"
-    assert school.alice.ask(say("je peux ?"))["code"] == "muted"
+    school.alice.send(say("je peux ?"))
+    assert notices(school.alice) == ["Silence : seuls les enseignants peuvent écrire. Rien n'a été envoyé."]
     assert school.types("/silence") == ["Le silence est terminé : tout le monde peut écrire."]
     assert school.types("/slow 30") == ["Mode lent : chacun peut écrire un message en 30 s."]
     assert school.types("/lent off") == ["Le mode lent est terminé."]
@@ -113,7 +115,10 @@ def test_a_deleted_message_is_not_stored_any_longer(school: School) -> None:
     school.alice.send(say("un"), say("deux"))
     ids = [school.bob.until(type="message")["id"] for _ in range(2)]
     assert school.types(f"/supprimer {ids[0]} vulgaire") == [f"Le message {ids[0]} n'est plus enregistré."]
-    assert answer(school.server, "delete", "999999")["ok"]
+    assert school.types("/supprimer 999999") == ["Aucun message enregistré n'a le numéro 999999."]
+    assert school.prof.ask({"type": "delete", "id": 999999})["code"] == "invalid_field"
+    assert "number 999999" in admin(school.server.data, "delete", "999999").stderr
+    assert [row["action"] for row in answer(school.server, "audit")["audit"]] == ["promote", "delete"]
     with closing(sqlite3.connect(school.server.data / "classcord.db")) as db:
         assert db.execute("SELECT content FROM messages").fetchall() == [("deux",)]
 
@@ -134,12 +139,35 @@ def test_times_are_understood_or_refused(school: School) -> None:
     assert rows == [(30, ""), (5400, "trop de bruit"), (7200, "bruit")]
 
 
+def test_a_teacher_deletes_what_the_history_numbers(school: School) -> None:
+    school.alice.send(say("un"), say("deux"), say("trois"))
+    school.alice.pending()
+    school.prof.send(say("/historique"))
+    shown = [school.prof.until(subtype="private")["content"] for _ in range(3)]
+    number = shown[0].split()[0]
+    assert [line.partition("[")[0] for line in shown] == [f"{int(number) + n} " for n in range(3)]
+    assert school.types(f"/supprimer {number}") == [f"Le message {number} n'est plus enregistré."]
+    assert school.types("/chercher deux")[0].startswith(f"{int(number) + 1} [")
+    assert school.types("/supprimer ALICE grossier") == [f"Le message {int(number) + 2} n'est plus enregistré."]
+    assert "bob" in school.types("/supprimer bob")[0]
+    school.alice.send(say("/historique"))
+    line = school.alice.until(subtype="private")["content"]
+    assert (line[0], line[-4:]) == ("[", "deux")
+    for word in ("/supprimer 2", "/supprimer alice"):
+        school.alice.send(say(word))
+        assert "réservée aux enseignants" in school.alice.until(subtype="private")["content"]
+
+
 def test_a_banned_account_stays_out_over_a_restart(school: School, own_server: OwnServer) -> None:
     assert school.types("/ban bob 2h triche") == ["« bob » est exclu pendant 2 h."]
     line, _ = last(school.bob)
     assert line["content"] == "Un enseignant vous exclut pendant 2 h. Motif : triche"
     with Client(school.address) as again:
+        since = len(school.server.log_so_far())
         assert again.login("bob")["code"] == "banned"
+        refused = school.server.wait_log("event=login_refused", since)
+        assert 'WARNING event=login_refused user="bob"' in refused
+        assert not [line for line in school.server.log_so_far()[since:] if "event=login " in line]
     assert school.server.stop() == 0
     server = own_server()
     with Client((server.host, server.port)) as again:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 
 from tests.functional.school import School, notices
 from tests.functional.test_console import admin, answer
 from tests.functional.test_watch import watching
-from tests.support import say
+from tests.support import Client, Server, say
 
 
 def test_who_is_muted_may_not_write_in_a_channel_nor_name_its_topic(school: School) -> None:
@@ -53,7 +54,7 @@ def test_who_is_not_a_teacher_any_more_is_not_in_the_teachers_channel(school: Sc
 def test_the_console_shows_in_which_channel_it_was(school: School) -> None:
     with watching(school.server.data) as console:
         school.alice.send(say("Bonjour", channel="#dev"))
-        assert re.fullmatch(r"[\d:.]+ alice #dev: Bonjour", console.line())
+        assert re.fullmatch(r"[\d:.]+ 1 alice #dev: Bonjour", console.line())
 
 
 @pytest.mark.parametrize("typed", ["/annonce Contrôle dans 5 minutes"])
@@ -78,6 +79,29 @@ def test_a_closed_channel_is_for_teachers_until_it_is_opened(school: School) -> 
     assert not any(line.get("content") in ("x", "seul") for line in school.alice.pending())
     assert answer(school.server, "open-channel", "#Jeux")["text"] == "#jeux is open"
     assert school.alice.ask({"type": "join", "channel": "#jeux"})["type"] == "join"
+
+
+def test_a_closed_channel_is_closed_after_a_restart_too(school: School, own_server: Callable[..., Server]) -> None:
+    school.prof.ask({"type": "join", "channel": "#Profs"})
+    assert answer(school.server, "close-channel", "profs")["ok"]
+    school.prof.send(say("entre nous", channel="#profs"))
+    school.prof.pending()
+    assert school.server.stop() == 0
+    server = own_server()
+    with Client((server.host, server.port)) as alice:
+        alice.login("alice")
+        for request in ({"type": "join", "channel": "#profs"}, {"type": "history", "channel": "#profs"}):
+            assert alice.ask(request)["code"] == "not_allowed"
+        alice.send(say("/canaux"), say("/join profs"))
+        told = notices(alice)
+        assert "rofs" not in told[0]
+        assert told[1] == "#Profs est réservé aux enseignants."
+        assert answer(server, "open-channel", "profs")["text"] == "#Profs is open"
+        assert alice.ask({"type": "join", "channel": "#profs"})["status"] == "ok"
+    assert server.stop() == 0
+    with Client((server.host, own_server().port)) as alice:
+        alice.login("alice")
+        assert alice.ask({"type": "join", "channel": "#profs"})["status"] == "ok"
 
 
 @pytest.mark.parametrize(("words", "text"), [

@@ -374,3 +374,12 @@ def test_messages_are_stored_with_their_channel(own_server: Callable[..., Server
     with closing(sqlite3.connect(tmp_path / "data" / "classcord.db")) as db:
         rows: list[tuple[Any, ...]] = db.execute("SELECT kind, channel, content FROM messages ORDER BY id").fetchall()
     assert rows == [("channel", "#dev", "in a channel"), ("global", None, "to all"), ("global", None, "to all too")]
+
+
+def test_a_message_to_the_name_of_a_channel_goes_there_and_not_to_everybody(join: Join) -> None:
+    alice, bob, carol, salon = join("alice"), join("bob"), join("carol"), unique("#salon")
+    joined(bob, salon)
+    alice.send(say("dedans", to=salon), say("/moi rit", to=salon), {"type": "message", "content": "x", "to": "#a b"})
+    assert errors(alice.pending()) == ["invalid_name"]
+    assert contents(bob.pending(), alice.name) == ["dedans", "* rit"]
+    assert contents(carol.pending(), alice.name) == []

@@ -165,7 +165,7 @@ def test_a_private_message_by_command_to_who_is_absent_is_told(join: Join) -> No
 def test_a_command_that_lacks_something_shows_how_it_is_typed(join: Join, command: str) -> None:
     answers = typed(join("alice"), command)
     assert len(answers) == 1
-    assert "/msg " in answers[0]["content"]
+    assert "/mp " in answers[0]["content"]
 
 
 SECRETS = [

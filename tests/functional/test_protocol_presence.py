@@ -211,7 +211,7 @@ def test_the_list_is_never_sent_unasked(connect: Connect, join: Join) -> None:
 
 
 @pytest.mark.parametrize("more", [
-    {}, {"channel": "global"}, {"channel": None}, {"channel": ""}, {"channel": "#élan"}, {"channel": "in the hall"},
+    {}, {"channel": "global"}, {"channel": None}, {"channel": ""}, {"channel": "#général"},
 ])
 def test_who_is_answered_as_who(join: Join, more: dict[str, Any]) -> None:
     alice, bob = join("alice"), join("bob")
@@ -224,6 +224,12 @@ def test_who_is_answered_as_who(join: Join, more: dict[str, Any]) -> None:
     assert {alice.name, bob.name} <= set(answered["users"])
     assert states(alice.pending(), bob.name) == [(bob.name, "away")]
     assert answer(alice, {"type": "users"})["type"] == "users", "each request has its own form of answer"
+
+
+@pytest.mark.parametrize("channel", ["#élan", "in the hall"])
+def test_nobody_is_in_a_channel_that_does_not_exist(join: Join, channel: str) -> None:
+    answered = answer(join("alice"), {"type": "who", "channel": channel})
+    assert answered == {"type": "who", "channel": channel, "users": []}
 
 
 @pytest.mark.parametrize("channel", ["x" * 101, "a\x1b[0m", "a\nb", 5, ["global"]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 
 import pytest
@@ -23,7 +23,8 @@ from tests.functional.clients import (
     ShowsNewest,
 )
 from tests.functional.lines import SERVER, Address, Connect, Join, states, users
-from tests.support import Client, say, unique
+from tests.functional.test_console import admin
+from tests.support import Client, Server, say, unique
 
 
 @pytest.fixture
@@ -240,3 +241,61 @@ def test_a_client_that_shows_the_newest_line_alone_shows_every_answer_whole(addr
             assert answer[:2] == ("private", SERVER)
             assert word in answer[2]
             assert answer[2].isprintable()
+
+
+class TestModerated:
+    """With a teacher who moderates, on a server of its own: everybody hears of it."""
+
+    @pytest.fixture
+    def own(self, own_server: Callable[..., Server]) -> Server:
+        return own_server()
+
+    @pytest.fixture
+    def address(self, own: Server) -> Address:
+        return own.host, own.port
+
+    def test_everybody_sees_that_nothing_was_sent(
+        self, own: Server, room: list[KnownClient], watcher: Client, address: Address
+    ) -> None:
+        assert admin(own.data, "promote", watcher.name).returncode == 0
+        # it loses lines that come together, and no test can help that
+        careful = [client for client in room if not isinstance(client, ChunkReader)]
+
+        def refuses(client: KnownClient, text: str, why: str) -> None:
+            before = len(client.shown)
+            client.say(text)
+            client.wait_count(before + 1)
+            (line,) = client.shown[before:]
+            assert line[:2] == ("private", SERVER), type(client).__name__
+            assert why in line[2]
+            assert "Rien n'a été envoyé." in line[2]
+
+        watcher.send(say("/silence"))
+        for client in careful:
+            client.wait_shown("Silence : seuls les enseignants peuvent écrire. On peut encore leur écrire en privé.")
+        for client, other in zip(careful, reversed(careful), strict=True):
+            refuses(client, unique("Bonjour"), "Silence")
+            refuses(client, "/moi danse", "Silence")
+            if other is not client:
+                refuses(client, f'/mp "{other.seen_as}" psst', "Silence")
+        with closing(KnownClient(address, unique("late"))) as late:
+            late.enter()
+            late.ask_users()
+            late.wait_shown("Silence : seuls les enseignants peuvent écrire. On peut encore leur écrire en privé.")
+            refuses(late, "Bonjour", "Silence")
+        watcher.send(say("/silence"))
+        for client in careful:
+            client.wait_shown("Le silence est terminé : tout le monde peut écrire.")
+            watcher.send(say(f'/muet "{client.seen_as}" 30m'))
+            client.wait_shown("Vous ne pouvez plus écrire pendant 30 min, sauf à un enseignant.")
+            refuses(client, unique("Bonjour"), "sauf à un enseignant")
+            watcher.send(say(f'/parole "{client.seen_as}"'))
+            client.wait_shown("Vous pouvez de nouveau écrire.")
+        fence(watcher, room)
+        for client in room:
+            assert [line for line in client.shown if "Bonjour" in line[2] or "psst" in line[2]] == []
+            assert client.death is None, type(client).__name__
+            assert client.asked == 0, type(client).__name__
+        room[0].say("enfin")
+        for client in room[1:]:
+            client.wait_shown("enfin")

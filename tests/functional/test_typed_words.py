@@ -59,6 +59,7 @@ def test_an_action_without_a_text_shows_how_it_is_typed(join: Join) -> None:
 @pytest.mark.parametrize(("word", "meant"), [
     ("/histoire", "/historique"), ("/quiter #dev", "/quitter"), ("/absnt", "/absent"), ("/ABSNT", "/absent"),
     ("/histroy", "/historique"), ("/aide_", "/aide"), ("/cherhcer azerty", "/chercher"), ("/joindre", "/join"),
+    ("/quit", "/quitter"), ("/hist", "/historique"), ("/ign bob", "/ignorer"),
     ("/motdepase azerty azerty2", "/motdepasse"), ("/pasword azerty azerty2", "/motdepasse"),
 ])
 def test_an_unknown_word_names_the_closest_one(join: Join, word: str, meant: str) -> None:
@@ -69,11 +70,23 @@ def test_an_unknown_word_names_the_closest_one(join: Join, word: str, meant: str
     assert contents(after(alice, bob), alice.name) == []
 
 
-@pytest.mark.parametrize("word", ["/logn bob secret", "/registr bob secret", "/kik bob", "/bonjour", "/x" + "a" * 3900])
+@pytest.mark.parametrize("word", [
+    "/logn bob secret", "/registr bob secret", "/kik bob", "/annonc x", "/muett bob", "/sup 3", "/log bob secret",
+    "/bonjour", "/x" + "a" * 3900,
+])
 def test_there_is_no_guess_for_a_far_word_for_teachers_and_for_passwords(join: Join, word: str) -> None:
     answer = typed(join("alice"), word)
     assert "Vouliez-vous" not in answer
     assert "secret" not in answer
+
+
+def test_teachers_get_a_guess_for_their_words_too(school: School) -> None:
+    for word, meant in (
+        ("/kik bob", "/ejecter"), ("/annonc Pause", "/annonce"), ("/muett bob", "/muet"), ("/sup 3", "/supprimer"),
+        ("/histoire", "/historique"), ("/aide kik", "/ejecter"),
+    ):
+        (line,) = school.types(word)
+        assert f"Vouliez-vous dire {meant} ?" in line
 
 
 def test_a_question_about_an_unknown_word_names_the_closest_one_too(join: Join) -> None:
@@ -93,7 +106,13 @@ def test_all_commands_are_listed_on_demand(join: Join) -> None:
 def test_a_muted_person_does_nothing_either(school: School) -> None:
     school.types("/muet bob 5")
     school.bob.pending()
-    for line in (say("/moi rit"), private("alice", "/moi rit")):
+    for line in (say("/moi rit"), private("alice", "/moi rit"), say("/mp alice Salut")):
         school.bob.send(line)
-    assert errors(school.bob.pending()) == ["muted", "muted"]
+    lines = school.bob.pending()
+    assert errors(lines) == []
+    assert ["Rien n'a été envoyé." in line["content"] for line in notices(lines)] == [True] * 3
+    school.bob.send({"type": "join", "channel": "#dev"}, say("/mp alice Salut"), say("/moi rit"), say("Salut"))
+    lines = school.bob.pending()
+    assert errors(lines) == ["muted", "muted"], "this client knows error lines; but a command is answered as always"
+    assert len(notices(lines)) == 1
     assert contents(school.alice.pending(), "bob") == []

@@ -69,7 +69,7 @@ def test_messages_as_they_pass(own_server: OwnServer) -> None:
             assert told(alice) == told(bob) == BEGINS
             alice.send(say("Bonjour\n12:00 bob: faux"))
             alice.send({"type": "message", "subtype": "private", "to": "bob", "content": "psst"})
-            clock = r"\d\d:\d\d:\d\d\.\d{3} "
+            clock = r"\d\d:\d\d:\d\d\.\d{3} \d+ "
             assert re.fullmatch(clock + re.escape("alice: Bonjour\\n12:00 bob: faux"), console.line())
             assert re.fullmatch(clock + "alice -> bob: psst", console.line())
             with member(address, "carla") as carla:

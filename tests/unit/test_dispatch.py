@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import handlers
 from classcord.chat.accounts import Account, Accounts
+from classcord.chat.channel_operations import ChannelOperations
 from classcord.chat.people import Who
 from classcord.chat.room import Item, Room
 from classcord.data.store import Store
@@ -105,7 +106,8 @@ def test_every_typed_command_is_in_the_list_and_explained(language: str) -> None
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_wrong_use_is_answered_with_the_example_or_the_explanation(language: str) -> None:
     (usage,), = [item[2] for item in typed("/msg", language)]
-    assert usage == LANGUAGES[language]["command_usage"].format(usage="/msg alice Bonjour")
+    word = "/mp" if language == "fr" else "/msg"
+    assert usage == LANGUAGES[language]["command_usage"].format(usage=f"{word} alice Bonjour")
     (explained,), = [item[2] for item in typed("/etat", language)]
     assert explained.startswith("/etat " if language == "fr" else "/status ")
 
@@ -121,8 +123,8 @@ def test_a_word_before_a_password_is_recognized_by_its_letters_and_another_word_
 # --- cost ---
 
 
-ASKING = ("register", "login", "password", "history", "new_class")
-"""The requests whose threads ask the others first."""
+ASKING = ("register", "login", "password", "history", "delete", "new_class")
+"""The requests whose threads ask the others, or the disk, first."""
 
 
 @pytest.mark.parametrize("kind", [kind for kind in TYPES if kind not in ASKING])
@@ -190,7 +192,7 @@ def test_what_a_line_makes_others_receive_is_charged(message: Message, charged: 
 
 
 def _handle(context: Context, message: dict[str, Any]) -> None:
-    context.post(Room.use_private_type)
+    context.post(ChannelOperations.use_private_type)
     if message.get("wait"):
         context.wait_until_stored()
     context.reply(b'{"type":"done"}\n')
@@ -199,7 +201,7 @@ def _handle(context: Context, message: dict[str, Any]) -> None:
 
 
 def _typed(context: Context, rest: str) -> None:
-    context.post(Room.use_private_type)
+    context.post(ChannelOperations.use_private_type)
     context.post(Room.notice, "done")
 
 

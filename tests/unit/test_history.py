@@ -77,7 +77,7 @@ def expected(rows: list[Row], scope: Scope, page: Page) -> list[Past]:
     """The same, in the simplest way."""
     found = [
         row for row, channel in rows
-        if (page.after or 0) < row.id < (page.before or 1 << 60)
+        if (page.after or 0) < row.id < (1 << 60 if page.before is None else page.before)
         and (
             row.recipient is None and channel == scope.channel if scope.accounts is None
             else not row.guest and sorted([row.sender, row.recipient or ""]) == sorted(scope.accounts)

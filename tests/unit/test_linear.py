@@ -127,6 +127,7 @@ PATTERNS = {
     "classcord.wire.mask:_CHANGE": ("search", MAX_LINE),
     "classcord.wire.mask:_TYPED": ("search", MAX_LINE),
     "classcord.wire.mask:_BEGUN": ("search", MAX_LINE),
+    "classcord.wire.mask:_BARE": ("match", MAX_LINE), "classcord.wire.mask:_COLON": ("match", MAX_LINE),
     "classcord.chat.accounts:_CONTROL": ("search", MAX_PASSWORD),
     "classcord.data.export:_FORMULA": ("sub", MAX_CONTENT),
     "classcord.wire.diagnosis:_ODD_NULS": ("match", foreign.HEAD),

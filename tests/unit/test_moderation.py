@@ -11,10 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classcord.chat.accounts import Account, Accounts
-from classcord.chat.effects import Announced, Answered, Audited, Banned, Effect, Expelled, NetworkExpelled, Unbanned
+from classcord.chat.effects import (
+    Announced,
+    Answered,
+    Audited,
+    Banned,
+    Effect,
+    Expelled,
+    NetworkExpelled,
+    Said,
+    Unbanned,
+)
 from classcord.chat.people import Seat
 from classcord.chat.room import Item
-from classcord.wire.texts import Texts
 from tests.unit.stubs import Crowd
 
 MEMBERS = ["prof", "alice", "bob"]
@@ -68,12 +77,12 @@ class School(Crowd):
         return [line["content"] for line in self.heard(name) if line.get("from") == "Serveur"]
 
     def speaks(self, name: str, to: str = "") -> str | None:
-        """A message of a person: None if it was sent, else the text of the error."""
+        """A message of a person: None if it was sent, else what Serveur says."""
         self.heard(name)
         self.act(name, "whisper", None, to, "psst") if to else self.act(name, "say", None, "bonjour")
-        errors = [line for line in self.heard(name) if line["type"] == "error"]
-        assert all(error["code"] == "muted" for error in errors)
-        return errors[0]["message"] if errors else None
+        said = self.said(name)
+        assert len(said) <= 1
+        return said[0] if said else None
 
 
 @pytest.fixture
@@ -103,12 +112,13 @@ def test_a_kick_says_why_and_ends_all_connections(school: School) -> None:
 def test_a_mute_lasts_its_time_and_its_end_is_told(school: School) -> None:
     school.teach("mute", "bob", 90, "")
     assert school.said("bob") == ["Vous ne pouvez plus écrire pendant 1 min 30 s, sauf à un enseignant."]
-    assert school.speaks("bob") == "You are muted for 1 min 30 s; nothing was sent."
+    left = "Vous ne pourrez écrire que dans {}, sauf à un enseignant. Rien n'a été envoyé."
+    assert school.speaks("bob") == left.format("1 min 30 s")
     assert school.speaks("bob", "alice") is not None
     assert school.speaks("bob", "prof") is None, "a question must be possible"
     assert school.speaks("alice") is None
     school.tick(1089.5)
-    assert school.speaks("bob") == "You are muted for 1 s; nothing was sent."
+    assert school.speaks("bob") == left.format("1 s")
     school.tick(1090)
     assert school.said("bob") == ["Vous pouvez de nouveau écrire."]
     assert school.speaks("bob") is None
@@ -141,7 +151,7 @@ def test_silence_begins_and_ends_with_one_word(school: School) -> None:
     assert [school.said(name) for name in ("prof", "alice")] == [
         ["Silence demandé par prof : seuls les enseignants peuvent écrire. On peut encore leur écrire en privé."]
     ] * 2
-    assert school.speaks("alice") == "Only teachers may write until they end the silence; nothing was sent."
+    assert school.speaks("alice") == "Silence : seuls les enseignants peuvent écrire. Rien n'a été envoyé."
     assert school.speaks("carla", "alice") is not None
     assert school.speaks("alice", "prof") is None
     assert school.speaks("prof") is None
@@ -151,56 +161,30 @@ def test_silence_begins_and_ends_with_one_word(school: School) -> None:
     assert school.speaks("alice") is None
 
 
-def test_two_teachers_who_ask_for_silence_at_once_get_it(school: School) -> None:
-    school.console("promote", "bob")
-    school.teach("silence", None)
-    school.said("bob")
-    assert kinds(school.teach("silence", None, by="bob"), Audited) == []
-    assert school.said("bob") == ["prof vient de demander le silence : il continue. Pour y mettre fin : /silence fin"]
-    assert school.speaks("alice") is not None
-    assert "goes on" in school.console("silence", None).text
-    school.tick(1005)
-    school.teach("silence", None, by="bob")
-    assert school.said("bob") == ["Le silence est terminé : tout le monde peut écrire."], "later one word ends it"
-    school.teach("silence", None)
-    school.teach("silence", None)
-    assert school.speaks("alice") is None, "who has begun it may end it at once"
-    school.teach("silence", None)
-    school.teach("silence", False, by="bob")
-    assert school.speaks("alice") is None, "a word for the end is never a mistake"
-
-
-def test_the_console_is_told_what_is_so_now(school: School) -> None:
-    begun = "Silence: only teachers may write. One may still write to them in private."
-    assert school.console("silence", None).text == begun
-    assert school.console("silence", True).text == f"That is so already. {begun}"
-    assert school.said("alice") == [Texts("fr")("silence_begins")]
-    assert school.console("silence", False).text == "The silence is over: everybody may write."
-    assert school.console("slow", 10).text == "Slow mode: each person may write one message in 10 s."
-    assert school.console("slow", 10).text.startswith("That is so already. Slow mode: ")
-    assert school.console("slow", 0).text == "Slow mode is over."
-    assert school.console("announce", "Pause").text == "everybody was told"
-    school.said("prof")
-    school.teach("slow", 0)
-    assert school.said("prof") == ["C'est déjà le cas. Le mode lent est terminé."]
-
-
 def test_slow_mode(school: School) -> None:
     school.teach("slow", 10)
     assert school.said("bob") == ["Mode lent : chacun peut écrire un message en 10 s."]
     assert school.speaks("bob") is None
-    assert school.speaks("bob") == "Slow mode: wait 10 s before your next message; nothing was sent."
+    assert school.speaks("bob") == "Mode lent : attendez 10 s avant votre prochain message. Rien n'a été envoyé."
     assert school.speaks("bob", "alice") is None, "only messages to everybody"
     assert school.speaks("alice") is None
     assert school.speaks("prof") is None
     assert school.speaks("prof") is None
     school.tick(1009)
-    assert school.speaks("bob") == "Slow mode: wait 1 s before your next message; nothing was sent."
+    assert school.speaks("bob") == "Mode lent : attendez 1 s avant votre prochain message. Rien n'a été envoyé."
     school.tick(1010)
     assert school.speaks("bob") is None
     school.teach("slow", 0)
     assert school.speaks("bob") is None
     assert school.said("alice")[-1] == "Le mode lent est terminé."
+
+
+def test_a_message_that_no_channel_takes_is_not_a_turn_in_slow_mode(school: School) -> None:
+    school.teach("slow", 10)
+    school.act("bob", "say_in", None, "admin", "#admin", "a")
+    assert school.heard("bob")[-1]["code"] == "not_allowed"
+    assert kinds(school.act("bob", "say_in", None, "dev", "#dev", "b"), Said) != []
+    assert kinds(school.act("bob", "say_in", None, "dev", "#dev", "c"), Said) == []
 
 
 def test_a_banned_account_goes_and_does_not_come_back_before_the_end(school: School) -> None:
@@ -216,6 +200,31 @@ def test_a_banned_account_goes_and_does_not_come_back_before_the_end(school: Sch
     school.do("login", again, "bob", "bob")
     assert school.heard("again")[0]["type"] == "login"
     assert school.console("unban", "bob").code == "invalid_field", "it is over"
+
+
+def test_who_has_only_registered_is_kept_out_too(school: School) -> None:
+    """A client that has registered an account may use it without a login."""
+    school.seats["yves"] = school.sat()
+    school.act("yves", "register", "yves", "x", "")
+    school.teach("ban", "yves", 60, "triche")
+    for request in (("say", None, "a"), ("say", "yves", "a"), ("list_users",), ("set_state", "yves", "away")):
+        school.heard("yves")
+        effects = school.act("yves", *request)
+        assert school.heard("yves")[0]["code"] == "banned"
+        assert kinds(effects, Said) == []
+    school.tick(1060)
+    (said,) = kinds(school.act("yves", "say", "yves", "a"), Said)
+    assert isinstance(said, Said)
+    assert (said.sender, said.guest) == ("yves", False)
+
+
+def test_an_account_that_is_gone_is_not_entered_by_its_client(school: School) -> None:
+    school.seats["yves"] = school.sat()
+    school.act("yves", "register", "yves", "x", "")
+    school.console("new_class", False, "Fin")
+    (said,) = kinds(school.act("yves", "say", "yves", "a"), Said)
+    assert isinstance(said, Said)
+    assert (said.sender, said.guest) == ("yves", True)
 
 
 def test_unban_and_the_list(school: School) -> None:

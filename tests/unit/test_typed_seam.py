@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from classcord.chat import room
+from classcord.chat.office import Office
 from classcord.chat.room import Room
 from handlers.context import Context
 from tests.unit.stubs import Crowd
@@ -22,7 +23,7 @@ WRONG: list[Post] = [
     lambda context: context.post(Room.say, None, "text", "more"),  # type: ignore[call-arg]
     lambda context: context.post(Room.set_state, None, state="away"),  # type: ignore[call-arg]
     lambda context: context.post(Room.login, "alice"),  # type: ignore[call-arg]
-    lambda context: context.post(Room.announce, "text"),  # type: ignore[arg-type, call-arg]
+    lambda context: context.post(Office.announce, "text"),  # type: ignore[arg-type, call-arg]
 ]
 
 
@@ -34,7 +35,7 @@ def test_every_operation_is_a_method_with_a_seat_and_arguments_by_position() -> 
         assert {each.kind for each in parameters.values()} == {inspect.Parameter.POSITIONAL_ONLY}, name
 
 
-@pytest.mark.parametrize("operation", ["do", "_enter", "announce", "not_stored", "__init__"])
+@pytest.mark.parametrize("operation", ["do", "_enter", "not_stored", "__init__"])
 def test_an_item_of_a_seat_can_name_nothing_else(operation: str) -> None:
     assert hasattr(Room, operation)
     with pytest.raises(KeyError):

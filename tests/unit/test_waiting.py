@@ -227,7 +227,7 @@ def test_a_muted_person_can_leave_a_message_only_to_a_teacher(house: House) -> N
     house.act("command", None, (1, "mute", ("alice", 60, "")))
     house.lines(alice)
     house.whisper(alice, "bob", "psst")
-    assert [line["code"] for line in house.lines(alice)] == ["muted"]
+    assert ["Vous ne pourrez écrire que dans 1 min" in text for text in house.texts(alice)] == [True]
     house.whisper(alice, "prof", "please")
     assert "à son retour" in house.texts(alice)[0]
     assert [row[6] for row in house.stored.values()] == ["please"]
