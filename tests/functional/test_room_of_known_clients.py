@@ -271,8 +271,9 @@ class TestModerated:
             assert "Rien n'a été envoyé." in line[2]
 
         watcher.send(say("/silence"))
+        rule = "seuls les enseignants peuvent écrire. On peut encore leur écrire en privé."
         for client in careful:
-            client.wait_shown("Silence : seuls les enseignants peuvent écrire. On peut encore leur écrire en privé.")
+            client.wait_shown(f"Silence demandé par {watcher.name} : {rule}")
         for client, other in zip(careful, reversed(careful), strict=True):
             refuses(client, unique("Bonjour"), "Silence")
             refuses(client, "/moi danse", "Silence")
@@ -281,7 +282,7 @@ class TestModerated:
         with closing(KnownClient(address, unique("late"))) as late:
             late.enter()
             late.ask_users()
-            late.wait_shown("Silence : seuls les enseignants peuvent écrire. On peut encore leur écrire en privé.")
+            late.wait_shown(f"Silence : {rule}")
             refuses(late, "Bonjour", "Silence")
         watcher.send(say("/silence"))
         for client in careful:
