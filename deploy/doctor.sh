@@ -444,8 +444,8 @@ slam_connection() { # the desk itself, the port, and the server behind it
     answers | full)
         ok "$(t open)"
         ok "$(t server)"
-        if [ -n "$OWN" ]; then note "$(t peer)"; fi
         if [ "$OUTCOME" = answers ]; then slam_page; fi
+        if [ -n "$OWN" ]; then note "$(t peer)"; fi
         return
         ;;
     silent | closed | other)
