@@ -156,6 +156,23 @@ def test_the_sandbox_of_the_unit_serves_the_page(unit: Lab) -> None:
     ask(unit.vm).well(f"page: answers, in a browser: http://{VM}:12345/")
 
 
+def test_in_the_sandbox_the_board_of_a_teacher_has_the_addresses(unit: Lab) -> None:
+    """The unit may not use netlink, which usually lists them."""
+    wait_for_answer(unit.slam, HOST)
+    assert f" page=http://{VM}:12345/" in unit.vm.run("journalctl -u classcord -o cat --no-pager").stdout
+    with unit.slam.inside(), WebClient((HOST, 12345)) as prof:
+        prof.register("prof")
+        unit.vm.run("classcord-admin promote prof")
+        assert prof.login("prof")["status"] == "ok"
+        prof.send({"type": "board", "state": "on"})
+        board = prof.until(type="board")
+        while "people" not in board:  # the first line only says that it is on
+            board = prof.until(type="board")
+    assert board["addresses"] == [f"{VM}:12345"]
+    (person,) = board["people"]
+    assert (person["name"], person["connections"][0]["peer"].partition(":")[0]) == ("prof", SLAM)
+
+
 def test_a_unit_without_a_page_says_how_to_switch_it_on(unit: Lab) -> None:
     settings = unit.vm.root / "etc/classcord/classcord.env"
     kept = settings.read_text()
