@@ -15,7 +15,7 @@ PURGE =
 DOCKER := CONTAINER='$(NAME)' PORT='$(PORT)' IMAGE='$(IMAGE)' FILE='$(FILE)' BACKUP='$(BACKUP)' sh deploy/docker.sh
 
 # The targets that use each variable of the command line. Other targets refuse the variable.
-venv := test test-functional test-deploy docker-test lint fmt bench attack
+venv := test test-functional test-deploy docker-test lint fmt bench attack picture
 docker := docker-build docker-run docker-rollback docker-stop docker-logs docker-shell docker-check docker-test \
     docker-save docker-load docker-clean docker-backups docker-backups-off admin
 used-PYTHON := run assemble $(venv)
@@ -51,7 +51,7 @@ explained = || { code=$$?; echo "make: $(explanation)" >&2; exit $$code; }
 EVERY_CORE := --numprocesses auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help check-python run test test-functional test-deploy assemble lint fmt bench attack clean
+.PHONY: help check-python run test test-functional test-deploy assemble lint fmt bench attack picture clean
 .PHONY: docker-build docker-run docker-rollback docker-stop docker-logs docker-shell docker-check docker-test
 .PHONY: docker-save docker-load docker-clean docker-backups docker-backups-off admin
 .PHONY: install upgrade rollback uninstall migrate-to-systemd migrate-to-docker doctor
@@ -92,8 +92,10 @@ docker-logs: ## show and follow the container's log; Ctrl-C ends that
 docker-shell: ## open a shell in the running container
 	@$(DOCKER) shell $(explained)
 
+# One word for the shell, whatever quotes, # and dollars are in it: the console splits it
+line = $(if $(value ARGS),'$(subst ','\'',$(value ARGS))')
 admin: ## open the console of the server in the container (ARGS="promote bob": one command)
-	@$(DOCKER) admin $(ARGS) $(explained)
+	@$(DOCKER) admin $(line) $(explained)
 
 docker-check:
 	@$(DOCKER) check $(explained)
@@ -140,6 +142,7 @@ endif
 doctor: ## walk the way to the server hop by hop, and say what is broken (ARGS="--from-slam HOST")
 	@sh deploy/doctor.sh --port '$(PORT)' --name '$(NAME)' $(ARGS) $(explained)
 
+TSC := tests/web/node_modules/.bin/tsc
 # These linters are programs; their packages don't have them for every processor.
 lint-with = if [ -x $(BIN)/$(1) ]; then set -x; $(BIN)/$(1) $(2); else echo "left out: no $(1) for this machine"; fi
 
@@ -149,6 +152,8 @@ lint: $(VENV)/ready ## check style, types and scripts
 	@$(call lint-with,shellcheck,$$(git ls-files '*.sh' .ci/run))
 	@$(call lint-with,hadolint,Dockerfile)
 	@$(call lint-with,docker-compose,--file docker-compose.yml config --quiet)
+	@if [ -x $(TSC) ]; then set -x; $(TSC) -p tests/web/jsconfig.json; \
+		else echo "left out: no tsc for the page: sudo apt install nodejs npm, then npm ci --prefix tests/web"; fi
 
 assemble: check-python ## put the code that scripts share into those that are copied alone
 	@$(PYTHON) deploy/assemble.py
@@ -161,6 +166,10 @@ bench: $(VENV)/ready ## measure speed beside other servers; needs gcc, takes min
 
 attack: $(VENV)/ready ## attack a server in every known way, print what others notice (ARGS="--only flooder")
 	$(BIN)/python -m tests.hostile.attack $(ARGS) $(explained)
+
+picture: $(VENV)/ready ## take the picture of the page for README.md anew; needs Chromium
+	$(BIN)/python -m pytest tests/web/test_room.py -k test_everybody_reads_everybody
+	cp build/pictures/room.png docs/room.png
 
 clean: ## remove what make made (not the data)
 	rm -rf .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis build tests/web/node_modules

@@ -235,13 +235,14 @@ def _on_data(
 def _admin(arguments: list[str]) -> int:
     import signal
 
-    from classcord.console.words import COMMANDS
+    from classcord.console.words import COMMANDS, split
 
     listed = "".join(f"\n  {f'{name} {row.usage}'.rstrip():<48} {row.help}" for name, row in COMMANDS.items())
     about = (
-        "Speak to the running server, over a socket in its data folder. Without a command: a prompt.\n\n"
+        "Speak to the running server, over a socket in its data folder. Without a command: a prompt.\n"
+        "Double quotes make one command of a whole line with apostrophes or #: admin \"announce C'est l'heure\".\n\n"
         f"commands:{listed}\n\nexit codes: 0 done, 1 refused, 2 wrong words, {EXIT_NO_SERVER} no server runs with this"
-        f" folder,\n{EXIT_NOT_ALLOWED} only root and the server's own user may do that"
+        f" folder, or it ended meanwhile,\n{EXIT_NOT_ALLOWED} only root and the server's own user may do that"
     )
     parser = _parser("server.py admin", about, ("data",), raw=True)
     parser.add_argument("--json", action="store_true", help="print the answer as one line of JSON")
@@ -250,16 +251,19 @@ def _admin(arguments: list[str]) -> int:
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C ends a command, not the prompt
     folder = config.load(given).data
-    if not given.words:
-        if given.json:
-            raise config.UsageError("--json needs a command; see server.py admin --help")
+    if not given.words and not given.json:
         from classcord.console.prompt import run
 
         return run(folder)
     from classcord.console.client import command
 
-    as_json = given.json or given.words[-1] == "--json"
-    words = given.words[:-1] if given.words[-1] == "--json" else given.words
+    words = given.words
+    if len(words) == 1 and len(words[0].split()) > 1:  # a whole line; `make admin` passes one on
+        words = split(words[0])
+    as_json = given.json or "--json" in words[:1] + words[-1:]
+    words = [word for at, word in enumerate(words) if word != "--json" or 0 < at < len(words) - 1]
+    if not words:
+        raise config.UsageError("--json needs a command; see server.py admin --help")
     return command(folder, words, as_json=as_json)
 
 

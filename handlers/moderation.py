@@ -20,7 +20,7 @@ from handlers.request import Field, Misused, Request, Typed
 __all__ = ["ROWS", "named_first"]
 
 _MAX_ID = 2**53
-_ON, _OFF = ("on", "oui", "yes"), ("off", "non", "no")
+_ON, _OFF = ("on", "oui", "yes"), ("off", "non", "no", "fin")
 _QUOTES = {'"': '"', "“": "”", "«": "»"}
 
 
@@ -38,7 +38,7 @@ def _duration(message: dict[str, Any], usual: int) -> int:
     text = message.get("duration")
     seconds = usual if text is None else durations.parse(text)
     if seconds is None:
-        raise ProtocolError("invalid_field", "duration must be a time like 30s, 10m, 2h or 1d, of at most a year")
+        raise ProtocolError("invalid_field", "duration must be a time like 30s, 10m, 2h, 1h30 or 1d, of at most a year")
     return seconds
 
 
@@ -64,7 +64,10 @@ def _about_a_person(action: str, usual: int | None, with_reason: bool) -> tuple[
         name, text = named_first(rest)
         seconds = None
         if usual is not None:
-            seconds, text = durations.split(text, usual)
+            found = durations.split(text, usual)
+            if found is None:
+                raise Misused
+            seconds, text = found
         if text and not with_reason:  # a name with spaces, without quotes
             raise Misused
         post(context, True, name, seconds, text)

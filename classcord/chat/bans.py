@@ -54,15 +54,18 @@ class Bans:
 
     def account(self, key: str) -> ProtocolError | None:
         """Why the account with this key may not come in; None if it may."""
-        return self._refusal("This account", self.accounts.get(key))
+        return self._found("This account", self.accounts.get(key))
 
     def address(self, address: str) -> ProtocolError | None:
         """Why nobody may connect from this address; None if people may."""
         found = (ban for network, ban in self.networks.items() if networks.contains(network, address))
-        return self._refusal("This address", next(found, None)) if self.networks else None
+        return self._found("This address", next(found, None)) if self.networks else None
 
-    def _refusal(self, what: str, ban: Ban | None) -> ProtocolError | None:
-        if ban is None:
-            return None
-        why = f" Reason: {ban.reason}" if ban.reason else ""
-        return ProtocolError("banned", f"{what} is banned for {durations.spell(ban.end - self.now, 'en')}.{why}")
+    def _found(self, what: str, ban: Ban | None) -> ProtocolError | None:
+        return self.refusal(what, ban.end - self.now, ban.reason) if ban is not None else None
+
+    @staticmethod
+    def refusal(what: str, seconds: float, reason: str) -> ProtocolError:
+        """The error for who may not come in for so many seconds."""
+        why = f" Reason: {reason}" if reason else ""
+        return ProtocolError("banned", f"{what} is banned for {durations.spell(seconds, 'en')}.{why}")

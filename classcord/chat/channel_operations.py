@@ -48,6 +48,7 @@ class ChannelOperations:
         self, channels: Channels, texts: Texts, *, emit: Callable[[Effect], None],
         take_id: Callable[[], tuple[int, bool]], identify: Callable[..., Person], notice: Callable[[Seat, str], None],
         shown: Callable[[Person | None, Channel], Sequence[Person]], moderation: Moderation, ignoring: Ignoring,
+        spoke: Callable[[Seat], None],
     ) -> None:
         self._channels = channels
         self._texts = texts
@@ -58,6 +59,7 @@ class ChannelOperations:
         self._shown = shown
         self._moderation = moderation
         self._ignoring = ignoring
+        self._spoke = spoke
 
     # --- JSON ---
 
@@ -92,7 +94,7 @@ class ChannelOperations:
         person = self._identify(seat, wanted)
         if self._moderation.strict:
             self._moderation.may_speak(seat, person)
-        seat.announced = True
+        self._spoke(seat)
         channel = self._channels.find(key)
         if channel is None or seat.number not in channel.members:
             channel = self._join(seat, person, ChannelName(key, name), ENGLISH)

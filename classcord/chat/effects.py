@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from classcord.chat.orders import (
     AccountsRemoved,
+    Addressed,
     Answered,
     Audited,
     Banned,
@@ -104,14 +105,6 @@ class Said(NamedTuple):
     content: str
     place: Place | None
     ignored_by: tuple[int, ...]
-
-
-class Addressed(NamedTuple):
-    """A seat that gets a private line: its client's name for itself, and whether it knows the type `private`."""
-
-    seat: int
-    alias: str
-    private_type: bool
 
 
 class Whispered(NamedTuple):

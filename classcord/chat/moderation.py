@@ -30,12 +30,14 @@ from classcord.wire import durations, names, networks
 from classcord.wire.protocol import ProtocolError, encode
 from classcord.wire.texts import Texts, shown
 
-__all__ = ["CONSOLE", "USUAL", "Moderation"]
+__all__ = ["CONSOLE", "USUAL", "Moderation", "console_of"]
 
 CONSOLE = "(console)"
-"""Who did it, if it was the console: a person's name has no such brackets alone around it."""
+"""Who did it, if it was the console and its user is not known: else `console_of(user)`. No person has such a name."""
 USUAL = {"mute": 600, "ban": 3600}
 """Seconds if nobody says how long: the rest of an exercise, the rest of a lesson."""
+_AT_ONCE = 5
+"""Seconds in which two teachers may have meant the same: the second /silence does not end that of the first."""
 _MAX_REASON = 200
 _MAX_SHOWN = 60
 """Characters of a name that an answer repeats."""
@@ -50,9 +52,21 @@ class _Actor(NamedTuple):
     seat: Seat | None
 
 
+def console_of(user: str) -> str:
+    """Who did it, if it was the console of this user of the system."""
+    return f"(console {user})"
+
+
 def _keys(person: Person) -> list[str | int]:
     """Under what a mute is noted: the name and the connections, because a name is easily changed."""
     return [person.key, *person.numbers()]
+
+
+def _slow_text(texts: Texts, seconds: int) -> str:
+    """How often people may write."""
+    if not seconds:
+        return texts("slow_ends")
+    return texts("slow_begins", time=durations.spell(seconds, texts.language))
 
 
 def _clean(reason: str) -> str:
@@ -75,6 +89,7 @@ class Moderation:
         self._emit = emit
         self._now = 0.0
         self._silent = False
+        self._silenced = "", 0.0  # who has begun or ended it, and when
         self._slow = 0
         self._spoke: dict[str, float] = {}  # in slow mode: when each person last spoke
         self._mutes: dict[str | int, float] = {}  # their ends, by the key of the name and by the number of the seat
@@ -100,9 +115,9 @@ class Moderation:
         elif text:
             self._emit(Noticed(seat.address(), text))
 
-    def by_console(self, action: str, arguments: tuple[Any, ...]) -> str:
-        """The same for the console: the answer in English. Raises ProtocolError."""
-        return self._actions[action](_Actor(CONSOLE, _ENGLISH, None), *arguments) or "done"
+    def by_console(self, action: str, arguments: tuple[Any, ...], actor: str) -> str:
+        """The same for the console, for its user `actor`: the answer in English. Raises ProtocolError."""
+        return self._actions[action](_Actor(actor, _ENGLISH, None), *arguments) or "everybody was told"
 
     # --- time, and what it ends ---
 
@@ -169,12 +184,16 @@ class Moderation:
 
     def _kick(self, by: _Actor, name: str, reason: str) -> str:
         person = self._person(by, name)
-        self._expel(person, self._texts("kicked_you", why=self._why(reason)))
+        why = self._why(reason)
+        self._expel(person, self._texts("kicked_you" if by.seat else "kicked_you_console", why=why))
         self._audit(by, "kick", person.name, None, reason)
         return by.texts("kicked", user=person.name)
 
     def _mute(self, by: _Actor, name: str, seconds: int, reason: str) -> str:
         person = self._person(by, name)
+        if person.teacher:  # mutes, silence and slow mode are not for teachers
+            text = f"{person.name} is a teacher, and teachers may always write: demote first"
+            raise ProtocolError("invalid_field", text)
         for key in _keys(person):
             self._mutes[key] = self._now + seconds
         self._look()
@@ -199,14 +218,16 @@ class Moderation:
         self._put_ban(by, "account", row.key, row.name, seconds, reason)
         person = self._present.get(row.key)
         if person is not None:
-            self._expel(person, self._texts("banned_you", time=self._time(seconds), why=self._why(reason)))
+            self._expel(person, self._banned_you(by, seconds, reason))
         return by.texts("banned", user=row.name, time=durations.spell(seconds, by.texts.language))
 
     def _ban_network(self, by: _Actor, network: str, seconds: int, reason: str) -> str:
         """A network, as `networks.parse` gives it: its connections end, not teachers' nor this machine's."""
         self._put_ban(by, "network", network, network, seconds, reason)
         spared = tuple([number for p in self._present.values() if p.teacher for number in p.numbers()])
-        self._emit(NetworkExpelled(network, spared))
+        named = tuple([seat.address() for p in self._present.values() if not p.teacher for seat in p.seats])
+        refusal = Bans.refusal("This address", seconds, _clean(reason))
+        self._emit(NetworkExpelled(network, spared, named, self._banned_you(by, seconds, reason), refusal.text))
         return by.texts("banned", user=network, time=durations.spell(seconds, by.texts.language))
 
     def _unban(self, by: _Actor, target: str) -> str:
@@ -220,25 +241,34 @@ class Moderation:
         raise ProtocolError("invalid_field", by.texts("not_banned", user=shown(target, _MAX_SHOWN)))
 
     def _silence(self, by: _Actor, on: bool | None) -> str:
-        """Only teachers speak. Without a word: begin it, or end it."""
+        """Only teachers speak. Without a word: begin it, or end it, but not what another has begun just before."""
         wanted = not self._silent if on is None else on
-        if wanted != self._silent:
-            self._silent = wanted
-            self._look()
+        name, began = self._silenced
+        if on is None and not wanted and name != by.name and self._now < began + _AT_ONCE:
+            return by.texts("silence_just", user=name)
+        told = by.texts("silence_begins" if wanted else "silence_ends")
+        if wanted == self._silent:
+            return by.texts("unchanged", now=told)
+        self._silent, self._silenced = wanted, (by.name, self._now)
+        self._look()
+        if wanted and by.seat is not None:
+            self._emit(Announced(self._texts("silence_by", user=by.name)))
+        else:
             self._emit(Announced(self._texts("silence_begins" if wanted else "silence_ends")))
-            self._audit(by, "silence" if wanted else "end-silence", "")
-        return ""
+        self._audit(by, "silence" if wanted else "end-silence", "")
+        return told if by.seat is None else ""
 
     def _set_slow(self, by: _Actor, seconds: int) -> str:
         """A person may speak once in so many seconds; 0 ends it."""
-        if seconds != self._slow:
-            self._slow = seconds
-            self._spoke = {}
-            self._look()
-            text = self._texts("slow_begins", time=self._time(seconds)) if seconds else self._texts("slow_ends")
-            self._emit(Announced(text))
-            self._audit(by, "slow", "", seconds)
-        return ""
+        told = _slow_text(by.texts, seconds)
+        if seconds == self._slow:
+            return by.texts("unchanged", now=told)
+        self._slow = seconds
+        self._spoke = {}
+        self._look()
+        self._emit(Announced(_slow_text(self._texts, seconds)))
+        self._audit(by, "slow", "", seconds)
+        return told if by.seat is None else ""
 
     def _announce(self, by: _Actor, text: str) -> str:
         named = by.seat is not None
@@ -268,6 +298,13 @@ class Moderation:
         self._silent, self._slow, self._spoke, self._mutes = False, 0, {}, {}
         self._look()
 
+    def forget(self, keys: Iterable[str]) -> None:
+        """These accounts are gone: who gets such a name later is not banned for them."""
+        for key in keys:
+            if key in self.bans.accounts:
+                self.bans.put("account", key, None)
+                self._emit(Unbanned("account", key))
+
     # --- parts of them ---
 
     def _person(self, by: _Actor, name: str) -> Person:
@@ -293,6 +330,10 @@ class Moderation:
         self.bans.put(kind, target, Ban(self._now + seconds, by.name, _clean(reason)))
         self._emit(Banned(kind, target, seconds, by.name, _clean(reason)))
         self._audit(by, "ban", name, seconds, reason)
+
+    def _banned_you(self, by: _Actor, seconds: int, reason: str) -> str:
+        time, why = self._time(seconds), self._why(reason)
+        return self._texts("banned_you" if by.seat else "banned_you_console", time=time, why=why)
 
     def _expel(self, person: Person, text: str) -> None:
         self._tell(person, text)

@@ -10,9 +10,10 @@ from typing import Any
 
 from classcord.chat.accounts import Account
 from classcord.chat.channel_operations import ChannelOperations
-from classcord.chat.effects import Announced, Answered, Audited, Effect, MessagesDeleted, Noticed, Replied
+from classcord.chat.effects import Announced, Answered, Audited, Effect, MessagesDeleted, Replied
 from classcord.chat.ignoring import Ignoring
 from classcord.chat.moderation import CONSOLE, Moderation
+from classcord.chat.onlookers import Onlookers
 from classcord.chat.people import Person, Seat
 from classcord.chat.registrations import Registrations
 from classcord.chat.waiting import Waiting
@@ -33,7 +34,7 @@ class Office:
     def __init__(
         self, present: Mapping[str, Person], registrations: Registrations, moderation: Moderation,
         waiting: Waiting, emit: Callable[[Effect], None], talk: ChannelOperations,
-        watchers: Watchers, ignoring: Ignoring,
+        watchers: Watchers, ignoring: Ignoring, onlookers: Onlookers,
     ) -> None:
         self._present = present
         self._registrations = registrations
@@ -44,24 +45,26 @@ class Office:
         self._watchers = watchers
         self._ignoring = ignoring
         self._actions: dict[str, Callable[..., tuple[Any, ...]]] = {
-            "people": self._people, "promote": self._promote, "demote": self._demote, "password": self._password,
-            "tell_all": self._tell_all, "tell": self._tell, "watch": self._watch, "bans": self._bans,
+            "people": self._people, "channels": self._channels, "promote": self._promote, "demote": self._demote,
+            "password": self._password,
+            "stop": self._stop, "watch": self._watch, "watch_more": self._watch_more,
+            "watch_ends": self._watch_ends, "bans": self._bans,
             "close_channel": self._close_channel, "open_channel": self._open_channel,
             "board": self._board, "new_class": self._new_class, "empty": self._empty,
         }
         """Each gives its answer: a text, data, and whether that depends on an account that is to be stored."""
 
-        self.welcome = ""
-        """What the server says to each newcomer after its first list of people."""
-        self._watches = 0
+        self._onlookers = onlookers
+        self._actor = CONSOLE  # the one that has given the command that runs
 
-    def command(self, number: int, action: str, arguments: tuple[Any, ...]) -> None:
-        """Carry out a command of the console; its answer, or its error, has this number."""
+    def command(self, number: int, action: str, arguments: tuple[Any, ...], actor: str = CONSOLE) -> None:
+        """Carry out a command of the console, for its user `actor`; its answer, or its error, has this number."""
+        self._actor = actor
         try:
             if action in self._actions:
                 answer = self._actions[action](*arguments)
             else:
-                answer = self._moderation.by_console(action, arguments), (), False
+                answer = self._moderation.by_console(action, arguments, actor), (), False
             self._emit(Answered(number, None, *answer))
         except ProtocolError as error:
             self._emit(Answered(number, error.code, error.text, (), False))
@@ -80,8 +83,7 @@ class Office:
 
     def greet(self, seat: Seat) -> None:
         """The client has its first list of the people: it is ready for what it must know."""
-        if self.welcome:
-            self._emit(Noticed(seat.address(), self.welcome))
+        self._onlookers.greet(seat)
         self._watchers.greet(seat)
 
     def _people(self) -> tuple[str, tuple[Any, ...], bool]:
@@ -96,6 +98,10 @@ class Office:
         """The people, whether there is silence, the seconds of slow mode, and the channels."""
         silent, slow = self._moderation.rules()
         return "", (self._people()[1], silent, slow, self._talk.overview(len(self._present))), False
+
+    def _channels(self) -> tuple[str, tuple[Any, ...], bool]:
+        """Each channel: name, topic, how many people are in it, whether it is closed."""
+        return "", self._talk.overview(len(self._present)), False
 
     def _promote(self, name: str) -> tuple[str, tuple[Any, ...], bool]:
         return self._set_role(name, "teacher", "promote", "{} is a teacher now")
@@ -114,24 +120,24 @@ class Office:
             if not person.teacher:
                 self._talk.not_a_teacher(person)
                 self._watchers.not_a_teacher(person)
-        self._emit(Audited(CONSOLE, action, row.name, None, ""))
+        self._emit(Audited(self._actor, action, row.name, None, ""))
         return text.format(row.name), (row.name,), True
 
     def _password(self, name: str, password: str) -> tuple[str, tuple[Any, ...], bool]:
         """Give an account another password, which is hashed. Connections that are logged in stay so."""
         row = self._account(name)
         self._emit(self._registrations.change(row._replace(password=password)))
-        self._emit(Audited(CONSOLE, "reset-password", row.name, None, ""))
+        self._emit(Audited(self._actor, "reset-password", row.name, None, ""))
         return f"{row.name} has a new password", (row.name,), True
 
-    def _close_channel(self, key: str, name: str, by: str = CONSOLE) -> tuple[str, tuple[Any, ...], bool]:
+    def _close_channel(self, key: str, name: str, by: str = "") -> tuple[str, tuple[Any, ...], bool]:
         closed = self._talk.close(ChannelName(key, name))
-        self._emit(Audited(by, "close-channel", closed, None, ""))
+        self._emit(Audited(by or self._actor, "close-channel", closed, None, ""))
         return f"{closed} is closed: only teachers may enter", (closed,), False
 
-    def _open_channel(self, key: str, name: str, by: str = CONSOLE) -> tuple[str, tuple[Any, ...], bool]:
+    def _open_channel(self, key: str, name: str, by: str = "") -> tuple[str, tuple[Any, ...], bool]:
         opened = self._talk.open(ChannelName(key, name))
-        self._emit(Audited(by, "open-channel", opened, None, ""))
+        self._emit(Audited(by or self._actor, "open-channel", opened, None, ""))
         return f"{opened} is open", (opened,), False
 
     def _bans(self) -> tuple[str, tuple[Any, ...], bool]:
@@ -143,23 +149,25 @@ class Office:
                 rows.append((kind, row.name if row else target, ban.end - bans.now, ban.actor, ban.reason))
         return "", tuple(rows), False
 
-    def _tell_all(self, text: str) -> tuple[str, tuple[Any, ...], bool]:
-        self._emit(Announced(text))
+    def _stop(self, action: str, seconds: int | None, text: str) -> tuple[str, tuple[Any, ...], bool]:
+        """The server is going to stop, or it is not after all; everybody is told the text, if there is one."""
+        if text:
+            self._emit(Announced(text))
+        self._emit(Audited(self._actor, action, "", seconds, ""))
         return "", (), False
 
-    def _tell(self, seats: tuple[int, ...], text: str) -> tuple[str, tuple[Any, ...], bool]:
-        """Tell the people at these seats."""
-        for person in self._present.values():
-            for seat in person.seats:
-                if seat.number in seats:
-                    self._emit(Noticed(seat.address(), text))
+    def _watch(self, wire: bool, target: str, seats: tuple[int, ...], quiet: bool) -> tuple[str, tuple[Any, ...], bool]:
+        """A console begins to watch: the number of the watch, or nothing if people are not told."""
+        self._emit(Audited(self._actor, "watch-wire" if wire else "watch", target, None, "--quiet" if quiet else ""))
+        return "", () if quiet else (self._onlookers.begin(wire, target, seats),), False
+
+    def _watch_more(self, number: int, seats: tuple[int, ...]) -> tuple[str, tuple[Any, ...], bool]:
+        self._onlookers.more(number, seats)
         return "", (), False
 
-    def _watch(self, text: str, begins: bool) -> tuple[str, tuple[Any, ...], bool]:
-        """A console begins, or ceases, to watch everybody: tell everybody, and while it watches each newcomer too."""
-        self._watches += 1 if begins else -1
-        self.welcome = (text if begins else self.welcome) if self._watches else ""
-        return self._tell_all(text)
+    def _watch_ends(self, number: int) -> tuple[str, tuple[Any, ...], bool]:
+        self._onlookers.end(number)
+        return "", (), False
 
     def _new_class(
         self, keep_accounts: bool, text: str, teacher: str | None = None
@@ -177,8 +185,9 @@ class Office:
             removed = effect.keys
             self._waiting.remove(removed)
             self._ignoring.remove(removed)
+            self._moderation.forget(removed)
             self._emit(effect)
-        self._emit(Audited(teacher or CONSOLE, "new-class", "", None, ""))
+        self._emit(Audited(teacher or self._actor, "new-class", "", None, ""))
         return "", (len(removed),), False
 
     def _empty(self, first: int, last: int) -> tuple[str, tuple[Any, ...], bool]:

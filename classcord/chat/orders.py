@@ -5,9 +5,17 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 __all__ = [
-    "AccountsRemoved", "Answered", "Audited", "Banned", "BoardShown", "Expelled", "MessageDeleted", "MessagesDeleted",
-    "MessagesExpired", "NetworkExpelled", "Unbanned", "Wired",
+    "AccountsRemoved", "Addressed", "Answered", "Audited", "Banned", "BoardShown", "Expelled", "MessageDeleted",
+    "MessagesDeleted", "MessagesExpired", "NetworkExpelled", "Unbanned", "Wired",
 ]
+
+
+class Addressed(NamedTuple):
+    """A seat that gets a private line: its client's name for itself, and whether it knows the type `private`."""
+
+    seat: int
+    alias: str
+    private_type: bool
 
 
 class Audited(NamedTuple):
@@ -44,10 +52,16 @@ class Unbanned(NamedTuple):
 
 
 class NetworkExpelled(NamedTuple):
-    """All connections from a network are to end, except those of the seats that are spared."""
+    """All connections from a network are to end, except those of the seats that are spared.
+
+    Each gets an error line with the text `refusal`. Those of the `named` that come from there are told `text` before.
+    """
 
     network: str
     spared: tuple[int, ...]
+    named: tuple[Addressed, ...]
+    text: str
+    refusal: str
 
 
 class MessageDeleted(NamedTuple):

@@ -86,6 +86,11 @@ class Seat:
             return ProtocolError("not_named", "You are not logged in.")
         return ProtocolError("not_allowed", "Only a teacher may do that.") if who == "teacher" else None
 
+    @property
+    def ready(self) -> bool:
+        """Whether the client takes what it has not asked for: it has listed the people, or said something."""
+        return self.announced or bool(self.users_version)
+
     def address(self) -> Addressed:
         """Where private lines for this client go."""
         return Addressed(self.number, self.alias or names.GUEST, self.private_type)

@@ -38,6 +38,7 @@ from classcord.chat.listing import Lists
 from classcord.chat.moderation import Moderation
 from classcord.chat.office import OPERATIONS as OFFICE
 from classcord.chat.office import Office
+from classcord.chat.onlookers import Onlookers
 from classcord.chat.people import Person, Seat, Who, kept_alias
 from classcord.chat.registrations import Registrations
 from classcord.chat.waiting import Waiting
@@ -78,15 +79,16 @@ class Room:
         self.moderation = moderation = Moderation(self._present, self.registrations, texts, self._emit)
         self._channels = channels or Channels()
         self._ignoring = ignoring.Ignoring(self._present, self.registrations, texts, self._emit)
+        self._onlookers = onlookers = Onlookers(self._present, texts, self._emit)
         self._talk = channel_operations.ChannelOperations(
             self._channels, texts, emit=self._emit, take_id=take_id, identify=self.identify, notice=self.notice,
-            shown=self._lists.shown, moderation=moderation, ignoring=self._ignoring,
+            shown=self._lists.shown, moderation=moderation, ignoring=self._ignoring, spoke=onlookers.spoke,
         )
         self.waiting = Waiting(self.registrations, moderation, texts, self._emit, take_id, self._ignoring)
         people = self._present, self.registrations, moderation
         self._watchers = watchers.Watchers(self._present, self.registrations, texts, self._emit)
         self._office = office = Office(
-            *people, self.waiting, self._emit, self._talk, self._watchers, self._ignoring
+            *people, self.waiting, self._emit, self._talk, self._watchers, self._ignoring, onlookers
         )
         self._operations: dict[str, Callable[..., object]] = {}
         parts: tuple[tuple[object, tuple[str, ...]], ...] = (
@@ -261,7 +263,8 @@ class Room:
         self._talk.exit(seat)
         self._ignoring.exit(seat)
         self.waiting.left(seat, person)
-        seat.person = None
+        self._onlookers.left(seat)
+        seat.person, seat.announced = None, False
         person.seats.remove(seat)
         if not person.seats:
             del self._present[person.key]
@@ -288,6 +291,7 @@ class Room:
         self._talk.appear(person)
         for seat in person.seats:
             self._watchers.changed(seat)
+        self._onlookers.renamed(person)
 
     def _announce(self, person: Person) -> None:
         self._lists.version += 1
@@ -307,7 +311,8 @@ class Room:
             person = self.identify(seat, wanted)
         if self.moderation.strict:
             self.moderation.may_speak(seat, person)
-        seat.announced = True
+        if not seat.announced:
+            self._onlookers.spoke(seat)
         by = self._ignoring.by(person) if self._ignoring.ignored else ()
         id, certain = self._take_id()
         self._emit(_new(Said, (seat.number, id, certain, person.name, not person.account, content, seat.current, by)))
@@ -315,7 +320,7 @@ class Room:
     def whisper(self, seat: Seat, wanted: object, to: str, content: str, /) -> None:
         """A message to every seat of one person. It waits for an account that is away, and the sender is told."""
         person = self.identify(seat, wanted)
-        seat.announced = True
+        self._onlookers.spoke(seat)
         addressee = self._present.get(names.find(to) or "")
         if addressee is None:
             self.waiting.keep(seat, person, to, content)
@@ -338,7 +343,7 @@ class Room:
         known = seat.person.name if seat.person is not None else None
         if self.identify(seat, wanted).name == known and seat.announced:
             raise ProtocolError("invalid_field", "content is empty; nothing was sent")
-        seat.announced = True
+        self._onlookers.spoke(seat)
 
     def notice(self, seat: Seat, text: str, /) -> None:
         """A text from the server to one person, in the form that its client shows."""

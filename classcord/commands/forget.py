@@ -8,7 +8,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from classcord.chat.moderation import CONSOLE
+from classcord.chat.moderation import console_of
 from classcord.data import forget
 from classcord.data.remedies import shown
 from classcord.ops import logs
@@ -51,7 +51,7 @@ def run(settings: Config, given: Namespace) -> int:
         traces = forget.find(db, is_person, is_guest, guests=given.guests)
         name = one_line(given.name[: names.MAX_NAME].strip())
         guests = f"{traces.as_guest} messages of guests with this name"
-        if not key or not (traces.accounts or traces.senders or traces.recipients):
+        if not key or not (traces.accounts or traces.senders or traces.recipients or traces.bans):
             hint = f"; there are {guests}: add --guests" if traces.as_guest else ""
             raise Failure(EXIT_FAILED, f"there is no account {name}{hint}")
         what = [f"the account {name}"] if traces.accounts else []
@@ -60,7 +60,7 @@ def run(settings: Config, given: Namespace) -> int:
         forget.check_space(folder)
         if not given.yes and not _confirmed(f"Delete {', '.join(what)}, for ever? Type yes: "):
             raise Failure(EXIT_FAILED, "nothing was deleted")
-        forget.delete(db, traces, name, CONSOLE)
+        forget.delete(db, traces, name, console_of(_who()))
         logs.start("info", settings.log_format)
         logs.event(
             "forgotten", user=name, sent=traces.sent, received=traces.received,

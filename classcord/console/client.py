@@ -11,6 +11,7 @@ from typing import Any
 
 from classcord.console.archive import new_class
 from classcord.console.place import connect
+from classcord.console.words import COMMANDS
 from classcord.ops.failure import (
     EXIT_DONE,
     EXIT_FAILED,
@@ -28,7 +29,8 @@ _SECONDS = 30.0
 
 
 def replies(folder: str, words: list[str]) -> Iterator[dict[str, Any]]:
-    """The server's replies to a command, as they come. Raises Failure if no server answers."""
+    """The server's replies to a command, as they come. Raises Failure if no server answers, or if it ends meanwhile."""
+    answered = False
     try:
         connection = connect(folder)
     except OSError as error:
@@ -39,12 +41,17 @@ def replies(folder: str, words: list[str]) -> Iterator[dict[str, Any]]:
             connection.sendall(json.dumps({"words": words}).encode("ascii") + b"\n")
             with connection.makefile("rb") as lines:
                 for line in lines:
-                    yield json.loads(line)
+                    reply = json.loads(line)
+                    answered = True
+                    yield reply
                     connection.settimeout(None)  # more comes when it happens
+            if answered and not (reply["ok"] and words[0] in COMMANDS and COMMANDS[words[0]].lasts):
+                return
         except TimeoutError:
             raise Failure(EXIT_NO_SERVER, f"the server does not answer within {_SECONDS:.0f} seconds") from None
         except (ConnectionError, ValueError):
-            raise Failure(EXIT_NO_SERVER, "the server ended before it had answered") from None
+            pass
+        raise Failure(EXIT_NO_SERVER, "the server ended" if answered else "the server ended before it had answered")
 
 
 def _unreachable(folder: str, error: OSError) -> Failure:

@@ -15,8 +15,10 @@ from typing import Any
 
 from classcord.chat.accounts import check_password
 from classcord.chat.effects import Answered
+from classcord.chat.moderation import console_of
 from classcord.console.dashboard import Boards
 from classcord.console.moderating import Moderating
+from classcord.console.place import user_name
 from classcord.console.replies import Reply, Usage, done, name_of, no_more, number_of, refused, table
 from classcord.console.watch import Watches
 from classcord.console.words import COMMANDS
@@ -51,14 +53,15 @@ class Commands:
         self._folder = os.path.abspath(folder)
         self._began = time.monotonic()
         self._stopping: threading.Timer | None = None
+        self._connection = threading.local()  # `user`: who has typed the command that runs in this thread
         self._run: dict[str, Callable[[list[str], socket.socket], Iterable[Reply]]] = {
             "users": self._users, "promote": self._of_a_name("promote"), "demote": self._of_a_name("demote"),
-            "reset-password": self._reset_password, "close-channel": self._of_a_channel("close_channel"),
-            "open-channel": self._of_a_channel("open_channel"),
+            "reset-password": self._reset_password, "channels": self._channels,
+            "close-channel": self._of_a_channel("close_channel"), "open-channel": self._of_a_channel("open_channel"),
         }
         for name, command in Moderating(self._registry, folder, self._ask).commands.items():
             self._run[name] = _alone(command)
-        watches = Watches(self._registry, services.texts, quiet, self._ask)
+        watches = Watches(self._registry, quiet, self._ask)
         boards = Boards(self._registry, folder, self._people)
         self._run |= {
             "watch": watches.watch, "dashboard": boards.dashboard, "top": boards.top, "new-class": self._new_class,
@@ -68,6 +71,7 @@ class Commands:
     def run(self, words: list[str], connection: socket.socket) -> Generator[Reply, None, None]:
         """The replies to a command. An error is a reply too."""
         name, rest = words[0], words[1:]
+        self._connection.user = user_name(connection)
         if name not in self._run:
             yield refused("usage", f"there is no command {name[:40]!r}; the commands are {', '.join(COMMANDS)}")
             return
@@ -81,7 +85,7 @@ class Commands:
 
     def _ask(self, action: str, *arguments: object) -> Answered:
         """The room's answer. Raises ProtocolError."""
-        return ask(self._registry, action, *arguments)
+        return ask(self._registry, action, *arguments, actor=console_of(self._connection.user))
 
     def _of_a_name(self, action: str) -> Callable[[list[str], socket.socket], Iterable[Reply]]:
         """A command that has only the name of a person after it."""
@@ -93,6 +97,8 @@ class Commands:
     def _of_a_channel(self, action: str) -> Callable[[list[str], socket.socket], Iterable[Reply]]:
         """A command that has only the name of a channel after it."""
         def run(words: list[str], connection: socket.socket) -> Iterator[Reply]:
+            if not words:
+                raise Usage("say which channel, without # or in quotes: a shell takes # for a comment")
             found = channel_names.find(name_of(words))
             if found is None:
                 raise Usage("1 to 32 letters, digits, - or _ make the name of a channel")
@@ -121,6 +127,15 @@ class Commands:
             }
             for name, account, teacher, state, seats, muted, channels in self._ask("people").data
         ]
+
+    def _channels(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:
+        no_more(words)
+        channels = [
+            {"channel": name, "topic": topic, "members": members, "closed": closed}
+            for name, topic, members, closed in self._ask("channels").data
+        ]
+        rows = [(c["channel"], str(c["members"]), "closed" if c["closed"] else "", c["topic"]) for c in channels]
+        yield done(table(("CHANNEL", "PEOPLE", "", "TOPIC"), rows), channels=channels)
 
     def _reset_password(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:
         """After a `-` comes the password that the other end has read."""
@@ -160,7 +175,9 @@ class Commands:
             raise Usage("")
         first, last = (number_of(word, 2**53) for word in words[:2])
         text = self._services.texts("new_class")
-        removed = begin_class(self._registry, text, first, last, keep_accounts=len(words) == 3)
+        removed = begin_class(
+            self._registry, text, first, last, keep_accounts=len(words) == 3, actor=console_of(self._connection.user)
+        )
         yield done(f"a new class may come; accounts removed: {removed}", accounts=removed)
 
     def _stop(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:
@@ -170,7 +187,7 @@ class Commands:
                 return
             self._stopping.cancel()
             self._stopping = None
-            self._announce_all(self._services.texts("stop_cancelled"))
+            self._ask("stop", "cancel-stop", None, self._services.texts("stop_cancelled"))
             yield done("the server goes on; everybody was told")
             return
         seconds = 0
@@ -180,8 +197,9 @@ class Commands:
             raise Usage("")
         if self._stopping is not None:
             self._stopping.cancel()
+        text = self._services.texts("stop_soon", seconds=seconds) if seconds else ""
+        self._ask("stop", "stop", seconds or None, text)
         if seconds:
-            self._announce_all(self._services.texts("stop_soon", seconds=seconds))
             yield done(f"everybody was told; the server stops in {seconds} seconds", seconds=seconds)
         else:
             yield done("the server stops", seconds=0)
@@ -189,9 +207,6 @@ class Commands:
         self._stopping = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
         self._stopping.daemon = True
         self._stopping.start()
-
-    def _announce_all(self, text: str) -> None:
-        self._ask("tell_all", text)
 
 
 def _alone(command: Callable[[list[str]], Iterator[Reply]]) -> Callable[[list[str], socket.socket], Iterator[Reply]]:

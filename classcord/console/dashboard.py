@@ -68,8 +68,8 @@ class Boards:
 
     def top(self, words: list[str], connection: socket.socket) -> Iterator[Reply]:
         """Who has written most messages in the last hour, or in another time."""
-        seconds, rest = durations.split(" ".join(words[:1]), _LAST)
-        if rest or len(words) > 2:
+        seconds = durations.parse(words[0]) if words else _LAST
+        if seconds is None or len(words) > 2:
             raise Usage("")
         count = number_of(words[1], 10_000) if len(words) == 2 else _TOP
         try:

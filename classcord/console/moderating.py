@@ -41,7 +41,7 @@ class Moderating:
         yield from self._do("kick", name_of(words[:1]), " ".join(words[1:]))
 
     def _mute(self, words: list[str]) -> Iterator[Reply]:
-        seconds, reason = durations.split(" ".join(words[1:]), USUAL["mute"])
+        seconds, reason = _time(words[1:], USUAL["mute"])
         yield from self._do("mute", name_of(words[:1]), seconds, reason)
 
     def _unmute(self, words: list[str]) -> Iterator[Reply]:
@@ -51,7 +51,7 @@ class Moderating:
         force = words[-1:] == [_FORCE]
         words = words[:-1] if force else words
         target = name_of(words[:1])
-        seconds, reason = durations.split(" ".join(words[1:]), USUAL["ban"])
+        seconds, reason = _time(words[1:], USUAL["ban"])
         network = networks.parse(target)
         if network is None:
             yield from self._do("ban", target, seconds, reason)
@@ -115,3 +115,11 @@ class Moderating:
         names = ("time", "actor", "action", "target", "seconds", "reason")
         text = table(("TIME", "BY", "ACTION", "TARGET", "FOR", "REASON"), rows) if rows else "nothing was done yet"
         yield done(text, audit=[dict(zip(names, row, strict=True)) for row in found])
+
+
+def _time(words: list[str], usual: int) -> tuple[int, str]:
+    """The time at the beginning of the words, or the usual one, and the reason after it. Raises Usage."""
+    found = durations.split(" ".join(words), usual)
+    if found is None:
+        raise Usage(f"{words[0][:40]!r} is not a time like 30s, 10m, 2h, 1h30 or 1d, of at most a year")
+    return found

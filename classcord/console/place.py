@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import pwd
 import socket
 import stat
 import struct
 from collections.abc import Iterator
 
-__all__ = ["NAME", "Place", "connect", "peer_user"]
+__all__ = ["NAME", "Place", "connect", "peer_user", "user_name"]
 
 NAME = "admin.sock"
 _WAITING = 8
@@ -86,3 +87,12 @@ def peer_user(connection: socket.socket) -> int:
     """The number of the user at the other end, as the kernel knows it."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     return int(struct.unpack("3i", credentials)[1])
+
+
+def user_name(connection: socket.socket) -> str:
+    """Its name, or its number if this system has no name for it."""
+    number = peer_user(connection)
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)

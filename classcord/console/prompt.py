@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import cmd
-import shlex
 from typing import Any
 
 from classcord.console.client import command, replies
-from classcord.console.words import COMMANDS
+from classcord.console.words import COMMANDS, quoted, split
 from classcord.ops.config import UsageError
 from classcord.ops.failure import EXIT_DONE, Failure, one_line
 
@@ -27,7 +26,7 @@ class _Prompt(cmd.Cmd):
     def onecmd(self, line: str) -> bool:
         """Run a line; whether it is the last one."""
         try:
-            words = shlex.split(line)
+            words = split(line)
             if words[:1] in (["help"], ["?"]):
                 self.do_help(" ".join(words[1:]))
             elif words and words[0] in _END:
@@ -36,8 +35,6 @@ class _Prompt(cmd.Cmd):
                 command(self._folder, words, as_json=False)
         except KeyboardInterrupt:
             print()  # Ctrl-C ends the command
-        except ValueError as error:
-            print(f"{error}: close the quotes")
         except (Failure, UsageError) as failure:  # a server that is started again may answer the next one
             print(one_line(str(failure)))
         return False
@@ -58,7 +55,7 @@ class _Prompt(cmd.Cmd):
             people = [user["name"] for reply in replies(self._folder, ["users"]) for user in reply.get("users", ())]
         except Failure:
             return []
-        return [f"{shlex.quote(name)} " for name in people if name.startswith(text)]
+        return [f"{quoted(name)} " for name in people if name.startswith(text)]
 
 
 def run(folder: str) -> int:

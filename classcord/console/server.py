@@ -17,13 +17,15 @@ from collections.abc import Callable, Generator
 
 from classcord.console.place import NAME, Place, peer_user
 from classcord.console.replies import Reply, refused
+from classcord.console.words import COMMANDS
 from classcord.ops import logs
 from classcord.wire.protocol import ProtocolError, decode
 
 __all__ = ["ConsoleServer"]
 
 _MOST = 8
-"""Commands that run at the same time."""
+"""Commands that run at the same time. Those that last have as many places of their own: else they could keep out
+`kick` and `stop`."""
 _CONNECTED = 32
 """Connections at the same time; the next one waits until a place is free."""
 _LINE = 64 * 1024
@@ -40,7 +42,7 @@ class ConsoleServer:
 
     def __init__(self, folder: str, run: Callable[[list[str], socket.socket], Generator[Reply, None, None]]) -> None:
         self._run = run
-        self._free = threading.BoundedSemaphore(_MOST)
+        self._free = {lasts: threading.BoundedSemaphore(_MOST) for lasts in (False, True)}
         self._places = threading.BoundedSemaphore(_CONNECTED)
         self._users = {0, os.geteuid()}
         self._place: Place | None = None
@@ -89,13 +91,8 @@ class ConsoleServer:
                 line = _read_line(connection)  # of a refused one too: a close with unread bytes destroys the answer
                 if peer_user(connection) not in self._users:
                     _send(connection, refused("not_allowed", "only root and the user of the server may do that"))
-                elif not self._free.acquire(blocking=False):
-                    _send(connection, refused("busy", f"{_MOST} commands run already: end one"))
                 else:
-                    try:
-                        self._answer(connection, line)
-                    finally:
-                        self._free.release()
+                    self._answer(connection, _words(line))
             except OSError:
                 pass  # it has gone, or takes nothing
             except Exception as error:  # a fault of ours ends this connection only
@@ -103,10 +100,14 @@ class ConsoleServer:
             finally:
                 self._places.release()
 
-    def _answer(self, connection: socket.socket, line: bytes) -> None:
-        words = _words(line)
+    def _answer(self, connection: socket.socket, words: list[str]) -> None:
         if not words:
             _send(connection, refused("usage", 'send one line: {"words": ["users"]}'))
+            return
+        lasts = words[0] in COMMANDS and COMMANDS[words[0]].lasts
+        if not self._free[lasts].acquire(blocking=False):
+            what = "watches and dashboards" if lasts else "commands"
+            _send(connection, refused("busy", f"{_MOST} {what} run already: end one"))
             return
         try:
             with contextlib.closing(self._run(words, connection)) as replies:
@@ -117,6 +118,8 @@ class ConsoleServer:
         except Exception as error:
             logs.exception("internal_error", error)
             _send(connection, refused("internal", "a fault in the server; its log has the details (internal_error)"))
+        finally:
+            self._free[lasts].release()
 
 
 def _words(line: bytes) -> list[str]:

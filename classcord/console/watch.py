@@ -13,7 +13,6 @@ from classcord.delivery.watching import Message, Watch, WireLines
 from classcord.wire import names, networks
 from classcord.wire.mask import masked
 from classcord.wire.protocol import ProtocolError
-from classcord.wire.texts import Texts
 
 __all__ = ["Watches", "is_closed"]
 
@@ -24,9 +23,8 @@ _LOOK = 0.5
 class Watches:
     """`ask` has the room carry out an action. `quiet` says whether people may be watched without being told."""
 
-    def __init__(self, registry: Registry, texts: Texts, quiet: bool, ask: Callable[..., Answered]) -> None:
+    def __init__(self, registry: Registry, quiet: bool, ask: Callable[..., Answered]) -> None:
         self._registry = registry
-        self._texts = texts
         self._quiet = quiet
         self._ask = ask
 
@@ -42,36 +40,34 @@ class Watches:
         if quiet and not self._quiet:
             raise ProtocolError("not_allowed", "--quiet needs the setting --quiet-watch on: people are told otherwise")
         connection.settimeout(None)  # a terminal that has stopped (Ctrl-S) may go on
+        here = _Addresses(self._registry, target)
         watch = self._registry.watching.begin(wire=wire)
+        number: int | None = None
         try:
-            if not quiet:
-                self._tell(target, self._texts("watch_wire") if wire else self._texts("watch_begins"), True)
+            begun = self._ask("watch", wire, target, here.new(), quiet).data
+            number = begun[0] if begun else None  # nobody is told
             yield done(f"watching {'the wire' if wire else 'the messages'}; Ctrl-C ends it")
-            yield from _lines(watch, connection, self._wire(target) if wire else _messages)
+            yield from _lines(watch, connection, self._wire(target, here, number) if wire else _messages)
         finally:
             self._registry.watching.end(watch)
-            if not quiet:
-                self._tell(target, self._texts("watch_ends"), False)
-
-    def _tell(self, target: str, text: str, begins: bool) -> None:
-        """Tell those who are watched: everybody, also who comes later, or those with this name or address."""
-        if not target:
-            self._ask("watch", text, begins)
-            return
-        people = self._people()
-        links = [link for link in self._registry.links() if _matches(target, link.peer.address, people, link.number)]
-        self._ask("tell", tuple([link.number for link in links]), text)
+            if number is not None:
+                self._ask("watch_ends", number)
 
     def _people(self) -> dict[int, str]:
         """The name of each seat that has one."""
         return {seat: row[0] for row in self._ask("people").data for seat in row[4]}
 
-    def _wire(self, target: str) -> Callable[[list[Message | WireLines]], Iterator[Reply]]:
+    def _wire(
+        self, target: str, here: _Addresses, number: int | None
+    ) -> Callable[[list[Message | WireLines]], Iterator[Reply]]:
         """A function that makes replies of wire lines: only of those that the target means."""
         people, looked = self._people(), time.monotonic()
 
         def replies(records: list[Message | WireLines]) -> Iterator[Reply]:
             nonlocal people, looked
+            more = here.new()
+            if more and number is not None:  # before anything of them is shown
+                self._ask("watch_more", number, more)
             if records and time.monotonic() - looked > _LOOK:
                 people, looked = self._people(), time.monotonic()
             for record in records:
@@ -91,6 +87,24 @@ class Watches:
                     )
 
         return replies
+
+
+class _Addresses:
+    """The connections from the addresses that the target means: none, if it is a name or there is no target."""
+
+    def __init__(self, registry: Registry, target: str) -> None:
+        self._registry = registry
+        self._network = networks.parse(target)
+        self._known: set[int] = set()
+
+    def new(self) -> tuple[int, ...]:
+        """The numbers of those that have come since the last time."""
+        if self._network is None:
+            return ()
+        here = {link.number: link for link in self._registry.links()}
+        found = [number for number in here if number not in self._known]
+        self._known = set(here)
+        return tuple([number for number in found if networks.contains(self._network, here[number].peer.address)])
 
 
 _WAYS = {">": ">", "<": "<", "end": "closed:"}
@@ -122,7 +136,7 @@ def _lines(
         yield from replies(records)
         if left_out:
             yield done(f"... {left_out} left out: this terminal is too slow", left_out=left_out)
-        if not records and is_closed(connection):
+        if is_closed(connection):  # also while there are records, and none of them is shown
             return
 
 

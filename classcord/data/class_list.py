@@ -1,9 +1,13 @@
-"""Reads a class list: a CSV file with the columns `name` and `password`, as spreadsheets and people write it."""
+"""Reads a class list: a CSV file with the columns `name` and `password`, as spreadsheets and people write it.
+
+The names of the columns may be French, in any case, with accents or without.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from typing import NamedTuple
 
 __all__ = ["LONGEST", "Entry", "ListError", "entries"]
@@ -12,6 +16,10 @@ LONGEST = 1 << 20
 """Bytes of a file."""
 _SEPARATORS = ",;\t"
 """Between the cells: RFC 4180, French spreadsheets, and a table that was copied."""
+_FRENCH = {
+    "name": ("nom", "identifiant", "pseudo", "nom d'utilisateur"), "password": ("mot de passe", "motdepasse", "mdp"),
+}
+"""What stands for each heading if nothing has that name."""
 _AS_UTF_8 = "save it as CSV UTF-8"
 
 
@@ -33,7 +41,7 @@ def entries(data: bytes) -> list[Entry]:
     for separator in _SEPARATORS:
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         try:
-            head = [cell.strip().lower() for cell in next((row for row in rows if any(row)), [])]
+            head = _columns(next((row for row in rows if any(row)), []))
         except csv.Error:
             continue  # with another separator it may be CSV
         if "name" in head:
@@ -41,7 +49,22 @@ def entries(data: bytes) -> list[Entry]:
                 return [_entry(rows.line_num, row, head) for row in rows if any(cell.strip() for cell in row)]
             except csv.Error as error:
                 raise ListError(f"it is not CSV: line {rows.line_num}: {error}") from None
-    raise ListError("its first row must name the columns: name, or name and password")
+    raise ListError("its first row must name the columns: name, or name and password (or nom, mot de passe)")
+
+
+def _columns(row: list[str]) -> list[str]:
+    """The headings: `name` and `password` for those that mean it."""
+    headings = [_heading(cell) for cell in row]
+    for column, others in _FRENCH.items():
+        if column not in headings:
+            headings = [column if heading in others else heading for heading in headings]
+    return headings
+
+
+def _heading(cell: str) -> str:
+    """A heading in small letters, without accents, its words with one space between them."""
+    plain = "".join(char for char in unicodedata.normalize("NFKD", cell) if not unicodedata.combining(char))
+    return " ".join(plain.lower().replace("’", "'").replace("_", " ").replace("-", " ").split())
 
 
 def _entry(line: int, row: list[str], head: list[str]) -> Entry:

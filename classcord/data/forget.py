@@ -26,6 +26,10 @@ class Traces(NamedTuple):
     """The keys of the accounts: one or none."""
     senders: tuple[int, ...]
     """The numbers of the senders: the account, and guests if they are wanted."""
+    bans: tuple[str, ...]
+    """The targets of the bans of the account, which may be left of an earlier one."""
+    audited: tuple[str, ...]
+    """The names under which the audit has what was done to the person."""
     recipients: tuple[str, ...]
     """The names under which private messages to the person are stored."""
     sent: int
@@ -60,8 +64,11 @@ def find(
     others = [number for number, name, guest in senders if guest and is_guest(name)]
     named = db.execute("SELECT DISTINCT recipient FROM message_rows WHERE recipient IS NOT NULL").fetchall()
     recipients = [name for (name,) in named if is_person(name)]
+    bans = [key for (key,) in db.execute("SELECT target FROM bans WHERE kind = 'account'") if is_person(key)]
+    audited = [name for (name,) in db.execute("SELECT DISTINCT target FROM audit") if is_person(name)]
     return Traces(
-        tuple(accounts), (*own, *(others if guests else ())), tuple(recipients),
+        tuple(accounts), (*own, *(others if guests else ())), tuple(bans), tuple(audited),
+        tuple(recipients),
         _count(db, "sender", own), _count(db, "recipient", recipients), _count(db, "sender", others),
     )
 
@@ -88,6 +95,8 @@ def delete(db: sqlite3.Connection, traces: Traces, name: str, actor: str) -> Non
         ("DELETE FROM message_rows WHERE recipient IN", traces.recipients),
         ("DELETE FROM senders WHERE id IN", traces.senders),
         ("DELETE FROM accounts WHERE key IN", traces.accounts),
+        ("DELETE FROM bans WHERE kind = 'account' AND target IN", traces.bans),
+        ("UPDATE audit SET reason = '' WHERE target IN", traces.audited),
     ):
         db.execute(f"{statement} {_marks(values)}", values)
     db.execute(

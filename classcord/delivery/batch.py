@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-from classcord.chat.effects import Answered, Audited, BoardShown, Effect, HandingDue, Wired
+from classcord.chat.effects import Answered, Audited, BoardShown, Effect, HandingDue, NetworkExpelled, Wired
 from classcord.data.schema import AccountRow, ChangeRow, MessageRow
 from classcord.delivery import render
 from classcord.delivery.audiences import EVERYBODY, Audiences
@@ -203,12 +203,15 @@ class Batch:
             link.expelled = True
             self.expelled.append(seat)
 
-    def expel_network(self, network: str, spared: Collection[int]) -> None:
+    def expel_network(self, effect: NetworkExpelled) -> None:
         """The same for all connections from a network, which are told, but not for the spared ones, nor from here."""
+        named = {receiver.seat: receiver for receiver in effect.named}
         for number, link in list(self._links.items()):
             peer = link.peer
-            if number not in spared and not peer.here and networks.contains(network, peer.address):
-                self.to(number, render.BANNED)
+            if number not in effect.spared and not peer.here and networks.contains(effect.network, peer.address):
+                if number in named:
+                    self.to(number, render.noticed(named[number], effect.text, self.timestamp))
+                self.to(number, render.banned(effect))
                 self.expel(number)
 
     def failed(self, line: bytes) -> None:

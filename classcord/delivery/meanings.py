@@ -217,7 +217,7 @@ MEANINGS: dict[type[Effect], Callable[[Batch, Any], None]] = {
     Expelled: lambda batch, effect: batch.expel(effect.seat),
     Banned: _banned,
     Unbanned: lambda batch, effect: batch.changes.append(("unban", effect[:])),
-    NetworkExpelled: lambda batch, effect: batch.expel_network(effect.network, effect.spared),
+    NetworkExpelled: lambda batch, effect: batch.expel_network(effect),
     MessageDeleted: lambda batch, effect: batch.changes.append(("delete_message", effect[:])),
     MessagesExpired: lambda batch, effect: batch.changes.append(("expire", effect[:])),
     Answered: _answered,

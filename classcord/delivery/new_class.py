@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from classcord.chat.moderation import CONSOLE
 from classcord.delivery.asking import ask
 from classcord.delivery.registry import Registry
 
@@ -12,13 +13,15 @@ _PIECE = 2000
 
 
 def begin_class(
-    registry: Registry, text: str, first: int, last: int, *, keep_accounts: bool, teacher: str | None = None
+    registry: Registry, text: str, first: int, last: int, *, keep_accounts: bool, teacher: str | None = None,
+    actor: str = CONSOLE,
 ) -> int:
     """End the connections of all but teachers, with this text; delete the messages from one id to the other.
 
-    Returns how many accounts were removed. Without a `teacher` the console does it. Any thread. Raises ProtocolError.
+    Returns how many accounts were removed. Without a `teacher` the console does it, whose user is the
+    `actor`. Any thread. Raises ProtocolError.
     """
-    (removed,) = ask(registry, "new_class", keep_accounts, text, teacher).data
+    (removed,) = ask(registry, "new_class", keep_accounts, text, teacher, actor=actor).data
     for start in range(first, last + 1, _PIECE):
         ask(registry, "empty", start, min(start + _PIECE - 1, last))
     return int(removed)

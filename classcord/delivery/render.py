@@ -14,6 +14,7 @@ from classcord.chat.effects import (
     ChannelMoved,
     ChannelsListed,
     HandedOver,
+    NetworkExpelled,
     Refused,
     Said,
     Sent,
@@ -25,13 +26,12 @@ from classcord.wire.protocol import ProtocolError, encode, quote
 from classcord.wire.texts import SERVER_NAME
 
 __all__ = [
-    "BANNED", "LOGGED_OUT", "NOT_STORED", "REGISTERED", "announced", "announced_in", "channels", "entered",
+    "LOGGED_OUT", "NOT_STORED", "REGISTERED", "announced", "announced_in", "banned", "channels", "entered",
     "handed_over", "left", "logged_in", "moved", "noticed", "past", "refused", "said", "said_in", "sent", "status",
     "timestamp", "topic", "users", "whispered",
 ]
 
 LOGGED_OUT = b'{"type":"logout","status":"ok"}\n'
-BANNED = ProtocolError("banned", "Your address is banned; the connection ends.").line()
 REGISTERED = b'{"type":"register","status":"ok"}\n'
 NOT_STORED = ProtocolError("unavailable", "The server can't store an account for now; try again later.").line()
 _SERVER = quote(SERVER_NAME)
@@ -185,6 +185,11 @@ def channels(effect: ChannelsListed) -> bytes:
 def topic(channel: str, topic: str) -> bytes:
     """The topic of a channel."""
     return encode({"type": "topic", "channel": channel, "topic": topic})
+
+
+def banned(effect: NetworkExpelled) -> bytes:
+    """The end of a connection from a network that may not come in."""
+    return ProtocolError("banned", effect.refusal).line()
 
 
 def refused(effect: Refused) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -60,7 +61,7 @@ class Tries:
             return 0.0
         if self._under_way:
             return _OUTCOME
-        pause = min(2.0 ** round(self._failures - self._free + 1), 2 * _LONGEST_PAUSE) / 2
+        pause = min(2.0 ** math.ceil(self._failures - self._free + 1), 2 * _LONGEST_PAUSE) / 2
         return max(0.0, self._last + pause - now)
 
     def begin(self) -> None:

@@ -117,19 +117,19 @@ class ChatServer(socketserver.ThreadingTCPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         peer: Peer = client_address
+        soon = self._leaving or (self._places is not None and self._places.any_silent())
+        lacking = self._admit(request, peer)
+        if lacking and not (soon and self._newcomers.wait(request, peer)):
+            self._refuse(request, peer, lacking)
+
+    def _admit(self, request: socket.socket, peer: Peer) -> str:
+        """Give a connection its thread, or refuse one that is banned. Else why that is not possible now."""
         banned = None if peer.here else self._banned(peer.address)  # never this machine: the server tests itself
         if banned is not None:
             self._refuse(request, peer, "banned", banned.line())
-            return
-        if self._admit(request, peer):
-            return
-        if not (self._places and self._places.any_silent() and self._newcomers.wait(request, peer)):
-            self._refuse_full(request, peer)
-
-    def _admit(self, request: socket.socket, peer: Peer) -> bool:
-        """Give a connection its thread, if there is a place."""
+            return ""
         if len(self._open) - len(self._leaving) >= self._max_connections and not self._make_room(peer):
-            return False
+            return "max_connections"
         self._open[request] = peer
         if self._places is not None:
             self._places.entered(peer, request)
@@ -143,11 +143,9 @@ class ChatServer(socketserver.ThreadingTCPServer):
             _thread.start_new_thread(self.process_request_thread, (request, peer))
         except RuntimeError:  # the system can't start another thread
             self._closed(request)
-            self._refuse(request, peer, "no_thread")
-        return True
-
-    def _refuse_full(self, request: socket.socket, peer: Peer) -> None:
-        self._refuse(request, peer, "max_connections")
+            self._make_room(peer)  # a silent one's thread ends in a moment
+            return "no_thread"
+        return ""
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
@@ -212,7 +210,7 @@ class ChatServer(socketserver.ThreadingTCPServer):
             self._refused.popleft()[1].close()
 
     def service_actions(self) -> None:
-        self._newcomers.look(self._admit, self._refuse_full)
+        self._newcomers.look(self._admit, self._refuse)
         while self._refused and self._refused[0][0] < time.monotonic():
             self._refused.popleft()[1].close()
 

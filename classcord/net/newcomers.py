@@ -64,17 +64,18 @@ class Newcomers:
         return True
 
     def look(
-        self, admit: Callable[[socket.socket, Peer], bool], refuse: Callable[[socket.socket, Peer], None]
+        self, admit: Callable[[socket.socket, Peer], str], refuse: Callable[[socket.socket, Peer, str], None]
     ) -> None:
-        """Try each that waits, in order: `admit` says whether there was a place. Who has waited too long is refused."""
+        """Try each that waits, in order: `admit` says what is lacking, if anything is. Who has waited too long is
+        refused for that."""
         now, waiting = self._clock(), self._waiting
         self._waiting = []
         for number, (until, connection, peer) in enumerate(waiting):
-            if not admit(connection, peer):
-                if now < until:
-                    self._waiting.append(waiting[number])
-                else:
-                    refuse(connection, peer)
+            lacking = admit(connection, peer)
+            if lacking and now < until:
+                self._waiting.append(waiting[number])
+            elif lacking:
+                refuse(connection, peer, lacking)
 
     def close(self) -> None:
         """Close all that wait."""

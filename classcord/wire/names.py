@@ -311,6 +311,8 @@ def _check_reserved(bare: str) -> None:
     folded = key(bare.translate(_FOLDED)).translate(_FOLDED)
     if _MARK.search(folded):
         raise NameRefused(f"only the server puts ({GUEST}) in a name")
+    if folded[:1] == "(" and folded.translate(_LEET).lstrip("(").startswith("console"):
+        raise NameRefused("only the server's console has such a name")
     folded = folded.replace("(", "")
     if _NUMBERED.fullmatch(folded):
         raise NameRefused(f"only the server gives the names {GUEST}-1, {GUEST}-2 and so on")

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.bench import footprint, parts, past, path
+from tests.bench import board, footprint, parts, past, path
 from tests.bench.load import Bench, BuildError, build
 from tests.bench.peers import PEERS
 from tests.bench.report import Part, Target, targets_table
@@ -27,6 +27,7 @@ PARTS: dict[str, Callable[[Bench], Part]] = {
     "chat": parts.chat,
     "channels": parts.channels,
     "websocket": parts.websocket,
+    "board": board.board,
     "latency": parts.latency,
     "stuck": parts.stuck,
     "logins": parts.logins,

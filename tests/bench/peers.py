@@ -72,11 +72,12 @@ class Peer:
 
 @dataclass(frozen=True)
 class Running:
-    """A server that accepts connections; `took` is how many seconds after exec it began to."""
+    """A server that accepts connections; `took` is how many seconds after exec it began to. Ours has its `data`."""
 
     port: int
     pid: int
     took: float
+    data: Path
 
 
 def _ours(port: int, folder: Path) -> list[str]:
@@ -174,7 +175,7 @@ def running(peer: Peer, folder: Path, *cores: int) -> Iterator[Running]:
                 )
         try:
             _wait_accepting(process, port, log)
-            yield Running(port, process.pid, time.monotonic() - began)
+            yield Running(port, process.pid, time.monotonic() - began, own / "data")
         finally:
             process.kill()
             process.wait()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.bench import past, path
+from tests.bench import board, past, path
 from tests.bench.load import Bench, BuildError, build, faults
 from tests.bench.peers import NAIVE, OURS, WEBSOCKET, WITH_CHANNELS, Peer, running
+from tests.support import DEADLINE
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +37,16 @@ def test_the_way_of_a_message_is_measured(tmp_path: Path) -> None:
     part = path.path(Bench(tmp_path / "unused", tmp_path))
     assert [row[0] for row in part.rows][-1] == "together"
     assert all(float(row[1]) > 0 for row in part.rows)
+
+
+def test_the_board_is_open_while_it_is_measured(tmp_path: Path) -> None:
+    with running(OURS, tmp_path) as server, board.opened(server) as taken:
+        deadline = time.monotonic() + DEADLINE
+        while not taken:  # it comes once a second
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.02)
+
+
 def test_everything_arrives_in_the_channels_that_it_was_sent_to(loadgen: Path, tmp_path: Path) -> None:
     with running(WITH_CHANNELS, tmp_path) as server:
         result = Bench(loadgen, tmp_path).drive(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import pty
-import select
+import pwd
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
-import termios
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -23,13 +21,14 @@ import pytest
 from classcord.console import client
 from classcord.console.client import replies
 from classcord.console.commands import Commands
-from classcord.console.place import NAME, connect
+from classcord.console.place import NAME, Place, connect
 from classcord.console.words import COMMANDS
-from classcord.data.search import SEARCH
 from classcord.ops.failure import Failure
 from tests.support import DEADLINE, ROOT, Client, Server, member
 
 OwnServer = Callable[..., Server]
+BY = f"(console {pwd.getpwuid(os.getuid()).pw_name})"
+"""Who has done it, in the audit: the user who runs the tests."""
 ADMIN = [sys.executable, str(ROOT / "server.py"), "admin"]
 
 
@@ -80,6 +79,33 @@ def test_users_with_their_kinds_states_and_addresses(own_server: OwnServer) -> N
         )
 
 
+def test_the_channels_with_their_topics_and_how_many_are_in_them(own_server: OwnServer) -> None:
+    server = own_server()
+    address = (server.host, server.port)
+    with member(address, "alice") as alice, Client(address) as second, Client(address) as guest:
+        second.login("alice")
+        guest.ask({"type": "users"})
+        for client in (alice, second, guest):
+            client.send({"type": "join", "channel": "#dev"})
+        alice.send({"type": "join", "channel": "#projet"}, {"type": "topic", "channel": "#projet", "topic": "le TP"})
+        for client in (alice, second, guest):
+            client.pending()
+        assert answer(server, "channels")["channels"] == [
+            {"channel": "#général", "topic": "", "members": 2, "closed": False},
+            {"channel": "#dev", "topic": "", "members": 2, "closed": False},
+            {"channel": "#admin", "topic": "", "members": 0, "closed": True},
+            {"channel": "#projet", "topic": "le TP", "members": 1, "closed": False},
+        ]
+        assert admin(server.data, "channels").stdout == (
+            "CHANNEL   PEOPLE          TOPIC\n"
+            "#général  2\n"
+            "#dev      2\n"
+            "#admin    0       closed\n"
+            "#projet   1               le TP\n"
+        )
+        assert admin(server.data, "channels", "x").returncode == 2
+
+
 def test_a_teacher_is_known_at_once_in_all_its_connections_and_after_a_restart(own_server: OwnServer) -> None:
     server = own_server()
     address = (server.host, server.port)
@@ -96,12 +122,12 @@ def test_a_teacher_is_known_at_once_in_all_its_connections_and_after_a_restart(o
         assert kinds() == ["account"]
         assert answer(server, "promote", "prof")["name"] == "Prof"
         assert first.ask({"type": "ping"}) == second.ask({"type": "ping"}) == {"type": "pong"}
-    line = server.wait_log('event=moderated actor="\\(console\\)" action=demote target="Prof"')
+    line = server.wait_log('event=moderated actor="\\(console .*\\)" action=demote target="Prof"')
     assert "seconds" not in line
     assert server.stop() == 0
     with closing(sqlite3.connect(server.data / "classcord.db")) as db:
         rows = db.execute("SELECT actor, action, target, seconds, reason FROM audit ORDER BY time").fetchall()
-    assert rows == [("(console)", action, "Prof", None, "") for action in ("promote", "demote", "promote")]
+    assert rows == [(BY, action, "Prof", None, "") for action in ("promote", "demote", "promote")]
     server = own_server()
     with Client((server.host, server.port)) as again:
         again.login("prof")
@@ -139,6 +165,17 @@ def test_an_announcement_reaches_everybody(own_server: OwnServer) -> None:
         assert admin(server.data, "announce").returncode == 2
         assert admin(server.data, "announce", "\x1b[31m").returncode == 1
         assert alice.pending() == []
+
+
+def test_a_whole_line_is_one_command_with_its_text_as_it_was_typed(own_server: OwnServer) -> None:
+    server = own_server()
+    with member((server.host, server.port), "alice") as alice:
+        for line in ("announce C'est l'heure, dit \"Bob\"", " announce  a\\b  #dev"):
+            assert admin(server.data, line).returncode == 0
+            assert alice.receive()["content"] == line.partition("announce")[2].strip()
+        assert json.loads(admin(server.data, "stats  --json").stdout)["people"] == 1
+        assert admin(server.data, "--json").returncode == admin(server.data, "--json --json").returncode == 2
+    assert "a shell takes # for a comment" in admin(server.data, "close-channel").stderr
 
 
 def test_stop_is_announced_and_may_be_called_off(own_server: OwnServer) -> None:
@@ -231,6 +268,24 @@ def test_bad_lines_and_many_consoles_hurt_nobody(own_server: OwnServer) -> None:
     assert not any("internal_error" in line for line in server.log)
 
 
+@pytest.mark.parametrize("sent", [b"", b'{"ok": tr'])
+def test_a_server_that_ends_before_it_answers_has_not_done_it(tmp_path: Path, sent: bytes) -> None:
+    def end() -> None:
+        connection, _ = place.socket.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(sent)
+
+    place = Place(str(tmp_path))
+    with place.socket:
+        ending = threading.Thread(target=end)
+        ending.start()
+        done = admin(tmp_path, "kick", "bob")
+        ending.join(DEADLINE)
+    assert (done.returncode, done.stdout) == (69, "")
+    assert done.stderr == "server.py: the server ended before it had answered\n"
+
+
 def test_a_file_in_the_place_of_the_socket(own_server: OwnServer, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / NAME).write_text("mine")
@@ -257,78 +312,6 @@ def test_a_folder_with_a_long_name(tmp_path: Path) -> None:
         assert admin(server.data, "users").returncode == 0
         assert server.stop() == 0
         assert NAME not in os.listdir(server.data)
-
-
-class Terminal:
-    """A console on a terminal of its own."""
-
-    def __init__(self, folder: Path, *words: str) -> None:
-        self.main, other = pty.openpty()
-        environment = {**os.environ, "TERM": "dumb", "COLUMNS": "200", "LINES": "50", "HOME": str(folder)}
-        self.process = subprocess.Popen(
-            [*ADMIN, "--data", str(folder), *words], stdin=other, stdout=other, stderr=other, env=environment,
-            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so Ctrl-C is a signal
-        )
-        os.close(other)
-        self.seen = ""
-
-    def until(self, text: str) -> str:
-        """What it prints up to this text."""
-        while text not in self.seen:
-            assert select.select([self.main], [], [], DEADLINE)[0], f"no {text!r} after {self.seen!r}"
-            self.seen += os.read(self.main, 4096).decode()
-        found, _, self.seen = self.seen.partition(text)
-        return found
-
-    def type(self, text: str) -> None:
-        os.write(self.main, text.encode())
-
-    def interrupt(self) -> None:
-        """Type Ctrl-C until it is noticed: a signal just before the program waits for a key is noticed at the next."""
-        for _ in range(100):
-            self.type("\x03")
-            while select.select([self.main], [], [], 0.2)[0]:
-                self.seen += os.read(self.main, 4096).decode()
-            if "classcord> " in self.seen:
-                return
-
-
-def test_the_prompt_completes_commands_and_names_and_keeps_no_history(own_server: OwnServer) -> None:
-    server = own_server()
-    with member((server.host, server.port), "alice"):
-        prompt = Terminal(server.data)
-        prompt.until("classcord> ")
-        prompt.type("pro\t")
-        prompt.until("promote ")
-        prompt.type("al\t")
-        prompt.until("alice")
-        prompt.type("\n")
-        prompt.until("alice is a teacher now")
-        prompt.until("classcord> ")
-        prompt.type("help demote\n")
-        prompt.until("take that right away")
-        prompt.until("classcord> ")
-        prompt.type("\n")
-        prompt.until("classcord> ")
-        prompt.type("new-class x\n")
-        prompt.until("new-class takes --archive FILE")
-        prompt.until("classcord> ")
-        prompt.type("nix\n")
-        prompt.until("there is no command 'nix'")
-        prompt.until("classcord> ")
-        prompt.type("halfway")
-        prompt.until("halfway")  # it reads now: a signal just before would wait for the next key
-        prompt.interrupt()
-        prompt.until("classcord> ")
-        prompt.type("exit\n")
-        assert prompt.process.wait(DEADLINE) == 0
-        os.close(prompt.main)
-    assert {name for name in os.listdir(server.data) if not name.startswith(("classcord.", SEARCH))} == {NAME}
-
-
-def test_the_prompt_begins_only_if_a_server_runs(tmp_path: Path) -> None:
-    done = admin(tmp_path, given="users\n")
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (69, "", 1)
 
 
 def test_a_promotion_that_cannot_be_stored_is_not_done(own_server: OwnServer) -> None:

@@ -8,7 +8,8 @@ import signal
 import subprocess
 from collections.abc import Callable
 
-from tests.functional.test_console import ADMIN, Terminal, admin, answer
+from tests.functional.test_console import ADMIN, admin, answer
+from tests.functional.test_console_prompt import Terminal
 from tests.support import DEADLINE, Client, Server, member, say
 
 OwnServer = Callable[..., Server]

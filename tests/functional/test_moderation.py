@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.functional.school import School, notices
-from tests.functional.test_console import admin, answer
+from tests.functional.test_console import BY, admin, answer
 from tests.support import ROOT, Client, Closed, Server, say
 
 OwnServer = Callable[..., Server]
@@ -118,6 +118,22 @@ def test_a_deleted_message_is_not_stored_any_longer(school: School) -> None:
         assert db.execute("SELECT content FROM messages").fetchall() == [("deux",)]
 
 
+def test_times_are_understood_or_refused(school: School) -> None:
+    assert school.types("/muet bob 30 secondes") == ["« bob » ne peut plus écrire pendant 30 s."]
+    assert school.types("/muet bob 1h30 trop de bruit") == ["« bob » ne peut plus écrire pendant 1 h 30 min."]
+    (usage,) = school.types("/muet bob 99999999999d")
+    assert usage.startswith("Utilisation : ")
+    (usage,) = school.types("/bannir bob 0")
+    assert usage.startswith("Utilisation : ")
+    assert school.bob.ask({"type": "ping"})["type"] == "message", "what he was told of the mute, and no ban"
+    assert admin(school.server.data, "mute", "bob", "2", "h", "bruit").stdout == '"bob" can\'t write for 2 h.\n'
+    for words in (["mute", "bob", "0"], ["ban", "bob", "2nde", "B"]):
+        done = admin(school.server.data, *words)
+        assert (done.returncode, f"{words[2]!r} is not a time" in done.stderr) == (2, True), done
+    rows = [(row["seconds"], row["reason"]) for row in answer(school.server, "audit", "3")["audit"]]
+    assert rows == [(30, ""), (5400, "trop de bruit"), (7200, "bruit")]
+
+
 def test_a_banned_account_stays_out_over_a_restart(school: School, own_server: OwnServer) -> None:
     assert school.types("/ban bob 2h triche") == ["« bob » est exclu pendant 2 h."]
     line, _ = last(school.bob)
@@ -157,9 +173,15 @@ def test_a_banned_network_is_refused_at_the_door(far: Server) -> None:
         far_prof = school.come("prof", "127.1.0.5")
         pupil = school.come("bob", "127.1.0.5")
         other = school.come("alice", "127.1.0.6")
-        assert school.types("/ban 127.1.0.5 1h") == ["« 127.1.0.5 » est exclu pendant 1 h."]
-        line, _ = last(pupil)
-        assert line["code"] == "banned"
+        silent = stack.enter_context(Client(school.address, source="127.1.0.5"))
+        silent.ask({"type": "ping"})
+        assert school.types("/ban 127.1.0.5 1h bruit") == ["« 127.1.0.5 » est exclu pendant 1 h."]
+        told = pupil.until(**{"from": "Serveur"})
+        assert (told["subtype"], told["to"]) == ("private", "bob")
+        assert told["content"] == "Un enseignant vous exclut pendant 1 h. Motif : bruit"
+        for client in (pupil, silent):
+            line, _ = last(client)
+            assert (line["code"], line["message"]) == ("banned", "This address is banned for 1 h. Reason: bruit")
         assert far_prof.ask({"type": "ping"}) == {"type": "pong"}, "teachers stay"
         assert other.ask({"type": "ping"}) == {"type": "pong"}
         with Client(school.address, source="127.1.0.5") as again:
@@ -196,18 +218,28 @@ def test_everything_is_in_the_audit(school: School) -> None:
     school.types("/mute bob 5 bruit")
     admin(school.server.data, "kick", "bob", "encore", "du bruit")
     admin(school.server.data, "silence", "on")
+    admin(school.server.data, "stop", "--in", "600")
+    admin(school.server.data, "stop", "--cancel")
     rows = [
         (row["actor"], row["action"], row["target"], row["seconds"], row["reason"])
         for row in answer(school.server, "audit")["audit"]
     ]
     assert rows == [
-        ("(console)", "promote", "prof", None, ""), ("prof", "mute", "bob", 300, "bruit"),
-        ("(console)", "kick", "bob", None, "encore du bruit"), ("(console)", "silence", "", None, ""),
+        (BY, "promote", "prof", None, ""), ("prof", "mute", "bob", 300, "bruit"),
+        (BY, "kick", "bob", None, "encore du bruit"), (BY, "silence", "", None, ""),
+        (BY, "stop", "", 600, ""), (BY, "cancel-stop", "", None, ""),
     ]
-    assert [row["action"] for row in answer(school.server, "audit", "1")["audit"]] == ["silence"]
-    shown = admin(school.server.data, "audit").stdout.splitlines()
+    table = admin(school.server.data, "audit").stdout
+    assert [row["action"] for row in answer(school.server, "audit", "1")["audit"]] == ["cancel-stop"]
+    assert admin(school.server.data, "stop").returncode == 0
+    assert school.server.wait() == 0
+    with closing(sqlite3.connect(school.server.data / "classcord.db")) as db:
+        assert db.execute("SELECT actor, seconds FROM audit WHERE action = 'stop' ORDER BY time").fetchall()[1:] == [
+            (BY, None)
+        ]
+    shown = table.splitlines()
     assert shown[0].split() == ["TIME", "BY", "ACTION", "TARGET", "FOR", "REASON"]
-    assert shown[2].endswith("prof       mute     bob     5 min  bruit")
+    assert shown[2].split()[1:] == ["prof", "mute", "bob", "5", "min", "bruit"]
 
 
 def test_moderation_works_while_the_disk_fails_and_is_stored_later(school: School) -> None:
@@ -244,4 +276,4 @@ def test_a_kicked_client_that_does_not_read_is_gone_for_the_others_at_once(own_s
         name = next(user["name"] for user in answer(school.server, "users")["users"] if user["kind"] == "guest")
         assert admin(school.server.data, "kick", name).returncode == 0
         assert name not in [user["name"] for user in answer(school.server, "users")["users"]]
-        assert b"Un enseignant met fin" in stuck.at_end()
+        assert b"L'administrateur du serveur met fin" in stuck.at_end()

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from classcord.data.search import SEARCH
-from tests.functional.test_console import admin
+from tests.functional.test_console import admin, answer
 from tests.support import Client, Server, member, say
 
 OwnServer = Callable[..., Server]
@@ -75,6 +75,27 @@ def test_accounts_may_be_kept_and_the_archive_is_in_the_data_folder_by_default(o
     assert stored(server.data / "classcord.db") == ([], ["alice"], [])
     with Client((server.host, server.port)) as again:
         assert again.login("alice")["status"] == "ok"
+
+
+def test_the_bans_of_accounts_go_with_them(own_server: OwnServer) -> None:
+    server = own_server()
+    address = (server.host, server.port)
+    with member(address, "prof"), member(address, "bob"):
+        assert admin(server.data, "promote", "prof").returncode == 0
+        for words in (["bob", "30d"], ["prof", "30d"], ["10.99.0.5", "30d"]):
+            assert admin(server.data, "ban", *words).returncode == 0
+    assert admin(server.data, "new-class", "--keep-accounts").returncode == 0
+    with Client(address) as client:
+        assert client.login("bob")["code"] == "banned", "the account is the same"
+    assert admin(server.data, "new-class", "--archive", str(server.data / "two.db")).returncode == 0
+    for round in range(2):
+        left = [ban["target"] for ban in answer(server, "bans")["bans"]]
+        assert left == ["prof", "10.99.0.5"]
+        with Client((server.host, server.port)) as client:
+            assert client.register("bob")["code" if round else "status"] == ("name_exists" if round else "ok")
+            assert client.login("bob")["status"] == "ok", "another bob"
+        assert server.stop() == 0
+        server = own_server()
 
 
 def test_many_messages_are_deleted_while_others_write(own_server: OwnServer, tmp_path: Path) -> None:

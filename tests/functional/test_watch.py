@@ -6,12 +6,17 @@ import json
 import re
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.functional.test_console import ADMIN, admin
+import pytest
+
+from tests.functional.school import notices
+from tests.functional.test_console import ADMIN, admin, answer
 from tests.support import DEADLINE, Client, Server, member, say
 
 OwnServer = Callable[..., Server]
@@ -162,13 +167,145 @@ def test_a_console_that_has_stopped_slows_nobody_and_says_what_it_has_missed(own
         assert memory < 120_000
 
 
-def test_a_stopped_server_ends_the_watch(own_server: OwnServer) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("words", [["watch"], ["watch", "--wire", "--json"], ["dashboard"]])
+def test_a_server_that_ends_ends_the_watch(own_server: OwnServer, words: list[str], number: int) -> None:
     server = own_server()
     process = subprocess.Popen(
-        [*ADMIN, "--data", str(server.data), "watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*ADMIN, "--data", str(server.data), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     with process:
         assert process.stdout is not None
+        assert process.stderr is not None
         process.stdout.readline()
-        assert server.stop() == 0
-        assert process.wait(DEADLINE) == 0
+        server.stop(number)
+        assert process.wait(DEADLINE) == 69
+        assert process.stderr.read() == "server.py: the server ended\n"
+
+
+def comes(server: Server, name: str, source: str = "127.0.0.1") -> Client:
+    """A connection of an account that exists; nobody has told it anything before its first list."""
+    client = Client((server.host, server.port), source=source)
+    assert client.login(name)["status"] == "ok"
+    assert notices(client) == []
+    client.ask({"type": "users"})
+    return client
+
+
+def test_who_is_watched_is_told_on_each_connection(own_server: OwnServer) -> None:
+    server = own_server()
+    address = (server.host, server.port)
+    with member(address, "alice") as alice, member(address, "bob") as bob, watching(server.data, "--wire", "bob"):
+        assert told(bob) == WIRE
+        bob.close()
+        with comes(server, "bob") as again, comes(server, "alice") as other:
+            assert notices(again) == [WIRE]
+            again.ask({"type": "users"})
+            assert notices(again) == [], "only once"
+            again.send({"type": "logout"})
+            again.until(type="logout")
+            again.login("bob")
+            again.ask({"type": "users"})
+            assert notices(again) == [WIRE], "it may be somebody else"
+            assert notices(other) == notices(alice) == []
+        with Client(address) as silent:
+            silent.login("bob")
+            silent.send(say("sans demander la liste"))
+            assert notices(silent) == [WIRE], "it is told at its first message"
+
+
+def test_who_is_watched_before_it_comes_is_told_when_it_comes(own_server: OwnServer) -> None:
+    server = own_server()
+    address = (server.host, server.port)
+    with watching(server.data, "--wire", "Nemo"):
+        with Client(address) as guest:
+            guest.ask({"type": "users"})
+            assert notices(guest) == []
+            guest.send(say("moi", **{"from": "nemo"}))
+            assert notices(guest) == [WIRE], "it has the name only now"
+        with member(address, "nemo") as nemo:
+            nemo.ask({"type": "users"})
+            assert notices(nemo) == [WIRE]
+
+
+def test_who_comes_from_a_watched_address_is_told(own_server: OwnServer) -> None:
+    server = own_server()
+    address = (server.host, server.port)
+    with ExitStack() as stack:
+        alice, _ = (stack.enter_context(member(address, name)) for name in ("alice", "bob"))
+        with watching(server.data, "--wire", "127.0.0.7") as console, Client(address, source="127.0.0.7") as pupil:
+            pupil.ask({"type": "users"})
+            assert "127.0.0.7" in console.line()
+            assert told(pupil) == WIRE
+            second = stack.enter_context(comes(server, "bob", "127.0.0.7"))
+            assert told(second) == WIRE
+            assert notices(alice) == []
+
+
+def test_the_end_of_one_watch_is_not_told_while_another_goes_on(own_server: OwnServer) -> None:
+    server = own_server()
+    address = (server.host, server.port)
+    with member(address, "alice") as alice, member(address, "bob") as bob:
+        with watching(server.data):
+            assert told(alice) == told(bob) == BEGINS
+            with watching(server.data, "--wire"):
+                assert told(alice) == told(bob) == WIRE
+                with watching(server.data, "--wire", "bob"):
+                    assert (notices(alice), notices(bob)) == ([], []), "bob knows it already"
+                assert (notices(alice), notices(bob)) == ([], [])
+                with member(address, "carla") as carla:
+                    carla.ask({"type": "users"})
+                    assert notices(carla) == [BEGINS, WIRE]
+            assert (notices(alice), notices(bob)) == ([], []), "the messages are still shown"
+            with member(address, "dora") as dora:
+                dora.ask({"type": "users"})
+                assert notices(dora) == [BEGINS]
+        assert told(alice) == told(bob) == ENDS
+
+
+def test_a_watch_is_in_the_audit_and_in_the_log(own_server: OwnServer) -> None:
+    server = own_server("--quiet-watch", "on")
+    with watching(server.data), watching(server.data, "--wire", "jean", "paul", "--quiet"):
+        pass
+    rows = [(row["action"], row["target"], row["reason"]) for row in answer(server, "audit")["audit"]]
+    assert sorted(rows) == [("watch", "", ""), ("watch-wire", "jean paul", "--quiet")]
+    server.wait_log('event=moderated .*action=watch-wire target="jean paul" why="--quiet"')
+
+
+def begun(server: Server, *words: str) -> tuple[subprocess.Popen[str], str]:
+    """A new watch, and what it says first."""
+    process = subprocess.Popen(
+        [*ADMIN, "--data", str(server.data), "watch", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    return process, process.stdout.readline()
+
+
+def test_watches_that_show_nothing_end_in_a_busy_room_and_leave_room_for_commands(own_server: OwnServer) -> None:
+    server = own_server()
+    address = (server.host, server.port)
+    with member(address, "alice") as alice, member(address, "bob") as bob, ExitStack() as stack:
+        consoles = [begun(server, "--wire", "192.168.56.12")[0] for _ in range(8)]
+        assert admin(server.data, "users").returncode == 0, "a watch takes no command's place"
+        assert "8 watches and dashboards run already: end one" in admin(server.data, "watch").stderr
+        ended = threading.Event()
+
+        def talk() -> None:
+            while not ended.is_set():
+                alice.send(say("x"))
+                bob.until(type="message", content="x")
+
+        talking = threading.Thread(target=talk)
+        talking.start()
+        stack.callback(talking.join)
+        stack.callback(ended.set)
+        for console in consoles:
+            console.kill()
+            console.communicate()
+        deadline, line = time.monotonic() + DEADLINE, ""
+        while "Ctrl-C ends it" not in line and time.monotonic() < deadline:
+            console, line = begun(server)
+            console.kill()
+            console.communicate()
+        assert "Ctrl-C ends it" in line

@@ -167,6 +167,34 @@ _thread.start_new_thread = limited
     assert "internal_error" not in "".join(server.log)
 
 
+def test_the_thread_of_a_silent_connection_is_for_a_newcomer(
+    own_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    most = tmp_path / "threads at most"
+    changes = f"""
+import _thread
+start = _thread.start_new_thread
+def limited(*arguments):
+    if os.path.exists({str(most)!r}) and len(os.listdir("/proc/self/task")) >= int(open({str(most)!r}).read()):
+        raise RuntimeError("can't start new thread")
+    return start(*arguments)
+_thread.start_new_thread = limited
+"""
+    server = own_server("--limits", "on", command=launcher(changes))
+    address = server.host, server.port
+    with Bystanders(address) as bystanders:
+        before = server.status("Threads")
+        with Client(address) as silent:
+            eventually(bystanders, lambda: server.status("Threads") == before + 1, "it has a thread")
+            most.write_text(str(before + 1))
+            with Client(address) as newcomer:
+                assert newcomer.ask(PING) == PONG
+                assert b"server_full" in silent.at_end()
+                with Client(address) as another:
+                    _assert_refused(another)
+        bystanders.check()
+
+
 def test_ten_thousand_connections_one_after_the_other(own_server: Callable[..., Server]) -> None:
     server = own_server()
     address = server.host, server.port

@@ -20,6 +20,11 @@ WANTED = [Entry(2, "alice", "azerty"), Entry(3, "Zoé", "")]
     b"password,name\nazerty,alice\n,Zo\xc3\xa9\n",
     b"group;name;password\nA;alice;azerty\nB;Zo\xc3\xa9;\n",
     b"name,password\n  alice ,azerty\nZo\xc3\xa9,\n,\n\n , \n",
+    "nom;mot de passe\nalice;azerty\nZoé;\n".encode(), " NOM ;Mot  de Passe\nalice;azerty\nZoé;\n".encode("cp1252"),
+    "Classe;Identifiant;MDP\nA;alice;azerty\nB;Zoé;\n".encode("utf-8-sig"),
+    "Nom,Mot_de_passe\nalice,azerty\nZoé,\n".encode(),
+    "Nom d’utilisateur\tMót dé pàsse\nalice\tazerty\nZoé\t\n".encode(),
+    "nom;name;password\nMartin;alice;azerty\nDupont;Zoé;\n".encode(), "name;mdp\nalice;azerty\nZoé;\n".encode(),
     b"name,password,name\nalice,azerty,x\nZo\xc3\xa9,,\n", b"name,password\nalice,azerty,more,cells\nZo\xc3\xa9\n",
 ])
 def test_one_list_as_many_programs_write_it(data: bytes) -> None:
@@ -37,7 +42,7 @@ def test_lines_are_those_of_the_file_and_passwords_stay_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(("data", "reason"), [
-    (b"", "first row"), (b"\n\n", "first row"), (b"alice,azerty\n", "first row"), (b"nom;classe\n", "first row"),
+    (b"", "first row"), (b"\n\n", "first row"), (b"alice,azerty\n", "first row"), (b"classe;groupe\n", "first row"),
     (PLAIN.encode("utf-16"), "CSV UTF-8"), (b"name\0,password\n", "CSV UTF-8"), (b"PK\3\4\0\0", "CSV UTF-8"),
     (b"name\n\x81\x8d\n", "CSV UTF-8"), (b'name\n"alice\n', "not CSV"), (b'name\n"a"b\n', "not CSV"),
     (b'name\n"' + b"x" * 200_000 + b'"\n', "not CSV"),

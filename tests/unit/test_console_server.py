@@ -43,6 +43,7 @@ def test_only_so_many_commands_run_at_once(tmp_path: Path) -> None:
             console.sendall(b'{"words": ["long"]}\n')
             assert begun.acquire(timeout=DEADLINE)
         assert ask(tmp_path, "short")["code"] == "busy"
+        assert ask(tmp_path, "watch")["ok"], "what lasts has places of its own"
         end.set()
         for _ in range(8):
             ask(tmp_path, "long")

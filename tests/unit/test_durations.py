@@ -12,7 +12,12 @@ from classcord.wire import durations, networks
 @pytest.mark.parametrize(("text", "seconds"), [
     ("30s", 30), ("10m", 600), ("10min", 600), ("10", 600), ("2h", 7200), ("1j", 86400), ("1D", 86400),
     ("0", None), ("0s", None), ("366d", None), ("", None), ("m", None), ("10x", None), ("-5m", None), ("1.5h", None),
-    ("٣m", None), ("²", None), ("9" * 5000, None), ("10 m", None), ("10" + "m" * 5000, None),
+    ("٣m", None), ("²", None), ("9" * 5000, None), ("10" + "m" * 5000, None),
+    ("10 m", 600), ("2 h", 7200), ("30 secondes", 30), ("2 jours", 172800), ("1h30", 5400), ("1 h 30", 5400),
+    ("1 semaine", 604800), ("1w", 604800), ("2 weeks", 1209600), ("1 Hour", 3600), ("1 mois", 2592000),
+    ("1h30min", 5400),
+    ("1 année", 31536000), ("2 ans", None), ("1j 2h 30 min", 95400), ("1h 1h", None), ("30m1h", None), ("1h60", None),
+    ("99999999999d", None), ("1/2 h", None), ("1h30x", None), ("10 minutess", None), ("1 h 30 min 10 s", 5410),
 ])
 def test_a_time(text: str, seconds: int | None) -> None:
     assert durations.parse(text) == seconds
@@ -33,9 +38,26 @@ def test_a_time_before_a_text() -> None:
     assert durations.split("", 5) == (5, "")
 
 
+@pytest.mark.parametrize(("text", "found"), [
+    ("30 secondes de pause", (30, "de pause")), ("2 h triche", (7200, "triche")), ("1h30 triche", (5400, "triche")),
+    ("1 h 30 min triche", (5400, "triche")), ("10 trop de bruit", (600, "trop de bruit")),
+    ("10 d'insultes", (600, "d'insultes")), ("2 jours, pour triche", (172800, "pour triche")),
+    ("10 mère", (600, "mère")), ("1h 3 insultes", (3600, "3 insultes")), ("5 20 fois", (300, "20 fois")),
+    ("trop 10m", (7, "trop 10m")), ("-", (7, "-")),
+    ("0", None), ("0 bruit", None), ("99999999999d", None), ("3x", None), ("2nde B", None), ("-5m", None),
+    ("1.5h", None), ("1,5 h", None),
+    ("٣m", None), ("² fois", None), ("400 jours", None), ("10m/jour", None),
+])
+def test_a_text_that_begins_with_a_number_begins_with_a_time_or_is_refused(
+    text: str, found: tuple[int, str] | None
+) -> None:
+    assert durations.split(text, 7) == found
+
+
 def test_a_pause_counts_in_seconds() -> None:
-    assert [durations.pause(text) for text in ("10", "10s", "1m", "0", "off", "1h", "2h", "x", "")] == [
-        10, 10, 60, 0, 0, 3600, None, None, None,
+    texts = ("10", "10s", "10 secondes", "1m", "0", "off", "1h", "1h30", "x", "")
+    assert [durations.pause(text) for text in texts] == [
+        10, 10, 10, 60, 0, 0, 3600, None, None, None,
     ]
 
 

@@ -121,6 +121,7 @@ PATTERNS = {
     "classcord.wire.names:_ENTITY": ("search", names._WRITTEN),
     "classcord.wire.names:_MARK": ("search", 2 * names._WRITTEN),
     "classcord.wire.names:_NUMBERED": ("fullmatch", 2 * names._WRITTEN),
+    "classcord.console.words:_WORD": ("match", 4000), "classcord.wire.durations:_PART": ("match", MAX_CONTENT),
     "classcord.wire.protocol:_CONTROL": ("search", MAX_CONTENT),
     "classcord.wire.mask:_KEY": ("search", MAX_LINE),
     "classcord.wire.mask:_CHANGE": ("search", MAX_LINE),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -149,3 +150,11 @@ def test_a_python_that_is_missing_is_not_followed_by_what_looks_like_another_fau
 def test_every_target_of_root_explains_its_failure(target: str) -> None:
     """Not run: as root it would do it."""
     assert "&2; exit $code; }" in make("--dry-run", target)
+
+
+def test_what_is_typed_after_admin_is_one_word_for_the_shell() -> None:
+    line = r"""announce C'est "l'heure" de #dev, 5 $ ou a\b"""
+    shown = make("--dry-run", "admin", f"ARGS={line}")
+    words = shlex.split(shown.partition(" ||")[0])
+    assert words[-2:] == ["admin", line]
+    assert shlex.split(make("--dry-run", "admin").partition(" ||")[0])[-1] == "admin"

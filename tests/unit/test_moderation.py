@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classcord.chat.accounts import Account, Accounts
-from classcord.chat.effects import Answered, Audited, Banned, Effect, Expelled, NetworkExpelled, Unbanned
+from classcord.chat.effects import Announced, Answered, Audited, Banned, Effect, Expelled, NetworkExpelled, Unbanned
 from classcord.chat.people import Seat
 from classcord.chat.room import Item
+from classcord.wire.texts import Texts
 from tests.unit.stubs import Crowd
 
 MEMBERS = ["prof", "alice", "bob"]
@@ -138,16 +139,50 @@ def test_an_unmute_is_told(school: School) -> None:
 def test_silence_begins_and_ends_with_one_word(school: School) -> None:
     school.teach("silence", None)
     assert [school.said(name) for name in ("prof", "alice")] == [
-        ["Silence : seuls les enseignants peuvent écrire. On peut encore leur écrire en privé."]
+        ["Silence demandé par prof : seuls les enseignants peuvent écrire. On peut encore leur écrire en privé."]
     ] * 2
     assert school.speaks("alice") == "Only teachers may write until they end the silence; nothing was sent."
     assert school.speaks("carla", "alice") is not None
     assert school.speaks("alice", "prof") is None
     assert school.speaks("prof") is None
-    assert school.teach("silence", True)[-1:] == [], "it is so already"
+    assert kinds(school.teach("silence", True), Announced) == [], "it is so already"
     school.teach("silence", None)
     assert school.said("alice")[-1] == "Le silence est terminé : tout le monde peut écrire."
     assert school.speaks("alice") is None
+
+
+def test_two_teachers_who_ask_for_silence_at_once_get_it(school: School) -> None:
+    school.console("promote", "bob")
+    school.teach("silence", None)
+    school.said("bob")
+    assert kinds(school.teach("silence", None, by="bob"), Audited) == []
+    assert school.said("bob") == ["prof vient de demander le silence : il continue. Pour y mettre fin : /silence fin"]
+    assert school.speaks("alice") is not None
+    assert "goes on" in school.console("silence", None).text
+    school.tick(1005)
+    school.teach("silence", None, by="bob")
+    assert school.said("bob") == ["Le silence est terminé : tout le monde peut écrire."], "later one word ends it"
+    school.teach("silence", None)
+    school.teach("silence", None)
+    assert school.speaks("alice") is None, "who has begun it may end it at once"
+    school.teach("silence", None)
+    school.teach("silence", False, by="bob")
+    assert school.speaks("alice") is None, "a word for the end is never a mistake"
+
+
+def test_the_console_is_told_what_is_so_now(school: School) -> None:
+    begun = "Silence: only teachers may write. One may still write to them in private."
+    assert school.console("silence", None).text == begun
+    assert school.console("silence", True).text == f"That is so already. {begun}"
+    assert school.said("alice") == [Texts("fr")("silence_begins")]
+    assert school.console("silence", False).text == "The silence is over: everybody may write."
+    assert school.console("slow", 10).text == "Slow mode: each person may write one message in 10 s."
+    assert school.console("slow", 10).text.startswith("That is so already. Slow mode: ")
+    assert school.console("slow", 0).text == "Slow mode is over."
+    assert school.console("announce", "Pause").text == "everybody was told"
+    school.said("prof")
+    school.teach("slow", 0)
+    assert school.said("prof") == ["C'est déjà le cas. Le mode lent est terminé."]
 
 
 def test_slow_mode(school: School) -> None:
@@ -197,7 +232,8 @@ def test_unban_and_the_list(school: School) -> None:
 
 def test_a_banned_network_spares_teachers(school: School) -> None:
     effects = school.teach("ban_network", "10.0.0.0/24", 60, "")
-    assert kinds(effects, NetworkExpelled) == [("10.0.0.0/24", (school.seats["prof"].number,))]
+    (expelled,) = kinds(effects, NetworkExpelled)
+    assert expelled[:2] == ("10.0.0.0/24", (school.seats["prof"].number,))
     bans = school.room.moderation.bans
     refusal = bans.address("10.0.0.9")
     assert refusal is not None
@@ -215,7 +251,7 @@ def test_bans_of_earlier(school: School) -> None:
 
 
 @pytest.mark.parametrize(("action", "arguments"), [
-    ("kick", ("prof", "")), ("mute", ("prof", 60, "")), ("ban", ("prof", 60, "")),
+    ("kick", ("prof", "")), ("ban", ("prof", 60, "")),
 ])
 def test_a_teacher_does_nothing_against_a_teacher_but_the_console_does(
     school: School, action: str, arguments: tuple[object, ...]
@@ -225,6 +261,22 @@ def test_a_teacher_does_nothing_against_a_teacher_but_the_console_does(
     school.teach(action, *arguments, typed=False)
     assert school.heard("prof")[0]["code"] == "not_allowed"
     assert school.console(action, *arguments).code is None
+
+
+def test_a_teacher_is_not_muted(school: School) -> None:
+    school.teach("mute", "prof", 60, "")
+    assert school.said("prof") == ["« prof » est enseignant : seule la console du serveur peut cela."]
+    answer = school.console("mute", "prof", 60, "")
+    assert (answer.code, "may always write" in answer.text) == ("invalid_field", True)
+    assert school.said("prof") == []
+    assert [row[5] for row in school.console("people").data] == [0.0] * 4
+
+
+def test_people_are_told_whether_it_was_a_teacher_or_the_console(school: School) -> None:
+    school.console("kick", "alice", "trop de bruit")
+    assert school.said("alice") == ["L'administrateur du serveur met fin à votre connexion. Motif : trop de bruit"]
+    school.console("ban", "bob", 60, "")
+    assert school.said("bob") == ["L'administrateur du serveur vous exclut pendant 1 min."]
 
 
 @pytest.mark.parametrize("action", ["kick", "mute", "unmute", "ban", "unban"])

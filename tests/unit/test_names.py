@@ -73,6 +73,15 @@ def test_reserved_names_are_so_in_any_case_accent_and_width(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [
+    "(console)", "(Console root)", "((console", "[c0nsole]", "（ｃｏｎｓｏｌｅ）", "( Consol3 )",
+])
+def test_nobody_is_called_like_the_console_in_the_audit(name: str) -> None:
+    with pytest.raises(names.NameRefused, match="console"):
+        names.check(name)
+    names.check("console")
+
+
+@pytest.mark.parametrize("name", [
     "global2", "administrateur", "moise", "Moïse", "Admin2", "serveurs", "Serveuse", "Globalisation", "Moira", "Alla",
     "Ali", "ali", "ALI", "Alí", "Al", "Mo", "Molly", "Mohamed Ali",
 ])

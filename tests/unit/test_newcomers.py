@@ -55,15 +55,16 @@ def test_those_that_wait_are_tried_in_order_until_their_time_is_over() -> None:
     newcomers: Any = Newcomers(2000, clock)
     places, admitted, refused = 0, [], []
 
-    def admit(connection: str, peer: Peer) -> bool:
+    def admit(connection: str, peer: Peer) -> str:
         nonlocal places
         if places:
             places -= 1
             admitted.append(connection)
-            return True
-        return False
+            return ""
+        return "max_connections"
 
-    def refuse(connection: str, peer: Peer) -> None:
+    def refuse(connection: str, peer: Peer, reason: str) -> None:
+        assert reason == "max_connections"
         refused.append(connection)
 
     for name, here in (("a", False), ("test", True), ("b", False)):

@@ -36,7 +36,10 @@ _FILES = (
     "server.py", "README.md", "CHANGELOG.md", "Makefile", "Dockerfile", "docker-compose.yml", ".ci/run",
     "pyproject.toml",
 )
-_TEXT = ("", ".py", ".c", ".md", ".sh", ".ps1", ".yml", ".toml", ".service", ".socket", ".conf", ".env", ".txt")
+_TEXT = (
+    "", ".py", ".c", ".md", ".sh", ".ps1", ".yml", ".toml", ".service", ".socket", ".conf", ".env", ".txt", ".js",
+    ".mjs", ".html", ".css",
+)
 
 
 def _files() -> list[Path]:

@@ -1,0 +1,115 @@
+"""« Le tableau »: what a teacher sees, and what the buttons do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.functional.test_console import admin
+from tests.support import Client, Server
+from tests.web.browser import Person, address_of
+from tests.web.test_page import findings
+
+
+class Teacher(Person):
+    """Somebody at the board."""
+
+    def sit_down(self, server: Server, name: str = "prof") -> None:
+        self.size(1200, 900)
+        self.driver.get(address_of(server) + "tableau")
+        self.one("#language option[value=fr]").click()
+        self.retype("#name", name)
+        self.retype("#password", "azerty")
+        self.one("#enter").click()
+
+    def row(self, name: str) -> str:
+        """Wait for the row of a person; all that it says."""
+        def found() -> str | None:
+            return next((row.text for row in self.all("#rows tr") if row.text.startswith(name)), None)
+
+        return str(self.wait(found))
+
+    def press(self, label: str) -> None:
+        self.wait(lambda: self.all(f'#rows [aria-label="{label}"]'))
+        self.one(f'#rows [aria-label="{label}"]').click()
+
+    def answer(self, value: str, reason: str = "") -> None:
+        self.wait(lambda: self.one("#question").is_displayed())
+        if reason:
+            self.retype("#reason", reason)
+        self.one(f"#question button[value={value}]").click()
+
+
+@pytest.fixture
+def prof(alice: Person, server: Server, netcat: Client) -> Teacher:
+    with Client((server.host, server.port)) as client:
+        client.register("prof")
+    assert admin(server.data, "promote", "prof").returncode == 0
+    return Teacher(alice.driver)
+
+
+def test_it_shows_the_class_and_who_needs_help(prof: Teacher, server: Server, netcat: Client) -> None:
+    netcat.send({"type": "message", "channel": "#dev", "content": "Bonjour"}, "{oops")
+    netcat.until(type="error")
+    prof.sit_down(server)
+    row = prof.row("carla")
+    assert "compte" in row
+    assert "#dev" in row
+    assert "⚠ invalid_json" in row
+    assert "{oops" in row
+    assert "127.0.0.1:" in row
+    prof.wait(lambda: f":{server.port}/" in prof.text("#facts"))
+    assert "bon," in prof.text("#facts")
+    assert prof.one("#plot").get_attribute("aria-label").startswith("Messages des dix")  # type: ignore[union-attr]
+    assert findings(prof) == []
+    prof.picture("board")
+
+
+def test_its_buttons_do_what_they_say(
+    prof: Teacher, server: Server, netcat: Client, connect_to: Callable[[str], Client],
+) -> None:
+    bob = connect_to("bob")
+    prof.sit_down(server)
+    prof.row("bob")
+    prof.press("Déconnecter bob")
+    prof.answer("no")
+    prof.press("Muet bob")
+    prof.answer("yes", "bruit")
+    assert "Motif : bruit" in bob.until(**{"from": "Serveur"})["content"]
+    prof.press("Rendre la parole bob")
+    assert bob.until(**{"from": "Serveur"})["content"] == "Vous pouvez de nouveau écrire."
+    prof.one("#announcement").send_keys("Contrôle lundi\n")
+    assert "Contrôle lundi" in netcat.until(**{"from": "Serveur"})["content"]
+    prof.one("#silence").click()
+    assert "Silence" in netcat.until(**{"from": "Serveur"})["content"]
+    prof.wait(lambda: prof.one("#silence").get_attribute("aria-pressed") == "true")
+    prof.one("#silence").click()
+    netcat.until(**{"from": "Serveur"})
+    prof.one("#seconds").send_keys("5\n")
+    assert "Mode lent" in netcat.until(**{"from": "Serveur"})["content"]
+    prof.wait(lambda: "5 s" in prof.text("#slow-now"))
+    prof.wait(lambda: "Fermer #dev" in prof.text("#channels"))
+    next(node for node in prof.all("#channels button") if node.text == "Fermer #dev").click()
+    prof.answer("yes")
+    prof.wait(lambda: "Rouvrir #dev" in prof.text("#channels"))
+    prof.press("Déconnecter bob")
+    prof.answer("yes")
+    bob.at_end()
+    prof.wait(lambda: "bob" not in prof.text("#rows"))
+    prof.wait(lambda: "kick bob" in prof.text("#audit"))
+
+
+def test_a_new_class_is_asked_for_first(prof: Teacher, server: Server, netcat: Client) -> None:
+    prof.sit_down(server)
+    prof.row("carla")
+    prof.one("#new-class").click()
+    prof.answer("yes")
+    assert "nouvelle classe" in netcat.until(**{"from": "Serveur"})["content"]
+    netcat.at_end()
+
+
+def test_it_is_for_teachers(prof: Teacher, server: Server) -> None:
+    prof.sit_down(server, "carla")
+    prof.wait(lambda: "pas celui d'un enseignant" in prof.text("#entry-problem"))
+    assert not prof.one("#board").is_displayed()

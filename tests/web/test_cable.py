@@ -1,0 +1,69 @@
+"""« Le câble »: the lines of this page, and those of one's other connections."""
+
+from __future__ import annotations
+
+import json
+
+from selenium.webdriver import Keys
+from selenium.webdriver.support.ui import Select
+
+from tests.support import Client, Server
+from tests.web.browser import Person
+
+
+def lines(person: Person) -> list[str]:
+    """The lines that are shown, as a person reads them."""
+    found = person.run(
+        "return [...document.querySelectorAll('#cable-lines details')].filter((node) => !node.hidden)"
+        ".map((node) => node.querySelector('.about').textContent.split(' ').slice(1).join(' ')"
+        " + node.querySelector('code').textContent)"
+    )
+    return list(found)
+
+
+def shown(person: Person, *parts: str) -> str:
+    """Wait for a line that has all these parts."""
+    found = person.wait(lambda: next((line for line in lines(person) if all(part in line for part in parts)), None))
+    return str(found)
+
+
+def test_each_line_of_the_page_can_be_read_and_tried(server: Server, alice: Person) -> None:
+    alice.visit(server)
+    alice.enter("alice", "azerty", new=True)
+    alice.one("#show-cable").click()
+    login = shown(alice, "→", '"type":"login"')
+    assert "azerty" not in "".join(lines(alice))
+    assert '"password":"…"' in login
+    alice.one("#cable-text").send_keys('{"type":"users",}', Keys.ENTER)
+    shown(alice, "→", '{"type":"users",}')
+    shown(alice, "←", '"cause":"comma_before_end"')
+    assert "⚠" in alice.text("#cable-lines .refusal p")
+    Select(alice.one("#cable-way")).select_by_value("refused")
+    alice.wait(lambda: len(lines(alice)) == 1)
+    Select(alice.one("#cable-way")).select_by_value("sent")
+    alice.one("#cable-words").send_keys("ping")
+    alice.wait(lambda: lines(alice) == [])
+    alice.retype("#cable-text", '{"type":"ping"}')
+    alice.one("#cable-text").send_keys(Keys.ENTER)
+    assert shown(alice, "ping").endswith('→ 16 o{"type":"ping"}')
+    alice.run("document.querySelector('#cable-lines details:not([hidden]) summary').click()")
+    alice.wait(lambda: json.loads(alice.text("#cable-lines details:not([hidden]) pre")) == {"type": "ping"})
+
+
+def test_another_client_of_the_same_account_is_seen(server: Server, alice: Person) -> None:
+    with Client((server.host, server.port)) as java:
+        java.register("alice")
+        java.login("alice")
+        alice.visit(server)
+        alice.enter("alice", "azerty")
+        alice.one("#show-cable").click()
+        alice.one("#cable-others").click()
+        alice.wait(lambda: alice.text("#cable-watched").endswith("alice"))
+        java.send({"type": "message", "content": "de Java"}, '{"type":"mesage"}')
+        shown(alice, "alice 127.0.0.1:", "→", '"content": "de Java"')
+        shown(alice, "alice 127.0.0.1:", "←", '"code":"unknown_type"')
+        assert "n'existe pas" in alice.text("#cable-lines .refusal p")
+        alice.picture("cable")
+        port = java.socket.getsockname()[1]
+        java.close()
+        shown(alice, f"alice 127.0.0.1:{port}", "✕")
