@@ -156,8 +156,9 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
         hint = "no other machine can connect; --host '*' listens on every address"
         if host != settings.host:  # a name; an address was meant as it stands
             level = logging.WARNING
+    pages = [f"http://{address}/" for address in to_hand_out(hosts, port)] if settings.web == "on" else []
     logs.event("listening", level, host=host, port=port, version=__version__, data=os.path.abspath(settings.data),
-               accounts=len(accounts), hint=hint)
+               accounts=len(accounts), page=" ".join(pages) or None, hint=hint)
     if inherited is not None and (settings.sources["host"], settings.sources["port"]) != ("default", "default"):
         logs.event("setting_without_effect", name="host, port",
                    hint=f"classcord.socket says where to listen; for another port: {systemd.OTHER_PORT}")

@@ -136,16 +136,23 @@ addresses() {
     fi
 }
 
-# announce TEXT PORT [ADDRESS...]: say that the server runs, and how to reach it
+# announce TEXT PORT PAGE [ADDRESS...]: say that the server runs, and how to reach it. PAGE: off if browsers get no page
 announce() {
     say "$1 and answers. The address to give to SLAM:"
-    announced_port=$2
-    shift 2
+    announced_port=$2 announced_page=$3
+    shift 3
     for address; do say "    $address port $announced_port"; done
     if [ $# -eq 0 ] && ! has ip && ! has ifconfig; then
         say "    the command ip prints it: sudo apt install iproute2; ip -4 address"
     elif [ $# -eq 0 ]; then
         say "    none: this machine has no network card with an address"
+    fi
+    if [ $# -gt 0 ] && [ "$announced_page" != off ]; then
+        say "To open in a browser:"
+        for address; do
+            case $address in *:*) address="[$address]" ;; esac
+            say "    http://$address:$announced_port/"
+        done
     fi
     say "In a virtual machine behind NAT, give the host's address instead: see CONTAINERS.md."
     say "To try it:"

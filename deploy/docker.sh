@@ -288,7 +288,7 @@ replace() {
         warn "the old container kept its data in $there; the new one uses the volume $DATA"
     fi
     # shellcheck disable=SC2046 # a list of addresses
-    announce "The server runs in the container $NAME" "$PORT" $(addresses)
+    announce "The server runs in the container $NAME" "$PORT" "${CLASSCORD_WEB:-on}" $(addresses)
     units=$(units_that is-enabled)
     if [ -n "$units" ] && [ "$PORT" = 12345 ]; then
         warn "the systemd service is enabled too, and may take the port first after a reboot:" \

@@ -75,6 +75,23 @@ t() {
     server) fr="serveur : $(t "$OUTCOME")" en="server: $(t "$OUTCOME")" ;;
     peer) fr="le journal du serveur devrait vous montrer comme peer=$OWN ; une autre adresse est celle d'un NAT"
         en="the server's log should show you as peer=$OWN; if it shows another address, that is a NAT's" ;;
+    # the page for browsers
+    page) fr="page : répond, dans un navigateur : http://$TARGET:$PORT/"
+        en="page: answers, in a browser: http://$TARGET:$PORT/" ;;
+    page_off) fr="page : éteinte sur ce serveur (--web off) ; le chat, lui, marche sans elle"
+        en="page: switched off on this server (--web off); the chat works without it" ;;
+    page_name) fr="page : le serveur ne connaît pas le nom $TARGET" en="page: the server does not know the name $TARGET" ;;
+    by_address) fr="ouvrez  http://$ADDRESS:$PORT/  ; ou l'étudiant SISR relance le serveur avec  CLASSCORD_WEB_HOST=$TARGET"
+        en="open  http://$ADDRESS:$PORT/  ; or the SISR student starts the server with  CLASSCORD_WEB_HOST=$TARGET" ;;
+    page_other) fr="page : le chat répond, mais un navigateur reçoit : $DETAIL" en="page: the chat answers, but a browser gets: $DETAIL" ;;
+    page_silent) fr="page : le chat répond, mais rien ne revient à un navigateur"
+        en="page: the chat answers, but nothing comes back to a browser" ;;
+    page_filter) fr="si la page y va bien, un filtre ou un antivirus est sur le chemin : un autre port, et le dire au service informatique"
+        en="if the page is well there, a filter or an antivirus is on the way: another port, and tell the school's IT" ;;
+    page_proxy) fr="page : un navigateur d'ici la demande peut-être au serveur mandataire $DETAIL, qui ne la trouve pas toujours"
+        en="page: a browser here may ask the proxy $DETAIL for it, which does not always find it" ;;
+    no_proxy) fr="dans les réglages du navigateur, « pas de proxy pour » $TARGET ; dans un terminal :  export no_proxy=$TARGET"
+        en="in the browser's settings, \"no proxy for\" $TARGET; in a terminal:  export no_proxy=$TARGET" ;;
     refused) fr="port : $ADDRESS refuse les connexions sur $PORT : il est allumé, mais aucune règle NAT ne redirige le port, ou le serveur est arrêté"
         en="port: $ADDRESS refuses connections on $PORT: it is on, but no NAT rule forwards the port, or the server is down" ;;
     timeout) fr="port : aucune réponse de $ADDRESS, port $PORT, en $WAIT s : ${maybe_off:+il est éteint, ou }un pare-feu jette les paquets, ou le NAT mène à une mauvaise adresse, ou la VM n'a pas de chemin de retour"
@@ -322,6 +339,31 @@ probe_with_nc() {
         ;;
     esac
 }
+
+# ask_page NAME ADDRESS PORT: asks for the page as a browser that was given NAME, once `probe` got an answer there. Sets
+# PAGE to what came
+ask_page() {
+    PAGE=$(
+        printf '%s\r\n' 'GET /healthz HTTP/1.1' "Host: $1:$3" 'Connection: close' '' | if [ "$TOOL" = python3 ]; then
+            limit $((WAIT + 2)) python3 -I -c "$EXCHANGE" "$2" "$3" 2>/dev/null
+        else
+            # shellcheck disable=SC2086  # several words
+            limit $((WAIT + 2)) "$TOOL" $flags "$2" "$3" 2>/dev/null
+        fi | tr -cd '\n -~'
+    ) || : # what came before it failed counts
+}
+
+EXCHANGE='
+import socket, sys
+connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)
+connection.sendall(sys.stdin.buffer.read())
+for _ in range(16):
+    part = connection.recv(4096)
+    if not part:
+        break
+    sys.stdout.buffer.write(part)
+    sys.stdout.flush()
+'
 # --- end of deploy/doctor/desk_probe.sh ---
 
 # --- at another desk ---
@@ -402,6 +444,7 @@ slam_connection() { # the desk itself, the port, and the server behind it
     answers | full)
         ok "$(t open)"
         ok "$(t server)"
+        if [ "$OUTCOME" = answers ]; then slam_page; fi
         if [ -n "$OWN" ]; then note "$(t peer)"; fi
         return
         ;;
@@ -424,6 +467,27 @@ slam_connection() { # the desk itself, the port, and the server behind it
     if [ "$result" = self ]; then END=$(t end_desk); elif [ -n "$maybe_off" ]; then END=$(t end_host_off); else END=$(t end_host_on); fi
     not_the_vm
     note "$(t not_checked)"
+}
+
+slam_page() { # what a browser gets on the same port
+    ask_page "$TARGET" "$ADDRESS" "$PORT"
+    DETAIL=${PAGE%%
+*}
+    case $PAGE in
+    'HTTP/1.1 200 '*'
+ok') ok "$(t page)" ;;
+    HTTP/*' a ClassCord chat server'*) note "$(t page_off)" ;;
+    'HTTP/1.1 403 '*--web-host*) warn "$(t page_name)" "$(t by_address)" ;;
+    '') bad "$(t page_silent)" "$(t in_vm)" "$(t page_filter)" ;;
+    *)
+        DETAIL=$(printf '%s\n' "$DETAIL" | cut -c 1-60)
+        bad "$(t page_other)" "$(t in_vm)" "$(t page_filter)"
+        ;;
+    esac
+    DETAIL=${http_proxy:-${HTTP_PROXY:-}}
+    case ",${no_proxy:-${NO_PROXY:-}}," in *",$TARGET,"* | *",*,"*) DETAIL='' ;; esac
+    DETAIL=${DETAIL##*@} # without a password
+    if [ -n "$DETAIL" ]; then warn "$(t page_proxy)" "$(t no_proxy)"; fi
 }
 
 nobody_has_it() { # whether the kernel asked the neighbours for the address, and no card has it. No firewall hides that

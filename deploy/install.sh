@@ -278,7 +278,7 @@ show_addresses() {
     reached=$host
     case $host in 0.0.0.0 | ::) reached=$(addresses) ;; esac
     # shellcheck disable=SC2086 # a list of addresses
-    announce "The service classcord runs" "$port" $reached
+    announce "The service classcord runs" "$port" "$(unit_setting web)" $reached
     say "To watch it: sudo systemctl status classcord; sudo journalctl -u classcord -f"
     next=$(unit_port)
     active=$(units_that is-active)

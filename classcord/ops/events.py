@@ -26,7 +26,7 @@ _DEBUG, _INFO, _WARNING, _ERROR = logging.DEBUG, logging.INFO, logging.WARNING, 
 
 EVENTS: dict[str, Event] = {
     # the server
-    "listening": Event(_INFO, ("host", "port", "version", "data", "accounts", "hint")),
+    "listening": Event(_INFO, ("host", "port", "version", "data", "accounts", "page", "hint")),
     "stopping": Event(_INFO, ("signal",)),
     "stopped": Event(_INFO, ("signal",)),
     "unknown_setting": Event(_WARNING, ("name", "hint")),

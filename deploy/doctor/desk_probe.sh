@@ -92,3 +92,28 @@ probe_with_nc() {
         ;;
     esac
 }
+
+# ask_page NAME ADDRESS PORT: asks for the page as a browser that was given NAME, once `probe` got an answer there. Sets
+# PAGE to what came
+ask_page() {
+    PAGE=$(
+        printf '%s\r\n' 'GET /healthz HTTP/1.1' "Host: $1:$3" 'Connection: close' '' | if [ "$TOOL" = python3 ]; then
+            limit $((WAIT + 2)) python3 -I -c "$EXCHANGE" "$2" "$3" 2>/dev/null
+        else
+            # shellcheck disable=SC2086  # several words
+            limit $((WAIT + 2)) "$TOOL" $flags "$2" "$3" 2>/dev/null
+        fi | tr -cd '\n -~'
+    ) || : # what came before it failed counts
+}
+
+EXCHANGE='
+import socket, sys
+connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)
+connection.sendall(sys.stdin.buffer.read())
+for _ in range(16):
+    part = connection.recv(4096)
+    if not part:
+        break
+    sys.stdout.buffer.write(part)
+    sys.stdout.flush()
+'

@@ -40,6 +40,23 @@ t() {
     server) fr="serveur : $(t "$OUTCOME")" en="server: $(t "$OUTCOME")" ;;
     peer) fr="le journal du serveur devrait vous montrer comme peer=$OWN ; une autre adresse est celle d'un NAT"
         en="the server's log should show you as peer=$OWN; if it shows another address, that is a NAT's" ;;
+    # the page for browsers
+    page) fr="page : répond, dans un navigateur : http://$TARGET:$PORT/"
+        en="page: answers, in a browser: http://$TARGET:$PORT/" ;;
+    page_off) fr="page : éteinte sur ce serveur (--web off) ; le chat, lui, marche sans elle"
+        en="page: switched off on this server (--web off); the chat works without it" ;;
+    page_name) fr="page : le serveur ne connaît pas le nom $TARGET" en="page: the server does not know the name $TARGET" ;;
+    by_address) fr="ouvrez  http://$ADDRESS:$PORT/  ; ou l'étudiant SISR relance le serveur avec  CLASSCORD_WEB_HOST=$TARGET"
+        en="open  http://$ADDRESS:$PORT/  ; or the SISR student starts the server with  CLASSCORD_WEB_HOST=$TARGET" ;;
+    page_other) fr="page : le chat répond, mais un navigateur reçoit : $DETAIL" en="page: the chat answers, but a browser gets: $DETAIL" ;;
+    page_silent) fr="page : le chat répond, mais rien ne revient à un navigateur"
+        en="page: the chat answers, but nothing comes back to a browser" ;;
+    page_filter) fr="si la page y va bien, un filtre ou un antivirus est sur le chemin : un autre port, et le dire au service informatique"
+        en="if the page is well there, a filter or an antivirus is on the way: another port, and tell the school's IT" ;;
+    page_proxy) fr="page : un navigateur d'ici la demande peut-être au serveur mandataire $DETAIL, qui ne la trouve pas toujours"
+        en="page: a browser here may ask the proxy $DETAIL for it, which does not always find it" ;;
+    no_proxy) fr="dans les réglages du navigateur, « pas de proxy pour » $TARGET ; dans un terminal :  export no_proxy=$TARGET"
+        en="in the browser's settings, \"no proxy for\" $TARGET; in a terminal:  export no_proxy=$TARGET" ;;
     refused) fr="port : $ADDRESS refuse les connexions sur $PORT : il est allumé, mais aucune règle NAT ne redirige le port, ou le serveur est arrêté"
         en="port: $ADDRESS refuses connections on $PORT: it is on, but no NAT rule forwards the port, or the server is down" ;;
     timeout) fr="port : aucune réponse de $ADDRESS, port $PORT, en $WAIT s : ${maybe_off:+il est éteint, ou }un pare-feu jette les paquets, ou le NAT mène à une mauvaise adresse, ou la VM n'a pas de chemin de retour"

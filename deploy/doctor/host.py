@@ -8,6 +8,7 @@ import virtualbox
 from hops import Finding, Hop, Remedy, Text, broken, note, ok, text, unknown, warn
 from host_facts import Host
 from host_firewall import hears_the_vm, look_at_firewall, look_at_forwarding, look_at_hearing
+from page import look_at_page
 from texts import in_words
 
 __all__ = ["HOPS", "Host"]
@@ -203,6 +204,13 @@ def _to_go_through(host: Host) -> Iterator[Remedy]:
         yield from _how_to_forward(host)
 
 
+def look_at_browsers(host: Host) -> Iterator[Finding]:
+    """Whether a browser gets the page at the address that desks use."""
+    if host.reached and host.through.kind == "answers":
+        yield look_at_page(host.machine, host.lan, host.port, look=text("host_in_vm", command=host.in_vm()),
+                           turn_on=text("page_on_in_vm", command=host.in_vm()))
+
+
 def look_at_desks(host: Host) -> Iterator[Finding]:
     """Which address the server sees for a desk."""
     if host.forwarder == "kernel":
@@ -225,6 +233,8 @@ def look_ahead(host: Host) -> Iterator[Finding]:
     elif host.faults[0] in ("vm", "through") and host.next_is_vm:
         capture = text("host_between", command=f"sudo tcpdump -ni any tcp port {host.inner}")
         yield note("host_end_vm", text("host_between_virtualbox") if host.forwarder == "virtualbox" else capture)
+    elif host.faults[0] == "page":
+        yield note("host_end_page")
     else:
         yield note("host_end_here")
 
@@ -248,6 +258,7 @@ HOPS = [
     _kept("firewall", look_at_firewall),
     _kept("answers", look_at_hearing),
     _kept("through", look_through),
+    _kept("page", look_at_browsers),
     _kept("desks", look_at_desks),
     _kept("next", look_ahead),
 ]

@@ -76,6 +76,10 @@ class Machine:
         kind, detail = self._look(WAIT, "probe", address, str(port), *filter(None, [source]))
         return Outcome(kind, detail)
 
+    def page(self, address: str, port: int) -> str:
+        """What is answered to a browser that asks whether the server there is well; empty if nothing comes."""
+        return str(self._look(WAIT, "page", address, str(port)))
+
     def owners(self, inodes: Collection[str]) -> list[Process]:
         """The processes that have these sockets open. Only root sees those of other users."""
         return [Process(*process) for process in self._look(WAIT, "owners", *sorted(inodes))]
@@ -105,6 +109,8 @@ class Machine:
             return _run(words, seconds)
         if kind == "probe":
             return _probe(words[0], int(words[1]), words[2] if len(words) > 2 else "")
+        if kind == "page":
+            return _page(words[0], int(words[1]))
         if kind == "owners":
             return _owners(set(words))
         if kind == "neighbour":
@@ -135,8 +141,8 @@ class Recorder(Machine):
 class Recorded(Machine):
     """Gives the answers of a Recorder again.
 
-    It has the commands whose runs were kept, and no other file than those that were read. Raises KeyError for any other
-    question.
+    It has the commands whose runs were kept, no other file than those that were read, and one page at all addresses.
+    Raises KeyError for any other question.
     """
 
     def __init__(self, seen: Mapping[str, Any]) -> None:
@@ -148,6 +154,8 @@ class Recorded(Machine):
             return json.loads(json.dumps(self.seen[key]))
         if kind == "has":
             return any(f"{kept} ".startswith(f"run {words[0]} ") for kept in self.seen)
+        if kind == "page":
+            return next(answer for question, answer in self.seen.items() if question.startswith("page "))
         if kind in ("read", "environment", "owners"):
             return {"read": None, "environment": "", "owners": []}[kind]
         raise KeyError(key)
@@ -227,6 +235,26 @@ def _converse(connection: socket.socket, end: float) -> tuple[str, str]:
         return "closed", ""
     text = "".join(letter if letter.isprintable() else " " for letter in data.decode("ascii", "replace"))
     return "other", text[:60].strip()
+
+
+def _page(address: str, port: int) -> str:
+    host = f"[{address}]" if ":" in address else address
+    end = time.monotonic() + WAIT
+    data = b""
+    try:
+        with socket.create_connection((address, port), WAIT) as connection:
+            connection.sendall(f"GET /healthz HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
+            while len(data) < 65536:
+                connection.settimeout(max(0.01, end - time.monotonic()))
+                part = connection.recv(4096)
+                if not part:
+                    break
+                data += part
+    except OSError:
+        pass  # what came before counts
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else " " for letter in data.decode("ascii", "replace")
+    )
 
 
 def _owners(inodes: set[str]) -> list[tuple[int, str, str, str]]:

@@ -45,6 +45,30 @@ _SHARED: Table = {
     "refused": ("connexion refusée (connection refused)", "connection refused"),
     "noroute": ("aucun chemin jusque-là (host unreachable)", "no way there (host unreachable)"),
     "timeout": ("aucune réponse en 3 s (timed out)", "no answer at all within 3 s (timed out)"),
+    # the page for browsers
+    "page": (
+        "page : répond, dans un navigateur : http://{address}:{port}/", "page: answers, in a browser: http://{address}:{port}/"
+    ),
+    "page_off": (
+        "page : éteinte (réglage --web off, CLASSCORD_WEB=off) ; le chat, lui, marche sans elle",
+        "page: switched off (setting --web off, CLASSCORD_WEB=off); the chat works without it",
+    ),
+    "page_other": (
+        "page : le serveur répond à ses clients, mais un navigateur reçoit : {said}",
+        "page: the server answers its clients, but a browser gets: {said}",
+    ),
+    "page_silent": (
+        "page : le serveur répond à ses clients, mais rien ne revient à un navigateur",
+        "page: the server answers its clients, but nothing comes back to a browser",
+    ),
+    "page_on": ("pour l'allumer :  {command}", "to switch it on:  {command}"),
+    "page_on_unit": (
+        "pour l'allumer, retirez CLASSCORD_WEB=off des réglages de l'unité, puis :  {command}",
+        "to switch it on, remove CLASSCORD_WEB=off from the settings of the unit, then:  {command}",
+    ),
+    "page_on_in_vm": (
+        "dans la VM, pour savoir comment l'allumer :  {command}", "in the VM, to learn how to switch it on:  {command}"
+    ),
     # what to type, in the words around a command
     "then": ("ensuite :  {command}", "then:  {command}"),
     "or_by_hand": ("ou à la main :  {command}", "or by hand:  {command}"),

@@ -290,6 +290,12 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "if you come from there, and it is not to blame itself: the network between the two (Wi-Fi that isolates "
         "desks, another network, the school's firewall); type here while it tries:  {command}",
     ),
+    "host_end_page": (
+        "vu : le chat répond d'ici, la page non. Reste : la VM, puis un filtre entre les deux. Ensuite, une fois, si "
+        "vous n'en venez pas : la VM, avec la commande ci-dessus",
+        "seen: the chat answers from here, the page does not. What remains: the VM, then a filter between the two. "
+        "Next, once, unless you come from there: the VM, with the command above",
+    ),
     "host_end_vm": (
         "vu : cet hôte redirige, mais le serveur de la VM ne répond pas aux postes. Reste : la VM, puis le réseau "
         "entre les deux. Ensuite, une fois, si vous n'en venez pas : la VM, avec les commandes ci-dessus",

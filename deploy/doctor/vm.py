@@ -23,6 +23,7 @@ HOPS = [
     Hop("bridge", vm_network.look_at_bridge, needs=("server", "health", "listening")),
     Hop("address", vm_network.look_at_addresses),
     Hop("from_here", vm_network.look_at_own_address, needs=_SERVED),
+    Hop("page", vm_network.look_at_browsers, needs=(*_SERVED, "from_here")),
     Hop("route", vm_network.look_at_default_route),
     Hop("way_back", vm_network.look_at_way_back, needs=("server", "address", "route")),
     Hop("firewall", vm_firewall.look_at_firewall, needs=_SERVED),

@@ -8,6 +8,7 @@ from addresses import first, is_bridge, way_to
 from firewall import within
 from hops import Finding, Remedy, broken, note, ok, text, unknown, warn
 from listening import listeners, loopback_only
+from page import look_at_page
 from texts import in_words
 from vm_facts import Vm
 
@@ -142,6 +143,23 @@ def look_at_own_address(vm: Vm) -> Iterator[Finding]:
     else:
         yield broken("from_here_not", text("listens_there", command=f"sudo ss -ltnp 'sport = :{vm.port}'"),
                      said=in_words(vm.answer), address=address, port=vm.port)
+
+
+def look_at_browsers(vm: Vm) -> Iterator[Finding]:
+    """Whether a browser gets the page at that address."""
+    if not vm.own or vm.answer.kind != "answers":
+        return
+    turn_on = text("page_on", command="make run ARGS='--web on'")
+    look: Remedy = text("end_and_start", command="make run")
+    if vm.runner == "container" and vm.container is not None:
+        turn_on = text("page_on", command=f"{vm.docker_run} CLASSCORD_WEB=on")
+        look = text("look", command=f"docker logs --tail 20 {vm.container.name}")
+    elif vm.runner == "unit":
+        turn_on = text("page_on_unit", command=vm.unit.restart())
+        look = text("look", command="sudo journalctl -u classcord -n 20")
+    elif vm.runner == "unseen":
+        turn_on = look = text("who_is_it", command=vm.sudo_doctor)
+    yield look_at_page(vm.machine, vm.own[0].address, vm.port, turn_on=turn_on, look=look)
 
 
 def look_at_default_route(vm: Vm) -> Iterator[Finding]:

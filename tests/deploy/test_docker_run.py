@@ -58,6 +58,7 @@ def test_run_starts_a_hardened_container_and_prints_how_to_reach_it(vm: Machine)
         "Building the image classcord-server...\n"
         "The server runs in the container classcord and answers. The address to give to SLAM:\n"
         f"    {VM} port 12345\n"
+        f"To open in a browser:\n    http://{VM}:12345/\n"
         "In a virtual machine behind NAT, give the host's address instead: see CONTAINERS.md.\n"
         f"To try it:\n    {command}\n"
     )

@@ -19,9 +19,9 @@ HOST, SELF, GATEWAY = "10.0.108.42", "10.0.108.34", "10.0.108.1"
 
 def call(
     *arguments: str, path: str | None = None, cwd: Path | None = None, language: str = "en", shell: str = "/bin/sh",
-    script: Path = SCRIPT,
+    script: Path = SCRIPT, settings: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    env = {"CLASSCORD_LANG": language}
+    env = {"CLASSCORD_LANG": language, **(settings or {})}
     if path is not None:
         env["PATH"] = path
     line = [*shell.split(), str(script), *arguments]

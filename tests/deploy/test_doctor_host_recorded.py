@@ -24,6 +24,7 @@ WELL = [
     ("✔", "forwarding: on"),
     ("✔", "firewall: lets port 12345 through to the VM, and its answers"),
     ("✔", f"through the NAT: a ClassCord server answers at {LAN} port 12345: give that address to SLAM"),
+    ("✔", f"page: answers, in a browser: http://{LAN}:12345/"),
     ("✔", "desks: the server sees each desk's true address; the VM's answers must go back through this host"),
     ("·", "seen: from here the port leads to the server, and it answers. "
           "What remains: the way from a desk to this host"),
@@ -166,7 +167,8 @@ def test_json_has_the_findings_of_the_host_too(capsys: pytest.CaptureFixture[str
     code = main(["host", "--json"], Recorded(seen("forwarding off")))
     said = json.loads(capsys.readouterr().out)
     assert (said["place"], said["port"], said["broken"]) == ("host", 12345, code) == ("host", 12345, 1)
-    assert [hop["name"] for hop in said["hops"]] == ["nat", "vm", "forwarding", "firewall", "through", "desks", "next"]
+    names = ["nat", "vm", "forwarding", "firewall", "through", "page", "desks", "next"]
+    assert [hop["name"] for hop in said["hops"]] == names
     forwarding = said["hops"][2]
     assert (forwarding["mark"], forwarding["remedies"][0]) == ("broken", APPLY)
 
@@ -244,7 +246,7 @@ def test_virtualbox_under_sudo_is_asked_as_the_user_who_has_the_vms(capsys: pyte
 
 
 class Mac(Machine):
-    """This machine, with a Mac's answers to all but the probes."""
+    """This machine, with a Mac's answers to all that asks no server."""
 
     def __init__(self, *, virtualbox: bool = False) -> None:
         self.virtualbox = virtualbox
@@ -258,7 +260,7 @@ class Mac(Machine):
             "run ipconfig getifaddr en0": [0, "127.0.0.2\n", ""],
             "read /proc/net/tcp": None, "read /proc/net/tcp6": None,
         }
-        if kind == "probe":
+        if kind in ("probe", "page"):
             return super()._look(seconds, kind, *words)
         return answers[" ".join([kind, *words])]
 
@@ -268,7 +270,9 @@ def test_a_mac_that_is_the_host_is_asked_at_its_own_address(
 ) -> None:
     with Server(tmp_path / "data", "--host", "0.0.0.0") as server:
         port = str(server.port)
-        look(Mac(), capsys, "--port", port).well(f"server answers at 127.0.0.2 port {port}")
+        look(Mac(), capsys, "--port", port).well(
+            f"server answers at 127.0.0.2 port {port}", f"in a browser: http://127.0.0.2:{port}/"
+        )
     said = look(Mac(), capsys, "--port", port)
     said.only_broken("through the NAT: 127.0.0.2 port", "CONTAINERS.md says how, for each hypervisor")
     said = look(Mac(virtualbox=True), capsys, "--port", port)

@@ -16,6 +16,8 @@ CHANGED = f"/home/{USER}/changed"
 """A copy of the project, to be changed."""
 ANNOUNCED = f"""The service classcord runs and answers. The address to give to SLAM:
     {VM} port 12345
+To open in a browser:
+    http://{VM}:12345/
 In a virtual machine behind NAT, give the host's address instead: see CONTAINERS.md.
 To try it:
     printf '{{"type":"ping"}}\\n' | nc -N {VM} 12345

@@ -76,12 +76,23 @@ def test_no_script_is_executable_because_the_texts_start_it_with_sh(path: os.Pat
 
 def test_a_machine_without_ip_is_told_how_to_get_it(tmp_path: Path) -> None:
     """The server runs, but its address can't be shown: one line says so, and the shell prints no error."""
-    line = '. deploy/common.sh; announce "It runs" 12345 $(addresses)'
+    line = '. deploy/common.sh; announce "It runs" 12345 on $(addresses)'
     done = subprocess.run(
         ["/bin/sh", "-c", line], cwd=ROOT, capture_output=True, text=True, check=False, env={"PATH": str(tmp_path)}
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "\n    the command ip prints it: sudo apt install iproute2; ip -4 address\n" in done.stdout
+
+
+def test_the_addresses_for_browsers_are_printed_unless_there_is_no_page() -> None:
+    def printed(page: str) -> str:
+        line = f'. deploy/common.sh; announce "It runs" 2000 "{page}" 10.0.108.42 ::1'
+        return subprocess.run(["/bin/sh", "-c", line], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    part = "To open in a browser:\n    http://10.0.108.42:2000/\n    http://[::1]:2000/\n"
+    for page in ("on", ""):
+        assert f"    ::1 port 2000\n{part}In a virtual machine" in printed(page)
+    assert "    ::1 port 2000\nIn a virtual machine" in printed("off")
 
 
 def test_make_has_a_target_for_every_command_of_docker() -> None:

@@ -206,6 +206,13 @@ def test_without_the_web_there_is_one_sentence(own_server: OwnServer) -> None:
         assert client.ask({"type": "ping"}) == {"type": "pong"}
 
 
+def test_the_first_line_of_the_log_says_what_to_open(own_server: OwnServer) -> None:
+    server = own_server()
+    assert f" page=http://127.0.0.1:{server.port}/ " in server.wait_log("event=listening")
+    server.stop()
+    assert " page=" not in own_server("--web", "off").wait_log("event=listening")
+
+
 def test_people_who_type_capital_letters_are_answered(connect: Connect) -> None:
     client = connect()
     client.send_raw(b"HEL")

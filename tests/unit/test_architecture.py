@@ -67,9 +67,9 @@ WINGS: dict[str, set[str]] = {
 }
 """The wings of the house, and the other wings that each may use."""
 DOCTOR = [
-    "machine", "hops", "texts_vm", "texts_vm_network", "texts_host", "texts", "addresses", "listening", "server_log",
-    "firewall", "nftables", "engine", "unit", "vm_facts", "vm_server", "vm_network", "vm_answers", "vm_firewall",
-    "vm_data", "vm", "virtualbox", "host_facts", "host_firewall", "host", "report", "__main__",
+    "machine", "hops", "page", "texts_vm", "texts_vm_network", "texts_host", "texts", "addresses", "listening",
+    "server_log", "firewall", "nftables", "engine", "unit", "vm_facts", "vm_server", "vm_network", "vm_answers",
+    "vm_firewall", "vm_data", "vm", "virtualbox", "host_facts", "host_firewall", "host", "report", "__main__",
 ]
 """The doctor's modules, in the same order. The doctor runs without the server's code."""
 LATER = {"classcord.data.output"}
