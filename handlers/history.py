@@ -114,7 +114,7 @@ def last_of(context: Context, name: str) -> int | None:
 def stored(context: Context, id: int) -> bool:
     """Whether a message with this id is stored, or may be: some wait until storing works again."""
     try:
-        return bool(context.registry.storage()[1]) or context.history.message(id) is not None
+        return context.registry.storage()[1] > 0 or context.history.message(id) is not None
     except Unreadable:
         return True
 

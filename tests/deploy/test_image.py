@@ -165,7 +165,7 @@ def test_both_builders_make_the_same_small_image(vm: Machine) -> None:
     for image in (IMAGE, "buildkit", "loose"):
         grown = inspect(vm, image)["Size"] - base
         print(f"\n{image}: {grown} bytes above the base")
-        assert 0 < grown < 5_000_000  # sources and bytecode of the server, and the page: 4.8 MB
+        assert 0 < grown < 6_000_000  # sources and bytecode of the server, and the page: 5 MB
         assert vm.run(f"docker run --rm {image} --version").stdout == f"ClassCord {__version__}\n"
 
 

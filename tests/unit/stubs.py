@@ -68,7 +68,7 @@ class Crowd:
         self.accounts = accounts or Accounts([], 1)
         self.last_id = 0
         self.room = Room(self.accounts, Texts("fr"), self._take_id, channels)
-        self.links: dict[int, Link] = {}
+        self.linked: dict[int, Link] = {}
         self.audiences = Audiences()
         self.wires: dict[int, Wire] = {}
         self.caused: list[Effect] = []
@@ -87,11 +87,11 @@ class Crowd:
     def listen(self, number: int, wire: Wire | None = None) -> None:
         """From now on `wires` has what the seat with this number receives."""
         self.wires[number] = wire or Wire()
-        self.links[number] = Link(cast(Any, self.wires[number]), 1 << 20, Peer())
+        self.linked[number] = Link(cast(Any, self.wires[number]), 1 << 20, Peer())
 
     def run(self, *items: Item) -> Batch:
         """Carry out some items as one batch, and store it."""
-        batch = Batch(self.links, self.audiences, 1_767_225_600_000, 0.0)
+        batch = Batch(self.linked, self.audiences, 1_767_225_600_000, 0.0)
         for item in items:
             self.room.do(*item)
             for effect in self.room.effects:

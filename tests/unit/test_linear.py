@@ -15,26 +15,17 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from classcord.chat.accounts import MAX_PASSWORD, Account, Accounts, _forms
-from classcord.chat.effects import Effect
-from classcord.chat.room import Item
-from classcord.data.history import Page, Past, Scope
+from classcord.chat.accounts import MAX_PASSWORD, _forms
 from classcord.net import hashing
-from classcord.net.link import Link
-from classcord.net.peer import Peer
 from classcord.ops import logs
-from classcord.services import Services
 from classcord.wire import channel_names, diagnosis, foreign, names, protocol
-from classcord.wire.protocol import MAX_CONTENT, MAX_LINE, ProtocolError
-from handlers import dispatch
-from handlers.context import Context
+from classcord.wire.protocol import MAX_CONTENT, MAX_LINE
 from handlers.presence import state_of
-from handlers.table import LISTED
-from tests.unit.stubs import Crowd, Wire
+from tests.unit.stubs import Crowd
 from tests.unit.test_architecture import SOURCES, module
 
 Make = Callable[[int], Any]
@@ -46,7 +37,7 @@ _LONG_RUN = 0.05
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _memory_as_in_a_server() -> None:
+def memory_as_in_a_server() -> None:
     hashing._give_memory_back()
 
 
@@ -261,7 +252,7 @@ def test_a_password_is_normalized_in_linear_time(make: Make) -> None:
 
 NORMALIZE = (
     "classcord.wire.names", "classcord.wire.channel_names", "classcord.wire.words", "classcord.chat.accounts",
-    "classcord.ops.config",  # no client's text
+    "classcord.ops.config", "classcord.data.class_list",  # no client's text
 )
 
 
@@ -304,97 +295,3 @@ def test_looking_at_the_nesting_costs_less_than_reading_the_line() -> None:
     """Only the deepest allowed nesting costs a little more."""
     line = repeated("[],", '{"a":[', "[]]}")(MAX_LINE)
     assert cpu(protocol._too_deep, line) < cpu(json.loads, line)
-
-
-# --- whole lines ----------------------------------------------------------------------------------------------------
-
-
-class Direct(Crowd):
-    """Stands for the registry: carries everything out at once."""
-
-    def __init__(self) -> None:
-        super().__init__(Accounts([Account("alice", "alice", "scrypt$1$8$1$AAAA$AAAA", "")], 1))
-
-    def post(self, items: Iterable[Item]) -> None:
-        self.run(*items)
-
-    def wait(self) -> None:
-        pass
-
-    def ask(self, question: Callable[[int], Item]) -> Effect | None:
-        self.caused.clear()
-        self.run(question(1))
-        return self.caused[-1] if self.caused else None
-
-
-class Unread:
-    """Stands for the history: nothing was said."""
-
-    def read(self, scope: Scope, page: Page) -> list[Past]:
-        return []
-
-
-class Here:
-    """Stands for the hashing threads: hashes in the thread that asks."""
-
-    def run(self, link: Link, work: Callable[[], object]) -> object:
-        return work()
-
-
-def handle(line: bytes) -> None:
-    """A line of a client that has just connected, from its bytes to its answer."""
-    registry = Direct()
-    texts, hashing = registry.room._texts, cast(Any, Here())
-    services = Services(cast(Any, registry), registry.accounts, hashing, texts, cast(Any, Unread()), 1 << 20, 1 << 16)
-    link = Link(cast(Any, Wire()), 1 << 20, Peer())
-    link.number = registry.sat().number
-    context = Context(link, services)
-    try:
-        message = protocol.decode(line)
-        if message is not None:
-            dispatch(context, message)
-    except ProtocolError as error:
-        context.reply(error.line())
-    context.flush()
-
-
-TYPED = ['/msg "', '/msg "a', '/msg "a"', "/msg ", "/msg a", "/etat ", "/", "/qui ", "//", " ", ""]
-FIELDS = [
-    (kind, field) for kind, request in LISTED.items()
-    for field in sorted({*request.example, "from", "user", "to"} - {"type"})
-]
-
-
-@pytest.mark.parametrize(("kind", "field"), FIELDS)
-def test_every_field_of_every_request_costs_no_more_than_its_length(kind: str, field: str) -> None:
-    def line(text: str) -> bytes:
-        return json.dumps({**LISTED[kind].example, field: text}, ensure_ascii=False).encode()
-
-    assert_linear_at_worst(handle, (then(make, line) for make in DENSE.values()), LONG // 3)
-
-
-@pytest.mark.parametrize("start", TYPED)
-def test_every_typed_command_costs_no_more_than_its_length(start: str) -> None:
-    def line(text: str) -> bytes:
-        return json.dumps({"type": "message", "content": text}, ensure_ascii=False).encode()
-
-    ends = ("", '" a', "x")
-    makes = [then(make, lambda text, end=end: line((start + text)[: MAX_CONTENT - len(end)] + end))  # type: ignore[misc]
-             for make, end in itertools.product(DENSE.values(), ends)]
-    assert_linear_at_worst(handle, makes, MAX_CONTENT)
-
-
-NOT_JSON = [
-    "GET ", "PROXY ", "help", "?", "", '{"type', '{"type“', '{"type":"users', "{'type':", '{"a":1', '{"a":True',
-    "\x04\x01",
-    "\xff\xfb", "123", "\0\x09{", "\0", '{"type":"users"}', '{"a\\',
-]
-
-
-@pytest.mark.parametrize("start", NOT_JSON)
-def test_a_line_that_is_not_json_costs_no_more_than_its_length(start: str) -> None:
-    for unit in (" ", " HTTP/1.1", "a", "\0", "\xa0", "“ ", "'", ",", "\\", "\xff\xfb\x01", "1 "):
-        make = then(repeated(unit, start), lambda text: text.encode("cp1252", "replace"))
-        assert_linear(foreign.foreign_line, make, MAX_LINE)
-        assert_linear(lambda line: foreign.unended(line, len(line)), make, MAX_LINE)
-        assert_linear(handle, make, MAX_LINE)
