@@ -105,8 +105,8 @@ export const TEXTS = {
 	connecting: ["Connexion au serveur…", "Connecting to the server…"],
 	connected: ["Connecté : {name}", "Connected: {name}"],
 	cutOff: [
-		"Pas de connexion : serveur arrêté, plein, ou réseau coupé. Nouvel essai dans {seconds} s ; ce qui se dit entre-temps reviendra.",
-		"No connection: the server is stopped or full, or the network is cut. Next try in {seconds} s; what is said meanwhile will come.",
+		"Pas de connexion : serveur arrêté ou plein ? Nouvel essai dans {seconds} s ; ce qui se dit entre-temps reviendra.",
+		"No connection: is the server stopped or full? Next try in {seconds} s; what is said meanwhile will come.",
 	],
 	ended: ["Vous n'êtes plus connecté. {why}", "You are not connected any longer. {why}"],
 	comeBack: ["Se reconnecter", "Connect again"],

@@ -77,6 +77,7 @@ def test_its_buttons_do_what_they_say(
     prof.press("Muet bob")
     prof.answer("yes", "bruit")
     assert "Motif : bruit" in bob.until(**{"from": "Serveur"})["content"]
+    prof.wait(lambda: "muet encore" in prof.row("bob"))
     prof.press("Rendre la parole bob")
     assert bob.until(**{"from": "Serveur"})["content"] == "Vous pouvez de nouveau écrire."
     prof.one("#announcement").send_keys("Contrôle lundi\n")
@@ -93,11 +94,63 @@ def test_its_buttons_do_what_they_say(
     next(node for node in prof.all("#channels button") if node.text == "Fermer #dev").click()
     prof.answer("yes")
     prof.wait(lambda: "Rouvrir #dev" in prof.text("#channels"))
+    next(node for node in prof.all("#channels button") if node.text == "Rouvrir #dev").click()
+    prof.answer("yes")
+    prof.wait(lambda: "Fermer #dev" in prof.text("#channels"))
     prof.press("Déconnecter bob")
     prof.answer("yes")
     bob.at_end()
     prof.wait(lambda: "bob" not in prof.text("#rows"))
     prof.wait(lambda: "kick bob" in prof.text("#audit"))
+    done = [row.split(" : ")[1] for row in reversed(prof.text("#audit").split("\n"))]
+    assert done == [
+        "promote prof", "mute bob (bruit)", "unmute bob", "announce", "silence", "end-silence", "slow",
+        "close-channel #dev", "open-channel #dev", "kick bob",
+    ]
+
+
+def test_a_ban_is_asked_for_first_and_its_reason_is_told(prof: Teacher, server: Server, netcat: Client) -> None:
+    prof.sit_down(server)
+    prof.row("carla")
+    prof.press("Exclure carla")
+    prof.wait(lambda: "« carla »" in prof.text("#question-text"))
+    prof.answer("no")
+    prof.press("Exclure carla")
+    prof.answer("yes", "<b>triche</b>")
+    farewell = netcat.until(**{"from": "Serveur"})["content"]
+    assert farewell.startswith("Un enseignant vous exclut pendant ")
+    assert "<b>triche</b>" in farewell
+    netcat.at_end()
+    prof.wait(lambda: "ban carla (<b>triche</b>)" in prof.text("#audit"))
+    assert prof.text("#audit").count("ban carla") == 1
+    assert prof.all("#audit b") == []
+
+
+def test_teachers_cannot_be_sent_away_nor_guests_banned(
+    prof: Teacher, server: Server, connect_to: Callable[[str], Client],
+) -> None:
+    connect_to("bob")
+    prof.sit_down(server)
+    prof.row("bob")
+
+    def enabled(name: str) -> list[str]:
+        buttons = prof.all(f'#rows button[aria-label$=" {name}"]')
+        return [node.text for node in buttons if node.is_enabled()]
+
+    assert enabled("bob") == ["Muet", "Déconnecter"]
+    assert enabled("prof") == []
+
+
+def test_who_is_no_teacher_any_more_sees_nothing_more(prof: Teacher, server: Server, netcat: Client) -> None:
+    prof.sit_down(server)
+    prof.row("carla")
+    assert admin(server.data, "demote", "prof").returncode == 0
+    prof.wait(lambda: "pas celui d'un enseignant" in prof.text("#entry-problem"))
+    assert not prof.one("#board").is_displayed()
+    assert prof.one("#entry").is_displayed()
+    assert admin(server.data, "promote", "prof").returncode == 0
+    prof.sit_down(server)
+    prof.row("carla")
 
 
 def test_a_new_class_is_asked_for_first(prof: Teacher, server: Server, netcat: Client) -> None:
