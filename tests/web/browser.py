@@ -51,6 +51,12 @@ def address_of(server: Server) -> str:
     return f"http://127.0.0.1:{server.port}/"
 
 
+ATTACK = '<img src=x onerror="document.title=1"><b>gras</b>&amp;<script>document.title=2</script> javascript:x()'
+"""A text that tries to be HTML."""
+HOSTILE_NAME = '"onload="x=1'
+"""A name that tries to be an attribute; the server lets nobody have a < in it."""
+
+
 class Person:
     """Somebody who uses the page."""
 
@@ -142,6 +148,16 @@ class Person:
 
     def text(self, selector: str) -> str:
         return str(self.run("return document.querySelector(arguments[0]).textContent", selector))
+
+    def made_of(self, selector: str) -> list[str]:
+        """What the page must never make of a text: elements that it has no use for, and handlers in attributes."""
+        found = self.run(
+            "const inside = [...document.querySelectorAll(`${arguments[0]} *`)];"
+            "return inside.filter((node) => ['img', 'script', 'b', 'a'].includes(node.localName)"
+            " || node.getAttributeNames().some((name) => name.startsWith('on'))).map((node) => node.outerHTML)",
+            selector,
+        )
+        return list(found)
 
     # --- what is done ---
 

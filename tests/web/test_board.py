@@ -8,7 +8,7 @@ import pytest
 
 from tests.functional.test_console import admin
 from tests.support import Client, Server
-from tests.web.browser import Person, address_of
+from tests.web.browser import ATTACK, HOSTILE_NAME, Person, address_of
 from tests.web.test_page import findings
 
 
@@ -151,6 +151,25 @@ def test_who_is_no_teacher_any_more_sees_nothing_more(prof: Teacher, server: Ser
     assert admin(server.data, "promote", "prof").returncode == 0
     prof.sit_down(server)
     prof.row("carla")
+
+
+def test_texts_that_try_to_be_html_stay_texts(
+    prof: Teacher, server: Server, netcat: Client, connect_to: Callable[[str], Client],
+) -> None:
+    mallory = connect_to(HOSTILE_NAME)
+    mallory.send(ATTACK)
+    mallory.until(type="error")
+    netcat.send({"type": "join", "channel": "#x"}, {"type": "topic", "channel": "#x", "topic": ATTACK})
+    prof.sit_down(server)
+    assert ATTACK[:40] in prof.row(HOSTILE_NAME)
+    prof.wait(lambda: ATTACK in prof.text("#channels"))
+    prof.press(f"Muet {HOSTILE_NAME}".replace('"', '\\"'))
+    prof.wait(lambda: f"« {HOSTILE_NAME} »" in prof.text("#question-text"))
+    prof.answer("yes", ATTACK)
+    prof.wait(lambda: f"mute {HOSTILE_NAME} ({ATTACK})" in prof.text("#audit"))
+    assert prof.made_of("#board") == []
+    assert prof.made_of("#question") == []
+    assert prof.driver.title == "ClassCord : Le tableau"
 
 
 def test_a_new_class_is_asked_for_first(prof: Teacher, server: Server, netcat: Client) -> None:

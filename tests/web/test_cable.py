@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from selenium.webdriver import Keys
 from selenium.webdriver.support.ui import Select
 
 from tests.functional.test_console import admin
 from tests.support import Client, Server
-from tests.web.browser import Person
+from tests.web.browser import ATTACK, HOSTILE_NAME, Person
 
 
 def lines(person: Person) -> list[str]:
@@ -102,3 +103,24 @@ def test_a_pupil_watches_nobody_else(server: Server, alice: Person, netcat: Clie
     assert "notice" in alice.reads("Cela ne vous est pas permis.").classes
     assert alice.text("#cable-watched") == ""
     assert [line for line in netcat.pending() if line["type"] == "message"] == []
+
+
+def test_lines_that_try_to_be_html_stay_texts(
+    server: Server, alice: Person, connect_to: Callable[[str], Client],
+) -> None:
+    alice.visit(server)
+    alice.enter("alice", "azerty", new=True)
+    assert admin(server.data, "promote", "alice").returncode == 0
+    mallory = connect_to(HOSTILE_NAME)
+    alice.one("#show-cable").click()
+    alice.one("#cable-user").send_keys(HOSTILE_NAME, Keys.ENTER)
+    alice.wait(lambda: alice.text("#cable-watched").endswith(HOSTILE_NAME))
+    mallory.send({"type": ATTACK}, ATTACK, {"type": "message", "content": ATTACK})
+    shown(alice, f"{HOSTILE_NAME} 127.0.0.1:", "→", f"o{ATTACK}")
+    shown(alice, f"{HOSTILE_NAME} 127.0.0.1:", "←", "unknown_type")
+    shown(alice, "cette page", "←", "javascript:x()")
+    alice.run("document.querySelectorAll('#cable-lines details').forEach((node) => (node.open = true))")
+    alice.wait(lambda: alice.run("return document.querySelectorAll('#cable-lines pre').length") >= 4)
+    assert alice.made_of("#cable") == []
+    alice.sees(ATTACK)
+    assert alice.driver.title == "ClassCord"

@@ -8,7 +8,7 @@ from selenium.webdriver import Keys
 from selenium.webdriver.support.ui import Select
 
 from tests.support import Client, Server
-from tests.web.browser import Person
+from tests.web.browser import ATTACK, HOSTILE_NAME, Person
 
 
 def test_everybody_reads_everybody(server: Server, alice: Person, bob: Person, netcat: Client) -> None:
@@ -82,14 +82,13 @@ def test_texts_that_try_to_be_html_stay_texts(
 ) -> None:
     alice.visit(server)
     alice.enter("alice")
-    attack = '<img src=x onerror="document.title=1"><b>gras</b>&amp;<script>document.title=2</script> javascript:x()'
-    mallory = connect_to('"onload="x=1')
+    mallory = connect_to(HOSTILE_NAME)
     link = "voir http://10.0.0.5/a?b=(c), oui"
-    mallory.send({"type": "message", "content": attack}, {"type": "message", "content": link})
-    alice.sees(attack)
+    mallory.send({"type": "message", "content": ATTACK}, {"type": "message", "content": link})
+    alice.sees(ATTACK)
     alice.sees(link)
     assert alice.run("return document.querySelectorAll('#log img, #log script, #log .content b').length") == 0
-    assert alice.people().keys() == {"alice", '"onload="x=1'}
+    assert alice.people().keys() == {"alice", HOSTILE_NAME}
     names = "href", "rel", "target"
     assert [[node.get_attribute(name) for name in names] for node in alice.all("#log a")] == [
         ["http://10.0.0.5/a?b=(c)", "noopener noreferrer", "_blank"]
