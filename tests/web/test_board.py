@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from selenium.webdriver import Keys
 
 from tests.functional.test_console import admin
 from tests.support import Client, Server
+from tests.web.access import Keyboard, findings, prefer
 from tests.web.browser import ATTACK, HOSTILE_NAME, Person, address_of
-from tests.web.test_page import findings
 
 
 class Teacher(Person):
@@ -62,8 +63,66 @@ def test_it_shows_the_class_and_who_needs_help(prof: Teacher, server: Server, ne
     prof.wait(lambda: f":{server.port}/" in prof.text("#facts"))
     assert "bon," in prof.text("#facts")
     assert prof.one("#plot").get_attribute("aria-label").startswith("Messages des dix")  # type: ignore[union-attr]
-    assert findings(prof) == []
     prof.picture("board")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(
+    prof: Teacher, server: Server, netcat: Client, connect_to: Callable[[str], Client], scheme: str,
+) -> None:
+    connect_to("bob")
+    netcat.send({"type": "join", "channel": "#x"}, "{oops")
+    netcat.until(type="error")
+    prefer(prof, scheme)
+    prof.sit_down(server)
+    prof.row("carla")
+    prof.press("Muet bob")
+    prof.wait(lambda: prof.one("#question").is_displayed())
+    assert findings(prof) == []
+    prof.answer("yes")
+    prof.wait(lambda: "muet encore" in prof.row("bob"))
+    prof.one("#silence").click()
+    prof.wait(lambda: prof.one("#silence").get_attribute("aria-pressed") == "true")
+    assert findings(prof) == []
+    prof.picture(f"board-{scheme}")
+    prefer(prof, "")
+
+
+def test_keys_alone_are_enough(
+    prof: Teacher, server: Server, netcat: Client, connect_to: Callable[[str], Client],
+) -> None:
+    bob = connect_to("bob")
+    netcat.ask({"type": "join", "channel": "#x"})
+    prof.sit_down(server)
+    prof.row("bob")
+    prof.driver.get(address_of(server) + "tableau")
+    keys = Keyboard(prof)
+    keys.arrives("name")
+    keys.press("prof", Keys.TAB)
+    keys.press("azerty", Keys.ENTER)
+    prof.row("bob")
+    for label, heard in (("Muet bob", "Vous ne pouvez plus écrire"), ("Rendre la parole bob", "de nouveau écrire")):
+        keys.walk(lambda focus, label=label: focus == label)  # type: ignore[misc]
+        keys.press(Keys.ENTER)
+        if label.startswith("Muet"):
+            keys.arrives("reason")
+            keys.press(Keys.ENTER)
+            prof.wait(lambda: "muet encore" in prof.row("bob"))
+            assert keys.focused() == "Rendre la parole bob"  # the same button, which has kept the focus
+        assert heard in bob.until(**{"from": "Serveur"})["content"]
+    keys.walk(lambda focus: focus == "Fermer #x")
+    keys.press(Keys.ENTER)
+    prof.wait(lambda: prof.one("#question").is_displayed())
+    keys.walk(lambda focus: focus == "Oui")
+    keys.press(Keys.ENTER)
+    keys.arrives("Rouvrir #x")
+    keys.press(Keys.ENTER)
+    prof.wait(lambda: prof.one("#question").is_displayed())
+    keys.press(Keys.ESCAPE)
+    keys.arrives("Rouvrir #x")
+    keys.walk(lambda focus: focus == "announcement", Keys.SHIFT, Keys.TAB)
+    keys.press("Pause", Keys.ENTER)
+    assert "Pause" in bob.until(**{"from": "Serveur"})["content"]
 
 
 def test_its_buttons_do_what_they_say(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import pytest
 from selenium.webdriver import Keys
 from selenium.webdriver.support.ui import Select
 
 from tests.functional.test_console import admin
 from tests.support import Client, Server
+from tests.web.access import findings, prefer
 from tests.web.browser import ATTACK, HOSTILE_NAME, Person
 
 
@@ -124,3 +126,17 @@ def test_lines_that_try_to_be_html_stay_texts(
     assert alice.made_of("#cable") == []
     alice.sees(ATTACK)
     assert alice.driver.title == "ClassCord"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(server: Server, alice: Person, scheme: str) -> None:
+    prefer(alice, scheme)
+    alice.visit(server)
+    alice.enter("alice", "azerty", new=True)
+    alice.one("#show-cable").click()
+    alice.one("#cable-text").send_keys('{"type":"users",}', Keys.ENTER)
+    shown(alice, "←", '"cause":"comma_before_end"')
+    alice.run("document.querySelectorAll('#cable-lines details').forEach((node) => (node.open = true))")
+    assert findings(alice) == []
+    alice.picture(f"cable-{scheme}")
+    prefer(alice, "")

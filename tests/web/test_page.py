@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-
 import pytest
 from selenium.webdriver import Keys
 
-from tests.support import ROOT, Client, Server
+from tests.support import Client, Server
+from tests.web.access import Keyboard, findings, prefer
 from tests.web.browser import Person, address_of
-
-AXE = ROOT / "tests" / "web" / "node_modules" / "axe-core" / "axe.min.js"
-
-
-def findings(person: Person) -> list[str]:
-    """What axe-core has against the page as it is now."""
-    if not AXE.exists():
-        pytest.skip("needs axe-core: npm ci --prefix tests/web")
-    # the CSP of the page forbids foreign scripts, but not those of the driver
-    person.run(AXE.read_text(encoding="utf-8"))
-    found = person.driver.execute_async_script(
-        "const done = arguments[0]; axe.run(document, {resultTypes: ['violations']}).then((all) =>"
-        " done(JSON.stringify(all.violations.map(({id, nodes}) => [id, nodes.map((node) => node.html)]))))"
-    )
-    return [str(finding) for finding in json.loads(found)]
-
-
-def _scheme(person: Person, scheme: str) -> None:
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    person.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_axe_finds_nothing(server: Server, alice: Person, netcat: Client, language: str, scheme: str) -> None:
-    _scheme(alice, scheme)
+    prefer(alice, scheme)
     alice.visit(server, language)
     alice.one("input[value=new]").click()
     assert findings(alice) == []
@@ -57,7 +35,7 @@ def test_axe_finds_nothing(server: Server, alice: Person, netcat: Client, langua
     alice.wait(lambda: alice.one("#code svg").is_displayed())
     assert findings(alice) == []
     alice.picture(f"invite-{language}-{scheme}")
-    _scheme(alice, "")
+    prefer(alice, "")
 
 
 @pytest.mark.parametrize(("width", "height"), [(360, 640), (600, 400)], ids=["narrow", "zoom of 200 %"])
@@ -82,37 +60,28 @@ def test_it_fits_into_small_windows(server: Server, alice: Person, netcat: Clien
 
 
 def test_keys_alone_are_enough(server: Server, alice: Person, netcat: Client) -> None:
+    keys = Keyboard(alice)
     alice.visit(server)
-
-    def focused() -> str:
-        return str(alice.run("return document.activeElement.id || document.activeElement.textContent"))
-
-    def press(*keys: str) -> None:
-        alice.driver.switch_to.active_element.send_keys(*keys)
-
-    def walk(goal: Callable[[], bool], *keys: str) -> None:
-        for _ in range(30):
-            if goal():
-                return
-            press(*keys)
-        raise AssertionError(f"not reached; the focus is at {focused()}")
-
     alice.driver.get(address_of(server))  # anew: the choice of the language has moved the focus
-    alice.wait(lambda: focused() == "name")
-    press("alice", Keys.ENTER)
-    alice.wait(lambda: focused() == "text")
-    press("Bonjour", Keys.ENTER)
+    keys.arrives("name")
+    keys.press("alice", Keys.ENTER)
+    keys.arrives("text")
+    keys.press("Bonjour", Keys.ENTER)
     alice.sees("Bonjour")
-    walk(lambda: "carla" in focused(), Keys.TAB)
-    press(Keys.ENTER)
-    alice.wait(lambda: alice.text("#place") == "carla" and focused() == "text")
-    press("En privé", Keys.ENTER)
+    keys.walk(lambda focus: "carla" in focus)
+    keys.press(Keys.ENTER)
+    alice.wait(lambda: alice.text("#place") == "carla" and keys.focused() == "text")
+    keys.press("En privé", Keys.ENTER)
     assert netcat.until(type="message", subtype="private")["content"] == "En privé"
-    walk(lambda: focused() == "show-invite", Keys.SHIFT, Keys.TAB)
-    press(Keys.ENTER)
+    keys.walk(lambda focus: focus == "show-invite", Keys.SHIFT, Keys.TAB)
+    keys.press(Keys.ENTER)
     alice.wait(lambda: alice.one("#invite").is_displayed())
-    press(Keys.ESCAPE)
-    alice.wait(lambda: focused() == "show-invite")
+    keys.press(Keys.ESCAPE)
+    keys.arrives("show-invite")
+    keys.walk(lambda focus: focus == "leave")
+    keys.press(Keys.ENTER)
+    keys.arrives("name")
+    netcat.until(type="status", user="alice", state="offline")
 
 
 def test_the_language_is_that_of_the_browser_until_somebody_chooses(server: Server, alice: Person) -> None:
