@@ -27,12 +27,6 @@ def findings(person: Person) -> list[str]:
     return [str(finding) for finding in json.loads(found)]
 
 
-def prefer(person: Person, scheme: str) -> None:
-    """The colours that the person wants: light, dark, or "" for no wish."""
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    person.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-
-
 class Keyboard:
     """The keys alone."""
 

@@ -1,4 +1,7 @@
-"""A person in front of the page: a real Chromium that selenium drives. Every wait is for something that is seen."""
+"""A person in front of the page: a real Chromium that selenium drives; firefox.py has the other browser.
+
+Every wait is for something that is seen.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import pytest
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService, Keys
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
@@ -60,9 +64,18 @@ HOSTILE_NAME = '"onload="x=1'
 class Person:
     """Somebody who uses the page."""
 
-    def __init__(self, driver: Chrome) -> None:
+    def __init__(self, driver: WebDriver) -> None:
         self.driver = driver
-        driver.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})  # as if each had its own screen
+        self.prepare()
+
+    def prepare(self) -> None:
+        """What makes this browser behave as if it had a screen of its own."""
+        self.devtools("Emulation.setFocusEmulationEnabled", enabled=True)
+
+    def devtools(self, command: str, **parameters: Any) -> None:
+        """A command that only Chromium knows."""
+        assert isinstance(self.driver, Chrome)
+        self.driver.execute_cdp_cmd(command, parameters)
 
     def visit(self, server: Server, language: str = "fr", *, width: int = 1200, height: int = 800) -> None:
         """Open the page anew."""
@@ -73,7 +86,11 @@ class Person:
 
     def size(self, width: int, height: int) -> None:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        self.devtools("Emulation.setDeviceMetricsOverride", **metrics)
+
+    def prefer(self, scheme: str) -> None:
+        """The colours that the person wants: light, dark, or "" for no wish."""
+        self.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def enter(self, name: str, password: str | None = None, *, new: bool = False) -> None:
         """Come in, and wait until the room is there."""
@@ -188,12 +205,14 @@ class Person:
 
     def complaints(self) -> list[str]:
         """What the console of the browser says, apart from connections that a test cuts."""
+        assert isinstance(self.driver, Chrome)
         entries = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [entry["message"] for entry in entries if "WebSocket connection to" not in entry["message"]]
 
     def requested(self) -> set[str]:
         """The addresses that the page has asked for since the last call."""
         found = set()
+        assert isinstance(self.driver, Chrome)
         for entry in self.driver.get_log("performance"):  # type: ignore[no-untyped-call]
             event = json.loads(entry["message"])["message"]
             if event["method"] == "Network.requestWillBeSent":

@@ -9,7 +9,7 @@ from selenium.webdriver import Keys
 
 from tests.functional.test_console import admin
 from tests.support import Client, Server
-from tests.web.access import Keyboard, findings, prefer
+from tests.web.access import Keyboard, findings
 from tests.web.browser import ATTACK, HOSTILE_NAME, Person, address_of
 
 
@@ -73,7 +73,7 @@ def test_axe_finds_nothing(
     connect_to("bob")
     netcat.send({"type": "join", "channel": "#x"}, "{oops")
     netcat.until(type="error")
-    prefer(prof, scheme)
+    prof.prefer(scheme)
     prof.sit_down(server)
     prof.row("carla")
     prof.press("Muet bob")
@@ -85,7 +85,7 @@ def test_axe_finds_nothing(
     prof.wait(lambda: prof.one("#silence").get_attribute("aria-pressed") == "true")
     assert findings(prof) == []
     prof.picture(f"board-{scheme}")
-    prefer(prof, "")
+    prof.prefer("")
 
 
 def test_keys_alone_are_enough(

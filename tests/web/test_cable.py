@@ -11,7 +11,7 @@ from selenium.webdriver.support.ui import Select
 
 from tests.functional.test_console import admin
 from tests.support import Client, Server
-from tests.web.access import findings, prefer
+from tests.web.access import findings
 from tests.web.browser import ATTACK, HOSTILE_NAME, Person
 
 
@@ -130,7 +130,7 @@ def test_lines_that_try_to_be_html_stay_texts(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(server: Server, alice: Person, scheme: str) -> None:
-    prefer(alice, scheme)
+    alice.prefer(scheme)
     alice.visit(server)
     alice.enter("alice", "azerty", new=True)
     alice.one("#show-cable").click()
@@ -139,4 +139,4 @@ def test_axe_finds_nothing(server: Server, alice: Person, scheme: str) -> None:
     alice.run("document.querySelectorAll('#cable-lines details').forEach((node) => (node.open = true))")
     assert findings(alice) == []
     alice.picture(f"cable-{scheme}")
-    prefer(alice, "")
+    alice.prefer("")
