@@ -135,7 +135,7 @@ def test_what_the_server_says_looks_like_a_notice(server: Server, alice: Person)
     alice.say("/histoire")
     notice = alice.reads("/historique")
     assert "notice" in notice.classes
-    assert notice.sender == "ⓘ Server"
+    assert notice.sender == "ℹ Server"
     alice.say("//dev/null")
     assert "own" in alice.sees("/dev/null").classes
     alice.say("/moi danse")
