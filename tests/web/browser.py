@@ -26,6 +26,10 @@ PICTURES = ROOT / "build" / "pictures"
 """Screenshots for people to look at."""
 
 
+ON_THE_WAY = {"pending", "uncertain", "lost", "refused"}
+"""The classes of a message that the server has not taken."""
+
+
 class Shown(NamedTuple):
     """A message as one sees it."""
 
@@ -139,10 +143,10 @@ class Person:
         return [message.content for message in self.messages()]
 
     def sees(self, content: str) -> Shown:
-        """Wait for a message with this content, which is not on its way any more."""
+        """Wait for a message with this content that the server has taken."""
         def found() -> Shown | None:
             return next((
-                row for row in self.messages() if row.content == content and not row.classes & {"pending", "uncertain"}
+                row for row in self.messages() if row.content == content and not row.classes & ON_THE_WAY
             ), None)
 
         shown = self.wait(found)
