@@ -137,7 +137,7 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
         def serve_client(connection: socket.socket, peer: Peer) -> None:
             handle(connection, peer, services)
 
-        server = ChatServer(bound, serve_client, settings.max_connections, registry.makes_progress, places,
+        server = ChatServer(bound, serve_client, settings.max_connections, registry.makes_progress, texts, places,
                             registry.room.moderation.bans.address)
     except StoreError as error:
         raise Failure(EXIT_DATABASE, str(error)) from None

@@ -11,7 +11,6 @@ import socketserver
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -19,18 +18,18 @@ from classcord.net.nat import NatWatch
 from classcord.net.newcomers import WAITING, Newcomers
 from classcord.net.peer import Peer
 from classcord.net.places import Places
+from classcord.net.refusals import MOST_OPEN, Refusals
 from classcord.net.sockets import from_here
 from classcord.ops import health, logs
 from classcord.wire.foreign import WEB
 from classcord.wire.protocol import ProtocolError
+from classcord.wire.texts import Texts
 
 __all__ = ["SPARE_FILES", "TEST_TIME", "ChatServer"]
 
-_REFUSED = 64
-"""Refused connections that stay open for a moment, so that the clients get the refusal."""
 _LEAVING = 128
 """Connections whose places are given up, and whose threads have not ended yet."""
-SPARE_FILES = 64 + _REFUSED + _LEAVING + WAITING
+SPARE_FILES = 64 + MOST_OPEN + _LEAVING + WAITING
 """Open files besides the connections."""
 SWITCH_INTERVAL = 0.005
 """The least switch interval in seconds, which is Python's own."""
@@ -49,8 +48,9 @@ class ChatServer(socketserver.ThreadingTCPServer):
     """Accepts connections, and gives each a thread, which calls `serve`. Methods run in the accept loop's thread.
 
     `sockets` are bound, or listen already when systemd opened them. From here on they belong to the server, which
-    closes them. `makes_progress(seconds)` says whether requests are done within this time. With `places`, a newcomer
-    may take the place of a connection that has said nothing. `banned` says why nobody may connect from an address.
+    closes them. `makes_progress(seconds)` says whether requests are done within this time. `texts` are for browsers
+    that are refused. With `places`, a newcomer may take the place of a connection that has said nothing. `banned`
+    says why nobody may connect from an address.
     Raises OSError when another server has begun to listen there.
     """
 
@@ -58,7 +58,7 @@ class ChatServer(socketserver.ThreadingTCPServer):
 
     def __init__(
         self, sockets: list[socket.socket], serve: Callable[[socket.socket, Peer], None],
-        max_connections: int, makes_progress: Callable[[float], bool], places: Places | None = None,
+        max_connections: int, makes_progress: Callable[[float], bool], texts: Texts, places: Places | None = None,
         banned: Callable[[str], ProtocolError | None] = lambda address: None,
     ) -> None:
         self._serve = serve
@@ -69,7 +69,7 @@ class ChatServer(socketserver.ThreadingTCPServer):
         self._places = places
         self._newcomers = Newcomers(max_connections)
         self._leaving: set[socket.socket] = set()  # their places are given up; their threads have not ended yet
-        self._refused: deque[tuple[float, socket.socket]] = deque()
+        self._refused = Refusals(texts)
         self._refusals = logs.LogThrottle(10)
         self._given_up = logs.LogThrottle(10)
         self._accept_errors = logs.LogThrottle(10)
@@ -126,7 +126,7 @@ class ChatServer(socketserver.ThreadingTCPServer):
         """Give a connection its thread, or refuse one that is banned. Else why that is not possible now."""
         banned = None if peer.here else self._banned(peer.address)  # never this machine: the server tests itself
         if banned is not None:
-            self._refuse(request, peer, "banned", banned.line())
+            self._refuse(request, peer, "banned", banned)
             return ""
         if len(self._open) - len(self._leaving) >= self._max_connections and not self._make_room(peer):
             return "max_connections"
@@ -189,30 +189,24 @@ class ChatServer(socketserver.ThreadingTCPServer):
             logs.event("place_given_up", count=count, peer=peer.address, hint=hint)
         try:
             if peer.client not in WEB:
-                silent.send(_FULL, socket.MSG_DONTWAIT)  # nothing else was ever sent to it
+                silent.send(_FULL.line(), socket.MSG_DONTWAIT)  # nothing else was ever sent to it
             silent.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass  # it has gone already
         return True
 
-    def _refuse(self, request: socket.socket, peer: Peer, reason: str, line: bytes | None = None) -> None:
-        """Answer without a thread, and close a moment later."""
+    def _refuse(
+        self, request: socket.socket, peer: Peer, reason: str, error: ProtocolError | None = None
+    ) -> None:
+        """Answer without a thread."""
         count = self._refusals.happened(time.monotonic())
         if count:
             logs.event("refused", reason=reason, count=count, peer=peer.address)
-        try:
-            request.send(line or _FULL, socket.MSG_DONTWAIT)
-            request.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # it has gone already
-        self._refused.append((time.monotonic() + 1, request))
-        if len(self._refused) > _REFUSED:
-            self._refused.popleft()[1].close()
+        self._refused.add(request, error or _FULL)
 
     def service_actions(self) -> None:
         self._newcomers.look(self._admit, self._refuse)
-        while self._refused and self._refused[0][0] < time.monotonic():
-            self._refused.popleft()[1].close()
+        self._refused.look()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         error = sys.exc_info()[1]
@@ -239,14 +233,13 @@ class ChatServer(socketserver.ThreadingTCPServer):
     def server_close(self) -> None:
         for each in self._sockets.values():
             each.close()
-        for _, request in self._refused:
-            request.close()
+        self._refused.close()
         self._newcomers.close()
         self._ready.close()
         os.close(self._wake)
 
 
-_FULL = ProtocolError("server_full", "The server has as many connections as it allows; try again later.").line()
+_FULL = ProtocolError("server_full", "The server has as many connections as it allows; try again later.")
 
 
 def _own_address(listening: socket.socket) -> tuple[str, int]:

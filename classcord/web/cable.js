@@ -83,12 +83,19 @@ export class Cable {
 		this.session.ask({ type: "wire", state: user === null ? "off" : "on", ...(user && { user }) }, (answer) => {
 			this.watched = answer.state === "on" ? user : null;
 			this.render();
+		}, (code, text) => {
+			this.session.trouble(code, text);
+			this.render();
 		});
 	}
 
 	/** @param {Message} message */
 	copied(message) {
 		if (message.type !== "wire") return;
+		if (message.state === "off") { // the server ends it
+			this.watched = null;
+			return this.render();
+		}
 		const { left_out: count, user, peer, size = 0, refused = false } = message;
 		const way = message.way === "in" ? "sent" : message.way === "out" ? "got" : "end";
 		const end = count ? say("cableLeftOut", { count }) : say("cableEnd", { why: message.line });

@@ -91,7 +91,7 @@ export class Log {
 	#node(place, item) {
 		const { state } = item, known = this.nodes.get(item);
 		if (known?.state === state) return known.node;
-		const from = item.notice ? `ⓘ ${say(item.from ? "server" : "page")}` : item.from;
+		const from = item.notice ? `ℹ ${say(item.from ? "server" : "page")}` : item.from;
 		const node = make(
 			"div", { class: `message ${state} ${item.own ? "own" : ""} ${item.notice ? "notice" : ""}` },
 			make("b", { class: "from" }, from), " ", hour(item.time), make("div", { class: "content" }, ...linked(item.content))

@@ -114,8 +114,7 @@ export class Session {
 	#turnedAway(code, text) {
 		const back = this.phase === "away" || this.phase === "in";
 		const final = code === "login_failed" || code === "banned";
-		if (code === "server_full") this.#become(this.phase, code, text); // it ends the connection itself
-		else if (!back || final) this.#become(back ? "ended" : "out", code, text);
+		if (!back || final) this.#become(back ? "ended" : "out", code, text);
 		else this.link.drop(); // the next try may be luckier
 		if (code === "banned" || (back && final)) this.link.close();
 		if (this.phase === "out") this.identity = null;
@@ -319,7 +318,7 @@ export class Session {
 
 	/** @param {Message} error */
 	#refused({ code, message, ref }) {
-		if (code === "banned" || code === "server_full") this.#turnedAway(code, message);
+		if (code === "banned") this.#turnedAway(code, message);
 		else if (ref !== undefined && this.store.refuse(ref, code)) return; // it is shown beside the message
 		// answers come in the order of the questions; a client that is too fast is told so at any time
 		else if (this.questions.length > 0 && (code !== "rate_limited" || this.phase !== "in")) {

@@ -154,13 +154,22 @@ function render() {
 	if (!outside && board !== null) draw(board);
 }
 
-session.changed = render;
-session.welcomed = () => session.ask({ type: "board", state: "on" }, (first) => session.other(first), () => {
+/** This is not a teacher, or not any more. */
+function refused() {
+	leave();
+	setText("entry-problem", say("boardRefused"));
+}
+
+function leave() {
+	board = null;
 	session.leave();
-	setText("entry-problem", say("boardRefused")); // this is not a teacher
-});
+}
+
+session.changed = render;
+session.welcomed = () => session.ask({ type: "board", state: "on" }, (first) => session.other(first), refused);
 session.other = (message) => {
-	if (message.type !== "board" || message.people === undefined) return;
+	if (message.type !== "board") return;
+	if (message.state === "off") return refused();
 	board = /** @type {Board} */ (message);
 	render();
 };
@@ -173,10 +182,7 @@ submitted("slow", () => act({ type: "slow", duration: field("seconds").value }))
 clicked("silence", () => act({ type: "silence", state: board?.silence ? "off" : "on" }));
 clicked("new-class", () => sure(say("newClassSure"), "keep", (_, keep) => act({ type: "new_class", keep_accounts: keep }, "new_class")));
 clicked("back", () => session.comeBack());
-clicked("leave", () => {
-	board = null;
-	session.leave();
-});
+clicked("leave", leave);
 prepareLanguages(() => {
 	document.title = `ClassCord : ${say("board")}`;
 	get("columns").replaceChildren(...COLUMNS.map((name) => make("th", { scope: "col" }, say(name))));

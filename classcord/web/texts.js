@@ -105,8 +105,8 @@ export const TEXTS = {
 	connecting: ["Connexion au serveur…", "Connecting to the server…"],
 	connected: ["Connecté : {name}", "Connected: {name}"],
 	cutOff: [
-		"Pas de connexion. Nouvel essai dans {seconds} s ; ce qui se dit entre-temps reviendra.",
-		"No connection. Next try in {seconds} s; what is said meanwhile will come.",
+		"Pas de connexion : serveur arrêté ou plein ? Nouvel essai dans {seconds} s ; ce qui se dit entre-temps reviendra.",
+		"No connection: is the server stopped or full? Next try in {seconds} s; what is said meanwhile will come.",
 	],
 	ended: ["Vous n'êtes plus connecté. {why}", "You are not connected any longer. {why}"],
 	comeBack: ["Se reconnecter", "Connect again"],
@@ -164,10 +164,6 @@ export const TEXTS = {
 	],
 	error_invalid_name: ["Ce nom ne peut pas être pris : choisissez-en un autre.", "This name can't be taken: choose another one."],
 	error_banned: ["Un enseignant vous exclut pour l'instant.", "A teacher bans you for now."],
-	error_server_full: [
-		"Le serveur est plein. La page réessaie toute seule.",
-		"The server is full. The page tries again by itself.",
-	],
 	error_rate_limited: ["Trop vite ou trop souvent : attendez un peu.", "Too fast or too often: wait a little."],
 	error_muted: ["vous ne pouvez pas écrire pour l'instant.", "you can't write for now."],
 	error_unavailable: ["Le serveur ne peut rien enregistrer pour l'instant.", "The server can't store anything for now."],

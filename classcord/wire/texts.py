@@ -142,6 +142,8 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "web_socket": "Ici on ouvre une connexion WebSocket, version 13 : new WebSocket(\"ws://\" + location.host +"
         " \"/ws\")\n",
         "web_stuck": "Le serveur ne traite plus les requêtes.\n",
+        "web_full": "Le serveur est plein : il a autant de connexions qu'il en permet. Réessayez dans un instant.\n",
+        "web_banned": "Un enseignant exclut cette adresse pour l'instant.\n",
         "state_unknown": "État inconnu : « {state} ». Choisissez online, away, dnd ou invisible.",
     },
     "en": {
@@ -269,6 +271,8 @@ LANGUAGES: dict[str, dict[str, str]] = {
         " server, at the same address.\n",
         "web_socket": "Here one opens a WebSocket, version 13: new WebSocket(\"ws://\" + location.host + \"/ws\")\n",
         "web_stuck": "The server does not process requests any more.\n",
+        "web_full": "The server is full: it has as many connections as it allows. Try again in a moment.\n",
+        "web_banned": "A teacher bans this address for now.\n",
         "state_unknown": 'Unknown state: "{state}". Choose online, away, dnd or invisible.',
     },
 }

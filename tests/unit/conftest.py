@@ -57,7 +57,9 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
             def serve(connection: socket.socket, peer: Peer) -> None:
                 serve_client(connection, peer, services)
 
-            made = ChatServer(bound, serve, settings.max_connections, registry.makes_progress, services.places)
+            made = ChatServer(
+                bound, serve, settings.max_connections, registry.makes_progress, texts, services.places,
+            )
             # a wait without an end would last for ever
             thread = threading.Thread(target=made.serve_forever, args=(1e6,), daemon=True)
             thread.start()

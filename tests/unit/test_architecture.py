@@ -32,6 +32,7 @@ ORDER = [
     "classcord.net.web",
     "classcord.net.latch", "classcord.net.outbox", "classcord.net.link", "classcord.net.buckets", "classcord.net.pace",
     "classcord.net.shares", "classcord.net.guards", "classcord.net.limits", "classcord.net.newcomers",
+    "classcord.net.refusals",
     "classcord.net.places",
     "classcord.net.hashing", "classcord.net.listener",
     "classcord.chat", "classcord.chat.accounts", "classcord.chat.orders", "classcord.chat.effects",

@@ -1,4 +1,7 @@
-"""A person in front of the page: a real Chromium that selenium drives. Every wait is for something that is seen."""
+"""A person in front of the page: a real Chromium that selenium drives; firefox.py has the other browser.
+
+Every wait is for something that is seen.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import pytest
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService, Keys
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
@@ -20,6 +24,10 @@ from tests.support.machine import DEADLINE
 
 PICTURES = ROOT / "build" / "pictures"
 """Screenshots for people to look at."""
+
+
+ON_THE_WAY = {"pending", "uncertain", "lost", "refused"}
+"""The classes of a message that the server has not taken."""
 
 
 class Shown(NamedTuple):
@@ -51,12 +59,27 @@ def address_of(server: Server) -> str:
     return f"http://127.0.0.1:{server.port}/"
 
 
+ATTACK = '<img src=x onerror="document.title=1"><b>gras</b>&amp;<script>document.title=2</script> javascript:x()'
+"""A text that tries to be HTML."""
+HOSTILE_NAME = '"onload="x=1'
+"""A name that tries to be an attribute; the server lets nobody have a < in it."""
+
+
 class Person:
     """Somebody who uses the page."""
 
-    def __init__(self, driver: Chrome) -> None:
+    def __init__(self, driver: WebDriver) -> None:
         self.driver = driver
-        driver.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})  # as if each had its own screen
+        self.prepare()
+
+    def prepare(self) -> None:
+        """What makes this browser behave as if it had a screen of its own."""
+        self.devtools("Emulation.setFocusEmulationEnabled", enabled=True)
+
+    def devtools(self, command: str, **parameters: Any) -> None:
+        """A command that only Chromium knows."""
+        assert isinstance(self.driver, Chrome)
+        self.driver.execute_cdp_cmd(command, parameters)
 
     def visit(self, server: Server, language: str = "fr", *, width: int = 1200, height: int = 800) -> None:
         """Open the page anew."""
@@ -67,7 +90,11 @@ class Person:
 
     def size(self, width: int, height: int) -> None:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        self.devtools("Emulation.setDeviceMetricsOverride", **metrics)
+
+    def prefer(self, scheme: str) -> None:
+        """The colours that the person wants: light, dark, or "" for no wish."""
+        self.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def enter(self, name: str, password: str | None = None, *, new: bool = False) -> None:
         """Come in, and wait until the room is there."""
@@ -116,10 +143,10 @@ class Person:
         return [message.content for message in self.messages()]
 
     def sees(self, content: str) -> Shown:
-        """Wait for a message with this content, which is not on its way any more."""
+        """Wait for a message with this content that the server has taken."""
         def found() -> Shown | None:
             return next((
-                row for row in self.messages() if row.content == content and not row.classes & {"pending", "uncertain"}
+                row for row in self.messages() if row.content == content and not row.classes & ON_THE_WAY
             ), None)
 
         shown = self.wait(found)
@@ -142,6 +169,16 @@ class Person:
 
     def text(self, selector: str) -> str:
         return str(self.run("return document.querySelector(arguments[0]).textContent", selector))
+
+    def made_of(self, selector: str) -> list[str]:
+        """What the page must never make of a text: elements that it has no use for, and handlers in attributes."""
+        found = self.run(
+            "const inside = [...document.querySelectorAll(`${arguments[0]} *`)];"
+            "return inside.filter((node) => ['img', 'script', 'b', 'a'].includes(node.localName)"
+            " || node.getAttributeNames().some((name) => name.startsWith('on'))).map((node) => node.outerHTML)",
+            selector,
+        )
+        return list(found)
 
     # --- what is done ---
 
@@ -172,12 +209,14 @@ class Person:
 
     def complaints(self) -> list[str]:
         """What the console of the browser says, apart from connections that a test cuts."""
+        assert isinstance(self.driver, Chrome)
         entries = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [entry["message"] for entry in entries if "WebSocket connection to" not in entry["message"]]
 
     def requested(self) -> set[str]:
         """The addresses that the page has asked for since the last call."""
         found = set()
+        assert isinstance(self.driver, Chrome)
         for entry in self.driver.get_log("performance"):  # type: ignore[no-untyped-call]
             event = json.loads(entry["message"])["message"]
             if event["method"] == "Network.requestWillBeSent":

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.support import Client, Server
+from tests.web import firefox
 from tests.web.browser import Person, start
 
 
@@ -46,6 +47,31 @@ def bob(people: list[Person]) -> Person:
     return people[1]
 
 
+@pytest.fixture(scope="session")
+def fox_browser() -> Iterator[Person]:
+    """A Firefox that all tests of this process share."""
+    with firefox.start() as driver:
+        yield firefox.FirefoxPerson(driver)
+
+
+@pytest.fixture
+def fox(fox_browser: Person) -> Iterator[Person]:
+    """The same, with nothing to complain about afterwards."""
+    fox_browser.complaints()
+    yield fox_browser
+    complaints = fox_browser.complaints()
+    fox_browser.driver.get("about:blank")
+    assert complaints == []
+
+
+@pytest.fixture(params=["chromium", "firefox"])
+def visitor(request: pytest.FixtureRequest) -> Person:
+    """Somebody in each of the browsers."""
+    found = request.getfixturevalue("alice" if request.param == "chromium" else "fox")
+    assert isinstance(found, Person)
+    return found
+
+
 @pytest.fixture
 def server(own_server: Callable[..., Server]) -> Server:
     return own_server()
@@ -60,8 +86,6 @@ def netcat(server: Server) -> Iterator[Client]:
         client.send({"type": "users"})
         client.until(type="users")
         yield client
-
-
 
 
 @pytest.fixture

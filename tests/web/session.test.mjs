@@ -152,13 +152,12 @@ test("who is sent away does not come back by itself", () => {
   assert.match(session.reason.text, /bruit/);
 });
 
-test("a wrong password after a cut ends it; a full server does not", () => {
+test("a wrong password after a cut ends it; too many tries do not", () => {
   const { session, hear, cut, link } = start();
   cut();
   link.open();
-  hear({ type: "error", code: "server_full", message: "" });
+  hear({ type: "error", code: "rate_limited", message: "" });
   assert.equal(session.phase, "away");
-  cut();
   link.open();
   hear({ type: "error", code: "login_failed", message: "Login failed." });
   assert.equal(session.phase, "ended");

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
+import pytest
 from selenium.webdriver import Keys
 from selenium.webdriver.support.ui import Select
 
+from tests.functional.test_console import admin
 from tests.support import Client, Server
-from tests.web.browser import Person
+from tests.web.access import findings
+from tests.web.browser import ATTACK, HOSTILE_NAME, Person
 
 
 def lines(person: Person) -> list[str]:
@@ -67,3 +71,72 @@ def test_another_client_of_the_same_account_is_seen(server: Server, alice: Perso
         port = java.socket.getsockname()[1]
         java.close()
         shown(alice, f"alice 127.0.0.1:{port}", "✕")
+
+
+def test_a_teacher_watches_somebody_who_is_told(
+    server: Server, alice: Person, bob: Person, netcat: Client,
+) -> None:
+    alice.visit(server)
+    alice.enter("alice", "azerty", new=True)
+    assert admin(server.data, "promote", "alice").returncode == 0
+    bob.visit(server)
+    bob.enter("bob", "azerty", new=True)
+    alice.one("#show-cable").click()
+    alice.one("#cable-user").send_keys("bob", Keys.ENTER)
+    alice.wait(lambda: alice.text("#cable-watched").endswith("bob"))
+    assert "notice" in bob.reads("alice voit maintenant vos lignes").classes
+    bob.says("Bonjour <b>à</b> tous")
+    shown(alice, "bob 127.0.0.1:", "→", "<b>")
+    assert alice.all("#cable-lines b") == []
+    netcat.send({"type": "message", "content": "pas de bob"})
+    shown(alice, "bob 127.0.0.1:", "←", "pas de bob")
+    assert [line for line in lines(alice) if line.startswith("carla")] == []
+    assert admin(server.data, "demote", "alice").returncode == 0
+    bob.reads("Vos lignes ne sont plus montrées.")
+    alice.wait(lambda: alice.text("#cable-watched") == "")
+    assert [line for line in lines(alice) if "✕" in line] == []
+
+
+def test_a_pupil_watches_nobody_else(server: Server, alice: Person, netcat: Client) -> None:
+    alice.visit(server)
+    alice.enter("alice", "azerty", new=True)
+    alice.one("#show-cable").click()
+    alice.one("#cable-user").send_keys("carla", Keys.ENTER)
+    assert "notice" in alice.reads("Cela ne vous est pas permis.").classes
+    assert alice.text("#cable-watched") == ""
+    assert [line for line in netcat.pending() if line["type"] == "message"] == []
+
+
+def test_lines_that_try_to_be_html_stay_texts(
+    server: Server, alice: Person, connect_to: Callable[[str], Client],
+) -> None:
+    alice.visit(server)
+    alice.enter("alice", "azerty", new=True)
+    assert admin(server.data, "promote", "alice").returncode == 0
+    mallory = connect_to(HOSTILE_NAME)
+    alice.one("#show-cable").click()
+    alice.one("#cable-user").send_keys(HOSTILE_NAME, Keys.ENTER)
+    alice.wait(lambda: alice.text("#cable-watched").endswith(HOSTILE_NAME))
+    mallory.send({"type": ATTACK}, ATTACK, {"type": "message", "content": ATTACK})
+    shown(alice, f"{HOSTILE_NAME} 127.0.0.1:", "→", f"o{ATTACK}")
+    shown(alice, f"{HOSTILE_NAME} 127.0.0.1:", "←", "unknown_type")
+    shown(alice, "cette page", "←", "javascript:x()")
+    alice.run("document.querySelectorAll('#cable-lines details').forEach((node) => (node.open = true))")
+    alice.wait(lambda: alice.run("return document.querySelectorAll('#cable-lines pre').length") >= 4)
+    assert alice.made_of("#cable") == []
+    alice.sees(ATTACK)
+    assert alice.driver.title == "ClassCord"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(server: Server, alice: Person, scheme: str) -> None:
+    alice.prefer(scheme)
+    alice.visit(server)
+    alice.enter("alice", "azerty", new=True)
+    alice.one("#show-cable").click()
+    alice.one("#cable-text").send_keys('{"type":"users",}', Keys.ENTER)
+    shown(alice, "←", '"cause":"comma_before_end"')
+    alice.run("document.querySelectorAll('#cable-lines details').forEach((node) => (node.open = true))")
+    assert findings(alice) == []
+    alice.picture(f"cable-{scheme}")
+    alice.prefer("")

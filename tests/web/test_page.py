@@ -2,126 +2,95 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-
 import pytest
 from selenium.webdriver import Keys
 
-from tests.support import ROOT, Client, Server
+from tests.support import Client, Server
+from tests.web.access import Keyboard, findings
 from tests.web.browser import Person, address_of
-
-AXE = ROOT / "tests" / "web" / "node_modules" / "axe-core" / "axe.min.js"
-
-
-def findings(person: Person) -> list[str]:
-    """What axe-core has against the page as it is now."""
-    if not AXE.exists():
-        pytest.skip("needs axe-core: npm ci --prefix tests/web")
-    # the CSP of the page forbids foreign scripts, but not those of the driver
-    person.run(AXE.read_text(encoding="utf-8"))
-    found = person.driver.execute_async_script(
-        "const done = arguments[0]; axe.run(document, {resultTypes: ['violations']}).then((all) =>"
-        " done(JSON.stringify(all.violations.map(({id, nodes}) => [id, nodes.map((node) => node.html)]))))"
-    )
-    return [str(finding) for finding in json.loads(found)]
-
-
-def _scheme(person: Person, scheme: str) -> None:
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    person.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("language", ["fr", "en"])
-def test_axe_finds_nothing(server: Server, alice: Person, netcat: Client, language: str, scheme: str) -> None:
-    _scheme(alice, scheme)
-    alice.visit(server, language)
-    alice.one("input[value=new]").click()
-    assert findings(alice) == []
-    alice.enter("alice", "azerty", new=True)
+def test_axe_finds_nothing(server: Server, visitor: Person, netcat: Client, language: str, scheme: str) -> None:
+    visitor.prefer(scheme)
+    visitor.visit(server, language)
+    visitor.one("input[value=new]").click()
+    assert findings(visitor) == []
+    visitor.enter("alice", "azerty", new=True)
     netcat.send(
         {"type": "message", "content": "voir http://10.0.0.5/"}, {"type": "status", "state": "away"},
         {"type": "message", "subtype": "private", "to": "alice", "content": "Salut"},
     )
-    alice.sees("voir http://10.0.0.5/")
-    alice.says("Bonjour")
-    alice.say("/histoire")
-    alice.reads("/histoire")
-    alice.one("#text").send_keys("/a")
-    assert findings(alice) == []
-    alice.picture(f"room-{language}-{scheme}")
-    alice.one("#query").send_keys("bonjour", Keys.ENTER)
-    alice.reads("« bonjour »" if language == "fr" else '"bonjour"')
-    alice.one("#show-invite").click()
-    alice.wait(lambda: alice.one("#code svg").is_displayed())
-    assert findings(alice) == []
-    alice.picture(f"invite-{language}-{scheme}")
-    _scheme(alice, "")
+    visitor.sees("voir http://10.0.0.5/")
+    visitor.says("Bonjour")
+    visitor.say("/histoire")
+    visitor.reads("/histoire")
+    visitor.one("#text").send_keys("/a")
+    assert findings(visitor) == []
+    visitor.picture(f"room-{language}-{scheme}")
+    visitor.one("#query").send_keys("bonjour", Keys.ENTER)
+    visitor.reads("« bonjour »" if language == "fr" else '"bonjour"')
+    visitor.one("#show-invite").click()
+    visitor.wait(lambda: visitor.one("#code svg").is_displayed())
+    assert findings(visitor) == []
+    visitor.picture(f"invite-{language}-{scheme}")
+    visitor.prefer("")
 
 
 @pytest.mark.parametrize(("width", "height"), [(360, 640), (600, 400)], ids=["narrow", "zoom of 200 %"])
-def test_it_fits_into_small_windows(server: Server, alice: Person, netcat: Client, width: int, height: int) -> None:
+def test_it_fits_into_small_windows(server: Server, visitor: Person, netcat: Client, width: int, height: int) -> None:
     def wide() -> bool:
-        return bool(alice.run("return document.documentElement.scrollWidth > innerWidth"))
+        return bool(visitor.run("return document.documentElement.scrollWidth > innerWidth"))
 
-    alice.visit(server, width=width, height=height)
-    alice.one("input[value=new]").click()
+    visitor.visit(server, width=width, height=height)
+    visitor.one("input[value=new]").click()
     assert not wide()
-    alice.enter("alice", "azerty", new=True)
+    visitor.enter("alice", "azerty", new=True)
     netcat.send({"type": "message", "content": "mot" * 200}, {"type": "message", "content": "court"})
-    alice.sees("court")
+    visitor.sees("court")
     assert not wide()
-    alice.picture(f"room-{width}")
-    alice.one("#people summary").click()
-    alice.choose("carla", "#people-list")
-    alice.wait(lambda: alice.text("#place") == "carla")
-    alice.says("Un mot de plus")
-    alice.one("#show-invite").click()
+    visitor.picture(f"room-{width}")
+    visitor.one("#people summary").click()
+    visitor.choose("carla", "#people-list")
+    visitor.wait(lambda: visitor.text("#place") == "carla")
+    visitor.says("Un mot de plus")
+    visitor.one("#show-invite").click()
     assert not wide()
 
 
-def test_keys_alone_are_enough(server: Server, alice: Person, netcat: Client) -> None:
-    alice.visit(server)
-
-    def focused() -> str:
-        return str(alice.run("return document.activeElement.id || document.activeElement.textContent"))
-
-    def press(*keys: str) -> None:
-        alice.driver.switch_to.active_element.send_keys(*keys)
-
-    def walk(goal: Callable[[], bool], *keys: str) -> None:
-        for _ in range(30):
-            if goal():
-                return
-            press(*keys)
-        raise AssertionError(f"not reached; the focus is at {focused()}")
-
-    alice.driver.get(address_of(server))  # anew: the choice of the language has moved the focus
-    alice.wait(lambda: focused() == "name")
-    press("alice", Keys.ENTER)
-    alice.wait(lambda: focused() == "text")
-    press("Bonjour", Keys.ENTER)
-    alice.sees("Bonjour")
-    walk(lambda: "carla" in focused(), Keys.TAB)
-    press(Keys.ENTER)
-    alice.wait(lambda: alice.text("#place") == "carla" and focused() == "text")
-    press("En privé", Keys.ENTER)
+def test_keys_alone_are_enough(server: Server, visitor: Person, netcat: Client) -> None:
+    keys = Keyboard(visitor)
+    visitor.visit(server)
+    visitor.driver.get(address_of(server))  # anew: the choice of the language has moved the focus
+    keys.arrives("name")
+    keys.press("alice", Keys.ENTER)
+    keys.arrives("text")
+    keys.press("Bonjour", Keys.ENTER)
+    visitor.sees("Bonjour")
+    keys.walk(lambda focus: "carla" in focus)
+    keys.press(Keys.ENTER)
+    visitor.wait(lambda: visitor.text("#place") == "carla" and keys.focused() == "text")
+    keys.press("En privé", Keys.ENTER)
     assert netcat.until(type="message", subtype="private")["content"] == "En privé"
-    walk(lambda: focused() == "show-invite", Keys.SHIFT, Keys.TAB)
-    press(Keys.ENTER)
-    alice.wait(lambda: alice.one("#invite").is_displayed())
-    press(Keys.ESCAPE)
-    alice.wait(lambda: focused() == "show-invite")
+    keys.walk(lambda focus: focus == "show-invite", Keys.SHIFT, Keys.TAB)
+    keys.press(Keys.ENTER)
+    visitor.wait(lambda: visitor.one("#invite").is_displayed())
+    keys.press(Keys.ESCAPE)
+    keys.arrives("show-invite")
+    keys.walk(lambda focus: focus == "leave")
+    keys.press(Keys.ENTER)
+    keys.arrives("name")
+    netcat.until(type="status", user="alice", state="offline")
 
 
 def test_the_language_is_that_of_the_browser_until_somebody_chooses(server: Server, alice: Person) -> None:
     alice.driver.get(address_of(server))
     alice.run("localStorage.clear()")
-    alice.driver.execute_cdp_cmd("Emulation.setUserAgentOverride", {"userAgent": "test", "acceptLanguage": "fr-FR"})
+    alice.devtools("Emulation.setUserAgentOverride", userAgent="test", acceptLanguage="fr-FR")
     alice.driver.get(address_of(server))
     assert alice.text("#enter") == "Entrer"
-    alice.driver.execute_cdp_cmd("Emulation.setUserAgentOverride", {"userAgent": "test", "acceptLanguage": "de-DE"})
+    alice.devtools("Emulation.setUserAgentOverride", userAgent="test", acceptLanguage="de-DE")
     alice.driver.get(address_of(server))
     assert alice.text("#enter") == "Come in"
     alice.visit(server, "fr")
