@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 from tests.functional.test_console import admin
 from tests.support import DEADLINE, ROOT, Client, Server, member, unique
@@ -19,15 +20,15 @@ from tests.support import DEADLINE, ROOT, Client, Server, member, unique
 WEB = ROOT / "tests" / "web"
 
 
-def opened(address: tuple[str, int], **more: Any) -> ClientConnection:
+def opened(address: tuple[str, int], **more: Any) -> Connection:
     target = f"ws://{address[0]}:{address[1]}/ws"
-    client: ClientConnection = connect(
+    client: Connection = connect(
         target, open_timeout=DEADLINE, close_timeout=DEADLINE, max_size=1 << 24, **more
     )
     return client
 
 
-def lines(client: ClientConnection) -> list[dict[str, Any]]:
+def lines(client: Connection) -> list[dict[str, Any]]:
     """Those of the next message."""
     text = client.recv(DEADLINE)
     assert isinstance(text, str)
@@ -35,7 +36,7 @@ def lines(client: ClientConnection) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def lines_until_the_end(client: ClientConnection) -> None:
+def lines_until_the_end(client: Connection) -> None:
     while True:
         client.recv(DEADLINE)
 
