@@ -58,7 +58,7 @@ _REMEMBERED = 1000
 """Bytes of the last refused line that are kept, for the board of the teachers."""
 _BLANK = (b"", b"\r")
 """Lines that are ignored, and as cheap as can be: only their bytes count."""
-_CLOSE_CODES = {"flooding": 1008, "endless_line": 1009, "internal_error": 1011, "http": 1008, "proxy": 1008}
+_CLOSE_CODES = {"flooding": 1013, "endless_line": 1009, "internal_error": 1011, "http": 1008, "proxy": 1008}
 """What a WebSocket is told when the server ends it (RFC 6455, 7.4.1)."""
 _HELP_WORDS = frozenset({b"help", b"aide", b"?"})
 

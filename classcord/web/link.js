@@ -5,6 +5,8 @@
 const FIRST_WAIT = 500, LONGEST_WAIT = 10_000;
 /** Milliseconds without a line after which we ask whether the server is there, and those for the answer. */
 const SILENCE = 40_000, PATIENCE = 10_000;
+/** The server ends a connection with this code when a person must go: see docs/PROTOCOLE.md. */
+const SENT_AWAY = 1008;
 
 /**
  * Milliseconds before another try: twice as long each time, up to ten seconds. A whole class must not come back in the
@@ -41,7 +43,7 @@ export class Link {
 	onopen() {}
 	/** @type {(message: Message) => void} */
 	onmessage = () => {};
-	/** @type {(seconds: number) => void} */
+	/** @type {(seconds: number, final: boolean) => void} */
 	onclose = () => {};
 	/** @type {(line: string, sent: boolean) => void} */
 	onwire = () => {};
@@ -65,7 +67,7 @@ export class Link {
 			this.heard = Date.now();
 			lines(data).forEach((line) => this.receive(line));
 		};
-		socket.onclose = () => this.ended(socket);
+		socket.onclose = ({ code }) => this.ended(socket, code === SENT_AWAY);
 	}
 
 	/** End the connection, and do not come back. */
@@ -115,13 +117,13 @@ export class Link {
 		}
 	}
 
-	/** @param {WebSocket} socket that has ended, or that we give up */
-	ended(socket) {
+	/** @param {WebSocket} socket that has ended, or that we give up @param {boolean} [final] the server wants us to go */
+	ended(socket, final = false) {
 		if (socket !== this.socket) return;
 		this.socket = null;
 		const delay = wait(this.tries++, Math.random());
-		if (this.wanted) this.timer = setTimeout(() => this.open(), delay);
-		this.onclose(delay / 1000);
+		if (this.wanted && !final) this.timer = setTimeout(() => this.open(), delay);
+		this.onclose(delay / 1000, final);
 	}
 
 	/** A network that is gone does not say so: after a long silence ask, and then give up. */

@@ -9,13 +9,6 @@ const PAGE = 50;
 const CATCH_UP = 200;
 const SERVER = "Serveur";
 
-/** How the server begins its last words to a client that is to stay away. tests/web compares them with its texts. */
-export const FAREWELLS = [
-	"Un enseignant met fin à votre connexion.", "A teacher ends your connection.",
-	"Un enseignant vous exclut pendant ", "A teacher bans you for ",
-	"Une nouvelle classe commence", "A new class begins",
-];
-
 export class Session {
 	/**
 	 * out: the form is there. entering: the first time. in: we talk. away: cut, and coming back. ended: for good.
@@ -44,7 +37,7 @@ export class Session {
 		this.store = store;
 		link.onopen = () => this.#introduce();
 		link.onmessage = (message) => this.#hear(message);
-		link.onclose = (seconds) => this.#cut(seconds);
+		link.onclose = (seconds, final) => this.#cut(seconds, final);
 	}
 
 	// What the page hangs in: the phase or the reason has changed; an error; a search found this; a line that is unknown
@@ -139,8 +132,8 @@ export class Session {
 		this.welcomed();
 	}
 
-	/** @param {number} seconds until the next try */
-	#cut(seconds) {
+	/** @param {number} seconds until the next try @param {boolean} final the server wants us to stay away */
+	#cut(seconds, final) {
 		this.questions = [];
 		this.wait = seconds;
 		if (this.phase === "in") {
@@ -149,7 +142,7 @@ export class Session {
 			this.store.cut();
 			this.phase = "away";
 		}
-		if (this.farewell !== "") {
+		if (final) {
 			this.link.close();
 			this.#become("ended", "", this.farewell);
 		}
@@ -309,7 +302,7 @@ export class Session {
 	/** @param {Message} message of the server itself */
 	#notice({ subtype, content, channel }) {
 		const { store } = this, { current } = store;
-		if (subtype === "private" && FAREWELLS.some((text) => content.startsWith(text))) this.farewell = content;
+		if (subtype === "private") this.farewell = content; // if it is the last word
 		const place = subtype === "private" ? current : store.channel(channel ?? "");
 		store.notice(content, place, SERVER);
 		// what concerns everybody must be seen

@@ -166,7 +166,7 @@ def test_floods_are_ended_as_over_tcp(own_server: OwnServer) -> None:
     with WebClient(address_of(server)) as client:
         client.send_raw((PING_LINE + b"\n") * 1000)
         assert client.at_end().count(b'"code":"rate_limited"') == 1
-        assert client.code == 1008
+        assert client.code == 1013
     server.wait_log("event=disconnected reason=flooding")
 
 

@@ -11,14 +11,14 @@ function start(kind = "account") {
     ready: false, sent, closed: false,
     open() { this.ready = true; this.onopen(); },
     close() { this.ready = false; this.closed = true; },
-    drop() { this.ready = false; this.onclose(1); },
+    drop() { this.ready = false; this.onclose(1, false); },
     settled() {},
     send(message) { if (this.ready) sent.push(message); return this.ready; },
   };
   const store = new Store();
   const session = new Session(link, store);
   const hear = (...messages) => messages.forEach((message) => link.onmessage(message));
-  const cut = () => { link.ready = false; link.onclose(1); };
+  const cut = (final = false) => { link.ready = false; link.onclose(1, final); };
   const asked = (type) => { const found = sent.filter((each) => each.type === type); sent.length = 0; return found; };
   session.enter({ name: "alice", password: "azerty", kind });
   if (kind === "account") hear({ type: "login", status: "ok", username: "alice" });
@@ -145,8 +145,8 @@ test("errors belong to the oldest question", () => {
 
 test("who is sent away does not come back by itself", () => {
   const { session, hear, cut, link } = start();
-  hear({ ...message(null, "Un enseignant met fin à votre connexion. Motif : bruit"), subtype: "private", from: "Serveur", to: "alice" });
-  cut();
+  hear({ ...message(null, "L'administrateur du serveur met fin à votre connexion. Motif : bruit"), subtype: "private", from: "Serveur", to: "alice" });
+  cut(true);
   assert.equal(session.phase, "ended");
   assert.equal(link.closed, true);
   assert.match(session.reason.text, /bruit/);

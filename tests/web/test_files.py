@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from classcord.wire.texts import LANGUAGES
 from tests.support import ROOT
 
 WEB = ROOT / "classcord" / "web"
@@ -65,15 +64,6 @@ def test_each_text_that_is_used_is_there_and_the_other_way_round() -> None:
     loose = {name for name in known if not name.startswith(("error", "kind_"))}
     unused = {name for name in loose if not re.search(rf"\b{name}\b", others)}
     assert unused == set()
-
-
-def test_the_page_knows_the_servers_farewells() -> None:
-    script = (WEB / "session.js").read_text(encoding="utf-8")
-    farewells = re.findall(r"\"(.*?)\",", script[script.index("FAREWELLS = ["):].split("];")[0])
-    for texts in LANGUAGES.values():
-        for name in ("kicked_you", "banned_you", "new_class"):
-            text = texts[name].format(why="", time="")
-            assert any(text.startswith(farewell) for farewell in farewells), text
 
 
 def test_the_modules_without_a_page() -> None:
