@@ -133,7 +133,7 @@ function drawn({ time, who, way, size, line, refused }) {
 	const node = make("details", { class: `line ${refused ? "refusal" : ""}` }, summary), message = parsed(line);
 	// laid out only when somebody opens it
 	node.addEventListener("toggle", () => {
-		if (node.querySelector("pre") === null) node.append(make("pre", {}, JSON.stringify(message, null, 2)));
+		if (node.querySelector("pre") === null) node.append(make("pre", {}, message.type ? JSON.stringify(message, null, 2) : line));
 	});
 	if (refused) {
 		node.append(make("p", {}, `⚠ ${explain(message.code, message.message)}`));

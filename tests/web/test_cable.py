@@ -52,6 +52,10 @@ def test_each_line_of_the_page_can_be_read_and_tried(server: Server, alice: Pers
     assert shown(alice, "ping").endswith('→ 16 o{"type":"ping"}')
     alice.run("document.querySelector('#cable-lines details:not([hidden]) summary').click()")
     alice.wait(lambda: json.loads(alice.text("#cable-lines details:not([hidden]) pre")) == {"type": "ping"})
+    alice.retype("#cable-words", ",}")
+    alice.wait(lambda: len(lines(alice)) == 1)
+    alice.run("document.querySelector('#cable-lines details:not([hidden]) summary').click()")
+    alice.wait(lambda: alice.text("#cable-lines details:not([hidden]) pre") == '{"type":"users",}')
 
 
 def test_another_client_of_the_same_account_is_seen(server: Server, alice: Person) -> None:
