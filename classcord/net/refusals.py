@@ -68,9 +68,10 @@ class Refusals:
     def _answer(self, error: ProtocolError, head: bytes) -> bytes:
         if http.begins(head) is False:
             return error.line()
-        status, text = (403, "web_banned") if error.code == "banned" else (503, "web_full")
-        headers = () if status == 403 else (("Retry-After", "10"),)
-        answer = Answer(status, self._texts(text).encode(), "text/plain; charset=utf-8", headers)
+        banned = error.code == "banned"
+        text = self._texts("web_banned") if banned else self._texts("web_full")
+        headers = () if banned else (("Retry-After", "10"),)
+        answer = Answer(403 if banned else 503, text.encode(), "text/plain; charset=utf-8", headers)
         return http.encode(answer, time.time(), host="", last=True, head_only=head.startswith(b"HEAD "))
 
     def close(self) -> None:
