@@ -49,11 +49,13 @@ if os.geteuid() == 0 and user != 0:
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
     ctypes.CDLL(None).prctl(4, 1)  # PR_SET_DUMPABLE: /proc/self is its own again
+os.environ["CLASSCORD_WEB"] = "off"
 code = server.main(sys.argv[1:])
 sys.stdout.flush()
 os._exit(code)
 """
-"""Becomes another user after all modules are loaded: that user may be unable to read them under /root."""
+"""Becomes another user after all modules are loaded: that user may be unable to read them under /root, and the page's
+files too."""
 
 
 def as_user(user: int, *more: str) -> list[str]:
