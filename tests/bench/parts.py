@@ -125,7 +125,7 @@ def channels(bench: Bench) -> Part:
 
 
 def websocket(bench: Bench) -> Part:
-    """500 receivers over WebSocket beside 500 over plain lines, alternating which comes first."""
+    """500 receivers over WebSocket beside 500 over plain lines, alternating which comes first. Senders speak plain."""
     rows: list[list[str]] = []
     targets: list[Target] = []
     for senders in (1, 10):
