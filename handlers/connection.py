@@ -152,10 +152,7 @@ class ConnectionHandler:
                 if limiter is not None:
                     limiter.line()
                 self._line(line)
-                if self.context.owed >= _OWED:
-                    self.context.wait_until_stored()
-                    self._wait_until_taken()
-                if number % _SHARE == 0:
+                if self.context.owed >= _OWED or number % _SHARE == 0:
                     self.context.wait_until_stored()
                     self._wait_until_taken()
             self.context.flush()
@@ -184,7 +181,8 @@ class ConnectionHandler:
         other = foreign.foreign_start(data)
         if other is not None:
             raise other
-        if site is None or not (http.begins(data) or (http.begins(data) is None and foreign.foreign_line(data))):
+        begins = site is not None and http.begins(data)
+        if site is None or not (begins or (begins is None and foreign.foreign_line(data))):
             self.link.peer.client = foreign.kind(data)
             return data
         self.link.peer.client = "http"
@@ -202,7 +200,6 @@ class ConnectionHandler:
         """Send frames to a WebSocket, from which so many bytes came that are not lines. Raises Flooding, Gone."""
         if self._limiter is not None:
             self._limiter.received(size)
-            self._limiter.lines(1)
             self._limiter.line()
         if frames:
             self.context.raw(frames)

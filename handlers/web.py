@@ -106,7 +106,6 @@ class Visit:
         """The request that is counted, well-formed, and for this server. Raises Refused, Flooding, Gone."""
         context = self._context
         if context.limiter is not None:
-            context.limiter.lines(1)
             context.limiter.line()
         watching = context.registry.watching
         if watching.on:

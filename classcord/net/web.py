@@ -57,11 +57,6 @@ class Web(Plain):
         self.failure: str | None = None
         """How the peer has broken the protocol."""
 
-    @property
-    def upgraded(self) -> bool:
-        """Whether lines are spoken here. For the client's thread."""
-        return self._decoder is not None
-
     # --- for the client's thread ---
 
     def upgrade(self, first: bytes) -> None:
