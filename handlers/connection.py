@@ -213,12 +213,8 @@ class ConnectionHandler:
             self._services.registry.watching.line(">", self.link, shown)
 
     def _wait_until_taken(self) -> None:
-        """Don't read on while the client doesn't read its answers. What everybody gets doesn't count."""
-        outbox = self.link.outbox
-        if outbox.own:
-            limit = 0 if outbox.memory.scarce() else self._services.unread_limit
-            if outbox.own > limit:
-                self.link.wait_until_taken(limit)
+        """Don't read on while the client doesn't read its answers."""
+        self.link.wait_until_taken(self._services.unread_limit)
 
     def _line(self, line: bytes | TooLong) -> None:
         """Run one line; an error in it becomes its answer."""

@@ -59,8 +59,7 @@ class Visit:
                 last = request.last or self.requests >= _REQUESTS
                 self._send(self._answer(request), last=last)
                 link = self._context.link
-                if link.outbox.own > self._unread_limit:
-                    link.wait_until_taken(self._unread_limit)
+                link.wait_until_taken(self._unread_limit)
                 if link.dropped or link.expelled:
                     return None
         except Refused as refused:

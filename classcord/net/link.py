@@ -97,10 +97,19 @@ class Link:
         return bool(poll.poll(seconds * 1000)) or self.dropped
 
     def wait_until_taken(self, limit: int) -> None:
-        """Wait while more than `limit` bytes of its own are pending, or until the client is dropped. For its thread."""
+        """Wait while more than `limit` bytes of its own are pending, or until the client is dropped. For its thread.
+
+        While memory is scarce, wait for all of them. What everybody gets does not count.
+        """
+        outbox = self.outbox
+        if not outbox.own:
+            return
+        limit = 0 if outbox.memory.scarce() else limit
+        if outbox.own <= limit:
+            return
         taken = Latch()
         self._awaited = (limit, taken)
-        if self.outbox.own > limit and not self.dropped:
+        if outbox.own > limit and not self.dropped:
             taken.wait()
         self._awaited = None
 
