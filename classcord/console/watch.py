@@ -11,7 +11,6 @@ from classcord.console.replies import Reply, Usage, done
 from classcord.delivery.registry import Registry
 from classcord.delivery.watching import Message, Watch, WireLines
 from classcord.wire import names, networks
-from classcord.wire.mask import masked
 from classcord.wire.protocol import ProtocolError
 
 __all__ = ["Watches", "is_closed"]
@@ -77,9 +76,8 @@ class Watches:
                     continue
                 who = f"{link.peer.address}:{link.peer.port}"
                 name = people.get(link.number, "")
-                for line in record.data.removesuffix(b"\n").split(b"\n"):
-                    text = masked(line.removesuffix(b"\r"))
-                    if record.way == "<" and text.startswith('{"type":"error"'):
+                for _, text, refused in record.shown():
+                    if refused:
                         text += "  <- refused"
                     yield done(
                         f"{_clock(record.time)} {who} {name or '-'} {_WAYS[record.way]} {text}", time=record.time,

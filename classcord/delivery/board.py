@@ -19,6 +19,7 @@ from classcord.data.tops import times
 from classcord.delivery.asking import ask
 from classcord.delivery.counting import BIN, BINS, WINDOW, Counting
 from classcord.delivery.registry import Registry, timestamp
+from classcord.net.addresses import with_port
 from classcord.net.link import Link
 from classcord.net.nat import hidden
 from classcord.ops import counts, logs
@@ -167,7 +168,6 @@ class _Lines:
 
 def _connection(link: Link, per_minute: int, nat: bool, now: float) -> dict[str, Any]:
     peer, refused = link.peer, link.refused
-    address = f"[{peer.address}]" if ":" in peer.address else peer.address
     shown = None
     if refused is not None:
         code, line, when = refused
@@ -176,6 +176,6 @@ def _connection(link: Link, per_minute: int, nat: bool, now: float) -> dict[str,
             "code": code, "line": f"{text[:_MAX_LINE]}…" if len(text) > _MAX_LINE else text, "ago": int(now - when),
         }
     return {
-        "connection": link.number, "client": peer.client, "peer": f"{address}:{peer.port}", "nat": nat,
+        "connection": link.number, "client": peer.client, "peer": with_port(peer.address, peer.port), "nat": nat,
         "since": int(now - link.since), "per_minute": per_minute, "refused": shown, "pending": link.outbox.pending,
     }

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from classcord.delivery.registry import Registry
 from classcord.delivery.render import timestamp
 from classcord.delivery.watching import Cable, WireLines
+from classcord.net.addresses import with_port
 from classcord.ops import logs
-from classcord.wire.mask import masked
 from classcord.wire.protocol import encode
 
 __all__ = ["Linesman", "records"]
@@ -31,14 +31,11 @@ _WAYS = {">": "in", "<": "out", "end": "end"}
 def records(lines: WireLines) -> Iterator[bytes]:
     """What a client is told of these lines: a line for each of them, without passwords."""
     peer = lines.link.peer
-    address = f"[{peer.address}]" if ":" in peer.address else peer.address
-    for line in lines.data.removesuffix(b"\n").split(b"\n"):
-        text = masked(line.removesuffix(b"\r"))
-        refused = lines.way == "<" and text.startswith('{"type":"error"')
+    for size, text, refused in lines.shown():
         yield encode({
             "type": "wire", "time": timestamp(lines.time), "connection": lines.link.number, "user": lines.name,
-            "peer": f"{address}:{peer.port}", "way": _WAYS[lines.way],
-            "size": 0 if lines.way == "end" else len(line) + 1, "line": text, **({"refused": True} if refused else {}),
+            "peer": with_port(peer.address, peer.port), "way": _WAYS[lines.way],
+            "size": 0 if lines.way == "end" else size, "line": text, **({"refused": True} if refused else {}),
         })
 
 

@@ -16,6 +16,7 @@ from classcord.delivery.batch import Batch
 from classcord.delivery.meanings import MEANINGS
 from classcord.net.link import Link
 from classcord.net.transport import Raw
+from classcord.wire.mask import masked
 
 __all__ = ["Cable", "Message", "Watch", "Watching", "WireLines"]
 
@@ -48,6 +49,12 @@ class WireLines(NamedTuple):
     link: Link
     data: bytes
     name: str = ""
+
+    def shown(self) -> Iterator[tuple[int, str, bool]]:
+        """Each line: its bytes with the newline, its text without passwords, and whether it refuses something."""
+        for line in self.data.removesuffix(b"\n").split(b"\n"):
+            text = masked(line.removesuffix(b"\r"))
+            yield len(line) + 1, text, self.way == "<" and text.startswith('{"type":"error"')
 
 
 class Watch:

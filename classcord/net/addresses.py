@@ -1,4 +1,4 @@
-"""The addresses under which other machines may reach this one: for people to hand out."""
+"""Addresses as people write them, and those under which other machines may reach this one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 import struct
 from collections.abc import Iterable
 
-__all__ = ["to_hand_out"]
+__all__ = ["to_hand_out", "with_port"]
 
 _INSIDE = ("lo", "docker", "br-", "virbr", "veth", "vmnet", "vboxnet", "tun", "tap")
 """How the names of interfaces begin that lead to no other machine of the room."""
@@ -27,7 +27,12 @@ def to_hand_out(hosts: Iterable[str], port: int) -> list[str]:
     found = [host for host in hosts if host not in _EVERYWHERE]
     if len(found) < len(hosts):
         found = [] if _contained() else _own()
-    return [f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address in dict.fromkeys(found)]
+    return [with_port(address, port) for address in dict.fromkeys(found)]
+
+
+def with_port(address: str, port: int) -> str:
+    """ADDRESS:PORT, with brackets around an IPv6 address. Pure; any thread may call it."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _contained() -> bool:
