@@ -26,6 +26,8 @@ _AT_ONCE, _PART = 50, 10
 _PATIENCE, _PATIENCE_HERE = 10.0, 1.5
 """Seconds after which a newcomer is refused. One from this machine may be the self-test, which gives up after 2.5: that
 the server is full is a healthy answer."""
+_LOOK = 0.05
+"""Seconds between two looks at those that wait: the accept loop asks after each connection."""
 _ADDRESSES = 1000
 """Addresses that are remembered."""
 
@@ -37,6 +39,7 @@ class Newcomers:
         self._places = places
         self._clock = clock
         self._buckets: dict[str, Bucket] = {}
+        self._next_look = 0.0
         self._waiting: list[tuple[float, socket.socket, Peer]] = []  # until when, in the order in which they came
 
     def may_take(self, peer: Peer) -> bool:
@@ -67,13 +70,17 @@ class Newcomers:
         self, admit: Callable[[socket.socket, Peer], str], refuse: Callable[[socket.socket, Peer, str], None]
     ) -> None:
         """Try each that waits, in order: `admit` says what is lacking, if anything is. Who has waited too long is
-        refused for that."""
+        refused for that. A look soon after the last one does nothing."""
         now, waiting = self._clock(), self._waiting
+        if now < self._next_look:
+            return
+        self._next_look = now + _LOOK
         self._waiting = []
-        for number, (until, connection, peer) in enumerate(waiting):
+        for each in waiting:
+            until, connection, peer = each
             lacking = admit(connection, peer)
             if lacking and now < until:
-                self._waiting.append(waiting[number])
+                self._waiting.append(each)
             elif lacking:
                 refuse(connection, peer, lacking)
 
