@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from classcord.chat.channel_operations import ChannelOperations
-from classcord.chat.effects import Effect
+from classcord.chat.effects import Answered, Effect
 from classcord.chat.ignoring import Ignoring
 from classcord.chat.office import Office
 from classcord.chat.passwords import Passwords
@@ -92,13 +92,9 @@ class Context:
 
         They are one item, which is handed over after the function has returned. If it raises, none of them is.
         """
-        self.flush()
-        self._whole = True
         try:
-            run(self, argument)
-            parts = tuple([(operation, arguments) for operation, _, arguments in self._items])
+            parts = self._parts(run, argument)
         finally:
-            self._whole = False
             self._items = []
         self.post(Room.only, who, typed, parts)
 
@@ -107,15 +103,21 @@ class Context:
 
         If `run` raises, its items so far are handed over as they are.
         """
+        parts = self._parts(run, argument)
+        self._items = []
+        self.post(Tracking.track, ref, parts)
+
+    def _parts(
+        self, run: Callable[[Context, Argument], None], argument: Argument
+    ) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+        """The operations of a request, which are to be one item, with their arguments."""
         self.flush()
         self._whole = True
         try:
             run(self, argument)
         finally:
             self._whole = False
-        parts = tuple([(operation, arguments) for operation, _, arguments in self._items])
-        self._items = []
-        self.post(Tracking.track, ref, parts)
+        return tuple([(operation, arguments) for operation, _, arguments in self._items])
 
     def ask(
         self, operation: Callable[Concatenate[Asked, Seat, int, Arguments], object], *arguments: Arguments.args,
@@ -127,6 +129,11 @@ class Context:
         """
         self.flush()
         return self.registry.ask(lambda ticket: (operation.__name__, self._number, (ticket, *arguments)))
+
+    def teacher(self) -> str:
+        """The name of the teacher that this client is now; empty if it is not one. Waits like `ask`."""
+        answer = self.ask(Office.own_right)
+        return answer.text if isinstance(answer, Answered) else ""
 
     def reply(self, line: bytes) -> None:
         """A line to this client, after the answers to its earlier requests."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from classcord.chat.effects import Answered
 from classcord.chat.office import Office
 from classcord.console.archive import archive
 from classcord.delivery.new_class import begin_class
@@ -37,8 +36,7 @@ def _new_class(context: Context, message: dict[str, Any]) -> None:
     keep = message.get("keep_accounts")
     if keep is not None and not isinstance(keep, bool):
         raise ProtocolError("invalid_field", "keep_accounts must be true or false", {"type": "new_class"})
-    answer = context.ask(Office.own_right)
-    teacher = answer.text if isinstance(answer, Answered) else ""
+    teacher = context.teacher()
     if not teacher:
         return  # Room.only says why
     try:

@@ -6,8 +6,6 @@ import difflib
 import re
 from typing import Any
 
-from classcord.chat.effects import ReadingAllowed
-from classcord.chat.reading import Reading
 from classcord.chat.room import Room
 from classcord.wire import names
 from classcord.wire.channel_names import MAX_TYPED
@@ -346,17 +344,12 @@ def unknown(context: Context, word: str, *, asked: bool) -> str:
     """The answer to a typed `word` that is unknown, or to a question about it, with the command that it is like."""
     command = "/" + shown(letters(word), _MAX_WORD)
     row = _closest(word)
-    if row is not None and row.who == "teacher" and not _teaches(context):
+    if row is not None and row.who == "teacher" and not context.teacher():
         row = None  # pupils need not see these words
     close = row.typed if row is not None else None
     if close is None:
         return context.texts("help_unknown" if asked else "unknown_command", command=command)
     return context.texts("unknown_close", command=command, close=f"/{close.words[context.texts.language][0]}")
-
-
-def _teaches(context: Context) -> bool:
-    answer = context.ask(Reading.allow_reading, "", "")
-    return isinstance(answer, ReadingAllowed) and answer.teacher
 
 
 def _closest(word: str) -> Request | None:
