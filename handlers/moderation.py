@@ -23,7 +23,7 @@ __all__ = ["ROWS", "named_first"]
 _MAX_ID = 2**53
 _MAX_SHOWN = 60
 """Characters of a name that an answer repeats."""
-_ON, _OFF = ("on", "oui", "yes"), ("off", "non", "no", "fin")
+_ON = ("on", "oui", "yes")
 _QUOTES = {'"': '"', "“": "”", "«": "»"}
 
 
@@ -92,7 +92,7 @@ def _network_refusal(context: Context, network: str, texts: Texts) -> str | None
 
 
 def _state(text: str) -> bool | None:
-    if text.lower() not in ("", *_ON, *_OFF):
+    if text.lower() not in ("", *_ON, *durations.OFF):
         raise ValueError
     return text.lower() in _ON if text else None
 

@@ -199,7 +199,7 @@ class Moderation:
             return self._texts("muted_you", time=self._time(left), why="")
         if self._silent:
             return self._texts("silence_begins")
-        return self._texts("slow_begins", time=self._time(self._slow)) if self._slow else ""
+        return _slow_text(self._texts, self._slow) if self._slow else ""
 
     def muted(self, person: Person) -> float:
         """For how many seconds this person may not speak; 0 if it may."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["LONGEST", "parse", "pause", "spell", "split"]
+__all__ = ["LONGEST", "OFF", "parse", "pause", "spell", "split"]
 
 LONGEST = 365 * 86400
 """Seconds: nobody means more."""
+OFF = ("off", "non", "no", "fin")
+"""What people type to end something that lasts."""
 
 _LONGEST_PAUSE = 3600
 _MINUTE, _HOUR = 60, 3600
@@ -70,7 +72,7 @@ def _begin(text: str) -> tuple[int, str] | None:
 
 def pause(text: str) -> int | None:
     """The seconds between two messages: a number alone is seconds, and 0 or `off` is none. None if it is not a time."""
-    if text.lower() in ("0", "off", "non", "no", "fin"):
+    if text.lower() in ("0", *OFF):
         return 0
     seconds = parse(f"{text}s" if text.isascii() and text.isdigit() else text)
     return seconds if seconds is not None and seconds <= _LONGEST_PAUSE else None
