@@ -20,7 +20,7 @@ from handlers.channels import named
 from handlers.context import Context
 from handlers.request import Misused
 
-__all__ = ["history", "last_of", "stored", "typed_history", "typed_search"]
+__all__ = ["history", "last_of", "typed_history", "typed_search"]
 
 _LIMIT, _MOST = 50, 200
 """Messages in an answer, if the request does not say how many; and at most."""
@@ -109,14 +109,6 @@ def last_of(context: Context, name: str) -> int | None:
     except Unreadable:
         return None
     return next((row.id for row in reversed(rows) if names.find(row.sender) == key), None)
-
-
-def stored(context: Context, id: int) -> bool:
-    """Whether a message with this id is stored, or may be: some wait until storing works again."""
-    try:
-        return context.registry.storage()[1] > 0 or context.history.message(id) is not None
-    except Unreadable:
-        return True
 
 
 def _when(row: Past) -> str:

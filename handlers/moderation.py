@@ -10,19 +10,18 @@ from typing import Any
 
 from classcord.chat.moderation import USUAL
 from classcord.chat.office import Office
+from classcord.delivery.asking import may_be_stored
 from classcord.net.nat import hides_people
 from classcord.wire import durations, names, networks
 from classcord.wire.protocol import ProtocolError, clean_content
 from classcord.wire.texts import ENGLISH, Texts, shown
 from handlers.context import Context
-from handlers.history import last_of, stored
+from handlers.history import last_of
 from handlers.request import Field, Misused, Request, Typed
 
 __all__ = ["ROWS", "named_first"]
 
 _MAX_ID = 2**53
-_MAX_SHOWN = 60
-"""Characters of a name that an answer repeats."""
 _ON = ("on", "oui", "yes")
 _QUOTES = {'"': '"', "“": "”", "«": "»"}
 
@@ -165,13 +164,13 @@ def _typed_delete(context: Context, rest: str) -> None:
     name, reason = named_first(rest)
     found = last_of(context, name)
     if found is None:
-        context.post(Office.moderate, True, "refuse", (context.texts("no_message_of", user=shown(name, _MAX_SHOWN)),))
+        context.post(Office.moderate, True, "refuse", (context.texts("no_message_of", user=shown(name)),))
     else:
         context.post(Office.moderate, True, "delete", (found, reason))
 
 
 def _delete_if_stored(context: Context, typed: bool, id: int, reason: str) -> None:
-    if stored(context, id):
+    if may_be_stored(context.registry, context.history, id):
         context.post(Office.moderate, typed, "delete", (id, reason))
     else:
         texts = context.texts if typed else ENGLISH

@@ -21,8 +21,6 @@ OPERATIONS = ("ignore",)
 """The methods that an item with a seat may name."""
 _MOST = 20
 """People in one list: the answer that names them is one message."""
-_MAX_SHOWN = 60
-"""Characters of a name that an answer repeats."""
 
 
 class Ignoring:
@@ -73,7 +71,7 @@ class Ignoring:
         if person is not None and person is seat.person:
             raise ProtocolError("invalid_field", texts("ignored_self"))
         if found is None:
-            raise ProtocolError("invalid_field", texts("no_person", user=shown(name, _MAX_SHOWN)))
+            raise ProtocolError("invalid_field", texts("no_person", user=shown(name)))
         if len(listed) >= _MOST:
             raise ProtocolError("invalid_field", texts("ignored_most", count=_MOST))
         self._begin(owner, key, found.name)

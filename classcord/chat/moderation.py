@@ -41,8 +41,6 @@ USUAL = {"mute": 600, "ban": 3600}
 _AT_ONCE = 5
 """Seconds in which two teachers may have meant the same: the second /silence does not end that of the first."""
 _MAX_REASON = 200
-_MAX_SHOWN = 60
-"""Characters of a name that an answer repeats."""
 _ENGLISH = Texts("en")
 
 
@@ -264,7 +262,7 @@ class Moderation:
                 self._emit(Unbanned(kind, key))
                 self._audit(by, "unban", key)
                 return by.texts("unbanned", user=key)
-        raise ProtocolError("invalid_field", by.texts("not_banned", user=shown(target, _MAX_SHOWN)))
+        raise ProtocolError("invalid_field", by.texts("not_banned", user=shown(target)))
 
     def _silence(self, by: _Actor, on: bool | None) -> str:
         """Only teachers speak. Without a word: begin it, or end it, but not what another has begun just before."""
@@ -337,14 +335,14 @@ class Moderation:
         """The person who is here. Raises ProtocolError also if only the console may do something about it."""
         person = self._present.get(names.find(name) or "")
         if person is None:
-            raise ProtocolError("invalid_field", by.texts("no_person", user=shown(name, _MAX_SHOWN)))
+            raise ProtocolError("invalid_field", by.texts("no_person", user=shown(name)))
         self._spare_teachers(by, person.name, person.teacher)
         return person
 
     def _account(self, by: _Actor, name: str) -> Account:
         row = self._registrations.find(name)
         if row is None:
-            raise ProtocolError("invalid_field", by.texts("no_account", user=shown(name, _MAX_SHOWN)))
+            raise ProtocolError("invalid_field", by.texts("no_account", user=shown(name)))
         self._spare_teachers(by, row.name, row.role == "teacher")
         return row
 

@@ -16,8 +16,6 @@ __all__ = ["OPERATIONS", "Reading"]
 
 OPERATIONS = ("allow_reading", "allow_exchange")
 """The methods that an item with a seat may name."""
-_MAX_SHOWN = 60
-"""Characters of a name that an error repeats."""
 
 
 class Reading:
@@ -54,6 +52,6 @@ class Reading:
         assert seat.person is not None
         own, found = self._registrations.find(seat.person.name), self._registrations.find(other)
         if own is None or found is None:
-            raise ProtocolError("invalid_field", f"with: no account has the name {shown(other, _MAX_SHOWN)}")
+            raise ProtocolError("invalid_field", f"with: no account has the name {shown(other)}")
         accounts, since = (own.name, found.name), max(own.created, found.created)
         self._emit(ReadingAllowed(seat.number, ticket, None, accounts, since))

@@ -24,8 +24,6 @@ _SECONDS = 30 * 24 * 3600
 """How long a message waits: longer than any school holiday but the summer's."""
 _MOST = 100
 """Messages that wait for one account: 100 ms apart, so they all come within ten seconds."""
-_MAX_SHOWN = 60
-"""Characters of an addressee that a notice repeats: a guest's name with its mark is shorter."""
 
 
 class _Letter:
@@ -95,7 +93,7 @@ class Waiting:
         key = names.find(to) or ""
         row = self._registrations.get(key)
         if row is None:
-            self._emit(Noticed(seat.address(), self._texts("absent", user=shown(to, _MAX_SHOWN))))
+            self._emit(Noticed(seat.address(), self._texts("absent", user=shown(to))))
             return
         if self._moderation.strict:
             teacher = self._registrations.teacher(key)

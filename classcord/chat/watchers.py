@@ -19,8 +19,6 @@ __all__ = ["OPERATIONS", "Watchers"]
 
 OPERATIONS = ("wire", "board")
 """The methods that an item with a seat may name."""
-_MAX_SHOWN = 60
-"""Characters of a name that an answer repeats."""
 
 
 class _Wire:
@@ -98,7 +96,7 @@ class Watchers:
         if person is not None and not person.account:
             return _Wire(seat, own.key, key, person.name, person.seats[0])
         if account is None:
-            raise ProtocolError("invalid_field", ENGLISH("no_person", user=shown(user, _MAX_SHOWN)))
+            raise ProtocolError("invalid_field", ENGLISH("no_person", user=shown(user)))
         return _Wire(seat, own.key, key, account.name, None)
 
     # --- what changes ---

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
 
@@ -10,7 +9,8 @@ from classcord.chat.effects import Answered
 from classcord.chat.moderation import USUAL
 from classcord.console.replies import Reply, Usage, done, name_of, no_more, number_of, table
 from classcord.data.audit import latest
-from classcord.data.history import History, Unreadable
+from classcord.data.history import History
+from classcord.delivery.asking import may_be_stored
 from classcord.delivery.registry import Registry
 from classcord.net.nat import hides_people
 from classcord.wire import durations, networks
@@ -102,9 +102,8 @@ class Moderating:
         if not words:
             raise Usage("say which message")
         id = number_of(words[0], 2**53)
-        with contextlib.suppress(Unreadable):
-            if not self._registry.storage()[1] and self._history.message(id) is None:
-                raise ProtocolError("invalid_field", ENGLISH("no_message", id=id))
+        if not may_be_stored(self._registry, self._history, id):
+            raise ProtocolError("invalid_field", ENGLISH("no_message", id=id))
         yield from self._do("delete", id, " ".join(words[1:]))
 
     def _audit(self, words: list[str]) -> Iterator[Reply]:

@@ -1,13 +1,14 @@
-"""A question to the room, or an order, from a thread that no client's seat stands for."""
+"""Questions and orders from threads that no client's seat stands for: to the room, and to what is stored."""
 
 from __future__ import annotations
 
 from classcord.chat.effects import Answered
 from classcord.chat.moderation import CONSOLE
+from classcord.data.history import History, Unreadable
 from classcord.delivery.registry import Registry
 from classcord.wire.protocol import ProtocolError
 
-__all__ = ["ask"]
+__all__ = ["ask", "may_be_stored"]
 
 
 def ask(registry: Registry, action: str, *arguments: object, actor: str = CONSOLE) -> Answered:
@@ -21,3 +22,11 @@ def ask(registry: Registry, action: str, *arguments: object, actor: str = CONSOL
     if answer.code is not None:
         raise ProtocolError(answer.code, answer.text)
     return answer
+
+
+def may_be_stored(registry: Registry, history: History, id: int) -> bool:
+    """Whether a message with this id is stored, or may be: some wait until storing works again. Any thread."""
+    try:
+        return registry.storage()[1] > 0 or history.message(id) is not None
+    except Unreadable:
+        return True

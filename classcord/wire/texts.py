@@ -278,8 +278,12 @@ LANGUAGES: dict[str, dict[str, str]] = {
 }
 
 
-def shown(text: str, most: int) -> str:
-    """A typed text as an answer may repeat it: at most so many characters, all printable."""
+_NAME = 60
+"""Characters of a name that an answer repeats: a guest's name with its mark is shorter."""
+
+
+def shown(text: str, most: int = _NAME) -> str:
+    """A typed text, or a name, as an answer may repeat it: at most so many characters, all printable."""
     cut = text[:most] + "…" if len(text) > most else text
     return "".join(char if char.isprintable() else "?" for char in cut)
 
