@@ -176,24 +176,26 @@ class ChatServer(socketserver.ThreadingTCPServer):
             return False
         if not self._newcomers.may_take(newcomer):
             return False
-        found = self._places.give_up()
-        if found is None:
+        peer = self._places.give_up(self._end_silent)
+        if peer is None:
             return False
-        peer, silent = found
-        self._leaving.add(silent)
-        if silent not in self._open:  # it ended meanwhile
-            self._leaving.discard(silent)
         count = self._given_up.happened(time.monotonic())
         if count:
             hint = "the server is full; the connections that said nothing for longest make room"
             logs.event("place_given_up", count=count, peer=peer.address, hint=hint)
+        return True
+
+    def _end_silent(self, peer: Peer, silent: socket.socket) -> None:
+        """End the connection that gives up its place."""
+        self._leaving.add(silent)
+        if silent not in self._open:  # it ended meanwhile
+            self._leaving.discard(silent)
         try:
             if peer.client not in WEB:
                 silent.send(_FULL.line(), socket.MSG_DONTWAIT)  # nothing else was ever sent to it
             silent.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass  # it has gone already
-        return True
 
     def _refuse(
         self, request: socket.socket, peer: Peer, reason: str, error: ProtocolError | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 
 from classcord.net.peer import Peer
 
@@ -44,10 +45,11 @@ class Places:
         """Whether there is one."""
         return bool(self._silent)
 
-    def give_up(self) -> tuple[Peer, socket.socket] | None:
+    def give_up(self, tell: Callable[[Peer, socket.socket], None]) -> Peer | None:
         """Take out the one that has said nothing for longest, of the address that has most of them; None without one.
 
-        Its thread may end meanwhile: the socket is closed then, which does no harm.
+        `tell` gets it, and must not wait. If its client speaks in this moment, its thread waits in `spoke` until `tell`
+        is done, and closes the socket only then. A socket that had its end before is closed already.
         """
         with self._lock:
             if not self._silent:
@@ -58,4 +60,5 @@ class Places:
             connection = here.pop(peer)
             if not here:
                 del self._silent[share]
-            return peer, connection
+            tell(peer, connection)
+            return peer

@@ -323,7 +323,8 @@ def test_it_speaks_french_and_with_json_it_says_the_same(container: Machine) -> 
     said = json.loads(container.run("make doctor ARGS=--json", cwd=PROJECT).stdout)
     assert (said["place"], said["port"], said["broken"]) == ("vm", 12345, 0)
     for hop in said["hops"]:
-        assert hop["name"] in ("server", "data") or hop["text"] in text  # their times and sizes change
+        # times and sizes change, and the kernel's entry for the gateway ages: then nothing proves that it exists
+        assert hop["name"] in ("server", "data", "route") or hop["text"] in text
     english = container.run("make doctor CLASSCORD_LANG=en", cwd=PROJECT).stdout
     assert english.startswith("In this machine, port 12345:\n")
     assert container.run("find deploy -name __pycache__", cwd=PROJECT).stdout == ""

@@ -247,7 +247,7 @@ def start_of(vm: Machine, name: str) -> Start:
 
 
 @pytest.mark.lab
-def test_it_listens_and_is_healthy_sooner_than_without_bytecode_of_the_standard_library(
+def test_it_listens_sooner_than_without_bytecode_of_the_standard_library(
     vm: Machine, started: Callable[[str], str]
 ) -> None:
     bare = f"FROM {IMAGE}\nUSER 0\nRUN find /usr -name __pycache__ -prune -exec rm -r {{}} +\nUSER 10001:10001\n"
@@ -267,7 +267,6 @@ def test_it_listens_and_is_healthy_sooner_than_without_bytecode_of_the_standard_
     ours, theirs = best[IMAGE], best["bare"]
     assert ours.spent < 0.7 * theirs.spent
     assert ours.listening < theirs.listening
-    assert ours.healthy < theirs.healthy
 
 
 @pytest.mark.lab

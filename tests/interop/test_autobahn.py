@@ -54,7 +54,7 @@ def port() -> Iterator[int]:
 def test_autobahn_finds_nothing(port: int, tmp_path: Path) -> None:
     program = wstest()
     if program is None:
-        pytest.skip("needs Autobahn's wstest: see the head of tests/interop/test_autobahn.py")
+        pytest.skip("needs Autobahn: pyenv install 2.7.18, then see the head of tests/interop/test_autobahn.py")
     running = []
     for number, cases in enumerate(SHARES):
         folder = tmp_path / str(number)

@@ -32,11 +32,15 @@ from tests.support import DEADLINE
 
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ChatServer]]:
-    """Starts a server in this process: start(inherited, max_connections="1"). Its self-test has all the time."""
+    """Starts a server in this process: start(inherited, max_connections="1"). Its self-test has all the time.
+
+    `poll` is how many seconds its accept loop waits for a connection: after that it looks at those that it refuses.
+    """
     monkeypatch.setattr("classcord.net.listener.TEST_TIME", DEADLINE)
     with ExitStack() as stack:
 
-        def make(inherited: socket.socket | None = None, **flags: str) -> ChatServer:
+        # a wait without an end would last for ever
+        def make(inherited: socket.socket | None = None, poll: float = 1e6, **flags: str) -> ChatServer:
             given = argparse.Namespace(**{"host": "127.0.0.1", "port": "0", "data": str(tmp_path), **flags})
             settings = config.load(given, {})
             bound = [inherited] if inherited is not None else bind(settings.host, settings.port)
@@ -60,8 +64,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
             made = ChatServer(
                 bound, serve, settings.max_connections, registry.makes_progress, texts, services.places,
             )
-            # a wait without an end would last for ever
-            thread = threading.Thread(target=made.serve_forever, args=(1e6,), daemon=True)
+            thread = threading.Thread(target=made.serve_forever, args=(poll,), daemon=True)
             thread.start()
 
             def end() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
@@ -168,7 +168,11 @@ class Person:
         return dict(rows)
 
     def text(self, selector: str) -> str:
-        return str(self.run("return document.querySelector(arguments[0]).textContent", selector))
+        """Of the first such element. Raises NoSuchElementException, which `wait` goes on after."""
+        found = self.run("return document.querySelector(arguments[0])?.textContent", selector)
+        if found is None:
+            raise NoSuchElementException(selector)
+        return str(found)
 
     def made_of(self, selector: str) -> list[str]:
         """What the page must never make of a text: elements that it has no use for, and handlers in attributes."""
