@@ -113,6 +113,9 @@ class ChatServer(socketserver.ThreadingTCPServer):
                                hint="raise the limit of open files (ulimit -n), or lower --max-connections")
                 self._stopping.wait(0.1)  # the connection still waits: without a pause the loop would spin
             raise
+        if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):  # reset before it was accepted: no thread for it
+            connection.close()
+            raise ConnectionAbortedError
         return connection, Peer(address[0], address[1], here=from_here(connection, address[0]))
 
     def process_request(self, request: Any, client_address: Any) -> None:

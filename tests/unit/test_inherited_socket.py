@@ -18,8 +18,10 @@ from typing import Any
 import pytest
 
 from classcord.net.listener import ChatServer
+from classcord.net.peer import Peer
 from classcord.net.sockets import SEND_BUFFER
 from tests.deploy.machines import until
+from tests.hostile.tools import abort
 from tests.support import DEADLINE, IPV6_IS_OFF, ROOT, Client, Closed, Server, fields, has_ipv6, listener, member
 
 OwnServer = Callable[..., Server]
@@ -189,3 +191,25 @@ def test_the_self_test_knows_a_socket_for_ipv6_alone(start: Callable[..., ChatSe
         given.listen()
         given.setblocking(False)
         assert start(given).self_test()[0]
+
+
+def test_a_connection_that_was_reset_before_it_is_accepted_gets_no_thread(
+    start: Callable[..., ChatServer], shared: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted: list[int] = []
+    process_request = ChatServer.process_request
+
+    def accept(server: ChatServer, request: socket.socket, peer: Peer) -> None:
+        accepted.append(peer.port)
+        process_request(server, request, peer)
+
+    monkeypatch.setattr(ChatServer, "process_request", accept)
+    shared.listen()
+    for _ in range(5):
+        early = Client(shared.getsockname())
+        early.send({"type": "message", "from": "early", "content": "hello"})
+        abort(early)
+    start(shared)
+    with Client(shared.getsockname()) as client:
+        assert client.ask({"type": "ping"}) == {"type": "pong"}
+        assert accepted == [client.socket.getsockname()[1]]
