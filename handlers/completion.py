@@ -10,9 +10,10 @@ from handlers.request import Request
 __all__ = ["commands"]
 
 
-def commands(rows: tuple[Request, ...], language: str) -> bytes:
+def commands(rows: tuple[Request, ...], language: str, *, for_teachers: bool) -> bytes:
     """The answer to the request `commands`: those of `rows` that are in a list, the last row first."""
-    return encode({"type": "commands", "language": language, "commands": list(_entries(reversed(rows), language))})
+    may = [row for row in reversed(rows) if for_teachers or row.who != "teacher"]
+    return encode({"type": "commands", "language": language, "commands": list(_entries(may, language))})
 
 
 def _entries(rows: Iterable[Request], language: str) -> Iterable[dict[str, object]]:

@@ -38,7 +38,7 @@ def _list_commands(context: Context, message: dict[str, Any]) -> None:
     language = message.get("language", context.texts.language)
     if language not in COMMANDS:
         raise ProtocolError("invalid_field", f"language must be one of {', '.join(COMMANDS)}", {"type": "commands"})
-    context.reply(COMMANDS[language])
+    context.reply(COMMANDS[language][bool(context.teacher())])
 
 
 def _explain(context: Context, rest: str) -> None:
@@ -314,8 +314,11 @@ HELP = encode({
 })
 """The answer to `help`."""
 
-COMMANDS = {language: completion.commands(TABLE, language) for language in LANGUAGES}
-"""The answers to `commands`, by language."""
+COMMANDS = {
+    language: tuple(completion.commands(TABLE, language, for_teachers=teacher) for teacher in (False, True))
+    for language in LANGUAGES
+}
+"""The answers to `commands` by language: for everybody, and for a teacher."""
 
 _LETTERS = re.compile(r"[^\W\d_]*")
 _MAX_WORD = 20
