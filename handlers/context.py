@@ -85,6 +85,14 @@ class Context:
         """
         self._items.append((operation.__name__, self._number, arguments))
 
+    @staticmethod
+    def part(
+        operation: Callable[Concatenate[Operator, Seat, Arguments], object], *arguments: Arguments.args,
+        **named: Arguments.kwargs,
+    ) -> tuple[str, tuple[Any, ...]]:
+        """An operation with its arguments, for an item that has several. Checked as in `post`."""
+        return operation.__name__, arguments
+
     def only(
         self, who: Who, run: Callable[[Context, Argument], None], argument: Argument, *, typed: bool = False
     ) -> None:

@@ -89,7 +89,7 @@ def typed_private(context: Context, rest: str) -> None:
         raise Misused
     if context.limiter is not None:
         context.limiter.content(text)
-    context.post(Room.only, "anybody", True, (("whisper", (None, name, text)),))
+    context.post(Room.only, "anybody", True, (context.part(Room.whisper, None, name, text),))
 
 
 def action(context: Context, rest: str) -> None:

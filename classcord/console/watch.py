@@ -10,6 +10,7 @@ from classcord.chat.effects import Answered
 from classcord.console.replies import Reply, Usage, done
 from classcord.delivery.registry import Registry
 from classcord.delivery.watching import Message, Watch, WireLines
+from classcord.net.addresses import with_port
 from classcord.wire import names, networks
 from classcord.wire.protocol import ProtocolError
 
@@ -74,7 +75,7 @@ class Watches:
                 link = record.link
                 if target and not _matches(target, link.peer.address, people, link.number):
                     continue
-                who = f"{link.peer.address}:{link.peer.port}"
+                who = with_port(link.peer.address, link.peer.port)
                 name = people.get(link.number, "")
                 for _, text, refused in record.shown():
                     if refused:

@@ -17,7 +17,7 @@ from classcord.data.search import Search
 from classcord.data.store import Store
 from classcord.wire.words import words_of
 from tests.bench.load import Bench
-from tests.bench.report import Part, Target, number, ratio
+from tests.bench.report import Part, Target, number
 
 _MESSAGES, _BATCH = 1_000_000, 256
 _PEOPLE, _WORDS = 40, 5000

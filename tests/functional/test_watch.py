@@ -18,7 +18,7 @@ import pytest
 
 from tests.functional.school import notices
 from tests.functional.test_console import ADMIN, admin, answer
-from tests.support import DEADLINE, Client, Server, member, say
+from tests.support import DEADLINE, IPV6_IS_OFF, Client, Server, has_ipv6, member, say
 
 OwnServer = Callable[..., Server]
 BEGINS = "Les messages, privés aussi, s'affichent maintenant sur la console du serveur."
@@ -315,3 +315,11 @@ def test_watches_that_show_nothing_end_in_a_busy_room_and_leave_room_for_command
             console.kill()
             console.communicate()
         assert "Ctrl-C ends it" in line
+
+
+@pytest.mark.skipif(not has_ipv6(), reason=IPV6_IS_OFF)
+def test_an_ipv6_peer_has_brackets(own_server: OwnServer) -> None:
+    server = own_server("--host", "::1")
+    with watching(server.data, "--wire", "--json") as console, Client(("::1", server.port)) as client:
+        assert client.ask({"type": "ping"}) == {"type": "pong"}
+        assert console.reply()["peer"] == f"[::1]:{client.socket.getsockname()[1]}"

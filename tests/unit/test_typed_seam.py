@@ -24,6 +24,9 @@ WRONG: list[Post] = [
     lambda context: context.post(Room.set_state, None, state="away"),  # type: ignore[call-arg]
     lambda context: context.post(Room.login, "alice"),  # type: ignore[call-arg]
     lambda context: context.post(Office.announce, "text"),  # type: ignore[arg-type, call-arg]
+    lambda context: context.post(Room.only, "anybody", True, (
+        context.part(Room.set_state, None),  # type: ignore[call-arg]
+    )),
 ]
 
 
