@@ -67,6 +67,21 @@ def test_a_full_server_says_so_in_the_browser(crowd: Crowd, alice: Person) -> No
     alice.visit(crowd.server)
 
 
+def test_a_page_that_lacks_a_part_says_what_to_do(server: Server, alice: Person) -> None:
+    """The server may be full by the time a module is asked for."""
+    alice.devtools("Network.enable")
+    alice.devtools("Network.setBlockedURLs", urls=["*/dom.js"])
+    try:
+        for path in ("", "tableau"):
+            alice.driver.get(address_of(server) + path)
+            assert alice.text("#status") == "Si rien ne vient, rechargez."
+    finally:
+        alice.devtools("Network.setBlockedURLs", urls=[])
+    _quiet(alice)
+    alice.visit(server)
+    alice.wait(lambda: alice.text("#status") == "")
+
+
 def test_a_page_comes_in_when_there_is_room_again(crowd: Crowd, alice: Person) -> None:
     alice.visit(crowd.server)
     crowd.fill()
