@@ -123,7 +123,7 @@ def test_a_word_before_a_password_is_recognized_by_its_letters_and_another_word_
 # --- cost ---
 
 
-ASKING = ("register", "login", "password", "history", "delete", "new_class")
+ASKING = ("register", "login", "password", "commands", "history", "delete", "new_class")
 """The requests whose threads ask the others, or the disk, first."""
 
 
