@@ -155,8 +155,8 @@ _thread.start_new_thread = limited
         files = open_files(server)
         assert _served(address)
         flag.touch()
-        for _ in range(100):
-            with Client(address) as client:
+        with ExitStack() as stack:
+            for client in [stack.enter_context(Client(address)) for _ in range(100)]:
                 _assert_refused(client)
         assert fields(server.wait_log("event=refused"))["reason"] == "no_thread"
         bystanders.check()
