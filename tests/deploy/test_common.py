@@ -15,7 +15,7 @@ from threading import Thread
 
 import pytest
 
-from tests.support import ROOT, Server
+from tests.support import ROOT, Server, nobody
 
 CARDS = """\
 1: lo    inet 127.0.0.1/8 scope host lo
@@ -146,7 +146,8 @@ def test_answers_is_true_for_a_classcord_server_even_a_full_one(
     full = other(b'{"type":"error","code":"server_full","message":"..."}\n')
     assert shell(f"answers 127.0.0.1 {full}", path).returncode == 0
     server.stop()
-    done = shell(f"answers 127.0.0.1 {server.port}", path)
+    with nobody(server.port) as port:
+        done = shell(f"answers 127.0.0.1 {port}", path)
     assert (done.returncode != 0, done.stdout, done.stderr) == (True, "", "")
 
 

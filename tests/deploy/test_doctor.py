@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.doctor import SCRIPT, TOOLS, Diagnosis, only_tool, read
-from tests.support import Server, listener
+from tests.support import Server, listener, nobody
 
 HOST, SELF, GATEWAY = "10.0.108.42", "10.0.108.34", "10.0.108.1"
 
@@ -135,9 +135,7 @@ def test_a_connection_closed_without_an_answer_is_to_be_looked_for_in_the_vm(tmp
 
 
 def test_a_refusal_leads_to_the_host(path: str) -> None:
-    with socket.socket() as nobody:  # it has the port, so that no other program gets it, and doesn't listen
-        nobody.bind(("127.0.0.1", 0))
-        port = nobody.getsockname()[1]
+    with nobody() as port:
         said = ask(port, path)
     said.only_broken(f"127.0.0.1 refuses connections on {port}", "sudo make doctor ARGS=--from-host")
     assert said.marked("!") == ["127.0.0.1 is this desk itself; give the host's address"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from report import EXIT_USAGE, main
 from texts import in_words, render
 
 from tests.deploy.machines import until
-from tests.support import Server, listener
+from tests.support import Server, listener, nobody
 
 
 def test_a_hop_behind_a_broken_one_is_left_out_and_so_are_those_behind_it() -> None:
@@ -55,9 +54,8 @@ def test_a_machine_says_what_a_server_did(tmp_path: Path) -> None:
         assert machine.probe("127.0.0.1", port).kind == "silent"
     with listener(b"") as port:
         assert machine.probe("127.0.0.1", port).kind == "closed"
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        assert machine.probe("127.0.0.1", nobody.getsockname()[1]).kind == "refused"
+    with nobody() as port:
+        assert machine.probe("127.0.0.1", port).kind == "refused"
 
 
 def test_a_command_that_takes_too_long_ends_with_its_children(tmp_path: Path) -> None:

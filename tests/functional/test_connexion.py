@@ -11,7 +11,7 @@ import pytest
 
 from tests.functional.lines import Address
 from tests.functional.programs import Program, Words, block
-from tests.support import DEADLINE, listener, unique
+from tests.support import DEADLINE, listener, nobody, unique
 
 TEXTS = ["Été à la « plage »", 'il a dit "oui" \\ non', "\tune tabulation", "\U0001f600 émoji", "</b>{}[],:null"]
 
@@ -50,9 +50,8 @@ def test_a_wrong_password_is_said(address: Address, either: Words, stack: ExitSt
 
 
 def test_an_address_where_nobody_listens_is_said(either: Words, stack: ExitStack) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))  # bound, and not listening: refused
-        code, said = stack.enter_context(Program(*either, nobody.getsockname(), "zoé")).ends()
+    with nobody() as port:
+        code, said = stack.enter_context(Program(*either, ("127.0.0.1", port), "zoé")).ends()
     assert (code, said.count("\n")) == (1, 1), said
     assert said.startswith("! connexion impossible : ")
     assert "Connection refused" in said

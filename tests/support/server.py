@@ -122,6 +122,18 @@ class Server:
 
 
 @contextmanager
+def nobody(port: int = 0) -> Iterator[int]:
+    """A port of 127.0.0.1 that refuses connections as long as the block lasts: no other test's server can get it.
+
+    A server that has ended may have had it before.
+    """
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", port))  # and it does not listen
+        yield held.getsockname()[1]
+
+
+@contextmanager
 def listener(answer: bytes | None = None) -> Iterator[int]:
     """A listener that sends everybody this answer, then nothing more; with None it never answers. Gives its port."""
     with socket.create_server(("127.0.0.1", 0)) as server:

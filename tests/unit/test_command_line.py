@@ -6,7 +6,6 @@ import math
 import os
 import re
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -21,7 +20,7 @@ import pytest
 from classcord import __version__
 from classcord.ops import config
 from classcord.ops.health import check
-from tests.support import DEADLINE, IPV6_IS_OFF, ROOT, Client, Server, listener, member, unique
+from tests.support import DEADLINE, IPV6_IS_OFF, ROOT, Client, Server, listener, member, nobody, unique
 
 SERVER = [sys.executable, str(ROOT / "server.py")]
 OwnServer = Callable[..., Server]
@@ -232,9 +231,7 @@ def test_health_of_a_full_server(own_server: OwnServer) -> None:
 
 
 def test_health_where_nobody_listens() -> None:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        port = bound.getsockname()[1]
+    with nobody() as port:
         code, text = health(port, "--host", "127.0.0.1")
     assert code == 1
     assert str(port) in text
@@ -369,10 +366,7 @@ def test_every_address_of_both_families_is_served_by_default(own_server: OwnServ
 
 
 def test_a_server_can_be_started_again_at_once_on_the_same_port(own_server: OwnServer) -> None:
-    with socket.socket() as kept:  # bound to the port all the time, so that no other program gets it in between
-        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        kept.bind(("127.0.0.1", 0))
-        port = kept.getsockname()[1]
+    with nobody() as port:
         server = own_server("--port", str(port))
         with member((server.host, port), unique("alice")) as client:
             assert server.stop() == 0

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import gc
-import socket
 from pathlib import Path
 
 import pytest
 
-from tests.support import Client, Server
+from tests.support import Client, Server, nobody
 
 
 def test_a_server_that_does_not_start_leaves_nothing_to_the_next_test(tmp_path: Path) -> None:
@@ -19,8 +18,6 @@ def test_a_server_that_does_not_start_leaves_nothing_to_the_next_test(tmp_path: 
 
 
 def test_a_client_that_is_refused_leaves_nothing_to_the_next_test() -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        with pytest.raises(ConnectionRefusedError):
-            Client(nobody.getsockname())
+    with nobody() as port, pytest.raises(ConnectionRefusedError):
+        Client(("127.0.0.1", port))
     gc.collect()
