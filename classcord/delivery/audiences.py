@@ -32,6 +32,17 @@ class Audiences:
             return one
         return {seat: link for bit, some in self._members.items() if bit & mask for seat, link in some.items()}
 
+    def apart(self, mask: int) -> list[tuple[int, Mapping[int, Link]]] | None:
+        """Each of these audiences with its members, if nobody is in two of them. Else, or if that is unlikely, None."""
+        one = self._members.get(mask)
+        if one is not None:
+            return [(mask, one)]
+        if mask & EVERYBODY:
+            return None
+        found: list[tuple[int, Mapping[int, Link]]] = [each for each in self._members.items() if each[0] & mask]
+        some = [members for _, members in found]
+        return found if len(set[int]().union(*some)) == sum(map(len, some)) else None
+
     def join(self, seat: int, link: Link, audience: int) -> None:
         """Safe to repeat."""
         self._members.setdefault(audience, {})[seat] = link

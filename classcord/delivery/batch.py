@@ -240,14 +240,15 @@ class Batch:
         """Each link that receives something, with all its bytes, and whether others get the same object."""
         plans, mask_of = self._plans, self._audiences.mask
         blocks = _Blocks(self._common, self._bits, self._spoke)
-        members = self._audiences.members(self._spoke)
-        if self._spoke & (self._spoke - 1) == 0:  # nearly always only one audience has spoken
-            shared = blocks.of(self._spoke)
-            for seat, link in members.items():
-                if seat not in plans:
-                    yield link, shared, True
+        apart = self._audiences.apart(self._spoke)
+        if apart is not None:  # nearly always: one audience has spoken, or several channels
+            for audience, members in apart:
+                shared = blocks.of(audience)
+                for seat, link in members.items():
+                    if seat not in plans:
+                        yield link, shared, True
         else:
-            for seat, link in members.items():
+            for seat, link in self._audiences.members(self._spoke).items():
                 if seat not in plans:
                     yield link, blocks.of(mask_of(seat)), True
         for seat, plan in plans.items():
