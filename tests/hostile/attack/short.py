@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.hostile.attack import report, trial
 from tests.hostile.attack.attacks import ATTACKS, NO_ATTACK, find
 
-SECONDS = 2.0
+SECONDS = 1.0
 CHEAP, DEARER = "1", "11"
 """Password costs: the second one is for attacks on passwords. A hash takes some milliseconds then, not forty."""
 
