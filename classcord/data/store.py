@@ -59,7 +59,7 @@ class Store:
         self.deletions = 0  # of messages; any thread may read it
         self.expired: deque[ChangeValues] = deque(maxlen=10_000)  # from which id to which: for the index of searches
         self._pragmas: dict[str, object] = {}  # those that are certainly set in this connection
-        self._senders: dict[tuple[str, bool], int] = {}  # numbers in the table, by name and guest
+        self._senders: dict[tuple[str, bool], int] = {}  # the numbers of some (name, guest) in the table
         with contextlib.ExitStack() as undo:
             self._lock_file = lock_folder(Path(folder))
             self._folder = Path(os.path.abspath(folder))  # SQLite may take a name that begins with file: for a URI
@@ -123,14 +123,11 @@ class Store:
             self._db.execute(f"PRAGMA user_version={VERSION}")
 
     @contextlib.contextmanager
-    def _transaction(self, *, begins: bool = True) -> Iterator[None]:
-        """Without `begins`, the one statement inside is a transaction by itself."""
+    def _transaction(self) -> Iterator[None]:
         try:
-            if begins:
-                self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("BEGIN IMMEDIATE")
             yield
-            if begins:
-                self._db.execute("COMMIT")
+            self._db.execute("COMMIT")
         except Exception as error:
             self._senders.clear()  # those of this transaction may not be stored
             with contextlib.suppress(sqlite3.Error):
@@ -188,7 +185,7 @@ class Store:
                 self._reconnect()
             self._set("synchronous", "FULL" if whole else "NORMAL")
             self._set("busy_timeout", wait)
-            with self._transaction(begins=bool(accounts or changes) or not self._is_one_statement(messages)):
+            with self._transaction():
                 self._insert(messages)
                 if accounts:
                     self._db.executemany("INSERT OR REPLACE INTO accounts VALUES (?,?,?,?,?)", accounts)
@@ -231,10 +228,6 @@ class Store:
                 self._db.execute((schema.INSERT_IN_CHANNELS if channels else schema.INSERT)[n], values)
                 start += n
                 left -= n
-
-    def _is_one_statement(self, messages: Sequence[MessageRow]) -> bool:
-        """Whether `_insert` needs one only: two calls less, and other threads come in between twice less."""
-        return len(messages) in schema.ROWS and all((row[2], row[3]) in self._senders for row in messages)
 
     def _sender(self, name: str, guest: bool) -> int:
         """The number of a sender, which gets one now if it is new."""
