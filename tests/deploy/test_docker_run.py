@@ -83,7 +83,7 @@ def test_run_starts_a_hardened_container_and_prints_how_to_reach_it(vm: Machine)
 
 CLASS = """
 import json, socket, sys
-pupils = [(f"pupil{n}", socket.create_connection((sys.argv[1], 12345), 300)) for n in range(200)]
+pupils = [(f"pupil{n}", socket.create_connection((sys.argv[1], 12345), 300)) for n in range(400)]
 for name, pupil in pupils:
     for kind in "register", "login":
         pupil.sendall(json.dumps({"type": kind, "username": name, "password": "azerty"}).encode() + b"\\n")
@@ -103,7 +103,7 @@ def test_a_class_that_registers_and_logs_in_at_once_fits_into_the_containers_mem
     second, first = "memory.peak", "memory/memory.max_usage_in_bytes"  # kinds of control groups
     line = f"cd /sys/fs/cgroup && cat {second} || cat {first}"
     group = vm.run(f"docker exec classcord sh -c '{line}'", check=False).stdout.strip()
-    print(f"\n200 pupils: the server took {int(found[1]) / 1024:.0f} MiB, its control group {group} bytes")
+    print(f"\n400 pupils: the server took {int(found[1]) / 1024:.0f} MiB, its control group {group} bytes")
     assert int(found[1]) < 120 * 1024
     assert state(vm)["RestartCount"] == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -324,7 +325,8 @@ def test_it_speaks_french_and_with_json_it_says_the_same(container: Machine) -> 
     assert (said["place"], said["port"], said["broken"]) == ("vm", 12345, 0)
     for hop in said["hops"]:
         # times and sizes change, and the kernel's entry for the gateway ages: then nothing proves that it exists
-        assert hop["name"] in ("server", "data", "route") or hop["text"] in text
+        same = re.split("[,;]", hop["text"])[0].rstrip() if hop["name"] == "route" else hop["text"]
+        assert hop["name"] in ("server", "data") or same in text
     english = container.run("make doctor CLASSCORD_LANG=en", cwd=PROJECT).stdout
     assert english.startswith("In this machine, port 12345:\n")
     assert container.run("find deploy -name __pycache__", cwd=PROJECT).stdout == ""
