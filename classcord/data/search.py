@@ -198,8 +198,8 @@ class Search:
 
     @staticmethod
     def _prepare(index: sqlite3.Connection) -> None:
-        index.execute("PRAGMA journal_mode = WAL")
         index.execute("PRAGMA synchronous = OFF")  # it can be made again
+        index.execute("PRAGMA journal_mode = WAL")
 
     def _belongs(self, source: sqlite3.Connection, index: sqlite3.Connection) -> bool:
         """Whether it was made of these messages, by the last one that it has."""

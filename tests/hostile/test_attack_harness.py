@@ -136,22 +136,27 @@ def _swapped() -> Spoil:
 
 
 class _When(Ending):
-    """The end comes when something is reached."""
+    """The end comes when something is reached, or so many seconds later."""
 
-    def __init__(self, reached: Callable[[], bool]) -> None:
+    def __init__(self, reached: Callable[[], bool], later: float = 0.0) -> None:
         self._reached = reached
+        self._later = later
         self._last = time.monotonic() + DEADLINE
+        self._end = float("inf")
 
     def over(self) -> bool:
-        return self._reached() or time.monotonic() > self._last
+        now = time.monotonic()
+        if self._end == float("inf") and self._reached():
+            self._end = now + self._later
+        return now >= min(self._end, self._last)
 
 
-def _people(relay: Relay, spoil: Spoil, ending: Ending | None = None) -> dict[str, Any]:
-    """What bystanders count. Without an ending, they talk until each has said a few things."""
+def _people(relay: Relay, spoil: Spoil, messages: int = 16) -> dict[str, Any]:
+    """What bystanders count. They talk until together they have said so many things."""
     with relay(spoil) as address:
         people = Bystanders(address)
         try:
-            return people.run(ending or _When(lambda: len(people.sent) >= 16))
+            return people.run(_When(lambda: len(people.sent) >= messages))
         finally:
             people.close()
 
@@ -197,7 +202,7 @@ def _on(text: str, instead: list[bytes] | None) -> Spoil:
 )
 def test_a_class_notices(relay: Relay, soon: Callable[[float], Ending], spoil: Spoil, fault: str) -> None:
     with relay(spoil) as address:
-        counts = Pupils(address, 5, known=False).run(soon(6))
+        counts = Pupils(address, 5, known=False).run(soon(15))
     assert counts["served"] == (4 if fault == "too slow" else 0)
     assert counts["faults"] == [fault]
 
@@ -208,16 +213,18 @@ def test_a_class_is_served(relay: Relay, soon: Callable[[float], Ending]) -> Non
     assert (counts["served"], counts["faults"]) == (5, [])
 
 
-def test_a_newcomer_without_an_answer_is_counted(relay: Relay, soon: Callable[[float], Ending]) -> None:
-    counts = _people(relay, _on('"users":', []), soon(0.3))
+@pytest.mark.usefixtures("soon")
+def test_a_newcomer_without_an_answer_is_counted(relay: Relay) -> None:
+    counts = _people(relay, _on('"users":', []), messages=1)  # with the first message comes the first newcomer
     assert (counts["visits"], counts["visited"]) == (1, 0)
     assert counts["faults"] == ["newcomer: no answer"]
 
 
 @pytest.mark.parametrize("cut", [0, 5, 16])
-def test_a_last_answer_that_is_cut_is_counted(relay: Relay, soon: Callable[[float], Ending], cut: int) -> None:
+def test_a_last_answer_that_is_cut_is_counted(relay: Relay, cut: int) -> None:
+    looks = itertools.count()
     with relay(lambda number, line: [line[: len(line) - cut]] if b"pong" in line else [line]) as address:
-        counts = half_close.run(Path(), address, soon(0.3))
+        counts = half_close.run(Path(), address, _When(lambda: next(looks) >= 5))
     assert counts["rounds"] >= half_close.AT_ONCE
     assert counts["lost"] == (counts["rounds"] if cut else 0)
 
@@ -230,17 +237,18 @@ def test_an_attacker_that_is_dropped_comes_back() -> None:
 
 
 @pytest.mark.parametrize("reads", [True, False])
-def test_an_attacker_whose_bytes_are_not_taken_still_sees_the_end(soon: Callable[[float], Ending], reads: bool) -> None:
+def test_an_attacker_whose_bytes_are_not_taken_still_sees_the_end(reads: bool) -> None:
     with listener() as port:
-        counts = Swarm(Plan(5, repeated=same(b"x", size=65536), reads=reads), ("127.0.0.1", port)).run(soon(1))
+        swarm = Swarm(Plan(5, repeated=same(b"x", size=65536), reads=reads), ("127.0.0.1", port))
+        counts = swarm.run(_When(lambda: swarm.counts["connections"] >= 5, later=1))
     assert counts["connections"] == 5
 
 
-def test_a_plan_is_followed(soon: Callable[[float], Ending]) -> None:
+def test_a_plan_is_followed() -> None:
     """The opening comes once, the rest as often as the plan says; with a pause it takes its time."""
     with listener() as port:
-        plan = Plan(3, same(b"hello"), same(b"again"), times=4, pause=0.05)
-        counts = Swarm(plan, ("127.0.0.1", port)).run(soon(2))
+        swarm = Swarm(Plan(3, same(b"hello"), same(b"again"), times=4, pause=0.05), ("127.0.0.1", port))
+        counts = swarm.run(_When(lambda: swarm.counts["sent"] >= 3 * (5 + 4 * 5), later=1))
     assert counts["sent"] == 3 * (5 + 4 * 5)
 
 
