@@ -130,7 +130,7 @@ class ConnectionHandler:
     # --- reading ---
 
     def _serve(self) -> None:
-        splitter, limiter = self._splitter, self._limiter
+        splitter, limiter, outbox = self._splitter, self._limiter, self.link.outbox
         watching = self._services.registry.watching
         size = _READ
         data = self._first_bytes()
@@ -152,7 +152,9 @@ class ConnectionHandler:
                 if limiter is not None:
                     limiter.line()
                 self._line(line)
-                if self.context.owed >= _OWED or number % _SHARE == 0:
+                owed = self.context.owed
+                # one that does not take its answers adds no more than one at a time, and none while memory is scarce
+                if outbox.own or (owed and (owed >= _OWED or outbox.memory.scarce())) or number % _SHARE == 0:
                     self.context.wait_until_stored()
                     self._wait_until_taken()
             self.context.flush()

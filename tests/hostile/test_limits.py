@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 
 from tests.hostile.tools import LARGE, eventually
-from tests.support import DEADLINE, Bystanders, Client, Message, Server, fields, member, say, unique
+from tests.support import DEADLINE, ROOT, Bystanders, Client, Message, Server, fields, member, say, unique
 
 PING, PONG = {"type": "ping"}, {"type": "pong"}
 Limited = Callable[..., Server]
@@ -191,6 +193,30 @@ def test_all_outboxes_together_are_bounded_and_the_fullest_goes_first(limited: L
         line = server.wait_log("event=dropped reason=outboxes_full")
         assert fields(line)["port"] == str(stuck[0].socket.getsockname()[1]), "the one that got most"
         bystanders.check()
+
+
+def test_many_clients_that_take_no_answers_are_not_read_before_memory_ends(limited: Limited) -> None:
+    server = limited("--outboxes-limit", str(1 << 20), "--line-burst", "1000000", "--byte-burst", str(1 << 30))
+    unsent = 0
+
+    def settled() -> bool:
+        """All of them wait: nothing has changed since the last look."""
+        nonlocal unsent
+        command = [sys.executable, str(ROOT / "server.py"), "admin", "--data", str(server.data), "stats", "--json"]
+        before, unsent = unsent, json.loads(subprocess.check_output(command))["unsent_bytes"]
+        return unsent == before > 0
+
+    with Bystanders(address(server)) as bystanders, ExitStack() as stack:
+        deaf = [stack.enter_context(Client(address(server), receive_buffer=4096)) for _ in range(60)]
+        for client in deaf:
+            client.socket.sendall(b'{"type":"help"}\n' * 1000)
+        eventually(bystanders, settled, "the server reads none of them")
+        for client in deaf:
+            left = 1000  # every answer comes once it reads
+            while left:
+                left -= client.socket.recv(1 << 20).count(b"\n")
+    assert server.stop() == 0
+    assert not [line for line in server.log if "event=dropped" in line]
 
 
 # --- places ---
