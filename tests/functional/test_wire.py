@@ -208,7 +208,7 @@ def test_another_person_in_place_of_the_first(school: School) -> None:
 
 
 def test_a_client_that_does_not_read_is_not_dropped_for_it(own_server: Any) -> None:
-    server: Server = own_server()
+    server: Server = own_server("--stall-timeout", "3600")  # more than this machine needs for all the lines
     address = (server.host, server.port)
     with member(address, "alice") as page, Client(address, receive_buffer=4096) as slow:
         slow.login("alice")
