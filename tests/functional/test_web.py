@@ -10,12 +10,13 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.hostile.tools import launcher
 from tests.support import DEADLINE, ROOT, Client, Server, ask_http
 from tests.support.web import answer, upgrade
 
 OwnServer = Callable[..., Server]
 Connect = Callable[[], Client]
-PAGE = (ROOT / "classcord" / "web" / "index.html").read_bytes()
+PAGE, BOARD = ((ROOT / "classcord" / "web" / name).read_bytes() for name in ("index.html", "tableau.html"))
 
 
 def ask(connect: Connect, request: bytes) -> tuple[int, dict[str, str], bytes]:
@@ -50,19 +51,28 @@ def test_nothing_else_is_there(connect: Connect, target: str) -> None:
 
 def test_a_browser_asks_many_times_over_one_connection(connect: Connect) -> None:
     client = connect()
-    client.send_raw(ask_http("/nothing") + b"\r\n" + ask_http(method="HEAD") + ask_http("/healthz") + ask_http()[:20])
+    client.send_raw(ask_http("/nothing") + b"\r\n" + ask_http(method="HEAD") + ask_http("/tableau") + ask_http()[:20])
     assert answer(client)[0] == 404
     status, headers, _ = answer(client, head_only=True)
     assert (status, headers["content-length"]) == (200, str(len(PAGE)))
     status, _, body = answer(client)
-    assert (status, body) == (200, b"ok\n")
+    assert (status, body) == (200, BOARD)
     client.send_raw(ask_http()[20:])
     assert answer(client)[2] == PAGE
 
 
+def test_its_health_is_asked_for_like_a_page(own_server: OwnServer) -> None:
+    server = own_server(command=launcher("from handlers import web; web._PROGRESS = 20"))  # a disk may stand still
+    with Client((server.host, server.port)) as client:
+        for _ in range(2):
+            client.send_raw(ask_http("/healthz"))
+            status, headers, body = answer(client)
+            assert (status, headers["cache-control"], body) == (200, "no-store", b"ok\n")
+
+
 def test_the_hundredth_answer_is_the_last(connect: Connect) -> None:
     client = connect()
-    client.send_raw(ask_http("/healthz") * 101)
+    client.send_raw(ask_http("/nothing") * 101)
     seen = [answer(client)[1].get("connection") for _ in range(100)]
     assert seen == [None] * 99 + ["close"]
     assert client.at_end() == b""
@@ -178,7 +188,7 @@ def test_a_class_that_loads_the_page_at_once_behind_one_address(own_server: OwnS
 
 
 @pytest.mark.parametrize(("what", "flags", "request_"), [
-    ("lines", ("--line-rate", "5", "--line-burst", "10"), ask_http("/healthz")),
+    ("lines", ("--line-rate", "5", "--line-burst", "10"), ask_http("/nothing")),
     ("bytes", ("--byte-rate", "1024", "--byte-burst", "131072", "--line-burst", "1000"),
      ask_http("/", "A: " + "x" * 9000)),
 ])

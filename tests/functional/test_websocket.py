@@ -13,8 +13,8 @@ from classcord.wire.protocol import MAX_LINE
 from classcord.wire.websocket import BINARY, PING, TEXT
 from tests.functional.test_console import admin
 from tests.functional.test_watch import watching
-from tests.support import Client, Closed, Server, WebClient, frame, member, say, unique
-from tests.support.web import upgrade
+from tests.support import Client, Closed, Server, WebClient, ask_http, frame, member, say, unique
+from tests.support.web import answer, upgrade
 
 PING_LINE, PONG_LINE = b'{"type":"ping"}', {"type": "pong"}
 Address = tuple[str, int]
@@ -205,9 +205,8 @@ def test_the_console_sees_the_lines_and_not_the_frames(own_server: OwnServer) ->
 def test_a_silent_websocket_whose_place_is_given_up_gets_no_bare_line(own_server: OwnServer) -> None:
     server = own_server("--limits", "on", "--max-connections", "2")
     with WebClient(address_of(server)) as silent, Client(address_of(server)) as page:
-        page.send_raw(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        while page.read_line() != b"ok":
-            pass
+        page.send_raw(ask_http("/nothing"))
+        assert answer(page)[0] == 404
         with Client(address_of(server)) as one, Client(address_of(server)) as two:
             for newcomer in (one, two):
                 assert newcomer.ask({"type": "ping"}) == PONG_LINE
