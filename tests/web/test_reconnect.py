@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+import pytest
 
 from tests.functional.test_console import admin
-from tests.support import Client, Server
+from tests.support import Client, Server, nobody
 from tests.web.browser import Person
+
+
+@pytest.fixture
+def server(own_server: Callable[..., Server]) -> Iterator[Server]:
+    """On a port that no other test gets while this server is away."""
+    with nobody() as port:
+        yield own_server("--port", str(port))
 
 
 def _again(server: Server, own_server: Callable[..., Server], number: int = signal.SIGTERM) -> Callable[[], Server]:
