@@ -35,6 +35,16 @@ class Teacher(Person):
         self.wait(lambda: self.all(f'#rows [aria-label="{label}"]'))
         self.one(f'#rows [aria-label="{label}"]').click()
 
+    def press_channel(self, label: str) -> None:
+        """A button of a channel; the board may be drawn anew at any moment."""
+        def pressed() -> bool:
+            node = next((node for node in self.all("#channels button") if node.text == label), None)
+            if node is not None:
+                node.click()
+            return node is not None
+
+        self.wait(pressed)
+
     def answer(self, value: str, reason: str = "") -> None:
         self.wait(lambda: self.one("#question").is_displayed())
         if reason:
@@ -149,11 +159,9 @@ def test_its_buttons_do_what_they_say(
     prof.one("#seconds").send_keys("5\n")
     assert "Mode lent" in netcat.until(**{"from": "Serveur"})["content"]
     prof.wait(lambda: "5 s" in prof.text("#slow-now"))
-    prof.wait(lambda: "Fermer #dev" in prof.text("#channels"))
-    next(node for node in prof.all("#channels button") if node.text == "Fermer #dev").click()
+    prof.press_channel("Fermer #dev")
     prof.answer("yes")
-    prof.wait(lambda: "Rouvrir #dev" in prof.text("#channels"))
-    next(node for node in prof.all("#channels button") if node.text == "Rouvrir #dev").click()
+    prof.press_channel("Rouvrir #dev")
     prof.answer("yes")
     prof.wait(lambda: "Fermer #dev" in prof.text("#channels"))
     prof.press("Déconnecter bob")
