@@ -28,7 +28,7 @@ def make(vm: Machine, target: str, *, check: bool = True) -> Done:
 def ask(vm: Machine, kind: str, name: str) -> bool:
     """Whether a request about an account succeeds."""
     line = json.dumps({"type": kind, "username": name, "password": "azerty"})
-    return '"ok"' in vm.run(f"nc.openbsd -N -w 5 {VM} 12345", input=line + "\n").stdout
+    return '"ok"' in vm.run(f"nc.openbsd -N -w 20 {VM} 12345", input=line + "\n").stdout
 
 
 def copies(vm: Machine, of: str = COPIES) -> list[str]:

@@ -179,7 +179,7 @@ def test_a_server_that_cannot_write_is_broken(docker: Machine) -> None:
     run(docker, f"{PUBLISHED} --tmpfs /data:size=20m", "--data /data --password-cost 1")
     docker.run("docker exec classcord sh -c 'cat /dev/zero >/data/full'", check=False)
     line = '{"type":"register","username":"alice","password":"azerty"}'
-    docker.run(f"""echo '{line}' | nc -N -w 5 127.0.0.1 12345""")
+    docker.run(f"""echo '{line}' | nc -N -w 20 127.0.0.1 12345""")
     until(lambda: "storage_failed" in docker.run("docker logs classcord 2>&1").stdout, "it is in the log")
     ask(docker).only_broken("data: the server can't write", "df -h")
 

@@ -54,7 +54,7 @@ def test_the_machine_itself_is_not_a_desk(unit: Machine, form: str) -> None:
     configure(unit, f"CLASSCORD_LOG_FORMAT={form}")
     for address in ("127.0.0.1", "::1", VM):
         wait_for_answer(unit, address)
-        unit.run(f"nc.openbsd -N -w 5 {address} 12345", input='{"type":"users"}\n')
+        unit.run(f"nc.openbsd -N -w 20 {address} 12345", input='{"type":"users"}\n')
     until(lambda: unit.run("journalctl -u classcord | grep -c event.*guest").stdout >= "3", "all three are logged")
     assert "desks: none has connected yet" in ask(unit).marked("·")
 

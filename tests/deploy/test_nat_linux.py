@@ -75,7 +75,7 @@ def seen(lab: Lab, desk: Desk, address: str = HOST) -> str:
     """The desk's address as the server sees it. The desk registers a name, because linux.sh connects too."""
     name = unique("desk")
     request = json.dumps({"type": "register", "username": name, "password": "azerty"})
-    assert '"ok"' in desk.run(f"nc.openbsd -N -w 3 {address} 12345", input=f"{request}\n").stdout
+    assert '"ok"' in desk.run(f"nc.openbsd -N -w 20 {address} 12345", input=f"{request}\n").stdout
     found: list[str] = []
 
     def logged() -> bool:
@@ -108,7 +108,7 @@ def test_clients_reach_the_server_under_their_own_address(lab: Lab, host: Machin
     # the VM itself and its neighbours would get the answer past the host
     assert seen(lab, lab.vm) == HOST_INSIDE
     lab.vm.run("ip address replace 192.168.56.20/24 dev eth0")
-    ask = f"printf '{{\"type\":\"ping\"}}\\n' | nc.openbsd -s 192.168.56.20 -N -w 2 {HOST} 12345"
+    ask = f"printf '{{\"type\":\"ping\"}}\\n' | nc.openbsd -s 192.168.56.20 -N -w 20 {HOST} 12345"
     assert "pong" in lab.vm.run(ask).stdout
     host.run(f"{NAT} undo")
     assert refused(lab.slam)

@@ -44,7 +44,7 @@ def main_pid(vm: Machine) -> int:
 
 def wait_for_another(vm: Machine, pid: int) -> None:
     """Wait until the service has a new process, not this one."""
-    until(lambda: main_pid(vm) not in (0, pid), "systemd starts it again")
+    until(lambda: main_pid(vm) not in (0, pid), "systemd starts it again", 60)
 
 
 def journal(vm: Machine, since: str, *options: str) -> str:
@@ -64,7 +64,7 @@ def drop_in(vm: Machine, text: str) -> None:
 
 
 def ask(vm: Machine, line: str) -> str:
-    return vm.run("nc.openbsd -N -w 5 127.0.0.1 12345", input=line + "\n").stdout
+    return vm.run("nc.openbsd -N -w 20 127.0.0.1 12345", input=line + "\n").stdout
 
 
 # --- start, stop and restart ---
@@ -111,7 +111,7 @@ def test_a_server_that_always_crashes_is_given_up(service: Machine) -> None:
 
 
 def test_a_frozen_server_is_killed_by_the_watchdog_and_comes_back(service: Machine) -> None:
-    drop_in(service, "WatchdogSec=3")
+    drop_in(service, "WatchdogSec=12")  # a healthy server may be late on a busy machine
     service.run("systemctl restart classcord")
     pid = main_pid(service)
     since = now(service)
@@ -122,7 +122,7 @@ def test_a_frozen_server_is_killed_by_the_watchdog_and_comes_back(service: Machi
 
 
 def test_the_watchdog_leaves_a_server_alone_that_listens_on_one_address(service: Machine) -> None:
-    drop_in(service, f"WatchdogSec=3\nEnvironment=CLASSCORD_HOST={VM}")
+    drop_in(service, f"WatchdogSec=12\nEnvironment=CLASSCORD_HOST={VM}")
     since = now(service)
     service.run("systemctl restart classcord")
     pid = main_pid(service)
@@ -132,7 +132,7 @@ def test_the_watchdog_leaves_a_server_alone_that_listens_on_one_address(service:
         fed.add(show(service, "WatchdogTimestampMonotonic"))
         return len(fed) > 5
 
-    until(is_fed, "the server feeds its watchdog")
+    until(is_fed, "the server feeds its watchdog", 90)
     assert main_pid(service) == pid
     assert "event=connected" not in journal(service, since), "it does not log its own checks"
 
