@@ -7,7 +7,10 @@ from typing import Any
 
 from tests.deploy.machines import PROJECT, USER, Done, Machine, until
 
-__all__ = ["clear", "containers", "make", "refused", "state"]
+__all__ = ["DOCKER", "clear", "containers", "held", "make", "refused", "state"]
+
+DOCKER = '/usr/bin/docker "$@"'
+"""The command that a stand-in for docker was called with."""
 
 
 def make(vm: Machine, words: str, *, check: bool = True, user: str = USER, **more: Any) -> Done:
@@ -28,6 +31,15 @@ def state(vm: Machine, name: str = "classcord") -> dict[str, Any]:
     (facts,) = json.loads(vm.run(f"docker inspect {name}").stdout)
     assert isinstance(facts, dict)
     return facts
+
+
+def held(vm: Machine, command: str, *, before: str = ":", after: str = ":") -> str:
+    """A PATH whose docker stands still at this command: it does `before`, makes /tmp/held, waits for /tmp/go, and does
+    `after`."""
+    wait = ": >/tmp/held\nuntil test -e /tmp/go; do sleep 0.05; done"
+    script = f'#!/bin/sh\n[ "$1" = {command} ] || exec {DOCKER}\n{before}\n{wait}\n{after}\n'
+    vm.run("rm -rf /tmp/slow /tmp/held /tmp/go && install -D /dev/stdin /tmp/slow/docker", input=script)
+    return "/tmp/slow:$PATH"
 
 
 def clear(vm: Machine) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.docker import clear, containers, make, refused, state
+from tests.deploy.docker import DOCKER, clear, containers, held, make, refused, state
 from tests.deploy.lab import BASE, VM, answers, wait_for_answer
 from tests.deploy.machines import PROJECT, USER, Desk, Machine, rootfs, until
 from tests.support import DEADLINE, ROOT, unique
@@ -139,14 +139,13 @@ def test_a_new_container_that_cannot_start_leaves_the_old_one_running(vm: Machin
     wait_for_answer(vm, VM)
 
 
-def test_the_old_container_is_back_after_a_run_that_is_ended_half_way(vm: Machine) -> None:
+@pytest.mark.parametrize(("command", "begun"), [("stop", f"{DOCKER} &"), ("run", DOCKER)])
+def test_the_old_container_is_back_after_a_run_that_is_ended_half_way(vm: Machine, command: str, begun: str) -> None:
     make(vm, "docker-run")
     first = state(vm)["Id"]
-    vm.run(
-        ":\nsetsid sh deploy/docker.sh run >/tmp/run.log 2>&1 & running=$!\n"
-        "until grep -q Stopping /tmp/run.log; do sleep 0.02; done\n"
-        "kill -TERM -- -$running; wait $running; test $? = 130", cwd=PROJECT,
-    )
+    run = f"PATH={held(vm, command, before=begun)} setsid sh deploy/docker.sh run"
+    end = "until test -e /tmp/held; do sleep 0.02; done; kill -TERM -- -$running; wait $running; test $? = 130"
+    vm.run(f":\n{run} >/tmp/run.log 2>&1 & running=$!\n{end}", cwd=PROJECT)
     assert BACK in vm.run("cat /tmp/run.log").stdout
     assert (state(vm)["Id"], containers(vm)) == (first, ["classcord"])
     wait_for_answer(vm, VM)
@@ -159,10 +158,14 @@ def test_the_old_container_is_back_after_a_run_that_is_ended_half_way(vm: Machin
 
 def test_a_second_run_waits_for_the_first_to_end(vm: Machine) -> None:
     for _ in range(2):  # the first time there is no container to replace
-        both = [vm.start("sh classcord/deploy/docker.sh run", user=USER) for _ in range(2)]
-        said = [each.communicate(timeout=120)[0] for each in both]
-        assert [each.returncode for each in both] == [0, 0], said
-        assert any("Waiting for another docker-run...\n" in text for text in said)
+        first = vm.start(f"PATH={held(vm, 'run', after=DOCKER)} sh classcord/deploy/docker.sh run", user=USER)
+        until(vm.outside("/tmp/held").exists, "the first is half way", 120)
+        second = vm.start("sh classcord/deploy/docker.sh run", user=USER)
+        assert second.stdout is not None
+        assert second.stdout.readline() == "Waiting for another docker-run...\n"
+        vm.run("touch /tmp/go")
+        said = [each.communicate(timeout=120)[0] for each in (first, second)]
+        assert (first.returncode, second.returncode) == (0, 0), said
         assert containers(vm) == ["classcord"]
         assert answers(vm, VM)
 
