@@ -96,7 +96,8 @@ def _run_until_killed(server: Server, chance: random.Random) -> tuple[list[list[
         threads = [threading.Thread(target=run, daemon=True) for run in work]
         for thread in threads:
             thread.start()
-        assert killer.done.wait(DEADLINE), "the talk came to an end by itself"
+        # the registrations wait for the disk, and the talk with them
+        assert killer.done.wait(6 * DEADLINE), "the talk came to an end by itself"
         for thread in threads:
             thread.join(DEADLINE)
         assert len(heard) == TALKERS
