@@ -13,6 +13,7 @@ from classcord.wire.protocol import MAX_LINE
 from classcord.wire.websocket import BINARY, PING, TEXT
 from tests.functional.test_console import admin
 from tests.functional.test_watch import watching
+from tests.hostile.tools import STEADY, launcher
 from tests.support import Client, Closed, Server, WebClient, ask_http, frame, member, say, unique
 from tests.support.web import answer, upgrade
 
@@ -162,7 +163,8 @@ def test_who_is_kicked_reads_why_and_a_stop_is_announced(own_server: OwnServer) 
 
 
 def test_floods_are_ended_as_over_tcp(own_server: OwnServer) -> None:
-    server = own_server("--limits", "on", "--excess-time", "1", "--line-rate", "10", "--log-level", "debug")
+    server = own_server("--limits", "on", "--excess-time", "1", "--line-rate", "10", "--log-level", "debug",
+                        command=launcher(STEADY))
     with WebClient(address_of(server)) as client:
         client.send_raw((PING_LINE + b"\n") * 1000)
         assert client.at_end().count(b'"code":"rate_limited"') == 1

@@ -17,12 +17,29 @@ from typing import TypeVar
 from classcord.data.search import SEARCH
 from tests.support import DEADLINE, ROOT, Bystanders, Client, Server, member, unique
 
-__all__ = ["LARGE", "abort", "at_once", "eventually", "fill", "launcher", "open_files", "said", "stuck_member"]
+__all__ = [
+    "LARGE", "STEADY", "abort", "at_once", "eventually", "fill", "launcher", "open_files", "said", "stuck_member",
+]
 
 Result = TypeVar("Result")
 
 LARGE = "\U0001f600" * 4000
 """The longest content that is allowed; as a line it has 48 kB."""
+STEADY = """
+import threading, time
+from classcord import serving
+from classcord.net.limits import Limits
+lock, seen, now = threading.Lock(), time.monotonic(), 0.0
+def steady():
+    global seen, now
+    with lock:
+        before, seen = seen, time.monotonic()
+        now += min(seen - before, 0.6)
+        return now
+serving.Limits = lambda settings: Limits(settings, steady)
+"""
+"""For `launcher`: the limits have a clock that leaves out the pauses of a busy machine. Else a pause in a flood is like
+a flooder that pauses, which is forgiven. A client that sends too fast is not read for half a second at a time."""
 
 
 def eventually(bystanders: Bystanders, reached: Callable[[], bool], what: str) -> None:
