@@ -74,7 +74,8 @@ class Poller:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """One registry for all of them: it has threads of its own, which last as long as the process."""
     store = Store(tmp_path_factory.mktemp("ends"))
-    registry = Registry(store, Accounts([], 1), Texts("fr"))
+    # the time stands still: what is done each second would carry out a batch in another thread
+    registry = Registry(store, Accounts([], 1), Texts("fr"), clock=lambda: 0.0)
     registry._epoll = cast(Any, Poller())
     registry._own["_broadcast"] = Batch.broadcast
     yield registry

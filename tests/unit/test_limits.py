@@ -172,8 +172,7 @@ def waiting(room: Shares, flow: Flow, size: int, got: list[Any], name: Any) -> t
 
 def grant(room: Shares, clock: Clock, threads: list[threading.Thread], got: list[Any]) -> None:
     """Let the time pass, a line at a time."""
-    while any(thread.is_alive() for thread in threads):
-        count = len(got)
+    while (count := len(got)) < len(threads):  # not while they live: one that has its turn may live a little longer
         clock.now += 1.0
         with room._lock:
             room._wake_first()

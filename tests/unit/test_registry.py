@@ -265,7 +265,8 @@ def test_waiting_means_that_what_was_posted_is_stored_even_while_another_thread_
     assert seen == [True]
 
 
-def test_on_a_server_that_is_never_idle_a_clients_thread_gets_back_to_its_client(world: World) -> None:
+def test_on_a_server_that_is_never_idle_a_clients_thread_gets_back_to_its_client(tmp_path: Path) -> None:
+    world = World(tmp_path, clock=lambda: 0.0)  # nothing is done each second: it could come between two turns
     person = connected(world.registry)
     who: list[threading.Thread] = []
     over = threading.Event()
@@ -281,6 +282,7 @@ def test_on_a_server_that_is_never_idle_a_clients_thread_gets_back_to_its_client
     world.registry.post([("more", person.number, ())])
     assert over.wait(DEADLINE), "what the poster left was carried out"
     assert who.count(threading.current_thread()) == registry._TURNS, "the poster did not stay for all of it"
+    end(world.registry, world.store)
 
 
 def test_the_end_waits_three_seconds_for_who_does_not_read_and_no_longer(tmp_path: Path) -> None:
