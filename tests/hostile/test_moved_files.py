@@ -18,7 +18,7 @@ import pytest
 
 from classcord.data.schema import VERSION
 from tests.hostile.test_storage import OwnServer, heard, ids_go_on_above, lines, people, refused, register, stored
-from tests.support import ROOT, Client, fields
+from tests.support import ROOT, Client, Server, fields
 
 Change = Callable[[Path], Any]
 
@@ -259,14 +259,22 @@ def stored_in(path: Path) -> int:
         return int(count)
 
 
+def stopped(server: Server) -> None:
+    """Stop it until SIGCONT: between two steps of a test it would repair the files."""
+    server.process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WNOWAIT)
+
+
 @pytest.mark.parametrize("deleted", [["-wal"], ["-shm"], ["-wal", "-shm"]], ids="".join)
 @pytest.mark.parametrize("other", ["nobody", "reader", "backup"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_deleted_log_is_saved(own_server: OwnServer, deleted: list[str], other: str, number: int) -> None:
     server = own_server()
     with people(server) as (bystanders, alice):
+        stopped(server)
         for suffix in deleted:
             (server.data / f"classcord.db{suffix}").unlink()
+        server.process.send_signal(signal.SIGCONT)
         if other == "reader":  # makes new files under these names, and may find nothing in them
             with closing(sqlite3.connect(server.data / "classcord.db")) as db:
                 try:
@@ -305,8 +313,7 @@ def test_a_log_that_another_program_has_replaced(own_server: OwnServer, stays: b
     assert first.stop() == 0
     server = own_server()
     with people(server) as (bystanders, _):
-        server.process.send_signal(signal.SIGSTOP)  # between two steps it would repair the files
-        os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WNOWAIT)
+        stopped(server)
         for suffix in ("-wal", "-shm"):
             (server.data / f"classcord.db{suffix}").unlink()
         with closing(sqlite3.connect(server.data / "classcord.db")) as db:
