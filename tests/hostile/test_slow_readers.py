@@ -69,12 +69,32 @@ def test_the_bound_of_the_outbox_is_the_one_that_is_set(own_server: Callable[...
     assert _dropped(server.log) == []
 
 
+def _drops_after(own_server: Callable[..., Server], flag: Path) -> Server:
+    """A server with a short time for stalled clients, which drops none before the flag is there.
+
+    Else it might drop a client before the test has come so far; and while much is sent, a bystander that had to wait.
+    """
+    changes = f"""
+from classcord.delivery.registry import Registry
+drop = Registry._drop_stalled
+def later(self, batch, number):
+    if os.path.exists({str(flag)!r}):
+        drop(self, batch, number)
+Registry._drop_stalled = later
+"""
+    return own_server("--stall-timeout", "1", "--outbox-limit", str(64 << 20), command=launcher(changes))
+
+
 @pytest.mark.parametrize("reads", [True, False], ids=["one byte at a time", "nothing"])
-def test_a_client_that_hardly_reads_is_dropped_for_stalling(own_server: Callable[..., Server], reads: bool) -> None:
-    server = own_server("--stall-timeout", "1", "--outbox-limit", str(64 << 20))
+def test_a_client_that_hardly_reads_is_dropped_for_stalling(
+    own_server: Callable[..., Server], tmp_path: Path, reads: bool
+) -> None:
+    flag = tmp_path / "everybody has all"
+    server = _drops_after(own_server, flag)
     address = server.host, server.port
     with Bystanders(address) as bystanders, member(address, unique("busy")) as sender, stuck_member(address) as stuck:
         fill(bystanders, sender, 20)
+        flag.touch()
 
         def dropped() -> bool:
             if reads and not _dropped(server.log_so_far()):
@@ -86,6 +106,7 @@ def test_a_client_that_hardly_reads_is_dropped_for_stalling(own_server: Callable
 
         eventually(bystanders, dropped, "the client that hardly reads is dropped")
         port = str(stuck.socket.getsockname()[1])
+        flag.unlink()
         sender.send({"type": "users"})
         assert sender.until(type="users")["users"] == sorted([bystanders.one.name, bystanders.two.name, sender.name])
         fill(bystanders, sender, 5)
@@ -97,16 +118,8 @@ def test_a_stuck_client_that_half_closes_does_not_stay(
     own_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     """It has ended its side, but does not read the lines that are left for it."""
-    flag = tmp_path / "it has half-closed"  # otherwise it might be dropped before that
-    changes = f"""
-from classcord.delivery.registry import Registry
-drop = Registry._drop_stalled
-def later(self, batch, number):
-    if os.path.exists({str(flag)!r}):
-        drop(self, batch, number)
-Registry._drop_stalled = later
-"""
-    server = own_server("--stall-timeout", "1", "--outbox-limit", str(64 << 20), command=launcher(changes))
+    flag = tmp_path / "it has half-closed"
+    server = _drops_after(own_server, flag)
     address = server.host, server.port
     with Bystanders(address) as bystanders, member(address, unique("busy")) as sender:
         threads, files = server.status("Threads"), open_files(server)
