@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 20.0
@@ -11,6 +14,20 @@ DEADLINE = 20.0
 
 IPV6_IS_OFF = "this machine has no IPv6: sudo sysctl net.ipv6.conf.all.disable_ipv6=0"
 """Why a test is skipped if `has_ipv6` is false, and what to do about it."""
+
+
+Answer = TypeVar("Answer")
+
+
+def insisted(ask: Callable[[], Answer], wanted: Callable[[Answer], bool]) -> Answer:
+    """Ask until this answer comes, or too long; the last answer.
+
+    For a program that gives another one up soon: on a busy machine the other may need longer.
+    """
+    deadline = time.monotonic() + DEADLINE
+    while not wanted(answer := ask()) and time.monotonic() < deadline:
+        pass
+    return answer
 
 
 def has_ipv6() -> bool:

@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 
 from classcord import __version__
+from classcord.data.search import SEARCH
 from classcord.ops import config
 from classcord.ops.health import check
-from tests.support import DEADLINE, IPV6_IS_OFF, ROOT, Client, Server, listener, member, nobody, unique
+from tests.support import DEADLINE, IPV6_IS_OFF, ROOT, Client, Server, insisted, listener, member, nobody, unique
 
 SERVER = [sys.executable, str(ROOT / "server.py")]
 OwnServer = Callable[..., Server]
@@ -214,19 +215,26 @@ def health(port: int, *arguments: str, **variables: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+def healthy(port: int) -> str:
+    """The line about a server that is healthy."""
+    code, text = insisted(lambda: health(port), lambda done: done[0] == 0)
+    assert code == 0, text
+    return text
+
+
 def test_health_of_a_server_that_answers(own_server: OwnServer) -> None:
     server = own_server()
-    code, text = health(server.port)
-    assert (code, text[:2]) == (0, "ok")
-    assert run("health", CLASSCORD_PORT=str(server.port), CLASSCORD_HOST="127.0.0.1").returncode == 0
+    assert healthy(server.port)[:2] == "ok"
+    by_variables = {"CLASSCORD_PORT": str(server.port), "CLASSCORD_HOST": "127.0.0.1"}
+    assert insisted(lambda: run("health", **by_variables).returncode, lambda code: code == 0) == 0
 
 
 def test_health_of_a_full_server(own_server: OwnServer) -> None:
     server = own_server("--max-connections", "1")
     with Client((server.host, server.port)) as client:
         assert client.ask({"type": "ping"}) == {"type": "pong"}
-        code, text = health(server.port)
-        assert (code, text[:2]) == (0, "ok")
+        text = healthy(server.port)
+        assert text[:2] == "ok"
         assert "full" in text
 
 
@@ -321,11 +329,14 @@ def test_what_is_stored_is_private(tmp_path: Path) -> None:
         alice.send({"type": "message", "content": "x"})
         alice.pending()
         assert stat.S_IMODE(data.stat().st_mode) == 0o700
-        files = list(data.iterdir())
-        assert data / "classcord.db" in files
-        assert {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in files} == {
-            path.name: oct(0o600) for path in files
-        }
+        modes = {}
+        for path in data.iterdir():
+            try:
+                modes[path.name] = oct(stat.S_IMODE(path.stat().st_mode))
+            except FileNotFoundError:
+                assert path.name.startswith(SEARCH), "only the index is being made, and has files for a moment"
+        assert "classcord.db" in modes
+        assert modes == dict.fromkeys(modes, oct(0o600))
 
 
 def test_passwords_are_neither_stored_nor_logged(own_server: OwnServer, tmp_path: Path) -> None:
