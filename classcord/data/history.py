@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from classcord.data.folder import FILE
-from classcord.data.search import Search, mark
+from classcord.data.search import Search, marked
+from classcord.data.turns import Turns
 
 __all__ = ["History", "Page", "Past", "Scope", "Unreadable"]
 
@@ -30,7 +31,9 @@ _CACHE = 512
 _LAST = 1 << 62
 """Greater than any id."""
 _STEP = 200
-"""Messages that a search looks through at once."""
+"""Messages that a search looks through at once. Between two steps others may read."""
+_SPAN = 50_000
+"""Ids in which it lets the index look at once: a step takes some milliseconds, whatever the words are."""
 
 
 class Unreadable(Exception):
@@ -100,27 +103,23 @@ class History:
     def __init__(self, folder: str | os.PathLike[str], search: Search) -> None:
         self._path = Path(folder).absolute() / FILE
         self._search = search
-        self._idle: queue.LifoQueue[tuple[sqlite3.Connection, int] | None] = queue.LifoQueue()
-        for _ in range(_READERS):
-            self._idle.put(None)  # opened at the first use
+        # opened at the first use
+        self._readers: Turns[tuple[sqlite3.Connection, int] | None] = Turns([None] * _READERS)
 
     def read(self, scope: Scope, page: Page) -> list[Past]:
-        """The messages of a page, the oldest first. Waits while two others read."""
+        """The messages of a page, the oldest first. Waits while two others read, or take a step of a search."""
         low, high = page.after or 0, _LAST if page.before is None else page.before
-        with self._connection() as connection:
-            rows = _Rows(connection, scope, page.forward)
-            if not page.words:
-                found = rows.between(low, high, page.limit)
-            else:
-                words = (*mark(scope.accounts is not None, scope.channel), *page.words)
-                reached = self._search.reached()  # what came later is looked at one by one
-                parts = [
-                    self._indexed(rows, page, low, min(high, reached + 1), words),
-                    self._not_indexed(rows, max(low, reached), high),
-                ]
-                in_order = itertools.chain.from_iterable(parts if page.forward else parts[::-1])
-                wanted = (row for row in in_order if set(page.words) <= set(self._search.words_of(row.content)))
-                found = list(itertools.islice(wanted, page.limit))
+        if not page.words:
+            found = self._between(scope, page.forward, low, high, page.limit)
+        else:
+            reached = self._search.reached()  # what came later is looked at one by one
+            parts = [
+                self._indexed(scope, page, low, min(high, reached + 1)),
+                self._not_indexed(scope, page.forward, max(low, reached), high),
+            ]
+            in_order = itertools.chain.from_iterable(parts if page.forward else parts[::-1])
+            wanted = (row for row in in_order if set(page.words) <= set(self._search.words_of(row.content)))
+            found = list(itertools.islice(wanted, page.limit))
         return found if page.forward else found[::-1]
 
     def message(self, id: int) -> Past | None:
@@ -133,28 +132,45 @@ class History:
             ).fetchone()
         return Past._make(row) if row is not None else None
 
-    def _indexed(self, rows: _Rows, page: Page, low: int, high: int, words: Sequence[str]) -> Iterator[Past]:
-        while True:
-            try:
-                ids = self._search.ids(words, low, high, _STEP, oldest=page.forward)
-            except sqlite3.Error:  # it is being made again
-                yield from self._not_indexed(rows, low, high)
-                return
-            if not ids:
-                return
-            yield from rows.between(low, high, _STEP, ids)
-            low, high = (ids[-1], high) if page.forward else (low, ids[-1])
+    def _between(self, scope: Scope, forward: bool, low: int, high: int, limit: int) -> list[Past]:
+        with self._connection() as connection:
+            return _Rows(connection, scope, forward).between(low, high, limit)
 
-    def _not_indexed(self, rows: _Rows, low: int, high: int) -> Iterator[Past]:
-        while found := rows.between(low, high, _STEP):
+    def _indexed(self, scope: Scope, page: Page, low: int, high: int) -> Iterator[Past]:
+        words = marked(page.words, scope.channel, scope.accounts)
+        while True:
+            with self._connection() as connection:
+                rows = _Rows(connection, scope, page.forward)
+                first = rows.between(low, high, 1)  # so what others have said meanwhile is left out
+                if not first:
+                    return
+                if page.forward:
+                    start, end = first[0].id - 1, min(high, first[0].id + _SPAN)
+                else:
+                    start, end = max(low, first[0].id - _SPAN), first[0].id + 1
+                try:
+                    ids = self._search.ids(words, start, end, _STEP, oldest=page.forward)
+                except sqlite3.Error:  # it is being made again
+                    break
+                found = rows.between(start, end, _STEP, ids)
             yield from found
-            low, high = (found[-1].id, high) if rows.oldest else (low, found[-1].id)
+            # to the last one that the index gave, or to the end of these ids
+            if page.forward:
+                low = ids[-1] if len(ids) == _STEP else end - 1
+            else:
+                high = ids[-1] if len(ids) == _STEP else start + 1
+        yield from self._not_indexed(scope, page.forward, low, high)
+
+    def _not_indexed(self, scope: Scope, forward: bool, low: int, high: int) -> Iterator[Past]:
+        while found := self._between(scope, forward, low, high, _STEP):
+            yield from found
+            low, high = (found[-1].id, high) if forward else (low, found[-1].id)
 
     def close(self) -> None:
         """Close the connections, and those of the search. A read that takes longer is left alone."""
         for _ in range(_READERS):
             try:
-                opened = self._idle.get(timeout=_LAST_READ)
+                opened = self._readers.take(_LAST_READ)
             except queue.Empty:
                 continue
             if opened is not None:
@@ -163,8 +179,8 @@ class History:
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        """One of the connections; waits until one is free. After an error it is not used again."""
-        opened = self._idle.get()
+        """One of the connections; who waits longest gets the next one. After an error it is not used again."""
+        opened = self._readers.take()
         usable = False
         try:
             file = os.stat(self._path).st_ino
@@ -180,7 +196,7 @@ class History:
         finally:
             if opened is not None and not usable:
                 opened[0].close()
-            self._idle.put(opened if usable else None)
+            self._readers.give(opened if usable else None)
 
     def _open(self) -> sqlite3.Connection:
         made = sqlite3.connect(
@@ -200,12 +216,13 @@ class _Rows:
 
     def between(self, low: int, high: int, limit: int, ids: Sequence[int] | None = None) -> list[Past]:
         """At most `limit` of them with ids between the two, without these; of `ids` if they are given."""
-        only = f"AND m.id IN ({','.join(map(str, ids))})" if ids is not None else ""
+        # given ids are looked up; an index of the scope would go through all that lie between them
+        how, only = ("NOT INDEXED", f"AND m.id IN ({','.join(map(str, ids))})") if ids is not None else ("", "")
         found: list[Past] = []
         for condition, values in self._conditions:
             found += map(Past._make, self._connection.execute(
                 "SELECT m.id, m.time, s.name, s.guest, m.recipient, m.content"
-                " FROM message_rows AS m JOIN senders AS s ON s.id = m.sender"
+                f" FROM message_rows AS m {how} JOIN senders AS s ON s.id = m.sender"
                 f" WHERE m.id > ? AND m.id < ? {only} AND {condition}"
                 f" ORDER BY m.id {'ASC' if self.oldest else 'DESC'} LIMIT ?",
                 (low, high, *values, limit),

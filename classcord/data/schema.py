@@ -162,6 +162,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # those that were closed while the server ran; the settings name others
         "CREATE TABLE closed_channels (key TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID",
     ),
+    (
+        # a page of what was said to everybody is found without reading what was said in channels. Both columns are
+        # NULL in it, so an entry is little more than the id
+        "CREATE INDEX message_everybody ON message_rows (recipient) WHERE recipient IS NULL AND channel IS NULL",
+    ),
 )
 """The statements from each schema version to the next. Only append: databases in use have run the others already."""
 

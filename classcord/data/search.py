@@ -7,19 +7,21 @@ have yet is found too, because a search looks at those one by one: see data/hist
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from classcord.data.folder import FILE, give
 from classcord.data.schema import ChangeValues
+from classcord.data.turns import Turns
 from classcord.ops import logs
 
-__all__ = ["SEARCH", "Search", "mark", "remove_index"]
+__all__ = ["SEARCH", "Search", "marked", "remove_index"]
 
 SEARCH = "search.db"
 """The name of the file."""
@@ -39,7 +41,7 @@ _BUSY = 5.0
 """Seconds that a connection waits for another one."""
 _END = 2.0
 """Seconds that the end of the server waits for the thread: it is in the middle of one batch at most."""
-_VERSION = 1
+_VERSION = 2
 """Of the form of the index. One of another form is made again."""
 _FORM = """
     CREATE VIRTUAL TABLE words USING fts5(content, tokenize = "ascii tokenchars '_'", detail = none);
@@ -49,12 +51,17 @@ _FORM = """
 # The tokenizer takes every character beyond ASCII as part of a word, so it cuts only between the words that it gets.
 
 
-def mark(private: bool, channel: str | None) -> list[str]:
-    """The word that messages have in the index if they are not for everybody. Pure; any thread.
+def marked(words: Iterable[str], channel: str | None = None, accounts: tuple[str, str] | None = None) -> list[str]:
+    """The words as the index has them for one audience: everybody, a channel, or two accounts. Pure; any thread.
 
-    If somebody writes it, a search looks at one message too many.
+    So the messages of others cost a search nothing. No word of a text has a §, so nobody can write a word of another
+    audience. That two have the same mark is not likely, and only makes a search look at more messages.
     """
-    return ["0_private"] if private else ["0_channel"] if channel is not None else []
+    if accounts is None and channel is None:
+        return [f"§{word}" for word in words]
+    audience = "\n".join(sorted(accounts)) if accounts is not None else channel or ""
+    mark = hashlib.blake2s(audience.encode(), digest_size=8).hexdigest()
+    return [f"§{mark}§{word}" for word in words]
 
 
 def remove_index(folder: Path) -> None:
@@ -82,8 +89,7 @@ class Search:
         self._reached = 0
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()  # of the connection that searches
-        self._reader: sqlite3.Connection | None = None
+        self._reader: Turns[sqlite3.Connection | None] = Turns([None])  # opened at the first use
 
     def start(self) -> None:
         """Begin to follow the messages."""
@@ -107,34 +113,51 @@ class Search:
     def ids(self, words: Sequence[str], low: int, high: int, limit: int, *, oldest: bool) -> list[int]:
         """The first ids between the two, without these, of messages that have all the words, oldest or newest first.
 
-        It may give some that lack a word. Raises sqlite3.Error.
+        `high` is at most one above what is reached. It may give some that lack a word. Raises sqlite3.Error.
         """
         query = " ".join(f'"{word}"' for word in words)
         statement = (
             "SELECT rowid FROM words WHERE words MATCH ? AND rowid > ? AND rowid < ?"
             f" ORDER BY rowid {'ASC' if oldest else 'DESC'} LIMIT ?"
         )
-        with self._lock:
-            if self._reader is None:
-                self._reader = sqlite3.connect(self._path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
-            try:
-                return [id for (id,) in self._reader.execute(statement, (query, low, high, limit))]
-            except sqlite3.Error:
-                self._forget_reader()
-                raise
+        with self._reading() as reader:
+            if high > self._reached + 1:  # it was made again after the caller has looked
+                raise sqlite3.OperationalError("the index does not reach so far any longer")
+            return [id for (id,) in reader.execute(statement, (query, low, high, limit))]
 
-    def _forget_reader(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection that searches; waits until it is free. After an error it is not used again."""
+        opened = self._reader.take()
+        usable = False
+        try:
+            if opened is None:
+                opened = sqlite3.connect(self._path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
+            yield opened
+            usable = True
+        finally:
+            if opened is not None and not usable:
+                opened.close()
+            self._reader.give(opened if usable else None)
+
+    @contextlib.contextmanager
+    def _without_reader(self) -> Iterator[None]:
+        """The connection that searches is closed, and nobody opens one meanwhile."""
+        opened = self._reader.take()
+        try:
+            if opened is not None:
+                opened.close()
+            yield
+        finally:
+            self._reader.give(None)
 
     def close(self) -> None:
         """Cease to follow, and close the connections, when nobody searches any more."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(_END)
-        with self._lock:
-            self._forget_reader()
+        with self._without_reader():
+            pass
 
     # --- the thread ---
 
@@ -181,13 +204,12 @@ class Search:
         except sqlite3.Error:
             pass  # no index, or a damaged one
         index.close()
-        with self._lock:
-            self._forget_reader()
+        with self._without_reader():
+            self._reached = 0
             remove_index(self._path.parent)
         index = self._connect()
         self._prepare(index)
         index.executescript(f"BEGIN;{_FORM}PRAGMA user_version = {_VERSION};COMMIT")
-        self._reached = 0
         return index
 
     def _connect(self) -> sqlite3.Connection:
@@ -224,19 +246,26 @@ class Search:
     def _take(self, source: sqlite3.Connection, index: sqlite3.Connection) -> int:
         """Put the next messages into the index; how many these were."""
         rows = source.execute(
-            "SELECT id, time, recipient IS NOT NULL, channel, content FROM message_rows WHERE id > ?"
-            " ORDER BY id LIMIT ?",
+            "SELECT m.id, m.time, s.name, s.guest, m.recipient, m.channel, m.content"
+            " FROM message_rows AS m LEFT JOIN senders AS s ON s.id = m.sender WHERE m.id > ? ORDER BY m.id LIMIT ?",
             (self._reached, _BATCH),
         ).fetchall()
         if rows:
-            last, time, _, _, text = rows[-1]
+            last, time, *_, text = rows[-1]
             index.execute("BEGIN IMMEDIATE")
             index.executemany(
                 "INSERT OR REPLACE INTO words (rowid, content) VALUES (?, ?)",
-                [(id, " ".join(mark(private, channel) + self.words_of(content)))
-                 for id, _, private, channel, content in rows],
+                [(id, " ".join(self._words(*row))) for id, _, *row in rows],
             )
             index.execute("UPDATE reached SET id = ?, time = ?, content = ?", (last, time, text))
             index.execute("COMMIT")
             self._reached = last
         return len(rows)
+
+    def _words(
+        self, sender: str | None, guest: int | None, recipient: str | None, channel: str | None, content: str
+    ) -> list[str]:
+        """Those of a stored message. What a guest has written to somebody is in no exchange of two accounts."""
+        if recipient is None:
+            return marked(self.words_of(content), channel)
+        return marked(self.words_of(content), accounts=(sender, recipient)) if sender is not None and not guest else []

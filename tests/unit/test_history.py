@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,17 +16,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classcord.data.history import History, Page, Past, Scope, Unreadable
-from classcord.data.search import SEARCH, Search
+from classcord.data.history import _READERS, History, Page, Past, Scope, Unreadable, _Rows
+from classcord.data.search import SEARCH, Search, marked
 from classcord.data.store import Store
 from classcord.wire.protocol import MAX_CONTENT
 from classcord.wire.words import words_of
+from tests.support import DEADLINE
 from tests.unit.test_linear import assert_linear, repeated
 
 WORDS = [
-    "Élève", "eleve", "ÉLÈVES", "le", "naïf", "0_private", "straße", "STRASSE", "ﬁn", "l'été", "日本", "a_b", "²",
+    "Élève", "eleve", "ÉLÈVES", "le", "naïf", "§le", "straße", "STRASSE", "ﬁn", "l'été", "日本", "a_b", "²",
 ]
 PEOPLE = ["alice", "bob", "Zoé"]
+CHANNELS = ["#dev", "#été"]
 
 
 class Made(NamedTuple):
@@ -90,38 +94,158 @@ def expected(rows: list[Row], scope: Scope, page: Page) -> list[Past]:
 
 MESSAGES = st.lists(
     st.tuples(
-        st.sampled_from(PEOPLE), st.booleans(), st.none() | st.sampled_from([*PEOPLE, "#dev", "#admin"]),
+        st.sampled_from(PEOPLE), st.booleans(), st.none() | st.sampled_from(PEOPLE) | st.sampled_from(CHANNELS),
         st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join),
     ),
     max_size=12,
 )
 IDS = st.none() | st.integers(0, 14)
 SCOPES = st.builds(
-    Scope, st.none() | st.sampled_from(["#dev", "#admin"]),
+    Scope, st.none() | st.sampled_from([*CHANNELS, "#vide"]),
     st.none() | st.tuples(st.sampled_from(PEOPLE), st.sampled_from(PEOPLE)),
     st.integers(1_767_225_600_000, 1_767_225_600_012),
 )
 
 
+def rows_of(messages: list[tuple[str, bool, str | None, str]]) -> list[Row]:
+    return [
+        past(id, sender, None if channel else to, content, guest, channel)
+        for id, (sender, guest, to, content) in enumerate(messages, 1)
+        for channel in [to if to in CHANNELS else None]
+    ]
+
+
 @given(
     messages=MESSAGES, reached=st.integers(0, 12), scope=SCOPES, limit=st.integers(1, 5), before=IDS, after=IDS,
-    words=st.lists(st.sampled_from(WORDS), max_size=2),
+    words=st.lists(st.sampled_from(WORDS), max_size=2), step=st.integers(1, 3), span=st.integers(1, 4),
+    deleted=st.sets(st.integers(1, 12), max_size=3),
 )
 def test_a_page_has_what_it_should_however_far_the_index_is(
     messages: list[tuple[str, bool, str | None, str]], reached: int, scope: Scope, limit: int,
-    before: int | None, after: int | None, words: list[str],
+    before: int | None, after: int | None, words: list[str], step: int, span: int, deleted: set[int],
 ) -> None:
-    rows = [
-        past(id, sender, None if channel else to, content, guest, channel)
-        for id, (sender, guest, to, content) in enumerate(messages, 1)
-        for channel in [to if to in ("#dev", "#admin") else None]
-    ]
+    rows = rows_of(messages)
     page = Page(limit, before, after, tuple(word for text in words for word in words_of(text)))
-    with TemporaryDirectory() as folder, made_in(Path(folder)) as made:
+    with TemporaryDirectory() as folder, made_in(Path(folder)) as made, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("classcord.data.history._STEP", step)
+        patch.setattr("classcord.data.history._SPAN", span)
         store(made, rows[:reached])
         made.follow()
         store(made, rows[reached:])
-        assert made.history.read(scope, page) == expected(rows, scope, page)
+        made.store.commit([], [], [("delete_message", (id,)) for id in deleted])
+        left = [row for row in rows if row.past.id not in deleted]
+        assert made.history.read(scope, page) == expected(left, scope, page)
+
+
+@given(messages=MESSAGES, scope=SCOPES, word=st.sampled_from(WORDS).map(lambda text: words_of(text)[0]))
+def test_the_index_itself_keeps_the_audiences_apart(
+    messages: list[tuple[str, bool, str | None, str]], scope: Scope, word: str
+) -> None:
+    rows, scope = rows_of(messages), scope._replace(since=0)
+    with TemporaryDirectory() as folder, made_in(Path(folder)) as made:
+        store(made, rows)
+        made.follow()
+        found = made.search.ids(marked([word], scope.channel, scope.accounts), 0, len(rows) + 1, 99, oldest=True)
+        assert found == [row.id for row in expected(rows, scope, Page(99, words=(word,)))]
+
+
+def few_among(others: int) -> list[Row]:
+    """Some messages of each audience, so many to others, and some of each again."""
+    rows: list[Row] = []
+    for count in (40, others, 40):
+        audiences = [(None, None), ("bob", None), (None, "#dev")] if count == 40 else [("Zoé", None), (None, "#other")]
+        for number in range(count):
+            for recipient, channel in audiences:
+                rows.append(past(len(rows) + 1, "alice", recipient, f"mot m{number % (count // 20)}", channel=channel))
+    return rows
+
+
+@pytest.mark.parametrize("scope", [
+    Scope(), Scope("#dev"), Scope("#vide"), Scope("#other"), Scope(None, ("bob", "alice")),
+], ids=str)
+@pytest.mark.parametrize("page", [
+    Page(50), Page(50, after=1), Page(50, words=("mot",)), Page(50, after=1, words=("mot",)), Page(50, words=("m1",)),
+], ids=str)
+def test_a_page_and_a_search_do_not_go_through_many_messages(
+    tmp_path: Path, scope: Scope, page: Page
+) -> None:
+    """In steps of SQLite, which are the same each time."""
+    steps = []
+    for others in (300, 3000):
+        folder = tmp_path / str(others)
+        folder.mkdir()
+        with made_in(folder) as made:
+            store(made, rows := few_among(others))
+            made.follow()
+            made.history.read(scope, page)  # opens the connection
+            opened = made.history._readers.take()
+            assert opened is not None
+            counted: list[None] = []
+            opened[0].set_progress_handler(lambda counted=counted: counted.append(None), 1)  # type: ignore[misc]
+            made.history._readers.give(opened)
+            assert made.history.read(scope, page) == expected(rows, scope, page)
+            steps.append(len(counted))
+    assert steps[1] < 1.5 * steps[0]
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_a_long_search_lets_others_read_between_its_steps(
+    made: Made, monkeypatch: pytest.MonkeyPatch, indexed: bool
+) -> None:
+    """Each search here waits in its second step until somebody else has read, with the last connection."""
+    monkeypatch.setattr("classcord.data.history._STEP", 5)
+    monkeypatch.setattr("classcord.data.history._SPAN", 5)
+    store(made, [past(id, "alice", None, "pair" if id % 2 else "impair") for id in range(1, 100)])
+    if indexed:
+        made.follow()
+    others = [made.history._readers.take() for _ in range(_READERS - 1)]
+    reading = threading.Thread(target=made.history.message, args=(1,), daemon=True)
+    between, taken = _Rows.between, 0
+
+    def watched(self: _Rows, low: int, high: int, limit: int, ids: Sequence[int] | None = None) -> list[Past]:
+        nonlocal taken
+        if limit == (1 if indexed else 5):  # a step begins
+            taken += 1
+        if taken == 1 and not reading.is_alive():
+            reading.start()
+            while not made.history._readers._waiting:
+                time.sleep(0)
+        if taken == 2:
+            reading.join(DEADLINE)
+            assert not reading.is_alive(), "it has not had the connection"
+        return between(self, low, high, limit, ids)
+
+    monkeypatch.setattr(_Rows, "between", watched)
+    assert made.history.read(Scope(), Page(5, words=("pair", "impair"))) == []
+    assert taken > 2
+    for each in others:
+        made.history._readers.give(each)
+
+
+def test_a_search_sees_that_the_index_was_made_again_meanwhile(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [past(id, "alice", None, "mot") for id in range(1, 30)]
+    store(made, rows)
+    made.follow()
+    monkeypatch.setattr("classcord.data.history._STEP", 5)
+    ids, calls = made.search.ids, 0
+
+    def again(words: Sequence[str], low: int, high: int, limit: int, *, oldest: bool) -> list[int]:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            with closing(sqlite3.connect(made.search._path)) as index:
+                index.execute("PRAGMA user_version = 1")
+            made.follow(1 if oldest else 0)  # it has nothing, or everything again
+        return ids(words, low, high, limit, oldest=oldest)
+
+    monkeypatch.setattr(made.search, "ids", again)
+    for page in (Page(20, words=("mot",)), Page(20, after=0, words=("mot",))):
+        calls = 0
+        assert made.history.read(Scope(), page) == expected(rows, Scope(), page)
+        assert calls >= 2
+        made.follow()
 
 
 @pytest.mark.parametrize("indexed", [0, 1, 3, 99])
@@ -211,7 +335,7 @@ def test_what_is_deleted_leaves_the_index_too(made: Made) -> None:
     assert made.store.deletions == 2
     with closing(made.search._connect()) as index:
         made.search._purge(index)
-        assert index.execute("SELECT rowid, content FROM words").fetchall() == [(1, "mot1"), (3, "mot3")]
+        assert index.execute("SELECT rowid, content FROM words").fetchall() == [(1, "§mot1"), (3, "§mot3")]
     assert [row.id for row in made.history.read(Scope(), Page(5))] == [1, 3]
 
 
