@@ -60,4 +60,4 @@ def test_the_history_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(past, "_MESSAGES", 2000)
     part = past.past(Bench(tmp_path / "unused", tmp_path, rounds=1))
     assert [target.bound for target in part.targets] == [20, 0.9]
-    assert len(part.rows) == 9
+    assert len(part.rows) == 11
