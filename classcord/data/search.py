@@ -42,7 +42,7 @@ _BUSY = 5.0
 _END = 2.0
 """Seconds that the end of the server waits for the thread: it is in the middle of one batch at most."""
 _VERSION = 2
-"""Of the form of the index. One of another form is made again."""
+"""Of the form of the index and of its words. One of another form is made again."""
 _FORM = """
     CREATE VIRTUAL TABLE words USING fts5(content, tokenize = "ascii tokenchars '_'", detail = none);
     CREATE TABLE reached (id INTEGER NOT NULL, time NOT NULL, content TEXT NOT NULL);

@@ -80,6 +80,16 @@ def test_a_search_ignores_accents_case_and_order(talk: Talk, word: str, query: s
     assert last["query"] == query.format(word)
 
 
+@pytest.mark.parametrize(("said", "query"), [("Chef-d'Œuvre", "oeuvre"), ("boeuf", "bœuf"), ("Ex æquo", "aequo")])
+def test_letters_that_a_keyboard_lacks_are_found_as_people_type_them(
+    join: Join, word: str, said: str, query: str
+) -> None:
+    alice = join("alice")
+    alice.send(say(f"{word} {said}"))
+    lines, _ = asked(alice, query=f"{word} {query}")
+    assert [line["content"] for line in lines] == [f"{word} {said}"]
+
+
 def test_what_was_just_said_is_found(talk: Talk, word: str) -> None:
     alice, *_ = talk
     alice.send(say(f"{word} à l'instant"), {"type": "history", "query": f"{word} instant"})
