@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import sqlite3
 import threading
 import time
@@ -19,10 +20,8 @@ from hypothesis import strategies as st
 from classcord.data.history import _READERS, History, Page, Past, Scope, Unreadable, _Rows
 from classcord.data.search import SEARCH, Search, marked
 from classcord.data.store import Store
-from classcord.wire.protocol import MAX_CONTENT
 from classcord.wire.words import words_of
 from tests.support import DEADLINE
-from tests.unit.test_linear import assert_linear, repeated
 
 WORDS = [
     "Élève", "eleve", "ÉLÈVES", "le", "naïf", "§le", "straße", "STRASSE", "ﬁn", "l'été", "日本", "a_b", "²",
@@ -340,6 +339,38 @@ def test_what_is_deleted_leaves_the_index_too(made: Made) -> None:
     assert [row.id for row in made.history.read(Scope(), Page(5))] == [1, 3]
 
 
+def test_what_is_deleted_leaves_the_index_that_follows(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier run has left there, what was deleted meanwhile, and what was too old."""
+    monkeypatch.setattr("classcord.data.search._PAUSE", 0.01)
+    store(made, [past(id, "alice", None, f"mot{id}") for id in range(1, 8)])
+    made.follow()
+    made.store.commit([], [], [("delete_message", (2,))])
+    search = Search(made.search._path.parent, words_of, lambda: made.store.deletions, made.store.expired)
+    looked: queue.SimpleQueue[list[int]] = queue.SimpleQueue()
+    take = search._take
+
+    def watched(source: sqlite3.Connection, index: sqlite3.Connection) -> int:
+        looked.put([id for (id,) in index.execute("SELECT rowid FROM words ORDER BY rowid")])
+        return take(source, index)
+
+    def left(*ids: int) -> None:
+        """At the end of one of the next two looks of the thread: the first one may have begun before the deletion."""
+        while not looked.empty():
+            looked.get()
+        assert [*ids] in (looked.get(timeout=DEADLINE), looked.get(timeout=DEADLINE))
+
+    monkeypatch.setattr(search, "_take", watched)
+    with closing(search):
+        search.start()
+        left(1, 3, 4, 5, 6, 7)
+        made.store.commit([], [], [("delete_message", (3,))])
+        left(1, 4, 5, 6, 7)
+        made.store.commit([], [], [("expire", (4, 5))])
+        left(1, 6, 7)
+        made.store.commit([], [], [("delete_messages", (6, 7))])
+        left(1)
+
+
 def test_the_index_is_a_database_of_its_own(made: Made) -> None:
     """A reader or the index never holds the lock that a commit needs."""
     store(made, [past(1, "alice", None, "mot")])
@@ -349,27 +380,3 @@ def test_the_index_is_a_database_of_its_own(made: Made) -> None:
         store(made, [past(2, "alice", None, "mot")])
     assert made.search._path.name == SEARCH
     assert made.store.last_id() == 2
-
-
-@pytest.mark.parametrize(("text", "words"), [
-    ("Élève n°2 : l'ÉTÉ", ["eleve", "n", "2", "l", "ete"]),
-    ("e\u0301le\u0300ve", ["eleve"]),
-    ("Straße STRASSE", ["strasse", "strasse"]),
-    ("ﬁn ² a_b", ["fin", "2", "a_b"]),
-    ("Œuvre ŒUVRE oeuvre", ["oeuvre", "oeuvre", "oeuvre"]),
-    ("Lætitia ǼGIS laetitia", ["laetitia", "aegis", "laetitia"]),
-    ("Łódź Søren ØRSTED Işık Þór Đà", ["lodz", "soren", "orsted", "isik", "thor", "da"]),
-    ("… !", []),
-])
-def test_words_have_no_accents_and_no_case(text: str, words: list[str]) -> None:
-    assert words_of(text) == words
-
-
-def test_piled_marks_are_left_as_they_are() -> None:
-    assert words_of("a" + "\u0301\u0323" * 2000)
-    assert words_of("Œ" + "\u0301\u0323" * 2000)[0][:2] == "oe"
-
-
-@pytest.mark.parametrize("unit", ["é", "\u0301", "日 ", "œ"])
-def test_the_words_of_a_content_are_found_in_linear_time(unit: str) -> None:
-    assert_linear(words_of, repeated(unit), MAX_CONTENT)
