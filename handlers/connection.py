@@ -45,8 +45,6 @@ _READ_BUSY = 16384
 may have."""
 _SHARE = 256
 """Lines of one client that run before its next lines are decoded: decoded lines take memory, for each client."""
-_OWED = 32 * 1024
-"""Bytes of answers to one client until the server looks whether the client takes them."""
 _OVERRUN_TIME = 2.0
 """Seconds until a line over MAX_OVERRUN bytes must end."""
 _LINGER = 1.0
@@ -130,7 +128,7 @@ class ConnectionHandler:
     # --- reading ---
 
     def _serve(self) -> None:
-        splitter, limiter, outbox = self._splitter, self._limiter, self.link.outbox
+        splitter, limiter, context = self._splitter, self._limiter, self.context
         watching = self._services.registry.watching
         size = _READ
         data = self._first_bytes()
@@ -152,12 +150,9 @@ class ConnectionHandler:
                 if limiter is not None:
                     limiter.line()
                 self._line(line)
-                owed = self.context.owed
-                # one that does not take its answers adds no more than one at a time, and none while memory is scarce
-                if outbox.own or (owed and (owed >= _OWED or outbox.memory.scarce())) or number % _SHARE == 0:
-                    self.context.wait_until_stored()
-                    self._wait_until_taken()
-            self.context.flush()
+                if context.behind() or number % _SHARE == 0:
+                    context.wait_until_taken()
+            context.flush()
             self._wait_until_taken()
             if self.link.dropped or self.link.expelled:
                 return

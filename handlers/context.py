@@ -22,8 +22,8 @@ from handlers.limiter import Limiter
 
 __all__ = ["NOWHERE", "Context"]
 
-_ENTRY = 20
-"""Bytes of a name in a list, about."""
+_OWED = 32 * 1024
+"""Bytes of answers to one client until the server looks whether the client takes them."""
 _LINE = 50
 """People in a list that take as much work as a line, about."""
 NOWHERE = ChannelName("", "")
@@ -39,9 +39,8 @@ class Context:
     """Collects the items of a client's requests. Only the client's own thread uses it."""
 
     __slots__ = (
-        "_hashing", "_items", "_number", "_whole", "accounts", "folder", "history", "limiter", "link", "owed", "place",
-        "registry",
-        "texts",
+        "_hashing", "_items", "_number", "_unread_limit", "_whole", "accounts", "folder", "history", "limiter", "link",
+        "owed", "place", "registry", "texts",
     )
 
     def __init__(self, link: Link, services: Services) -> None:
@@ -50,6 +49,7 @@ class Context:
         self.registry = services.registry
         self.accounts = services.accounts
         self._hashing = services.hashing
+        self._unread_limit = services.unread_limit
         self.history = services.history
         self.folder = services.folder
         self.texts = services.texts
@@ -69,9 +69,9 @@ class Context:
             self.limiter.presence(what)
 
     def lists(self) -> None:
-        """The answer names the people: wait for a share of the server's time that grows with them. Raises Gone."""
+        """The answer is a list: wait for a share of the server's time that grows with the people. Raises Gone."""
+        self.owed += _OWED  # the room makes it, and it may be as long
         people = len(self.registry.links())
-        self.owed += _ENTRY * people
         if self.limiter is not None and people > _LINE:
             self.limiter.work(people // _LINE)
 
@@ -156,6 +156,22 @@ class Context:
         """Hand over the collected items and wait until they are done: the next request depends on them."""
         self.flush()
         self.registry.wait()
+
+    def behind(self) -> bool:
+        """Whether to wait until the client takes its answers, before it gets more: see `wait_until_taken`.
+
+        One that does not take them adds no more than one at a time, and none while memory is scarce.
+        """
+        owed, outbox = self.owed, self.link.outbox
+        return outbox.own > 0 or owed >= _OWED or (owed > 0 and outbox.memory.scarce())
+
+    def wait_until_taken(self) -> None:
+        """Hand over the collected items, and wait until the client has taken enough of its answers, or is dropped.
+
+        Only this client waits.
+        """
+        self.wait_until_stored()
+        self.link.wait_until_taken(self._unread_limit)
 
     def hashed(self, work: Callable[..., Result], *arguments: Any) -> Result:
         """The result of `work(*arguments)`, which runs in a hashing thread when this client's turn comes.

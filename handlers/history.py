@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from classcord.chat.channel_operations import ChannelOperations
@@ -30,6 +31,8 @@ _APART = 0.1
 """Seconds between two lines of an answer to a typed command: of those that come at once, some clients show only one."""
 _WORDS = 10
 """Words of a search that count."""
+_KEPT = 16 * 1024
+"""Characters of messages that an answer keeps in memory while its client takes it."""
 
 
 def history(context: Context, message: dict[str, Any]) -> None:
@@ -44,18 +47,46 @@ def history(context: Context, message: dict[str, Any]) -> None:
     if answer is None:
         return  # the room has refused it
     page = Page(limit + 1, before, after, words)  # one more, to see whether there are more
+    count, channel = 0, answer.channel.name if answer.channel is not None else None
     try:
         rows = context.history.read(_scope(answer), page)
+        more = len(rows) > limit
+        if more:
+            rows = rows[:limit] if page.forward else rows[len(rows) - limit :]
+        kept = _kept(rows)
+        del rows
+        for row in _each(context, kept):
+            context.reply(render.past(row, channel))
+            count += 1
     except Unreadable as error:
         context.link.log("history_failed", detail=str(error))
         raise ProtocolError("unavailable", "The history can't be read for now; try again later.") from None
-    more = len(rows) > limit
-    if more:
-        rows = rows[:limit] if page.forward else rows[len(rows) - limit :]
-    for row in rows:
-        context.reply(render.past(row, answer.channel.name if answer.channel is not None else None))
     asked = {name: message[name] for name in ("channel", "with", "query") if message.get(name)}
-    context.reply(encode({"type": "history", "done": True, "count": len(rows), "more": more, **asked}))
+    context.reply(encode({"type": "history", "done": True, "count": count, "more": more, **asked}))
+
+
+def _kept(rows: list[Past]) -> list[Past | int]:
+    """The first messages of an answer, and the ids of the others.
+
+    All of them may be megabytes, and a client may take its time: the others are read again when it has taken those.
+    """
+    size, kept = 0, list[Past | int]()
+    for row in rows:
+        size += len(row.content)
+        kept.append(row if size <= _KEPT else row.id)
+    return kept
+
+
+def _each(context: Context, kept: list[Past | int]) -> Iterator[Past]:
+    """These messages, each when the client has taken enough of those before it. Ends early with the connection."""
+    for each in kept:
+        row = each if isinstance(each, Past) else context.history.message(each)
+        if row is not None:  # it may be deleted by now
+            yield row
+        if context.behind():
+            context.wait_until_taken()
+            if context.link.dropped or context.link.expelled:
+                return
 
 
 def typed_history(context: Context, rest: str) -> None:
@@ -81,22 +112,23 @@ def _tell(context: Context, page: Page) -> None:
         return  # it was typed in a channel that does not exist, or is closed
     try:
         rows = context.history.read(_scope(answer), page)
+        if answer.unheard:
+            rows = [row for row in rows if names.find(row.sender) not in answer.unheard]
+        kept = _kept(rows)
+        del rows
+        if not kept:
+            context.post(Room.notice, context.texts("history_empty"))
+        for place, row in enumerate(_each(context, kept)):
+            if place:
+                context.flush()
+                if context.link.gone_within(_APART):
+                    raise Gone
+            line = context.texts("history_line", time=_when(row), sender=row.sender, content=row.content)
+            number = f"{row.id} " if answer.teacher else ""  # for /supprimer
+            context.post(Room.notice, f"{number}{line}"[:MAX_CONTENT])
     except Unreadable as error:
         context.link.log("history_failed", detail=str(error))
         context.post(Room.notice, context.texts("history_unreadable"))
-        return
-    if answer.unheard:
-        rows = [row for row in rows if names.find(row.sender) not in answer.unheard]
-    if not rows:
-        context.post(Room.notice, context.texts("history_empty"))
-    for place, row in enumerate(rows):
-        if place:
-            context.flush()
-            if context.link.gone_within(_APART):
-                raise Gone
-        line = context.texts("history_line", time=_when(row), sender=row.sender, content=row.content)
-        number = f"{row.id} " if answer.teacher else ""  # for /supprimer
-        context.post(Room.notice, f"{number}{line}"[:MAX_CONTENT])
 
 
 def last_of(context: Context, name: str) -> int | None:

@@ -88,5 +88,5 @@ class Request(NamedTuple):
     announces: Announces = "nothing"
     """What everybody may be told because of it, beside a content: it waits for a share of the room's rate first."""
     lists: bool = False
-    """Its answer names the people, so it takes more work the more they are."""
+    """Its answer names the people or the channels: it takes more work the more people are here, and may be long."""
     typed: Typed | None = None

@@ -226,7 +226,7 @@ TABLE = (
         ),
     ),
     Request(
-        "channels", channels.channels, "list the channels", {"type": "channels"},
+        "channels", channels.channels, "list the channels", {"type": "channels"}, lists=True,
         typed=Typed(
             channels.typed_channels,
             {"fr": ("canaux",), "en": ("channels", "list")},

@@ -206,8 +206,8 @@ def test_many_clients_that_take_no_answers_are_not_read_before_memory_ends(limit
         """All of them wait: nothing has changed since the last look."""
         nonlocal unsent
         command = [sys.executable, str(ROOT / "server.py"), "admin", "--data", str(server.data), "stats", "--json"]
-        before, unsent = unsent, json.loads(subprocess.check_output(command))["unsent_bytes"]
-        return bool(unsent == before > 0)
+        before, unsent = unsent, int(json.loads(subprocess.check_output(command))["unsent_bytes"])
+        return unsent == before > 0
 
     with Bystanders(address(server)) as bystanders, ExitStack() as stack:
         deaf = [stack.enter_context(Client(address(server), receive_buffer=4096)) for _ in range(60)]

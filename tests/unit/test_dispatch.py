@@ -188,6 +188,19 @@ def test_what_a_line_makes_others_receive_is_charged(message: Message, charged: 
     assert meter.charged == charged
 
 
+@pytest.mark.parametrize("message", [
+    {"type": "users"}, {"type": "connected_users"}, {"type": "list_users"}, {"type": "who"}, {"type": "channels"},
+    say("/qui"), say("/qui #dev"), say("/canaux"),
+])
+def test_a_list_takes_more_work_the_more_people_there_are_and_may_be_long(message: Message) -> None:
+    context, work = a_context(), list[int]()
+    context.registry = cast(Any, SimpleNamespace(links=lambda: [None] * 500))
+    context.limiter = cast(Any, SimpleNamespace(work=work.append, presence=lambda *_: None))
+    dispatch(context, message)
+    assert work == [10], "lines that take as much"
+    assert context.behind(), "the next request waits until the client takes it"
+
+
 # --- who may ---
 
 
