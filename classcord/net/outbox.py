@@ -40,7 +40,8 @@ class Outbox:
     """The bytes that one client's transport hasn't taken yet; `send` is that transport's.
 
     `send` and `resume` return None when all is sent, WAITING when bytes are left, or the reason to drop the client:
-    "gone" (the peer reset the connection) or "outbox_full" (more than `limit` bytes wait).
+    "gone" (the peer reset the connection) or "outbox_full" (`limit` bytes waited already before these). One answer may
+    be longer than `limit`: a client that takes it is not dropped because it has asked.
     """
 
     __slots__ = ("_limit", "_send", "_waiting", "memory", "own", "pending", "progress")
@@ -66,6 +67,8 @@ class Outbox:
 
         `shared` says that other clients get the same object.
         """
+        if self.pending >= self._limit:
+            return "outbox_full"
         sent = 0
         if not self.pending:
             try:
@@ -83,7 +86,7 @@ class Outbox:
         self._waiting.append((memoryview(data)[sent:] if sent else data, own))
         self.pending += len(data) - sent
         self._use(own)
-        return "outbox_full" if self.pending > self._limit else WAITING
+        return WAITING
 
     def _use(self, size: int) -> None:
         self.own += size

@@ -42,6 +42,18 @@ def test_a_client_that_reads_nothing_is_given_up_past_the_limit_and_not_before()
     assert box.send(b"x", 0) == "outbox_full"
 
 
+def test_one_answer_may_be_longer_than_the_limit_and_a_client_that_takes_none_of_it_gets_no_more() -> None:
+    wire = Wire(10)
+    box, other = outbox(wire, limit=100), outbox(Wire(10), limit=100)
+    assert box.send(b"x" * 1000, 0) == other.send(b"x" * 1000, 0) == WAITING
+    assert other.send(b"y", 0) == "outbox_full"
+    assert other.pending == 990, "it is not made longer"
+    wire.room = None
+    assert box.resume(1) is None
+    assert box.send(b"y", 1) is None
+    assert wire.data == b"x" * 1000 + b"y"
+
+
 def test_a_reset_connection_is_gone() -> None:
     wire = Wire(3)
     box = outbox(wire)
