@@ -18,6 +18,8 @@ _ANY_LENGTH = 1 << 62
 """Longer than any text."""
 _DIGITS = 18
 """Of a number: SQLite and Java's long have 19."""
+_NAMES = ("username", "new_user")
+"""Fields of a name."""
 
 
 class _Route(NamedTuple):
@@ -32,6 +34,8 @@ class _Route(NamedTuple):
     kept: frozenset[str]
     """The fields whose null counts as a value."""
     lists: bool
+    names: str
+    """The field with the name that the client gives for itself, if others are told of it."""
 
 
 def _route(request: Request) -> _Route:
@@ -43,7 +47,8 @@ def _route(request: Request) -> _Route:
     ])
     kept = frozenset([field.name for field in request.fields if field.any_value])
     run = handle if who == "anybody" else lambda context, message: context.only(who, handle, message)
-    return _Route(run, quick, request.cost, request.announces, request, kept, request.lists)
+    named = next((field.name for field in request.fields if field.name in _NAMES), "user")
+    return _Route(run, quick, request.cost, request.announces, request, kept, request.lists, named)
 
 
 _ROUTES = {kind: _route(request) for kind, request in TYPES.items()}
@@ -55,7 +60,7 @@ def dispatch(context: Context, message: dict[str, Any]) -> int:
     kind = message.get("type")
     if not isinstance(kind, str) or (route := _ROUTES.get(kind)) is None:
         raise _unknown_type(message)
-    handle, quick, cost, announces, request, kept, lists = route
+    handle, quick, cost, announces, request, kept, lists, named = route
     for name, absent, most in quick:
         value = message.get(name, absent)
         if not isinstance(value, str) or len(value) > most:
@@ -64,7 +69,7 @@ def dispatch(context: Context, message: dict[str, Any]) -> int:
     if lists:
         context.lists()
     if announces != "nothing":
-        context.announces(announces)
+        context.announces(announces, message.get(named), message.get("channel"))
     try:
         handle(context, message)
     except Command as command:

@@ -33,7 +33,7 @@ def register(context: Context, message: dict[str, Any]) -> None:
     check_password(password)
     if not context.accounts.resembles(name):  # else the room refuses it, in the right order
         if context.limiter is not None:
-            context.limiter.register()
+            context.limiter.register(name)
         context.flush()
         hashed = context.hashed(context.accounts.hash_password, password)
     else:

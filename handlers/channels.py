@@ -86,7 +86,6 @@ def typed_join(context: Context, rest: str) -> None:
         raise Misused
     name = _typed_name(context, rest)
     if name is not None:
-        context.announces("change")
         context.post(ChannelOperations.type_join, *name)
 
 
@@ -94,7 +93,6 @@ def typed_leave(context: Context, rest: str) -> None:
     """`/quitter`, or `/quitter #dev`."""
     name = _typed_name(context, rest) if rest else context.place
     if name is not None:
-        context.announces("change")
         context.post(ChannelOperations.type_leave, *name)
 
 

@@ -38,6 +38,8 @@ def _run(context: Context, text: str) -> int:
     typed = request.typed
     if request.lists:
         context.lists()
+    if request.announces != "nothing":
+        context.announces(request.announces, None, rest if any(f.name == "channel" for f in request.fields) else None)
     try:
         if request.who == "anybody":
             typed.run(context, rest.strip())

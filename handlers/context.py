@@ -63,10 +63,13 @@ class Context:
         self.limiter = Limiter(limits, link, self.flush, self.reply) if limits is not None else None
         """None without limits."""
 
-    def announces(self, what: Literal["coming", "change"]) -> None:
-        """Wait for a share of the room's rate, because everybody may be told this: see request.Announces."""
+    def announces(self, what: Literal["coming", "change"], name: object = None, channel: object = None) -> None:
+        """Wait for a share of the room's rate, because everybody may be told this: see request.Announces.
+
+        `name` is the one that the client gives for itself, `channel` the one that the lines name.
+        """
         if self.limiter is not None:
-            self.limiter.presence(what)
+            self.limiter.presence(what, name, channel)
 
     def lists(self) -> None:
         """The answer is a list: wait for a share of the server's time that grows with the people. Raises Gone."""

@@ -10,6 +10,7 @@ from classcord.net.limits import Limits, Member
 from classcord.net.link import Gone, Link
 from classcord.net.shares import Flow, Shares
 from classcord.wire import names
+from classcord.wire.channel_names import MAX_TYPED
 from classcord.wire.protocol import ProtocolError, quote
 
 __all__ = ["Flooding", "Limiter"]
@@ -19,8 +20,9 @@ _PATIENCE = 8.0
 _AT_ONCE = 0.5
 """Seconds that a client in excess is not read, at least."""
 _FRAME = 160
-"""Bytes of a line beside its content: the keys, a name, a time, an id. Three lines of presence are as long: somebody
-comes, changes the name, and leaves."""
+"""Bytes of a line beside its content and its names: the keys, a time, an id. Three lines of presence are as long."""
+_PRESENCE = 3
+"""Lines of presence that a change is counted as: somebody comes, changes the name, and leaves."""
 _PORTION = 16
 """Lines of one client that are given a share of the server's time at once. The rest may never run, and the others need
 not wait for it: a client that does not take its answers is not served."""
@@ -57,6 +59,8 @@ class Limiter:
         self._work = Flow()
         self._newcomers: Flow | None = limits.newcomers(link.peer.share)  # until the others know of this client
         self._member: Member | None = None
+        self._called = ""  # the last name that the client gave for itself
+        self._name = 0  # bytes of its name in a line: of the longest that it may have
         self._registrations = limits.own_registrations()
         self._tries = limits.logins.tries()
 
@@ -130,23 +134,35 @@ class Limiter:
 
     # --- what the others receive ---
 
-    def presence(self, what: Literal["coming", "change"]) -> None:
-        """Everybody may receive a line or two of presence. Raises Gone."""
-        self._come()
-        if what == "change":
-            self._share(self._limits.room, self._member or self._own, _FRAME)
+    def presence(self, what: Literal["coming", "change"], name: object = None, channel: object = None) -> None:
+        """Everybody may receive lines of presence with the name of this client, and with a channel. Raises Gone.
 
-    def content(self, content: str) -> None:
-        """The request makes others receive this content. Raises Gone."""
-        size = _FRAME + (len(content) if content.isascii() else len(quote(content)))
+        `name` is the one that the client gives for itself with the request. Which one it gets is known only when its
+        turn comes, so the longest counts.
+        """
+        renamed = self._gives(name)
+        size = _FRAME + _PRESENCE * (self._name + _quoted(channel, MAX_TYPED))
+        if self._newcomers is not None:
+            self._share(self._limits.room, self._newcomers, size)
+            self._newcomers = None
+            renamed = False
+        if renamed or what == "change":
+            self._share(self._limits.room, self._member or self._own, size)
+
+    def content(self, content: str, name: object = None) -> None:
+        """The request makes others receive this content, from a client that calls itself so. Raises Gone."""
+        self.presence("coming", name)
+        size = _FRAME + self._name + _quoted(content)
         self._pace.relayed(size, self._clock())
-        self._come()
         self._share(self._limits.room, self._member or self._own, size)
 
-    def _come(self) -> None:
-        if self._newcomers is not None:
-            self._share(self._limits.room, self._newcomers, _FRAME)
-            self._newcomers = None
+    def _gives(self, name: object) -> bool:
+        """Note the name that a client gives for itself; whether it gave another one before, or none."""
+        if not isinstance(name, str) or not name or name == self._called:
+            return False
+        self._called = name = name[: names.MAX_NAME]
+        self._name = max(self._name, _quoted(name))
+        return True
 
     def _share(self, shares: Shares, flow: Flow, size: int) -> None:
         if not shares.take(flow, size):
@@ -181,14 +197,17 @@ class Limiter:
             logins.ended(key, peer, self._tries, right=name is not None, wrong=finished and name is None)
         if name is not None:
             self._member = self._limits.member(names.key(name))  # the account counts now, with all its connections
+            self._name = _quoted(name)
         return name
 
     def logged_out(self) -> None:
         """The connection counts for itself again."""
         self._member = None
+        self._called, self._name = "", 0
 
-    def register(self) -> None:
+    def register(self, name: str) -> None:
         """Before the password of a new account is hashed. Raises ProtocolError if there are too many."""
+        self._name = max(self._name, _quoted(name))  # the client may use it without logging in
         now = self._clock()
         wait = self._registrations.wait(1, now) or self._limits.registrations.take(self._link.peer)
         if wait:
@@ -197,3 +216,10 @@ class Limiter:
                            hint="see --registrations, --connection-registrations and --exempt-networks")
             raise ProtocolError("rate_limited", f"Too many new accounts; try again in {seconds} seconds.")
         self._registrations.take(1, now)
+
+
+def _quoted(text: object, most: int | None = None) -> int:
+    """The bytes of a text in a line, or of so many characters of it; none if it is not a text."""
+    if not isinstance(text, str):
+        return 0
+    return len(text[:most]) if text.isascii() else len(quote(text[:most]))

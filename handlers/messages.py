@@ -39,7 +39,7 @@ def message(context: Context, line: dict[str, Any]) -> None:
             _say_in(context, {**line, "channel": to}, content)
         elif content[:1].isalnum() or (content := _relayed(context, line, content)):  # nearly always the first
             if context.limiter is not None:
-                context.limiter.content(content)
+                context.limiter.content(content, line.get("from"))
             context.post(Room.say, line.get("from"), content)
     elif subtype == "private":
         if "channel" in line:
@@ -67,7 +67,7 @@ def _say_in(context: Context, message: dict[str, Any], content: str) -> None:
     if content:
         if context.limiter is not None:
             # as if everybody received it: how many do is known only when its turn comes
-            context.limiter.content(name.shown + content)
+            context.limiter.content(name.shown + content, message.get("from"))
         context.post(ChannelOperations.say_in, message.get("from"), *name, content)
 
 
@@ -122,7 +122,7 @@ def _whisper(context: Context, message: dict[str, Any]) -> None:
 
 def _whispered(context: Context, wanted: object, to: str, content: str) -> None:
     if context.limiter is not None:
-        context.limiter.content(content)
+        context.limiter.content(content, wanted)
     context.post(Room.whisper, wanted, to, content)
 
 
@@ -137,10 +137,10 @@ def _relayed(context: Context, message: dict[str, Any], content: str) -> str:
         word, *rest = typed[1:].split(None, 1) or [""]
         if rest and word.rstrip(PUNCTUATION).lower() in _ACTION:
             return f"* {rest[0]}"
-        context.announces("coming")
+        context.announces("coming", message.get("from"))
         context.post(Room.identify, message.get("from"))
         raise Command(typed)
     if not content:
-        context.announces("coming")
+        context.announces("coming", message.get("from"))
         context.post(Room.announce_guest, message.get("from"))
     return content

@@ -88,7 +88,7 @@ def _row(state: str, french: str, english: str, explained: tuple[str, str], list
 
     words, (in_french, in_english) = {"fr": (french,), "en": (english,)}, explained
     texts = {"fr": f"/{french} : {in_french}", "en": f"/{english}: {in_english}"}
-    return Request(None, typed=Typed(run, words, texts, listed=listed))
+    return Request(None, announces="change", typed=Typed(run, words, texts, listed=listed))
 
 
 ROWS = (

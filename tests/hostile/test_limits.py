@@ -110,6 +110,17 @@ def test_three_lists_at_once_and_more_all_the_time_are_no_excess(limited: Limite
                 assert client.receive()["type"] == "users"
 
 
+def test_a_costly_request_counts_as_several_lines(limited: Limited) -> None:
+    server = limited("--excess-time", "1", "--line-rate", "20")
+    for request, told in ((PING, 0), ({"type": "history", "limit": 1}, 1)):
+        with Client(address(server)) as client:
+            client.send(*[request] * 14, {"type": "help"})
+            lines = [client.receive()]
+            while lines[-1]["type"] != "help":
+                lines.append(client.receive())
+            assert [line.get("code") for line in lines].count("rate_limited") == told
+
+
 # --- the room ---
 
 

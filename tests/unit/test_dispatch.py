@@ -163,12 +163,20 @@ class Meter:
 
     def __init__(self) -> None:
         self.charged: list[str] = []
+        self.names: list[object] = []
+        """The name and the channel that come with it."""
 
-    def content(self, content: str) -> None:
+    def content(self, content: str, name: object = None) -> None:
         self.charged.append(content)
+        self.names.append(name)
 
-    def presence(self, what: str) -> None:
+    def presence(self, what: str, name: object = None, channel: object = None) -> None:
         self.charged.append(what)
+        self.names += name, channel
+
+    def logged_out(self) -> None: ...
+
+    def work(self, lines: int) -> None: ...
 
 
 @pytest.mark.parametrize(("message", "charged"), [
@@ -180,12 +188,49 @@ class Meter:
     ({"type": "topic", "channel": "#dev", "topic": " le  TP "}, ["le TP"]),
     (say("/join #dev"), ["coming", "change"]), (say("/quitter"), ["coming", "change"]),
     (say("/sujet le TP"), ["coming", "le TP"]), (say("/canaux"), ["coming"]),
+    ({"type": "status", "state": "away"}, ["change"]),
+    *[(say(text), ["coming", "change"]) for text in ("/etat away", "/status dnd", "/absent", "/retour", "/invisible")],
+    ({"type": "users"}, ["coming"]), ({"type": "list_users"}, ["coming"]), ({"type": "who"}, ["coming"]),
+    (say("/qui"), ["coming", "coming"]),
+    ({"type": "logout"}, ["change"]), ({"type": "disconnect"}, ["change"]),
+    ({"type": "change_username", "new_user": "zoe"}, ["change"]),
+    ({"type": "message", "content": ""}, ["coming"]),
+    ({"type": "private", "to": "bob", "content": "psst"}, ["psst"]),
+    ({"type": "message", "subtype": "private", "to": "bob", "content": "psst"}, ["psst"]),
+    (say("/mp bob psst"), ["coming", "psst"]), (say("/moi danse"), ["* danse"]),
+    ({"type": "ping"}, []), ({"type": "ignore", "user": "bob"}, []),
 ])
 def test_what_a_line_makes_others_receive_is_charged(message: Message, charged: list[str]) -> None:
     context, meter = a_context(), Meter()
     context.limiter = cast(Any, meter)
     dispatch(context, message)
     assert meter.charged == charged
+
+
+@pytest.mark.parametrize(("message", "names"), [
+    ({"type": "message", "content": "hello", "from": "zoe"}, ["zoe"]),
+    ({"type": "message", "content": "hello", "from": "zoe", "channel": "#dev"}, ["zoe"]),
+    ({"type": "message", "content": "", "from": "zoe"}, ["zoe"]),
+    ({"type": "message", "content": "/aide", "from": "zoe"}, ["zoe"]),
+    ({"type": "private", "to": "bob", "content": "psst", "from": "zoe"}, ["zoe"]),
+    ({"type": "status", "state": "away", "user": "zoe"}, ["zoe"]),
+    ({"type": "change_username", "new_user": "zoe", "user": "x"}, ["zoe"]),
+    ({"type": "join", "channel": "#dev"}, ["#dev"]), (say("/join #dev"), ["#dev"]),
+    (say("/etat away"), []), (say("/absent à table"), []),
+])
+def test_the_names_that_the_lines_carry_are_charged_too(message: Message, names: list[str]) -> None:
+    context, meter = a_context(), Meter()
+    context.limiter = cast(Any, meter)
+    dispatch(context, message)
+    assert [name for name in meter.names if name is not None] == names
+
+
+def test_a_login_is_charged_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(handlers._ROUTES, "login", handlers._ROUTES["login"]._replace(handle=lambda *_: None))
+    context, meter = a_context(), Meter()
+    context.limiter = cast(Any, meter)
+    dispatch(context, {"type": "login", "username": "zoe", "password": "azerty", "user": "x"})
+    assert (meter.charged, meter.names) == (["change"], ["zoe", None])
 
 
 @pytest.mark.parametrize("message", [
