@@ -143,9 +143,10 @@ class Limiter:
         renamed = self._gives(name)
         size = _FRAME + _PRESENCE * (self._name + _quoted(channel, MAX_TYPED))
         if self._newcomers is not None:
-            self._share(self._limits.room, self._newcomers, size)
+            self._share(self._limits.room, self._newcomers, _FRAME)
             self._newcomers = None
-            renamed = False
+            if what == "coming":
+                size -= _FRAME  # its own share pays for a long name: others of its address need not wait for that
         if renamed or what == "change":
             self._share(self._limits.room, self._member or self._own, size)
 

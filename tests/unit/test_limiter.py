@@ -133,6 +133,17 @@ def test_newcomers_of_one_address_are_one_sender_until_the_others_know_of_them()
     assert charged(made).taken[-1][0] not in flows
 
 
+def test_other_newcomers_do_not_wait_for_the_name_of_one() -> None:
+    made = limits()
+    (one, _), (other, _) = limiter(made), limiter(made)
+    one.presence("coming")
+    other.presence("coming", LONG)
+    (newcomers, size), (same, with_name), (own, name) = charged(made).taken
+    assert newcomers is same is not own
+    assert size == with_name
+    assert name > 12 * names.MAX_NAME
+
+
 # --- with how many bytes ---
 
 
