@@ -14,6 +14,8 @@ LIGATURES = "\ufdfa" * 16_000
 """A letter that its compatible form (NFKC) makes 18 times longer."""
 MARKS = "a" + "\u0301\u0323" * 8000
 EMOJI = "\U0001f600" * 4000
+WIDE, WIDER = "\U00020000", [chr(0x20001 + more) for more in range(64)]
+"""Letters that have twelve bytes in a line."""
 LONGEST = 64 * 1024
 
 ALIKE = (
@@ -31,6 +33,16 @@ def message(text: str, **more: object) -> bytes:
 def guest(number: int) -> bytes:
     """A guest enters, under a name of its own."""
     return line(**{"type": "message", "from": f"pest{number}", "content": ""})
+
+
+def long_guest(number: int) -> bytes:
+    """A guest enters, under a name of its own that is as long on the wire as a name may be."""
+    return line(**{"type": "message", "from": f"{WIDE * 38}{WIDER[number // 64]}{WIDER[number % 64]}", "content": ""})
+
+
+def emoji_guest(number: int) -> bytes:
+    """A guest enters, and says something that is long in a history."""
+    return guest(number) + message(EMOJI) * 10
 
 
 def asks_in(number: int) -> bytes:
@@ -160,6 +172,8 @@ one_byte: Bytes = same(b"x")
 flood: Bytes = same(message("flood"), size=SEGMENT)
 emoji: Bytes = same(message(EMOJI))
 states: Bytes = same(line(type="status", state="away"), line(type="status", state="online"), size=SEGMENT)
+typed_states: Bytes = same(message("/absent"), message("/retour"), size=SEGMENT)
+histories: Bytes = same(line(type="history", limit=200), size=SEGMENT)
 pings: Bytes = same(line(type="ping"), size=SEGMENT)
 users: Bytes = same(line(type="users"), size=SEGMENT)
 helps: Bytes = same(line(type="help"), size=SEGMENT)
@@ -167,3 +181,4 @@ commands: Bytes = same(message("/aide"), message("/qui"), message("/etat absent"
 ping: Bytes = same(line(type="ping"))
 help_800: Bytes = same(line(type="help") * 800)
 users_800: Bytes = same(line(type="users") * 800)
+history_800: Bytes = same(line(type="history", limit=200) * 800)
