@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from classcord.data.backup import backup
+from classcord.data.output import STANDARD, FileError
 from classcord.data.rotation import DAYS, NEWEST, rotate
 from classcord.ops.config import Config
 from classcord.ops.failure import EXIT_DONE, one_line
@@ -19,7 +20,7 @@ SETTINGS = ("data",)
 
 def add_flags(parser: ArgumentParser) -> None:
     """The flags of this command."""
-    parser.add_argument("file", metavar="FILE", help="the file to write; - is standard output")
+    parser.add_argument("file", metavar="FILE", help="the file to write; - is standard output, except with --rotate")
     parser.add_argument("--rotate", action="store_true", help="FILE is a folder: write a file named after the time"
                         f" there, and remove old ones, except the newest {NEWEST} and the last one of each of {DAYS}"
                         " days")
@@ -28,6 +29,8 @@ def add_flags(parser: ArgumentParser) -> None:
 def run(settings: Config, given: Namespace) -> int:
     """Carry it out; the exit code. Raises FileError, StoreError."""
     folder = Path(settings.data)
+    if given.rotate and given.file in ("", STANDARD):
+        raise FileError("--rotate writes into a folder, not to standard output: name a folder")
     text = rotate(folder, Path(given.file)) if given.rotate else backup(folder, given.file)
     print(one_line(text), file=sys.stderr)
     return EXIT_DONE

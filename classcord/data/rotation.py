@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import time
@@ -27,7 +28,7 @@ def rotate(folder: Path, into: Path) -> str:
     """Back up the database in `folder` to a new file in the folder `into`, and remove the backups there that are old.
 
     Makes the folder if it is missing. Removes nothing unless the new backup is whole. Returns a line that says what
-    happened. Raises StoreError, FileError.
+    happened, also if an old one can't be removed. Raises StoreError, FileError.
     """
     needed = 2 * find_database(folder).stat().st_size
     try:
@@ -39,18 +40,42 @@ def rotate(folder: Path, into: Path) -> str:
                 f"{shown(str(into))}: {free >> 20} MiB are free on this disk, and after a backup as many must be left"
                 f" as it takes; free {needed - free >> 20} MiB or more there, or remove old backups"
             )
-        text = backup(folder, str(into / time.strftime(_FORM, time.gmtime())))
-        old = outdated(os.listdir(into))
-        for name in old:
-            (into / name).unlink(missing_ok=True)
+        made = _free_name(into)
+        text = backup(folder, str(into / made))
+        with os.scandir(into) as entries:
+            there = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
     except OSError as error:
         raise FileError(unwritable(folder, str(into), error)) from None
-    return text + (f"; old backups removed: {len(old)}" if old else "")
+    removed, stay = 0, []
+    for name in outdated(there, made):
+        try:
+            (into / name).unlink(missing_ok=True)
+            removed += 1
+        except OSError as error:
+            stay.append(f"{name} ({error.strerror})")
+    later = sum(name > made for name in there if _is_backup(name))
+    return "; ".join([
+        text,
+        *([f"old backups removed: {removed}"] if removed else []),
+        *([f"backups with later dates, which stay: {later}"] if later else []),
+        *([f"can't be removed: {stay[0]}" + (f" and {len(stay) - 1} more" if stay[1:] else "")] if stay else []),
+    ])
 
 
-def outdated(names: Iterable[str]) -> list[str]:
-    """Those of the files that are backups of this kind and are not kept. Their names are their times."""
-    backups = sorted(name for name in names if _is_backup(name))
+def _free_name(into: Path) -> str:
+    """The name of a backup that is made now. If this second has one already, that of the next second without one."""
+    now = int(time.time())
+    names = (time.strftime(_FORM, time.gmtime(second)) for second in itertools.count(now))
+    return next(name for name in names if not os.path.lexists(into / name))
+
+
+def outdated(names: Iterable[str], made: str) -> list[str]:
+    """Those of the files that are backups of this kind and are not kept, now that `made` is the newest.
+
+    Their names are their times. Those with later times are of a clock that was ahead: they stay, and count when their
+    time has come. Else they would take the places of those that are made now.
+    """
+    backups = sorted(name for name in names if _is_backup(name) and name <= made)
     last_of_day = {name.partition("T")[0]: name for name in backups}
     kept = {*backups[-NEWEST:], *list(last_of_day.values())[-DAYS:]}
     return [name for name in backups if name not in kept]
