@@ -20,6 +20,7 @@ from classcord.chat.effects import (
     ChannelsListed,
     Effect,
     Joined,
+    Noticed,
     Parted,
     Said,
     TopicTold,
@@ -291,11 +292,23 @@ class ChannelOperations:
         for channel in self._channels.of(seat):
             self._go(seat, channel)
 
-    def not_a_teacher(self, person: Person) -> None:
-        """The person is not a teacher any more: it leaves the channels that are for teachers."""
-        for channel in [each for each in self._channels if each.closed]:
-            for seat in [each for each in person.seats if each.number in channel.members]:
-                self._go(seat, channel)
+    def role_changed(self, person: Person) -> None:
+        """The person is a teacher now, or not any more: then it leaves the channels for teachers. It is told."""
+        for seat in person.seats:
+            shut = [] if person.teacher else [each for each in self._channels.of(seat) if each.closed]
+            left = ""
+            if shut:
+                of = ", ".join([channel.place.name for channel in shut])
+                left = self._texts("put_out", channels=of) + self._put_out(seat, shut)
+            text = self._texts("promoted" if person.teacher else "demoted")
+            self._emit(Noticed(seat.address(), f"{text} {left}".rstrip(), left))
+
+    def _put_out(self, seat: Seat, channels: Sequence[Channel]) -> str:
+        """The seat must leave these channels. What it must be told if its messages go to everybody now."""
+        wrote = seat.current
+        for channel in channels:
+            self._go(seat, channel)
+        return "" if seat.current == wrote else f" {self._texts('joined_all')}"
 
     def close(self, name: ChannelName) -> str:
         """From now on it is for teachers: the others leave it, and are told. Its name. Raises ProtocolError.
@@ -306,8 +319,8 @@ class ChannelOperations:
         channel.closed, channel.maker = True, None
         self._emit(ChannelClosed(channel.key, channel.place.name))
         for seat in [each for each in channel.members.values() if each.person is None or not each.person.teacher]:
-            self._go(seat, channel)
-            self._notice(seat, self._texts("channel_shut", channel=channel.place.name))
+            text = self._texts("channel_shut", channel=channel.place.name)
+            self._notice(seat, text + self._put_out(seat, [channel]))
         return channel.place.name
 
     def open(self, name: ChannelName) -> str:

@@ -169,10 +169,11 @@ class WaitingEnded(NamedTuple):
 
 
 class Noticed(NamedTuple):
-    """A text from the server to one seat."""
+    """A text from the server to one seat. If it is about an account, `otherwise` is said if that can't be stored."""
 
     receiver: Addressed
     text: str
+    otherwise: str | None = None
 
 
 class Announced(NamedTuple):

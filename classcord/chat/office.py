@@ -128,8 +128,8 @@ class Office:
         person = self._present.get(row.key)
         if person is not None and person.account:
             person.teacher = role == "teacher"
+            self._talk.role_changed(person)
             if not person.teacher:
-                self._talk.not_a_teacher(person)
                 self._watchers.not_a_teacher(person)
         self._emit(Audited(self._actor, action, row.name, None, ""))
         return text.format(row.name), (row.name,), True

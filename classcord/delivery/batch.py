@@ -116,7 +116,8 @@ class Batch:
         self._spoke = 0  # all audiences that have a line
         self._plans: dict[int, _Plan] = {}
         self._raw: list[tuple[int, Raw]] = []
-        self._answers: list[tuple[_Plan, int]] = []  # to registrations: the places in the plans
+        # what depends on accounts: the places in the plans, and what replaces each; None: the error of a registration
+        self._if_accounts: list[tuple[_Plan, int, bytes | None]] = []
         self._if_stored: list[tuple[_Plan, int, bytes]] = []  # the same of other lines, and what replaces each
 
     def _plan(self, seat: int) -> _Plan:
@@ -192,9 +193,13 @@ class Batch:
         """Store an account and answer with `line`, unless it can't be stored: see `failed`."""
         self.accounts.append(row)
         self.events.append((seat, "register", {"user": row[1]}))
+        self.to_if_account_stored(seat, line, None)
+
+    def to_if_account_stored(self, seat: int, line: bytes, otherwise: bytes | None) -> None:
+        """Send `line` to this seat if the accounts of the batch are stored, or `otherwise`: see `failed`."""
         self.to(seat, line)
         plan = self._plans[seat]
-        self._answers.append((plan, len(plan.parts) - 1))
+        self._if_accounts.append((plan, len(plan.parts) - 1, otherwise))
 
     def expel(self, seat: int) -> None:
         """End the seat's connection after the batch; nothing more is taken from it from here on."""
@@ -216,8 +221,8 @@ class Batch:
 
     def failed(self, line: bytes) -> None:
         """No account could be stored: `line` replaces each answer to a registration. The console gets an error too."""
-        for plan, index in self._answers:
-            plan.parts[index] = line
+        for plan, index, otherwise in self._if_accounts:
+            plan.parts[index] = line if otherwise is None else otherwise
         self.events = [event for event in self.events if event[1] != "register"]
         error = "the server can't store this for now, so nothing was changed; its log says why (storage_failed)"
         for number, answer in self.answers.items():

@@ -109,7 +109,13 @@ def _whispered(batch: Batch, effect: Whispered) -> None:
 
 
 def _noticed(batch: Batch, effect: Noticed) -> None:
-    batch.to(effect.receiver.seat, render.noticed(effect.receiver, effect.text, batch.timestamp))
+    receiver, text, otherwise = effect
+    line = render.noticed(receiver, text, batch.timestamp)
+    if otherwise is None:
+        batch.to(receiver.seat, line)
+    else:
+        instead = render.noticed(receiver, otherwise, batch.timestamp) if otherwise else b""
+        batch.to_if_account_stored(receiver.seat, line, instead)
 
 
 def _kept(batch: Batch, effect: Kept) -> None:

@@ -121,7 +121,9 @@ def test_a_teacher_is_known_at_once_in_all_its_connections_and_after_a_restart(o
         assert answer(server, "demote", "prof")["name"] == "Prof"
         assert kinds() == ["account"]
         assert answer(server, "promote", "prof")["name"] == "Prof"
-        assert first.ask({"type": "ping"}) == second.ask({"type": "ping"}) == {"type": "pong"}
+        for client in (first, second):
+            told = [line["content"] for line in client.pending()]
+            assert ["n'est plus" in text for text in told] == [False, True, False]
     line = server.wait_log('event=moderated actor="\\(console .*\\)" action=demote target="Prof"')
     assert "seconds" not in line
     assert server.stop() == 0
@@ -322,10 +324,11 @@ def test_a_promotion_that_cannot_be_stored_is_not_done(own_server: OwnServer) ->
             done = admin(server.data, "promote", "alice")
             assert (done.returncode, "nothing was changed" in done.stderr) == (1, True), done
             assert [user["kind"] for user in answer(server, "users")["users"]] == ["account"]
+            assert alice.pending() == []
             other.execute("ROLLBACK")
         server.wait_log("event=storage_recovered")
         assert admin(server.data, "promote", "alice").returncode == 0
-        assert alice.ask({"type": "ping"}) == {"type": "pong"}
+        assert [line["from"] for line in alice.pending()] == ["Serveur"]
 
 
 def test_a_console_that_does_not_read_hurts_nobody(own_server: OwnServer) -> None:

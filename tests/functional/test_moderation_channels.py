@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
@@ -40,6 +42,7 @@ def test_silence_is_silence_in_channels_too(school: School) -> None:
 
 def test_who_is_not_a_teacher_any_more_is_not_in_the_teachers_channel(school: School) -> None:
     assert admin(school.server.data, "promote", "alice").returncode == 0
+    school.alice.pending()
     for each in (school.prof, school.alice):
         assert each.ask({"type": "join", "channel": "#admin"})["type"] == "join"
         each.pending()
@@ -49,6 +52,44 @@ def test_who_is_not_a_teacher_any_more_is_not_in_the_teachers_channel(school: Sc
     assert not any("entre nous" in line.get("content", "") for line in school.alice.pending())
     assert school.prof.ask({"type": "who", "channel": "#admin"})["users"] == ["prof"]
     assert school.alice.ask({"type": "history", "channel": "#admin"})["code"] == "not_allowed"
+
+
+def test_who_writes_in_a_teachers_channel_is_told_that_its_lines_go_to_everybody_now(school: School) -> None:
+    """Else what was meant for the teachers is read by the class."""
+    school.prof.send(say("/join #admin"))
+    school.prof.pending()
+    assert admin(school.server.data, "demote", "prof").returncode == 0
+    assert notices(school.prof) == [
+        "Votre compte n'est plus celui d'un enseignant. Vous n'êtes plus dans #admin."
+        " Vos messages vont de nouveau à tous (#général)."
+    ]
+    assert admin(school.server.data, "promote", "prof").returncode == 0
+    assert notices(school.prof) == ["Votre compte est maintenant celui d'un enseignant. Vos commandes : /aide prof"]
+    assert admin(school.server.data, "demote", "prof").returncode == 0
+    assert notices(school.prof) == ["Votre compte n'est plus celui d'un enseignant."]
+
+
+def test_who_stays_a_teacher_because_nothing_can_be_stored_is_only_told_where_its_lines_go(school: School) -> None:
+    school.prof.send(say("/join #admin"))
+    school.prof.pending()
+    with closing(sqlite3.connect(school.server.data / "classcord.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert admin(school.server.data, "demote", "prof").returncode == 1
+        assert notices(school.prof) == [
+            "Vous n'êtes plus dans #admin. Vos messages vont de nouveau à tous (#général)."
+        ]
+        assert admin(school.server.data, "promote", "bob").returncode == 1
+        assert notices(school.bob) == []
+        other.execute("ROLLBACK")
+
+
+def test_who_writes_in_a_channel_that_is_closed_is_told_where_its_lines_go(school: School) -> None:
+    school.bob.send(say("/join #dev"))
+    school.bob.pending()
+    assert answer(school.server, "close-channel", "dev")["channel"] == "#dev"
+    assert notices(school.bob) == [
+        "#dev est fermé : seuls les enseignants y entrent. Vos messages vont de nouveau à tous (#général)."
+    ]
 
 
 def test_the_console_shows_in_which_channel_it_was(school: School) -> None:
