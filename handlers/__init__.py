@@ -9,13 +9,15 @@ from classcord.chat.tracking import Tracking
 from classcord.wire.protocol import EXAMPLE, ProtocolError
 from handlers import commands
 from handlers.context import Context
-from handlers.request import MAX_REF, Announces, Command, Request
+from handlers.request import MAX_REF, Announces, Command, Field, Request
 from handlers.table import HELP, LISTED, TYPES
 
 __all__ = ["HELP", "dispatch"]
 
 _ANY_LENGTH = 1 << 62
 """Longer than any text."""
+_ABSENT = "x"
+"""A text of a length that every field may have."""
 _DIGITS = 18
 """Of a number: SQLite and Java's long have 19."""
 _NAMES = ("username", "new_user")
@@ -26,8 +28,8 @@ class _Route(NamedTuple):
     """What `dispatch` needs of a request, made once."""
 
     handle: Callable[[Context, dict[str, Any]], None]
-    quick: tuple[tuple[str, str | None, int], ...]
-    """Each field: its name, its value if it is not given, and the greatest length that needs no closer look."""
+    quick: tuple[tuple[str, str | None, int, int], ...]
+    """Each field: its name, its value if it is not given, the least and greatest length that need no closer look."""
     cost: int
     announces: Announces
     request: Request
@@ -38,12 +40,20 @@ class _Route(NamedTuple):
     """The field with the name that the client gives for itself, if others are told of it."""
 
 
+def _may_be_dropped(field: Field) -> bool:
+    """Whether the empty text counts as not given."""
+    return not (field.required or field.may_be_empty or field.any_value)
+
+
 def _route(request: Request) -> _Route:
     who, handle = request.who, request.handle
     assert handle is not None
     quick = tuple([
-        (name, None if required else "", -1 if number else _ANY_LENGTH if most is None else most)
-        for name, required, most, number, _ in request.fields
+        (
+            field.name, None if field.required else _ABSENT, _may_be_dropped(field),
+            -1 if field.number else _ANY_LENGTH if field.most is None else field.most,
+        )
+        for field in request.fields
     ])
     kept = frozenset([field.name for field in request.fields if field.any_value])
     run = handle if who == "anybody" else lambda context, message: context.only(who, handle, message)
@@ -61,9 +71,9 @@ def dispatch(context: Context, message: dict[str, Any]) -> int:
     if not isinstance(kind, str) or (route := _ROUTES.get(kind)) is None:
         raise _unknown_type(message)
     handle, quick, cost, announces, request, kept, lists, named = route
-    for name, absent, most in quick:
+    for name, absent, least, most in quick:
         value = message.get(name, absent)
-        if not isinstance(value, str) or len(value) > most:
+        if not isinstance(value, str) or not least <= len(value) <= most:
             message = _checked(kind, request, kept, message)
             break
     if lists:
@@ -95,7 +105,10 @@ def _checked(kind: str, request: Request, kept: frozenset[str], message: dict[st
 
 def _given(kind: str, request: Request, kept: frozenset[str], message: dict[str, Any]) -> dict[str, Any]:
     message = {name: value for name, value in message.items() if value is not None or name in kept}
-    for name, required, most, number, any_value in request.fields:
+    for field in request.fields:
+        name, required, most, number, any_value, _ = field
+        if message.get(name) == "" and _may_be_dropped(field):
+            del message[name]
         if name not in message:
             if required:
                 raise ProtocolError("missing_field", f"{kind} needs the field {name}", request.example)

@@ -13,7 +13,7 @@ from classcord.wire import names
 from classcord.wire.protocol import ProtocolError, clean_content
 from handlers.channels import named
 from handlers.context import NOWHERE, Context
-from handlers.request import MAX_REF, PUNCTUATION, Command, Misused
+from handlers.request import PUNCTUATION, Command, Misused
 
 __all__ = ["ACTION", "action", "ignore", "message", "private", "typed_ignore", "typed_private"]
 
@@ -51,10 +51,7 @@ def message(context: Context, line: dict[str, Any]) -> None:
 
 def _track(context: Context, run: Callable[[Context, dict[str, Any]], None], line: dict[str, Any]) -> None:
     """Run a message that has a `ref`: its sender is told what has become of it."""
-    ref = line["ref"]
-    if not ref:
-        raise ProtocolError("invalid_field", f"ref must have 1 to {MAX_REF} characters")
-    context.track(ref, run, {name: value for name, value in line.items() if name != "ref"})
+    context.track(line["ref"], run, {name: value for name, value in line.items() if name != "ref"})
 
 
 def _say_in(context: Context, message: dict[str, Any], content: str) -> None:

@@ -66,11 +66,11 @@ def who(context: Context, message: dict[str, Any]) -> None:
 
     The clients that ask so also expect private messages with the type `private`.
     """
-    channel = message.get("channel") or "global"
+    channel = message.get("channel", "global")
     if not channel.isprintable():
         raise ProtocolError("invalid_field", "channel has a character that is not allowed")
     context.post(ChannelOperations.use_private_type)
-    if message.get("channel") is not None:
+    if "channel" in message:
         context.post(ChannelOperations.speak_key)
     name = channel_names.find(channel)
     context.post(Room.list_users, "who", channel, name.key if name is not None else channel)

@@ -37,7 +37,8 @@ class Misused(Exception):
 class Field(NamedTuple):
     """A field that must be a string. `most` is its greatest length in characters.
 
-    `null` means not given, because some clients always send all their fields.
+    `null` means not given, because some clients always send all their fields; so does the empty text of a field that is
+    not required, as clients with an unset String send it.
     """
 
     name: str
@@ -47,6 +48,8 @@ class Field(NamedTuple):
     """It is a whole number, 0 or more; some languages send it as a string."""
     any_value: bool = False
     """The function checks the value itself, also null; only the presence of the field is checked before."""
+    may_be_empty: bool = False
+    """It is not required, and the empty text is a value of its own all the same."""
 
 
 class Typed(NamedTuple):

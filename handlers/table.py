@@ -238,7 +238,7 @@ TABLE = (
     ),
     Request(
         "topic", channels.topic, "tell the topic of a channel; with the field topic, set it",
-        {"type": "topic", "channel": "#dev"}, (_CHANNEL, Field("topic", required=False)),
+        {"type": "topic", "channel": "#dev"}, (_CHANNEL, Field("topic", required=False, may_be_empty=True)),
         typed=Typed(
             channels.typed_topic,
             {"fr": ("sujet",), "en": ("topic",)},

@@ -184,8 +184,26 @@ def test_who_types_first_and_speaks_the_key_later(join: Join, salon: str) -> Non
     assert "channel" not in about(after(bob, alice), bob.name)[-1], "also after it has typed again"
 
 
+@pytest.mark.parametrize("empty", [
+    {"type": "message", "channel": "", "content": "x"}, {"type": "who", "channel": ""},
+    {"type": "history", "channel": ""}, {"type": "message", "channel": "", "content": "/qui"},
+    {"type": "message", "subtype": "private", "to": "nobody", "channel": "", "content": "x"},
+])
+def test_the_empty_key_of_a_client_with_an_unset_string_does_not_count(
+    join: Join, salon: str, empty: dict[str, str]
+) -> None:
+    alice, bob, carol = join("alice"), join("bob"), join("carol")
+    typed(bob, f"/join {salon}")
+    typed(alice, f"/join {salon}")
+    bob.send(empty)
+    bob.pending()
+    bob.send({**say("to the channel"), "channel": ""})
+    assert heard(bob, alice)[-1:] == [f"[{salon}] to the channel"]
+    assert "to the channel" not in str(carol.pending())
+
+
 @pytest.mark.parametrize("key", [
-    {"type": "message", "channel": "global", "content": "x"}, {"type": "message", "channel": "", "content": "/qui"},
+    {"type": "message", "channel": "global", "content": "x"}, {"type": "message", "channel": "#dev", "content": "/qui"},
     {"type": "channel_switch", "channel": "dev"}, {"type": "topic", "channel": "#dev"},
     {"type": "message", "subtype": "private", "to": "nobody", "channel": "#dev", "content": "x"},
 ])

@@ -245,6 +245,19 @@ def test_fields_that_are_null_are_as_if_they_were_not_there(connect: Connect, ki
     assert [line.get("code") for line in got] in ([], [None], ["login_failed"], ["not_named"], ["no_channel"])
 
 
+@pytest.mark.parametrize(("kind", "name"), [
+    (kind, field.name) for kind, row in TYPES.items() for field in row.fields
+    if not field.required and not field.any_value and not field.may_be_empty
+])
+def test_a_field_that_may_be_left_out_may_be_empty(connect: Connect, kind: str, name: str) -> None:
+    """Clients with an unset String send it so."""
+    example = {key: value for key, value in TYPES[kind].example.items() if key != name} | {"type": kind}
+    one, other = connect(), connect()
+    one.send(example, example)
+    other.send({**example, name: ""}, {**example, name: ""})
+    assert [line.keys() for line in answers(one)] == [line.keys() for line in answers(other)]
+
+
 def test_a_type_that_is_null_is_missing(connect: Connect) -> None:
     assert "is missing" in refused(connect(), {"type": None, "content": "x"}, "unknown_type")["message"]
 
