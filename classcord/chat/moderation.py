@@ -58,7 +58,7 @@ def console_of(user: str) -> str:
 
 
 def _keys(person: Person) -> list[str | int]:
-    """Under what a mute is noted: the name and the connections, because a name is easily changed."""
+    """Under what a mute and a turn are noted: the name and the connections, because a name is easily changed."""
     return [person.key, *person.numbers()]
 
 
@@ -91,8 +91,8 @@ class Moderation:
         self._silent = False
         self._silenced = "", 0.0  # who has begun or ended it, and when
         self._slow = 0
-        self._spoke: dict[str, float] = {}  # in slow mode: when each person last spoke
         self._mutes: dict[str | int, float] = {}  # their ends, by the key of the name and by the number of the seat
+        self._spoke: dict[str | int, float] = {}  # in slow mode: when each person last spoke, in the same way
         self._actions: dict[str, Callable[..., str]] = {
             "kick": self._kick, "mute": self._mute, "unmute": self._unmute, "ban": self._ban,
             "ban_network": self._ban_network, "unban": self._unban, "silence": self._silence, "slow": self._set_slow,
@@ -174,7 +174,8 @@ class Moderation:
             text = "Only teachers may write until they end the silence; nothing was sent."
             raise Silenced(text, self._texts("may_not_silent"))
         if self._slow and addressee is None:
-            wait = self._spoke.get(person.key, -self._slow) + self._slow - self._now
+            spoke = max(self._spoke.get(key, -self._slow) for key in (seat.number, person.key))
+            wait = spoke + self._slow - self._now
             if wait > 0:
                 left = durations.spell(wait, "en")
                 said = self._texts("may_not_slow", time=self._time(wait))
@@ -185,7 +186,7 @@ class Moderation:
     def take_turn(self, person: Person) -> None:
         """In slow mode, the person speaks now."""
         if self._slow and not person.teacher:
-            self._spoke[person.key] = self._now
+            self._spoke.update(dict.fromkeys(_keys(person), self._now))
 
     def rule(self, seat: Seat) -> str:
         """What a newcomer must know before it writes; "" while everybody may."""

@@ -179,6 +179,23 @@ def test_slow_mode(school: School) -> None:
     assert school.said("alice")[-1] == "Le mode lent est terminé."
 
 
+def test_another_name_is_not_another_turn_in_slow_mode(school: School) -> None:
+    school.teach("slow", 10)
+    wait = "Mode lent : attendez 10 s avant votre prochain message. Rien n'a été envoyé."
+    nameless = school.seats["nameless"] = school.sat()
+    assert school.speaks("nameless") is None
+    school.do("identify", nameless, "truc")
+    assert school.speaks("nameless") == wait
+    assert school.speaks("alice") is None
+    second = school.seats["alice again"] = school.sat()
+    school.do("login", second, "alice", "alice")
+    assert school.speaks("alice again") == wait, "the account's other connection"
+    school.do("logout", school.seats["alice"])
+    assert school.speaks("alice") == wait, "a guest now, on the same connection"
+    school.tick(1011)
+    assert [school.speaks(name) for name in ("nameless", "alice", "alice again")] == [None, None, None]
+
+
 def test_a_message_that_no_channel_takes_is_not_a_turn_in_slow_mode(school: School) -> None:
     school.teach("slow", 10)
     school.act("bob", "say_in", None, "admin", "#admin", "a")
