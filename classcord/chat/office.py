@@ -5,6 +5,7 @@ State of the room, like the room: only the holder of the registry's flush lock c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from classcord.chat.watchers import Watchers
 from classcord.wire import names
 from classcord.wire.channel_names import ChannelName
 from classcord.wire.protocol import ProtocolError, encode
+from classcord.wire.texts import Texts
 
 __all__ = ["OPERATIONS", "Office"]
 
@@ -34,7 +36,7 @@ class Office:
     def __init__(
         self, present: Mapping[str, Person], registrations: Registrations, moderation: Moderation,
         waiting: Waiting, emit: Callable[[Effect], None], talk: ChannelOperations,
-        watchers: Watchers, ignoring: Ignoring, onlookers: Onlookers,
+        watchers: Watchers, ignoring: Ignoring, onlookers: Onlookers, texts: Texts,
     ) -> None:
         self._present = present
         self._registrations = registrations
@@ -55,6 +57,9 @@ class Office:
         """Each gives its answer: a text, data, and whether that depends on an account that is to be stored."""
 
         self._onlookers = onlookers
+        self._texts = texts
+        self._end = 0.0  # when the server is going to stop, if it is
+        self._told_end: set[int] = set()  # the seats that know
         self._actor = CONSOLE  # the one that has given the command that runs
 
     def command(self, number: int, action: str, arguments: tuple[Any, ...], actor: str = CONSOLE) -> None:
@@ -91,11 +96,28 @@ class Office:
 
     def greet(self, seat: Seat) -> None:
         """The client has its first list of the people: it is ready for what it must know."""
-        self._onlookers.greet(seat)
-        self._watchers.greet(seat)
+        self._tell_once(seat)
         rule = self._moderation.rule(seat)
         if rule:
             self._emit(Noticed(seat.address(), rule))
+
+    def spoke(self, seat: Seat) -> None:
+        """The client has sent a message. So it is ready, if it has not asked for the people before."""
+        if not seat.announced:
+            seat.announced = True
+            self._tell_once(seat)
+
+    def _tell_once(self, seat: Seat) -> None:
+        """What those who were here have been told, for one that has come since: who watches, and when the server stops.
+
+        A rule is not repeated so: who breaks it is told.
+        """
+        self._onlookers.greet(seat)
+        self._watchers.greet(seat)
+        left = math.ceil(self._end - self._moderation.bans.now)
+        if left > 1 and seat.number not in self._told_end:
+            self._told_end.add(seat.number)
+            self._emit(Noticed(seat.address(), self._texts("stop_soon", seconds=left)))
 
     def _people(self) -> tuple[str, tuple[Any, ...], bool]:
         """Each person: name, whether it has an account, whether it is a teacher, state, seats, seconds of its mute,
@@ -162,6 +184,8 @@ class Office:
 
     def _stop(self, action: str, seconds: int | None, text: str) -> tuple[str, tuple[Any, ...], bool]:
         """The server is going to stop, or it is not after all; everybody is told the text, if there is one."""
+        self._end = self._moderation.bans.now + seconds if seconds else 0.0
+        self._told_end = {number for person in self._present.values() for number in person.numbers()}
         if text:
             self._emit(Announced(text))
         self._emit(Audited(self._actor, action, "", seconds, ""))

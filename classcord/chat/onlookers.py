@@ -1,7 +1,8 @@
 """What consoles watch, and who has been told so: `admin watch` and `admin watch --wire`. State of the room.
 
 Each person who is watched is told once: at the beginning, or when the client is ready for it. That is after its first
-list of people, or its first message. At the end the person is told only if nothing else shows what it writes.
+list of people, its first message, or before the first private one to it. At the end the person is told only if nothing
+else shows what it writes.
 """
 
 from __future__ import annotations
@@ -77,11 +78,11 @@ class Onlookers:
             for watch in self._watches.values():
                 self._look(watch, seat, person)
 
-    def spoke(self, seat: Seat) -> None:
-        """The client has sent a message. So it is ready, if it has not asked for the people before."""
-        if not seat.announced:
-            seat.announced = True
-            self.greet(seat)
+    def writes_to(self, person: Person) -> None:
+        """Somebody writes to this person in private: who only listens is told now, for this is shown too."""
+        if self._watches:
+            for seat in person.seats:
+                self.greet(seat)
 
     def renamed(self, person: Person) -> None:
         """The person has another name, which may be one that is watched."""

@@ -81,13 +81,14 @@ class Room:
         self._onlookers = onlookers = Onlookers(self._present, texts, self._emit)
         self._talk = channel_operations.ChannelOperations(
             self._channels, texts, emit=self._emit, take_id=take_id, identify=self.identify, notice=self.notice,
-            shown=self._lists.shown, moderation=moderation, ignoring=self._ignoring, spoke=onlookers.spoke,
+            shown=self._lists.shown, moderation=moderation, ignoring=self._ignoring,
+            spoke=lambda seat: self._office.spoke(seat),
         )
         self.waiting = Waiting(self.registrations, moderation, texts, self._emit, take_id, self._ignoring)
-        people = self._present, self.registrations, moderation
         self._watchers = watchers.Watchers(self._present, self.registrations, texts, self._emit)
         self._office = office = Office(
-            *people, self.waiting, self._emit, self._talk, self._watchers, self._ignoring, onlookers
+            self._present, self.registrations, moderation, self.waiting, self._emit, self._talk, self._watchers,
+            self._ignoring, onlookers, texts,
         )
         self._operations: dict[str, Callable[..., object]] = {}
         parts: tuple[tuple[object, tuple[str, ...]], ...] = (
@@ -193,8 +194,7 @@ class Room:
                 self._exit(seat)
         finally:  # also after an error, its thread must not wait for ever
             del self._seats[seat.number]
-            self._emit(Parted(seat.number))
-            self._emit(Gone(seat.number))
+            self.effects += Parted(seat.number), Gone(seat.number)
 
     def identify(self, seat: Seat, wanted: object = None, /) -> Person:
         """The person of the seat; a seat without one becomes a guest now.
@@ -320,7 +320,7 @@ class Room:
         if self.moderation.strict:
             self.moderation.may_speak(seat, person)
         if not seat.announced:
-            self._onlookers.spoke(seat)
+            self._office.spoke(seat)
         by = self._ignoring.by(person) if self._ignoring.ignored else ()
         id, certain = self._take_id()
         self._emit(_new(Said, (seat.number, id, certain, person.name, not person.account, content, seat.current, by)))
@@ -328,7 +328,7 @@ class Room:
     def whisper(self, seat: Seat, wanted: object, to: str, content: str, /) -> None:
         """A message to every seat of one person. It waits for an account that is away, and the sender is told."""
         person = self.identify(seat, wanted)
-        self._onlookers.spoke(seat)
+        self._office.spoke(seat)
         addressee = self._present.get(names.find(to) or "")
         if addressee is None:
             self.waiting.keep(seat, person, to, content)
@@ -340,6 +340,7 @@ class Room:
         if self.moderation.strict:
             self.moderation.may_speak(seat, person, addressee)
         receivers = self._ignoring.readers(person, receivers)
+        self._onlookers.writes_to(addressee)
         id, certain = self._take_id()
         self._emit(Whispered(receivers, id, certain, person.name, not person.account, addressee.name, content))
 
@@ -348,7 +349,7 @@ class Room:
         known = seat.person.name if seat.person is not None else None
         if self.identify(seat, wanted).name == known and seat.announced:
             raise ProtocolError("invalid_field", "content is empty; nothing was sent")
-        self._onlookers.spoke(seat)
+        self._office.spoke(seat)
 
     def notice(self, seat: Seat, text: str, /) -> None:
         """A text from the server to one person, in the form that its client shows."""

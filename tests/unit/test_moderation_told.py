@@ -64,6 +64,55 @@ def test_a_newcomer_is_told_what_the_rule_is(school: School) -> None:
     assert arrives("bob") == ["Vous ne pouvez plus écrire pendant 1 min, sauf à un enseignant."]
 
 
+def test_a_newcomer_is_told_that_the_server_stops(school: School) -> None:
+    def arrives(*first: object) -> list[str]:
+        seat = school.seats["newcomer"] = school.sat()
+        school.do("login", seat, "alice", "alice")
+        assert school.said("newcomer") == [], "the client may not be ready"
+        school.do(str(first[0]), seat, *first[1:])
+        told = school.said("newcomer")
+        school.do("list_users", seat)
+        school.do("say", seat, None, "bonjour")
+        assert school.said("newcomer") == [], "once is enough"
+        return told
+
+    school.console("stop", "stop", 60, "Le serveur s'arrêtera dans 60 secondes.")
+    assert school.said("alice") == ["Le serveur s'arrêtera dans 60 secondes."]
+    assert school.speaks("alice") is None, "it knows"
+    school.tick(1020)
+    assert arrives("list_users") == ["Le serveur s'arrêtera dans 40 secondes."]
+    school.tick(1050.5)
+    assert arrives("say", None, "moi aussi") == ["Le serveur s'arrêtera dans 10 secondes."]
+    school.console("stop", "cancel-stop", None, "Le serveur ne s'arrêtera pas, finalement.")
+    assert arrives("list_users") == []
+    school.console("stop", "stop", 10, "")
+    school.tick(1061)
+    assert arrives("list_users") == [], "it stops now, and says so"
+
+
+def test_who_only_listens_is_told_of_a_watch_before_a_private_message_to_it_is_shown(school: School) -> None:
+    number = school.console("watch", False, "", (), False).data[0]
+    listener = school.seats["listener"] = school.sat()
+    school.do("login", listener, "bob", "bob")
+    school.act("alice", "say", None, "bonjour")
+    assert school.said("listener") == [], "not right after it has logged in"
+    school.act("alice", "whisper", None, "bob", "psst")
+    school.act("alice", "whisper", None, "bob", "psst")
+    got = [line["content"] for line in school.heard("listener") if line["type"] == "message"]
+    assert got == [Texts("fr")("watch_begins"), "psst", "psst"]
+    school.console("watch_ends", number)
+    assert school.said("listener") == [Texts("fr")("watch_ends")]
+
+
+def test_who_only_speaks_is_told_that_a_teacher_sees_its_lines(school: School) -> None:
+    school.act("prof", "only", "account", False, (("wire", (True, "bob")),))
+    speaker = school.seats["speaker"] = school.sat()
+    school.do("login", speaker, "bob", "bob")
+    assert school.said("speaker") == []
+    school.act("speaker", "say", None, "bonjour")
+    assert school.said("speaker") == ["prof voit maintenant vos lignes, sans les mots de passe."]
+
+
 def test_a_client_that_knows_channels_gets_an_error_line_with_the_code(school: School) -> None:
     school.teach("silence", True)
     school.act("alice", "join_channel", "dev", "#dev")
