@@ -332,6 +332,13 @@ class ChannelOperations:
         self._emit(ChannelOpened(channel.key))
         return channel.place.name
 
+    def reset(self) -> None:
+        """A new class begins, once the messages of the old one are deleted: the channels are as at the first start."""
+        for channel in self._channels:
+            if channel.closed and not channel.reserved:
+                self._emit(ChannelOpened(channel.key))
+        self._channels.reset()
+
     def _found(self, name: ChannelName) -> Channel:
         channel = self._channels.find(name.key)
         if channel is None:

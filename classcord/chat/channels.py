@@ -79,6 +79,7 @@ class Channels:
             if self.find(name.key) is None:
                 self._add(name, closed=name.key in shut)
                 self._looks.add(name.shown)
+        self._always = frozenset(self._by_key)
         for name in itertools.starmap(ChannelName, locked):
             (self._by_key.get(name.key) or self._add(name)).closed = True
 
@@ -116,6 +117,16 @@ class Channels:
         place = Place(name.shown, f"#{name.key}", keyed, 2 * keyed)
         channel = self._by_key[name.key] = Channel(name.key, place, next(self._versions), closed=closed, maker=maker)
         return channel
+
+    def reset(self) -> None:
+        """As the settings have them: no topics, no others than theirs, but for those that somebody is in."""
+        self.everybody.topic = ""
+        for channel in list(self):
+            channel.topic, channel.closed = "", channel.reserved
+            if channel.key not in self._always:
+                channel.maker = ""  # nobody's, so it ends with its last member
+                if not channel.members:
+                    del self._by_key[channel.key]
 
     def enter(self, channel: Channel, seat: Seat) -> None:
         """From now on the seat is in it."""

@@ -128,6 +128,10 @@ class Ignoring:
             for owner in [*self.ignored.get(key, ())]:
                 self._end(owner, key)
 
+    def remove_guests(self) -> None:
+        """A new class begins: its guests have the names of others, who were ignored."""
+        self.remove([key for key in self.ignored if self._registrations.get(key) is None])
+
     def exit(self, seat: Seat) -> None:
         """The identity of the seat ends: a guest's list does too."""
         for key in [*self.lists.get(seat.number, ())]:

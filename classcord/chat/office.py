@@ -53,6 +53,7 @@ class Office:
             "watch_ends": self._watch_ends, "bans": self._bans,
             "close_channel": self._close_channel, "open_channel": self._open_channel,
             "board": self._board, "new_class": self._new_class, "empty": self._empty,
+            "reset_channels": self._reset_channels,
         }
         """Each gives its answer: a text, data, and whether that depends on an account that is to be stored."""
 
@@ -222,6 +223,7 @@ class Office:
             self._ignoring.remove(removed)
             self._moderation.forget(removed)
             self._emit(effect)
+        self._ignoring.remove_guests()
         self._emit(Audited(teacher or self._actor, "new-class", "", None, ""))
         return "", (len(removed),), False
 
@@ -229,6 +231,10 @@ class Office:
         """Take these messages out of what is stored."""
         self._emit(MessagesDeleted(first, last))
         self._waiting.forget(first, last)
+        return "", (), False
+
+    def _reset_channels(self) -> tuple[str, tuple[Any, ...], bool]:
+        self._talk.reset()
         return "", (), False
 
     def _account(self, name: str) -> Account:

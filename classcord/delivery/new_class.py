@@ -16,7 +16,8 @@ def begin_class(
     registry: Registry, text: str, first: int, last: int, *, keep_accounts: bool, teacher: str | None = None,
     actor: str = CONSOLE,
 ) -> int:
-    """End the connections of all but teachers, with this text; delete the messages from one id to the other.
+    """End the connections of all but teachers, with this text; delete the messages from one id to the other, and
+    what was changed in the channels.
 
     Returns how many accounts were removed. Without a `teacher` the console does it, whose user is the
     `actor`. Any thread. Raises ProtocolError.
@@ -24,4 +25,5 @@ def begin_class(
     (removed,) = ask(registry, "new_class", keep_accounts, text, teacher, actor=actor).data
     for start in range(first, last + 1, _PIECE):
         ask(registry, "empty", start, min(start + _PIECE - 1, last))
+    ask(registry, "reset_channels")  # what only teachers could read is deleted by now
     return int(removed)

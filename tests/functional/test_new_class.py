@@ -77,6 +77,49 @@ def test_accounts_may_be_kept_and_the_archive_is_in_the_data_folder_by_default(o
         assert again.login("alice")["status"] == "ok"
 
 
+def test_the_channels_are_those_of_the_settings_again(own_server: OwnServer) -> None:
+    server = own_server("--channels", "dev,tp")
+    address = (server.host, server.port)
+    with member(address, "prof") as prof, member(address, "alice") as alice:
+        assert admin(server.data, "promote", "prof").returncode == 0
+        alice.send({"type": "join", "channel": "#jeux"}, {"type": "join", "channel": "#club"})
+        alice.pending()
+        for name in ("#général", "#dev", "#jeux"):
+            prof.send({"type": "join", "channel": name}, {"type": "topic", "channel": name, "topic": "la classe 2A"})
+        prof.pending()
+        for name in ("tp", "club"):
+            assert admin(server.data, "close-channel", name).returncode == 0
+        assert admin(server.data, "new-class").returncode == 0
+        alice.at_end()
+        for more in (["#jeux"], [], []):  # the teacher is in it, has left it, and after a restart
+            rows = answer(server, "channels")["channels"]
+            assert [row["channel"] for row in rows] == ["#général", "#dev", "#tp", "#admin", *more]
+            assert {row["topic"] for row in rows} == {""}
+            assert [row["channel"] for row in rows if row["closed"]] == ["#admin"]
+            if more:
+                prof.send({"type": "leave", "channel": "#jeux"})
+                prof.pending()
+            else:
+                assert server.stop() == 0
+                server = own_server("--channels", "dev,tp")
+
+
+def test_a_guest_of_the_next_class_is_not_ignored_for_one_of_the_last(own_server: OwnServer) -> None:
+    server = own_server()
+    address = (server.host, server.port)
+    with member(address, "prof") as prof, Client(address) as guest:
+        assert admin(server.data, "promote", "prof").returncode == 0
+        guest.send(say("coucou", **{"from": "carla"}))
+        prof.until(content="coucou")
+        assert prof.ask({"type": "ignore", "user": "carla"})["users"] == ["carla"]
+        assert admin(server.data, "new-class").returncode == 0
+        guest.at_end()
+        with Client(address) as other:
+            other.send(say("bonjour", **{"from": "carla"}))
+            other.pending()
+            assert "bonjour" in [line.get("content") for line in prof.pending()]
+
+
 def test_the_bans_of_accounts_go_with_them(own_server: OwnServer) -> None:
     server = own_server()
     address = (server.host, server.port)
