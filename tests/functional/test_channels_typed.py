@@ -298,6 +298,18 @@ def test_that_nobody_is_in_a_channel_is_a_sentence(school: School) -> None:
     assert [line["content"] for line in notices(school.prof.pending())] == ["Personne n'est dans #dev."]
 
 
+def test_only_teachers_see_who_is_in_their_channel(school: School) -> None:
+    school.prof.send(say("/join #admin"))
+    school.prof.pending()
+    for line in (say("/qui #admin"), say("/qui", channel="#admin")):
+        school.alice.send(line)
+        assert [got["content"] for got in notices(school.alice.pending())] == [
+            "Il n'y a pas de canal #admin. La liste : /canaux"
+        ]
+    school.prof.send(say("/qui #admin"))
+    assert [line["content"] for line in notices(school.prof.pending())] == ["Présents dans #admin (1) : prof"]
+
+
 def test_the_list_names_a_channel_that_one_may_enter(own_server: Callable[..., Server]) -> None:
     for channels, told in (
         ("none", "Canaux : #général (1)."), ("jeux", "Canaux : #général (1), #jeux (0). Pour entrer : /join #jeux"),

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import sqlite3
+from argparse import Namespace
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from classcord.commands import import_users
 from classcord.data import backup
 from classcord.data.store import Store
 from classcord.ops.progress import Progress
@@ -56,6 +60,18 @@ def test_nothing_is_shown_elsewhere_or_if_it_should_be_quiet(monkeypatch: pytest
                 progress.add(1)
         assert (progress.shown, progress.done) == (False, 20)
         assert stream is None or stream.getvalue() == ""
+
+
+def test_an_import_shows_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("classcord.ops.progress._FIRST", 0)
+    monkeypatch.setattr("classcord.ops.progress._NEXT", 0)
+    (tmp_path / "list.csv").write_text("name,password\nalice,a\nbob,b\ncarla,c\n")
+    settings: Any = SimpleNamespace(data=str(tmp_path / "data"), password_cost=1)
+    terminal = at_terminal(monkeypatch)
+    assert import_users.run(settings, Namespace(file=str(tmp_path / "list.csv"), format=None)) == 0
+    drawn = terminal.getvalue().split("\r")[1:]
+    assert drawn[:3] == [f"accounts: {done} of 3\x1b[K" for done in (1, 2, 3)]
+    assert drawn[3].startswith("\x1b[K")
 
 
 def test_a_backup_that_is_watched_shows_one_moment_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
