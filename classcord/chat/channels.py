@@ -119,12 +119,12 @@ class Channels:
         return channel
 
     def reset(self) -> None:
-        """As the settings have them: no topics, no others than theirs, but for those that somebody is in."""
+        """As the settings have them: no topics, no others than theirs, except those that somebody is in."""
         self.everybody.topic = ""
         for channel in list(self):
             channel.topic, channel.closed = "", channel.reserved
             if channel.key not in self._always:
-                channel.maker = ""  # nobody's, so it ends with its last member
+                channel.maker = ""  # so it ends with its last member
                 if not channel.members:
                     del self._by_key[channel.key]
 
