@@ -171,6 +171,7 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
     server.stop()
     history.close()  # before the store, so that its last connection takes the write-ahead log away
     registry.close()
+    logs.report_left_out(at_the_end=True)  # so that the end of the log says that it is the end
     logs.event("stopped")
     logs.stop()
     return EXIT_DONE

@@ -16,6 +16,7 @@ import functools
 import json
 import logging
 import logging.handlers
+import math
 import os
 import queue
 import re
@@ -95,21 +96,26 @@ class _Queue(logging.handlers.QueueHandler):
     """Never blocks and never formats in the caller's thread."""
 
     left_out = 0
+    queue: queue.Queue[logging.LogRecord | None]
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         return record
 
     def enqueue(self, record: logging.LogRecord) -> None:
         try:
-            if self.left_out:
-                name = "log_lines_left_out"
-                lost = logging.LogRecord(_log.name, EVENTS[name].level, "", 0, name, None, None)
-                lost.fields = {"count": self.left_out}
-                self.queue.put_nowait(lost)
-                self.left_out = 0
+            self.count()
             self.queue.put_nowait(record)
         except queue.Full:
             self.left_out += 1
+
+    def count(self, seconds: float = 0.0) -> None:
+        """Say how many lines were left out, if any. Raises queue.Full if there is no place within these seconds."""
+        if self.left_out:
+            name = "log_lines_left_out"
+            lost = logging.LogRecord(_log.name, EVENTS[name].level, "", 0, name, None, None)
+            lost.fields = {"count": self.left_out}
+            self.queue.put(lost, seconds > 0, seconds)
+            self.left_out = 0
 
 
 class LogThrottle:
@@ -134,6 +140,7 @@ class LogThrottle:
 
 
 _listener: logging.handlers.QueueListener | None = None
+_waiting = _Queue(queue.Queue[Any](_WAITING))
 _quota: Quota | None = None
 
 
@@ -144,32 +151,34 @@ def start(level: str = "info", style: str = "text", lines: int | None = None) ->
     """
     global _listener, _quota
     _quota = Quota(lines) if lines is not None else None
-    waiting: queue.Queue[logging.LogRecord] = queue.Queue(_WAITING)
     writer = logging.StreamHandler(sys.stderr)
     writer.setFormatter(_Json() if style == "json" else _Logfmt())
     logging.raiseExceptions = False  # don't fail when standard error is closed, and don't write to it
     logging.logThreads = False  # looking for the thread's name would make an object for each client's thread
-    _log.handlers[:] = [_Queue(waiting)]
+    _log.handlers[:] = [_waiting]
     _log.propagate = False
     _log.setLevel(LEVELS[level])
-    listener = logging.handlers.QueueListener(waiting, writer)
+    listener = logging.handlers.QueueListener(_waiting.queue, writer)
     listener.start()
     _listener = listener  # only after it has started: stop() needs a started one
 
 
 def stop(seconds: float = 1.0) -> None:
-    """Write the waiting lines, for at most so many seconds."""
+    """Write the waiting lines, and how many were left out, for at most so many seconds."""
     global _listener
     if _listener is None:
         return
+    report_left_out(at_the_end=True)
     listener, _listener = _listener, None
     thread = listener._thread  # private, but the public stop() has no time limit
     if thread is not None:
+        deadline = time.monotonic() + seconds
         try:
-            listener.queue.put_nowait(None)
+            _waiting.count(seconds)
+            _waiting.queue.put(None, timeout=max(0.0, deadline - time.monotonic()))
         except queue.Full:
             return
-        thread.join(seconds)
+        thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def event(event_name: str, level: int | None = None, /, **fields: Any) -> None:
@@ -202,14 +211,19 @@ def caused(share: str, event_name: str, level: int | None = None, /, **fields: A
     """
     if event_name in counts.COUNTED:
         counts.add(event_name, 1)
+    if not _log.isEnabledFor(EVENTS[event_name].level if level is None else level):
+        return  # it would not be written: so it is not left out either
     if _quota is None or EVENTS[event_name].always or _quota.take(event_name, share, time.monotonic()):
         _write(event_name, level, fields)
 
 
-def report_left_out() -> None:
-    """Log how many lines were left out in the times that are over. Any thread calls it now and then."""
+def report_left_out(*, at_the_end: bool = False) -> None:
+    """Log how many lines were left out in the times that are over; at the end, also in those that are not.
+
+    Any thread calls it now and then.
+    """
     if _quota is not None:
-        for event_name, address, count in _quota.ended(time.monotonic()):
+        for event_name, address, count in _quota.ended(math.inf if at_the_end else time.monotonic()):
             event("log_lines_left_out", what=event_name, count=count, peer=address or None)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.tools import fill, launcher, stuck_member
-from tests.support import DEADLINE, ROOT, Bystanders, Client, Message, Server, member, unique
+from tests.support import DEADLINE, ROOT, Bystanders, Client, Message, Server, fields, member, unique
 
 PATIENT = """
 from classcord.delivery.registry import Registry
@@ -83,6 +83,19 @@ def test_asked_twice_it_stops_waiting(own_server: Callable[..., Server], number:
         bystanders.one.until(type="message", **{"from": "Serveur"})
         assert server.stop() == 0
     assert [line for line in server.log if "event=stopped" in line] == [], "it ended before the wait did"
+
+
+def test_lines_that_were_left_out_just_before_are_counted(own_server: Callable[..., Server]) -> None:
+    server = own_server("--limits", "on")
+    with ExitStack() as stack:
+        for _ in range(40):
+            client = stack.enter_context(Client((server.host, server.port)))
+            assert client.ask({"type": "nothing"})["code"] == "unknown_type"
+        assert server.stop() == 0
+    written = sum("event=request_refused" in line for line in server.log)
+    counted = [fields(line) for line in server.log if "event=log_lines_left_out what=request_refused" in line]
+    assert sum(int(each["count"]) for each in counted) + written == 40
+    assert "event=stopped" in server.log[-1]
 
 
 @pytest.mark.parametrize("round", range(3))

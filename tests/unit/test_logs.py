@@ -123,6 +123,42 @@ logs.stop(3600)  # until all is read
     assert b"event=stopped" in lines[-1]
 
 
+def test_at_the_end_the_log_says_how_many_lines_were_left_out() -> None:
+    script = """
+from classcord.ops import logs
+logs.start(lines=10)
+for number in range(40):
+    logs.caused("10.0.2.2", "request_refused", code="invalid_json")
+    logs.caused("10.0.2.2", "connected", 10)  # of a level that is not written
+logs.stop()
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr.count("event=request_refused") == 10
+    (told,) = [fields(line) for line in done.stderr.splitlines() if "event=log_lines_left_out" in line]
+    assert (told["what"], told["count"], told["peer"]) == ("request_refused", "30", "10.0.2.2")
+
+
+def test_lines_that_a_slow_reader_had_no_place_for_are_counted_at_the_end() -> None:
+    script = """
+import sys
+from classcord.ops import logs
+logs.start()
+for number in range(50_000):
+    logs.event("listening", number=number, padding="x" * 100)
+print("full", flush=True)
+logs.stop(3600)  # until all is read
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )
+    assert process.stdout
+    assert process.stdout.readline() == b"full\n"
+    lines = process.communicate()[1].splitlines()
+    written = sum(b"event=listening" in line for line in lines)
+    assert 0 < written < 50_000
+    assert fields(lines[-1].decode())["count"] == str(50_000 - written)
+
+
 @given(st.lists(st.floats(0, 5), max_size=60))
 def test_nothing_is_left_uncounted_and_nothing_is_said_too_often(pauses: list[float]) -> None:
     throttle = logs.LogThrottle(10)
