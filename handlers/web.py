@@ -149,5 +149,5 @@ class Visit:
         # a page of another site may open one, and would chat in a pupil's name; what is not a browser sends none
         if origin is not None and origin.lower() != f"http://{request.host}":
             raise Refused(403, "web_origin", f"the page is from {origin[:100]!r}, not from here")
-        self._context.link.peer.client = "websocket" if origin is None else "browser"
         self._send(Answer(101, headers=headers), last=False)
+        self._context.link.peer.client = "websocket" if origin is None else "browser"  # frames may come from here on

@@ -21,7 +21,8 @@ from classcord.net.places import Places
 from classcord.net.refusals import MOST_OPEN, Refusals
 from classcord.net.sockets import from_here
 from classcord.ops import health, logs
-from classcord.wire.foreign import WEB
+from classcord.wire import websocket
+from classcord.wire.foreign import WEB, WEBSOCKET
 from classcord.wire.protocol import ProtocolError
 from classcord.wire.texts import Texts
 
@@ -189,13 +190,16 @@ class ChatServer(socketserver.ThreadingTCPServer):
         return True
 
     def _end_silent(self, peer: Peer, silent: socket.socket) -> None:
-        """End the connection that gives up its place."""
+        """End the connection that gives up its place. One of HTTP that waits for a next request just ends."""
         self._leaving.add(silent)
         if silent not in self._open:  # it ended meanwhile
             self._leaving.discard(silent)
         try:
+            # a socket that has taken only a part of an error or of a pong does not take this either
             if peer.client not in WEB:
-                silent.send(_FULL.line(), socket.MSG_DONTWAIT)  # nothing else was ever sent to it
+                silent.send(_FULL.line(), socket.MSG_DONTWAIT)
+            elif peer.client in WEBSOCKET:
+                silent.send(websocket.close(1013, _FULL.text), socket.MSG_DONTWAIT)
             silent.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass  # it has gone already

@@ -9,7 +9,7 @@ import re
 from typing import NamedTuple
 
 __all__ = [
-    "HEAD", "JAVA_STREAM", "LATE", "NO_WEB", "WEB", "ForeignProtocol", "Unended", "foreign_line",
+    "HEAD", "JAVA_STREAM", "LATE", "NO_WEB", "WEB", "WEBSOCKET", "ForeignProtocol", "Unended", "foreign_line",
     "foreign_start", "frame", "http_answer", "http_host",
     "is_socks", "kind", "negotiation", "undecided", "unended",
 ]
@@ -21,7 +21,9 @@ JAVA_STREAM = b"\xac\xed\0\x05"
 """The first bytes of a Java ObjectOutputStream (Java Object Serialization Specification, 6.4.2)."""
 
 
-WEB = frozenset({"http", "browser", "websocket"})
+WEBSOCKET = frozenset({"browser", "websocket"})
+"""The kinds of clients that take frames of WebSocket."""
+WEB = frozenset({"http", *WEBSOCKET})
 """The kinds of clients that take no plain lines: what is sent to them beside their outbox would end in their stream."""
 
 

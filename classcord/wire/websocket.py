@@ -64,9 +64,9 @@ def control(opcode: int, data: bytes = b"") -> bytes:
     return head(len(data), opcode) + data
 
 
-def close(code: int | None) -> bytes:
-    """The frame that ends the connection, with the reason as a number (RFC 6455, 7.4)."""
-    return control(_CLOSE, b"" if code is None else code.to_bytes(2, "big"))
+def close(code: int | None, text: str = "") -> bytes:
+    """The frame that ends the connection, with a number (RFC 6455, 7.4) and a text of at most 123 bytes."""
+    return control(_CLOSE, b"" if code is None else code.to_bytes(2, "big") + text.encode())
 
 
 # --- receiving ------------------------------------------------------------------------------------------------------

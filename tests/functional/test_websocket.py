@@ -14,7 +14,7 @@ from classcord.wire.websocket import BINARY, PING, TEXT
 from tests.functional.test_console import admin
 from tests.functional.test_watch import watching
 from tests.hostile.tools import STEADY, launcher
-from tests.support import Client, Closed, Server, WebClient, ask_http, frame, member, say, unique
+from tests.support import Client, Server, WebClient, ask_http, frame, member, say, unique
 from tests.support.web import answer, upgrade
 
 PING_LINE, PONG_LINE = b'{"type":"ping"}', {"type": "pong"}
@@ -204,7 +204,7 @@ def test_the_console_sees_the_lines_and_not_the_frames(own_server: OwnServer) ->
             assert sorted(line.partition("{")[2] for line in lines) == ['"type":"ping"}', '"type":"pong"}']
 
 
-def test_a_silent_websocket_whose_place_is_given_up_gets_no_bare_line(own_server: OwnServer) -> None:
+def test_a_silent_websocket_whose_place_is_given_up_is_told_so_in_a_close_frame(own_server: OwnServer) -> None:
     server = own_server("--limits", "on", "--max-connections", "2")
     with WebClient(address_of(server)) as silent, Client(address_of(server)) as page:
         page.send_raw(ask_http("/nothing"))
@@ -212,6 +212,8 @@ def test_a_silent_websocket_whose_place_is_given_up_gets_no_bare_line(own_server
         with Client(address_of(server)) as one, Client(address_of(server)) as two:
             for newcomer in (one, two):
                 assert newcomer.ask({"type": "ping"}) == PONG_LINE
-            assert page.at_end() == b""
-            with pytest.raises(Closed, match="left over: b''"):
-                silent.read_line()
+            assert page.at_end() == b"", "no line ends in a stream of HTTP"
+            assert silent.at_end() == b"", "and none in one of WebSocket"
+            assert silent.code == 1013
+            assert "as many connections as it allows" in silent.reason
+            assert len(silent.frames) == 1

@@ -55,6 +55,8 @@ class WebClient(Client):
         self.frames: list[tuple[int, bytes]] = []
         self.code: int | None = None
         """That of the server's close frame."""
+        self.reason = ""
+        """And its text."""
         Client.send_raw(self, upgrade())
         while b"\r\n\r\n" not in self._unread:
             data = self.socket.recv(65536)
@@ -102,7 +104,8 @@ class WebClient(Client):
                 assert data.endswith(b"\n")
                 return data
             if opcode == 8:
-                self.code = int.from_bytes(data, "big") if data else None
+                self.code = int.from_bytes(data[:2], "big") if data else None
+                self.reason = data[2:].decode()
 
     def half_close(self) -> None:
         """A close frame: the WebSocket's way to say that nothing more will be sent."""
