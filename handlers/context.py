@@ -15,6 +15,8 @@ from classcord.chat.reading import Reading
 from classcord.chat.room import Item, Room
 from classcord.chat.tracking import Tracking
 from classcord.chat.watchers import Watchers
+from classcord.delivery.batch import Batch
+from classcord.delivery.items import item, of_seat
 from classcord.net.link import Link
 from classcord.services import Services
 from classcord.wire.channel_names import ChannelName
@@ -86,7 +88,7 @@ class Context:
 
         mypy checks the arguments. They are plain values, and none has a name here.
         """
-        self._items.append((operation.__name__, self._number, arguments))
+        self._items.append((operation.__name__, self._number, arguments))  # as of_seat does, in half of its time
 
     @staticmethod
     def part(
@@ -139,7 +141,7 @@ class Context:
         Waits for it, and for all that this client has asked before.
         """
         self.flush()
-        return self.registry.ask(lambda ticket: (operation.__name__, self._number, (ticket, *arguments)))
+        return self.registry.ask(lambda ticket: of_seat(self._number, operation, ticket, *arguments, **named))
 
     def teacher(self) -> str:
         """The name of the teacher that this client is now; empty if it is not one. Waits like `ask`."""
@@ -149,11 +151,11 @@ class Context:
     def reply(self, line: bytes) -> None:
         """A line to this client, after the answers to its earlier requests."""
         self.owed += len(line)
-        self._items.append(("reply", self._number, (line,)))
+        self._items.append(of_seat(self._number, Room.reply, line))
 
     def raw(self, data: bytes) -> None:
         """Bytes to this client that are not lines: an answer of HTTP, a control frame of WebSocket."""
-        self._items.append(("raw", None, (self._number, data)))
+        self._items.append(item(Batch.raw, self._number, data))
 
     def wait_until_stored(self) -> None:
         """Hand over the collected items and wait until they are done: the next request depends on them."""

@@ -121,7 +121,7 @@ class Moderation:
 
     # --- time, and what it ends ---
 
-    def tick(self, now: float) -> None:
+    def tick(self, now: float, /) -> None:
         """It is so late, in seconds; the time never goes back. An item without a seat."""
         self._now = now
         if self.bans.accounts or self.bans.networks:
@@ -137,7 +137,7 @@ class Moderation:
         if self._spoke:
             self._spoke = {key: spoke for key, spoke in self._spoke.items() if spoke + self._slow > now}
 
-    def begin(self, now: float, rows: Iterable[tuple[str, str, float, str, str]]) -> None:
+    def begin(self, now: float, rows: Iterable[tuple[str, str, float, str, str]], /) -> None:
         """The bans of earlier: kind, target, seconds left, actor, reason. The first item, without a seat."""
         self.tick(now)
         for kind, target, seconds, actor, reason in rows:

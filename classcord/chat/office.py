@@ -63,7 +63,7 @@ class Office:
         self._told_end: set[int] = set()  # the seats that know
         self._actor = CONSOLE  # the one that has given the command that runs
 
-    def command(self, number: int, action: str, arguments: tuple[Any, ...], actor: str = CONSOLE) -> None:
+    def command(self, number: int, action: str, arguments: tuple[Any, ...], actor: str = CONSOLE, /) -> None:
         """Carry out a command of the console, for its user `actor`; its answer, or its error, has this number."""
         self._actor = actor
         try:
@@ -75,7 +75,7 @@ class Office:
         except ProtocolError as error:
             self._emit(Answered(number, error.code, error.text, (), False))
 
-    def announce(self, text: str) -> None:
+    def announce(self, text: str, /) -> None:
         """A text from the server to everybody. An item without a seat."""
         self._emit(Announced(text))
 

@@ -69,14 +69,14 @@ class Waiting:
         self._turns: dict[str, _Turn] = {}
         self._undo: list[Callable[[], object]] = []  # what takes back the steps of this batch
 
-    def begin_waiting(self, now: float, rows: Iterable[tuple[str, int, float, int]]) -> None:
+    def begin_waiting(self, now: float, rows: Iterable[tuple[str, int, float, int]], /) -> None:
         """Those of earlier, in order: key of the account, id, seconds left, whether it was tried. An item without a
         seat, before all others of people."""
         self._now = now
         for key, id, seconds, tried in rows:
             self._letters.setdefault(key, {})[id] = _Letter(now + seconds, bool(tried))
 
-    def tick_waiting(self, now: float) -> None:
+    def tick_waiting(self, now: float, /) -> None:
         """It is so late, in seconds: what has waited too long is taken out."""
         self._now = now
         for key, letters in list(self._letters.items()):
@@ -171,7 +171,7 @@ class Waiting:
             for id in [id for id in letters if first <= id <= last]:
                 self._forget(key, id)
 
-    def expire(self, first: int, last: int) -> None:
+    def expire(self, first: int, last: int, /) -> None:
         """The messages from one id to the other are too old, or too many; those that wait stay. An item without a
         seat."""
         self._emit(MessagesExpired(first, last))

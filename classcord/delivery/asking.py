@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from classcord.chat.effects import Answered
 from classcord.chat.moderation import CONSOLE
+from classcord.chat.office import Office
 from classcord.data.history import History, Unreadable
+from classcord.delivery.items import item
 from classcord.delivery.registry import Registry
 from classcord.wire.protocol import ProtocolError
 
@@ -16,7 +18,7 @@ def ask(registry: Registry, action: str, *arguments: object, actor: str = CONSOL
 
     `actor` is named in the audit.
     """
-    answer = registry.ask(lambda number: ("command", None, (number, action, arguments, actor)))
+    answer = registry.ask(lambda number: item(Office.command, number, action, arguments, actor))
     if not isinstance(answer, Answered):
         raise ProtocolError("internal", "a fault in the server; its log has the details (internal_error)")
     if answer.code is not None:

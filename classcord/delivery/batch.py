@@ -156,13 +156,13 @@ class Batch:
         if link is not None:
             link.refused = (code, b"", self.now)
 
-    def raw(self, seat: int, data: bytes) -> None:
+    def raw(self, seat: int, data: bytes, /) -> None:
         """Item of a client's thread: send bytes that are not lines, after all lines of the batch."""
         if seat in self._links:
             self._raw.append((seat, Raw(data)))
             self.size += len(data)
 
-    def tell(self, number: int) -> None:
+    def tell(self, number: int, /) -> None:
         """Item: who waits under this number of the registry is told once the batch is stored and sent."""
         self.waiting.append(number)
 

@@ -18,6 +18,7 @@ from classcord.data.folder import FILE
 from classcord.data.tops import times
 from classcord.delivery.asking import ask
 from classcord.delivery.counting import BIN, BINS, WINDOW, Counting
+from classcord.delivery.items import item
 from classcord.delivery.registry import Registry, timestamp
 from classcord.net.addresses import with_port
 from classcord.net.link import Link
@@ -76,7 +77,7 @@ class Board:
             counting.spoke("", now, said - before)
             line = self._line(counting, lines, addresses, now)
             self._registry.post([
-                ("_pass", None, (number, "board", line)) for number in watching.boards if self._takes(number)
+                item(watching.pass_on, number, "board", line) for number in watching.boards if self._takes(number)
             ])
             watching.boards_changed.wait(max(0.0, now + _APART - time.monotonic()))  # one that opens is served at once
             watching.boards_changed.clear()

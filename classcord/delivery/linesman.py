@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+from classcord.delivery.items import item
 from classcord.delivery.registry import Registry
 from classcord.delivery.render import timestamp
 from classcord.delivery.watching import Cable, WireLines
@@ -90,5 +91,6 @@ class Linesman:
             return
         told = [encode({"type": "wire", "left_out": cable.untold})] if cable.untold else []
         cable.untold = 0
-        self._registry.post([("_pass", None, (cable.watcher, "wire", b"".join([*told, *piece])))])
+        lines = b"".join([*told, *piece])
+        self._registry.post([item(self._registry.watching.pass_on, cable.watcher, "wire", lines)])
         self._registry.wait()  # so that its unsent bytes are counted before the next piece

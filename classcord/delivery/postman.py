@@ -9,7 +9,9 @@ import threading
 import time
 
 from classcord.chat.effects import HandingDue
+from classcord.chat.waiting import Waiting
 from classcord.data.history import History, Unreadable
+from classcord.delivery.items import item
 from classcord.delivery.registry import Registry
 from classcord.ops import logs
 
@@ -56,7 +58,7 @@ class Postman:
                 found = self._history.message(due.id)
             except Unreadable as error:
                 link.log("history_failed", detail=str(error))
-                self._registry.post([("hold", None, (due.key, due.seat))])
+                self._registry.post([item(Waiting.hold, due.key, due.seat)])
                 return
             row = (found.time, found.sender, bool(found.guest), found.content) if found is not None else None
-        self._registry.post([("hand_over", None, (due.key, due.seat, due.id, row))])
+        self._registry.post([item(Waiting.hand_over, due.key, due.seat, due.id, row)])

@@ -32,12 +32,16 @@ from collections.abc import Callable, Iterable
 from classcord.chat.accounts import Accounts
 from classcord.chat.channels import Channels
 from classcord.chat.effects import Effect, HandingDue
+from classcord.chat.moderation import Moderation
+from classcord.chat.office import Office
 from classcord.chat.room import Item, Room
+from classcord.chat.waiting import Waiting
 from classcord.data.backlog import Backlog
 from classcord.data.store import Store
 from classcord.delivery import render
 from classcord.delivery.audiences import Audiences
 from classcord.delivery.batch import Batch
+from classcord.delivery.items import item, of_seat
 from classcord.delivery.meanings import log_batch
 from classcord.delivery.watching import Watching
 from classcord.net.latch import Latch
@@ -81,10 +85,10 @@ class Registry:
     ) -> None:
         self.room = Room(accounts, texts, store.ids.take, channels)
         self.watching = Watching()
-        self._own: dict[str, Callable[..., None]] = {
-            "_resume": self._resume, "_drop_stalled": self._drop_stalled, "_save": self._save,
-            "_tell": Batch.tell, "raw": Batch.raw, "_pass": self.watching.pass_on,
-        }
+        own: tuple[Callable[..., None], ...] = (
+            self._resume, self._drop_stalled, self._save, Batch.tell, Batch.raw, self.watching.pass_on,
+        )
+        self._own = {each.__name__: each for each in own}
         """The operations that are not the room's."""
         self._store = store
         self._backlog = Backlog(store, unsaved_limit)
@@ -93,7 +97,8 @@ class Registry:
         self._clock = clock
         now, began = _milliseconds(), clock()
         self._items: deque[Item] = deque([
-            ("begin", None, (began, (*store.bans(now),))), ("begin_waiting", None, (began, (*store.waiting(now),))),
+            item(Moderation.begin, began, (*store.bans(now),)),
+            item(Waiting.begin_waiting, began, (*store.waiting(now),)),
         ])
         self._lock = threading.Lock()
         self._audiences = Audiences()
@@ -180,7 +185,7 @@ class Registry:
         """The room's answer to a question, made with its number; None if the room has refused it. Waits like `wait`."""
         done, number = Latch(), next(self._numbers)
         self._waiting[number] = done
-        self.post([question(number), ("_tell", None, (number,))])
+        self.post([question(number), item(Batch.tell, number)])
         done.wait()
         return self._answers.pop(number, None)
 
@@ -192,7 +197,7 @@ class Registry:
         """A latch that is set once the batch of the items before it is stored and sent."""
         done, number = Latch(), next(self._numbers)
         self._waiting[number] = done
-        self.post([("_tell", None, (number,))])
+        self.post([item(Batch.tell, number)])
         return done
 
     # --- for the holder of the flush lock ---
@@ -284,10 +289,10 @@ class Registry:
         if not at_once:
             batch.not_at_once()
 
-    def _save(self, batch: Batch) -> None:
+    def _save(self, batch: Batch, /) -> None:
         """Item: check the storage, and store the messages of the backlog."""
         if self._backlog.tick():
-            self._items.append(("_save", None, ()))
+            self._items.append(item(self._save))
 
     def _drop(self, link: Link, reason: str) -> None:
         """Drop this client; its own thread notices and closes.
@@ -298,7 +303,7 @@ class Registry:
         link.dropped = True
         if reason != "gone":
             link.expelled = True
-            self._items.append(("leave", link.number, ()))
+            self._items.append(of_seat(link.number, Room.leave))
             link.log("dropped", reason=reason, pending=link.outbox.pending)
         link.outbox.clear()
         try:
@@ -311,7 +316,7 @@ class Registry:
 
     def _expel(self, link: Link) -> None:
         """End this client's connection once it has been sent what is for it: its thread receives the end."""
-        self._items.append(("leave", link.number, ()))
+        self._items.append(of_seat(link.number, Room.leave))
         try:
             link.transport.end_receiving()
         except OSError:
@@ -330,7 +335,7 @@ class Registry:
         except (OSError, ValueError):  # no memory for example: no event would say when to send on
             self._drop(link, "unwatched")
 
-    def _resume(self, batch: Batch, number: int) -> None:
+    def _resume(self, batch: Batch, number: int, /) -> None:
         """Item: the client's socket can be written again."""
         link = self._links.get(number)
         if link is None:
@@ -341,7 +346,7 @@ class Registry:
             self._look_after(link, trouble)
         self._let_go(link)
 
-    def _drop_stalled(self, batch: Batch, number: int) -> None:
+    def _drop_stalled(self, batch: Batch, number: int, /) -> None:
         """Item: drop the client if its socket has taken nothing for too long."""
         link = self._links.get(number)
         if link is None:
@@ -357,12 +362,12 @@ class Registry:
             try:
                 events = self._epoll.poll(1)
                 full = [self._by_descriptor.get(descriptor) for descriptor, _ in events]
-                items: list[Item] = [("_resume", None, (link.number,)) for link in full if link is not None]
+                items = [item(self._resume, link.number) for link in full if link is not None]
                 if self._clock() - looked >= 1:
                     looked = self._clock()
                     waiting = [link for link in list(self._links.values()) if link.outbox.pending]
-                    items += [("_drop_stalled", None, (link.number,)) for link in waiting]
-                    items += [("_save", None, ()), ("tick", None, (looked,)), ("tick_waiting", None, (looked,))]
+                    items += [item(self._drop_stalled, link.number) for link in waiting]
+                    items += [item(self._save), item(Moderation.tick, looked), item(Waiting.tick_waiting, looked)]
                     logs.report_left_out()
                 if items:
                     self.post(items)
@@ -376,7 +381,7 @@ class Registry:
 
         For the main thread, after the server has stopped accepting connections.
         """
-        self.post([("announce", None, (self._texts("stopping"),))])
+        self.post([item(Office.announce, self._texts("stopping"))])
         deadline = self._clock() + drain
         while self._clock() < deadline and (
             self._items or any(link.outbox.pending for link in list(self._links.values()))

@@ -6,7 +6,9 @@ import sqlite3
 import threading
 import time
 
+from classcord.chat.waiting import Waiting
 from classcord.data.excess import PIECE, Excess
+from classcord.delivery.items import item
 from classcord.delivery.registry import Registry
 from classcord.ops import logs
 
@@ -54,7 +56,7 @@ class Retention:
         count = 0
         if found is not None and not self._registry.storage()[1]:  # while storing fails there is nothing to gain
             first, last, count = found
-            self._registry.post([("expire", None, (first, last))])
+            self._registry.post([item(Waiting.expire, first, last)])
             self._registry.wait()
             self._excess.deleted(count)
             self._deleted += count

@@ -162,7 +162,7 @@ class Watching:
                 self.line("<", link, data.partition(b"\r")[0])
             yield link, data, shared
 
-    def pass_on(self, batch: Batch, seat: int, kind: str, data: bytes) -> None:
+    def pass_on(self, batch: Batch, seat: int, kind: str, data: bytes, /) -> None:
         """Item: lines for a connection that watches (`wire`) or has the board open (`board`), if it still does."""
         if seat in (self.cables if kind == "wire" else self.boards):
             batch.passed.append((seat, data))

@@ -92,7 +92,7 @@ def _after(made: Registry, event: Latch) -> Item:
     """The item that sets the event after its batch."""
     number = next(made._numbers)
     made._waiting[number] = event
-    return ("_tell", None, (number,))
+    return ("tell", None, (number,))
 
 
 def test_the_last_answers_of_a_client_that_was_behind_leave_before_it_is_closed(made: Registry) -> None:
