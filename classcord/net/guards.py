@@ -17,9 +17,10 @@ __all__ = ["Logins", "Registrations", "Tries"]
 _REMEMBERED = 10_000
 """Accounts at addresses, or addresses, that are remembered; then the one that was used least recently is forgotten."""
 _LONGEST_PAUSE = 60.0
-"""The greatest number of seconds between two tries of a password."""
+"""The greatest number of seconds between two tries of a password: 1440 guesses a day, while a pupil who has mistyped it
+often needs to wait no longer than a person waits."""
 _OUTCOME = 0.1
-"""Seconds after which to ask again while others' tries are under way."""
+"""Seconds after which to ask again while others' tries are under way: two hashes of a password take less."""
 
 
 Kept = TypeVar("Kept")

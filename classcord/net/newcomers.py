@@ -22,14 +22,15 @@ _SILENCE = 20.0
 """Seconds in which the newcomers of one address take as many places as there are. So a connection that says nothing
 keeps its place for nearly so long: time to type a password."""
 _AT_ONCE, _PART = 50, 10
-"""Places that they may take at once: so many, or one in ten of all places."""
+"""Places that they may take at once: so many, a class of 40 and some more, or one in ten of all places."""
 _PATIENCE, _PATIENCE_HERE = 10.0, 1.5
-"""Seconds after which a newcomer is refused. One from this machine may be the self-test, which gives up after 2.5: that
-the server is full is a healthy answer."""
+"""Seconds after which a newcomer is refused: half of the time in which all places may be taken, and about as long as a
+person looks at a window that does not answer. One from this machine may be the self-test, which gives up after 2.5:
+that the server is full is a healthy answer."""
 _LOOK = 0.05
-"""Seconds between two looks at those that wait: the accept loop asks after each connection."""
+"""Seconds between two looks at those that wait, which nobody notices: the accept loop asks after each connection."""
 _ADDRESSES = 1000
-"""Addresses that are remembered."""
+"""Addresses that are remembered: more than a school has; and an attacker with an IPv6 network fills no memory."""
 
 
 class Newcomers:

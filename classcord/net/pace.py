@@ -13,7 +13,8 @@ from classcord.net.buckets import Bucket
 __all__ = ["Pace", "Rates"]
 
 _TOLD = 0.2
-"""The part of the time of excess after which the client is told. A paste that is a little too long never is."""
+"""The part of the time of excess after which the client is told: 2 of 10 seconds. A paste that is up to ten lines too
+long is read by then, and never told; and who is told still has 8 seconds to stop."""
 
 
 class Rates(NamedTuple):

@@ -155,9 +155,13 @@ SETTINGS: tuple[Setting, ...] = (
     # 14: the value that the author of scrypt (Percival, 2009) proposes for interactive logins, with r=8 and p=1
     Setting("password-cost", 14, "cost of one password hash; lower it only for tests and benchmarks",
             "= log2 of scrypt's n", 1, 20),
+    # each has a thread and its buffers: so many are in the 512 MiB of the container and of the service, also when all
+    # of them send (`make bench`); a school of 400 with a few connections each has fewer
     Setting("max-connections", 2000, "connections at the same time, in all", "connections", 1, 100_000),
+    # four times what the whole room may send at once (ROOM_BURST in net/limits.py): with less, a burst drops clients
+    # that only read a little late. The least allowed is twice the bytes of one batch
     Setting("outbox-limit", 1 << 20, "unsent bytes after which a client that doesn't read is dropped", "bytes",
-            1 << 19, 1 << 30),  # the least is twice the bytes of one batch
+            1 << 19, 1 << 30),
     Setting("unsaved-limit", 8 << 20, "memory for messages that wait while the disk fails; past it, new messages are"
             " not stored", "bytes", 0, 1 << 30),
     Setting("keep-days", 0, "age at which messages are deleted; 0: at no age", "days", 0, 36_500),
@@ -167,6 +171,7 @@ SETTINGS: tuple[Setting, ...] = (
     # again, and so does each backup, so the small disk of a VM does not fill
     Setting("keep-size", 1024, "size of the database at which the oldest messages are deleted; 0: without a limit",
             "MiB", 0, 1 << 20),
+    # a laptop that changes its network, or a client that stops in a debugger for a moment, is back by then
     Setting("stall-timeout", 30, "time without progress after which a client that doesn't read is dropped", "seconds",
             1, 3600),
     Setting("limits", "on", "limits of what clients may send; off only for benchmarks", choices=("on", "off")),
@@ -197,10 +202,12 @@ SETTINGS: tuple[Setting, ...] = (
     # people mistype a password two or three times
     Setting("login-failures", 5, "failed logins to one account from one address, before pauses that grow", "a minute",
             1, 1_000_000),
-    # a class of 40 twice, and some more
-    Setting("registrations", 100, "new accounts from one address", "in ten minutes", 1, 1_000_000),
+    # a class of 40 twice, and some more; all of them come back in the ten minutes of a break
+    Setting("registrations", 100, "new accounts that one address may make at once; they come back evenly within ten"
+            " minutes: one each 6 seconds with 100", "accounts", 1, 1_000_000),
     # one for oneself, one for a neighbour, and one mistake
-    Setting("connection-registrations", 3, "new accounts from one connection", "in ten minutes", 1, 1_000_000),
+    Setting("connection-registrations", 3, "new accounts that one connection may make at once; they come back evenly"
+            " within ten minutes: one each 200 seconds with 3", "accounts", 1, 1_000_000),
     Setting("exempt-networks", NO_NETWORK, "networks whose addresses have no limits of their own, for example"
             " 10.0.2.2,192.168.56.0/24"),
     Setting("channels", "dev", "channels that are always there, beside #général"),

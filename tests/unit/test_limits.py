@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import Any
 
@@ -315,6 +316,29 @@ def test_a_machine_with_many_ipv6_addresses_is_one() -> None:
     begun = [logins.begin("bob", Peer(f"2001:db8:0:1::{n:x}"), logins.tries()) for n in range(1, 30)]
     assert begun.count(0.0) == 5
     assert Peer("::ffff:10.0.2.2").share == "10.0.2.2"
+
+
+@pytest.mark.parametrize("name", ["registrations", "connection-registrations"])
+def test_the_settings_of_new_accounts_say_when_the_next_one_may_be_made(name: str) -> None:
+    clock = Clock()
+    limits = Limits(config.load(None, {}), clock)
+    own, peer = limits.own_registrations(), Peer("10.0.2.2")
+    (setting,) = [each for each in config.SETTINGS if each.name == name]
+
+    def take() -> float:
+        if name == "registrations":
+            return limits.registrations.take(peer)
+        wait = own.wait(1, clock.now)
+        if not wait:
+            own.take(1, clock.now)
+        return wait
+
+    assert [take() for _ in range(setting.default)] == [0.0] * setting.default, "at once"
+    said = re.search(r"one each (\d+) seconds with (\d+)$", setting.help)
+    assert said is not None
+    assert int(said[2]) == setting.default
+    assert take() == pytest.approx(int(said[1]))
+
 
 
 def test_a_hundred_accounts_in_ten_minutes_an_address() -> None:
