@@ -58,8 +58,9 @@ def test_the_recipe_for_a_new_request(tmp_path: Path) -> None:
     code_alone, output = outcome(project)
     assert code_alone == 1, output
     for fault in (
-        "docs/PROTOCOLE.md: the table of requests lacks a row for `time`: | `time` |  |  | ... |",
-        "docs/PROTOCOLE.md: the table of typed commands lacks a row for `/heure`: | `/heure` (`/time`) | ... |",
+        "docs/PROTOCOLE.md: the table of requests lacks a row for `time`: | `time` |  |  | tous |  | ... |",
+        "docs/PROTOCOLE.md: the table of typed commands lacks a row for `/heure`:"
+        " | `/heure` (`/time`) | tous |  | ... |",
         "docs/PROTOCOLE.md: the answer to /aide in the exchange lacks a command",
     ):
         assert fault in output, output

@@ -26,6 +26,8 @@ from tests.unit.test_documents import table
 
 DOCUMENTS = {name: (ROOT / name).read_text() for name in ("docs/PROTOCOLE.md", "docs/CONNEXION.md")}
 TEXTS = "classcord/wire/texts.py"
+WHO = {"anybody": "tous", "named": "qui a un nom", "account": "un compte", "teacher": "un enseignant"}
+"""How docs/PROTOCOLE.md calls those who may send a request."""
 
 
 @functools.cache
@@ -67,15 +69,16 @@ def request_faults(rows: Sequence[Request], text: str) -> Iterator[str]:
     for row in rows:
         required = quoted([field.name for field in row.fields if field.required])
         optional = quoted([field.name for field in row.fields if not field.required])
+        allowed = f"{WHO.get(row.who, row.who)} | {row.cost if row.cost != 1 else ''}"
         if row.type is not None and row.listed:
-            listed[row.type] = f"| `{row.type}` | {required} | {optional} | ... |"
+            listed[row.type] = f"| `{row.type}` | {required} | {optional} | {allowed} | ... |"
         other_types = row.aliases if row.listed or row.type is None else (row.type, *row.aliases)
         fields = quoted([field.name for field in row.fields])
-        others.update({kind: f"| `{kind}` | {fields} | ... |" for kind in other_types})
+        others.update({kind: f"| `{kind}` | {fields} | {allowed} | ... |" for kind in other_types})
         if row.typed is not None and row.typed.listed != "never":
             word, more = first_words(row.typed)
             in_brackets = f" ({quoted(more, '/')})" if more else ""
-            typed[f"/{word}"] = f"| `/{word}`{in_brackets} | ... |"
+            typed[f"/{word}"] = f"| `/{word}`{in_brackets} | {allowed} | ... |"
             for name in ("first", "all") if row.typed.listed == "first" else ("all",):
                 if row.who != "teacher":
                     in_lists[name].append(f"/{word}")
@@ -90,6 +93,12 @@ def request_faults(rows: Sequence[Request], text: str) -> Iterator[str]:
             shown = [set(re.findall(r"`(\w+)`", cell.partition("(")[0])) - from_guests for cell in cells[1:-1]]
             if name in wanted and shown != right:
                 yield f"{file}: the row for `{name}` has other fields than handlers/table.py: {wanted[name]}"
+    for heading, wanted in (("type", listed), ("autre mot", others), ("commande", typed)):
+        for cells in table(text, heading):
+            name = re.findall(r"`([^`]+)`", cells[0])[0]
+            right_ones = [cell.strip() for cell in wanted.get(name, "").split("|")[-4:-2]]
+            if name in wanted and cells[-3:-1] != right_ones:
+                yield f"{file}: the row for `{name}` has another `qui` or `coût` than the table: {wanted[name]}"
     for cells in table(text, "commande"):
         words = re.findall(r"`(/[^`]+)`", cells[0])
         if words[0] in typed and words != re.findall(r"`(/[^`]+)`", typed[words[0]]):

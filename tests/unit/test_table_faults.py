@@ -31,7 +31,7 @@ def protocol_faults(rows: Sequence[Request]) -> list[str]:
 
 def test_a_document_without_a_request_is_named_with_the_row_to_add() -> None:
     assert protocol_faults([*TABLE, RAIN]) == [
-        "docs/PROTOCOLE.md: the table of requests lacks a row for `rain`: | `rain` |  | `zone` | ... |",
+        "docs/PROTOCOLE.md: the table of requests lacks a row for `rain`: | `rain` |  | `zone` | tous |  | ... |",
     ]
 
 
@@ -44,7 +44,8 @@ def test_a_document_without_a_typed_command_is_named_with_the_row_to_add() -> No
     answer = f"Commandes : /pluie {first}. Toutes : /aide tout. Une seule : /aide mp"
     second = f"Commandes : /pluie {all_of_them}. Pour en savoir plus : /aide mp"
     assert protocol_faults([*TABLE, Request(None, typed=TYPED)]) == [
-        "docs/PROTOCOLE.md: the table of typed commands lacks a row for `/pluie`: | `/pluie` (`/rain`) | ... |",
+        "docs/PROTOCOLE.md: the table of typed commands lacks a row for `/pluie`:"
+        " | `/pluie` (`/rain`) | tous |  | ... |",
         f'docs/PROTOCOLE.md: the answer to /aide in the exchange lacks a command: it is "{answer}"',
         f'docs/PROTOCOLE.md: the answer to /aide tout in the exchange lacks a command: it is "{second}"',
     ]
@@ -52,7 +53,7 @@ def test_a_document_without_a_typed_command_is_named_with_the_row_to_add() -> No
 
 def test_a_document_without_an_alias_is_named_with_the_row_to_add() -> None:
     assert protocol_faults(changed("who", aliases=("here",))) == [
-        "docs/PROTOCOLE.md: the table of other types lacks a row for `here`: | `here` | `channel` | ... |",
+        "docs/PROTOCOLE.md: the table of other types lacks a row for `here`: | `here` | `channel` | tous |  | ... |",
     ]
 
 
@@ -60,13 +61,26 @@ def test_a_document_that_lacks_a_word_or_a_field_is_named_with_the_right_row() -
     typed = Typed(TYPED.run, {"fr": ("qui",), "en": ("who", "users", "here")}, TYPED.explained)
     assert protocol_faults(changed("users", typed=typed, fields=(Field("channel"),))) == [
         "docs/PROTOCOLE.md: the row for `users` has other fields than handlers/table.py:"
-        " | `users` | `channel` |  | ... |",
+        " | `users` | `channel` |  | tous |  | ... |",
         "docs/PROTOCOLE.md: the row for `connected_users` has other fields than handlers/table.py:"
-        " | `connected_users` | `channel` | ... |",
+        " | `connected_users` | `channel` | tous |  | ... |",
         "docs/PROTOCOLE.md: the row for `userlist` has other fields than handlers/table.py:"
-        " | `userlist` | `channel` | ... |",
+        " | `userlist` | `channel` | tous |  | ... |",
         "docs/PROTOCOLE.md: the row for `/qui` has other words than handlers/table.py:"
-        " | `/qui` (`/who`, `/users`, `/here`) | ... |",
+        " | `/qui` (`/who`, `/users`, `/here`) | tous |  | ... |",
+    ]
+
+
+def test_a_document_with_another_cost_or_another_group_is_named_with_the_right_row() -> None:
+    assert protocol_faults(changed("history", cost=50)) == [
+        f"docs/PROTOCOLE.md: the row for `{name}` has another `qui` or `coût` than the table: {row}" for name, row in (
+            ("history", "| `history` |  | `limit`, `before`, `after`, `channel`, `with`, `query` | tous | 50 | ... |"),
+            ("/historique", "| `/historique` (`/history`) | tous | 50 | ... |"),
+        )
+    ]
+    assert protocol_faults(changed("list_users", who="account")) == [
+        "docs/PROTOCOLE.md: the row for `list_users` has another `qui` or `coût` than the table:"
+        " | `list_users` |  | un compte |  | ... |",
     ]
 
 
