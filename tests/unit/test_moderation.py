@@ -24,6 +24,7 @@ from classcord.chat.effects import (
 )
 from classcord.chat.people import Seat
 from classcord.chat.room import Item
+from tests.unit.state import state_of
 from tests.unit.stubs import Crowd
 
 MEMBERS = ["prof", "alice", "bob"]
@@ -371,3 +372,4 @@ def test_random_moderation_makes_the_same_room_anywhere(steps: list[tuple[Any, .
     for operation, seat, arguments in marshal.loads(marshal.dumps(here.items)):  # refuses all but plain values
         there.run((operation, seat, arguments))
     assert there.caused == here.caused
+    assert state_of(there) == state_of(here)

@@ -15,6 +15,7 @@ from classcord.chat.effects import HandedOver, HandingDue, Kept, WaitingEnded
 from classcord.chat.people import Seat
 from classcord.chat.room import Item
 from classcord.data.schema import MessageRow
+from tests.unit.state import state_of
 from tests.unit.stubs import Crowd
 
 DAY = 24 * 3600.0
@@ -324,3 +325,4 @@ def test_each_message_comes_once_or_with_the_mark_and_in_order(steps: list[str])
     for item in marshal.loads(marshal.dumps(house.items)):
         again.run(item)
     assert again.caused == house.caused
+    assert state_of(again) == state_of(house)
