@@ -149,6 +149,10 @@ class Batch:
         plan.parts.append(line)
         self.size += len(line)
 
+    def log(self, event: str, seat: int, /, **fields: Any) -> None:
+        """Log an event of this seat's connection once the batch is stored."""
+        self.events.append((seat, event, fields))
+
     def refuse(self, seat: int, line: bytes, code: str) -> None:
         """The same with the line of an error, which is noted."""
         self.to(seat, line)
@@ -192,7 +196,7 @@ class Batch:
     def register(self, seat: int, row: AccountRow, line: bytes) -> None:
         """Store an account and answer with `line`, unless it can't be stored: see `failed`."""
         self.accounts.append(row)
-        self.events.append((seat, "register", {"user": row[1]}))
+        self.log("register", seat, user=row[1])
         self.to_if_account_stored(seat, line, None)
 
     def to_if_account_stored(self, seat: int, line: bytes, otherwise: bytes | None) -> None:

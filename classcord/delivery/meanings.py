@@ -157,24 +157,24 @@ def _banned(batch: Batch, effect: Banned) -> None:
 
 
 def _logged_in(batch: Batch, effect: LoggedIn) -> None:
-    batch.events.append((effect.seat, "login", {"user": effect.name}))
+    batch.log("login", effect.seat, user=effect.name)
     batch.to(effect.seat, render.logged_in(effect.alias))
 
 
 def _login_refused(batch: Batch, effect: LoginRefused) -> None:
-    batch.events.append((effect.seat, "login_refused", {"user": effect.name}))
+    batch.log("login_refused", effect.seat, user=effect.name)
 
 
 def _guest_named(batch: Batch, effect: GuestNamed) -> None:
-    batch.events.append((effect.seat, "guest", {"user": effect.name, "refused": effect.refused}))
+    batch.log("guest", effect.seat, user=effect.name, refused=effect.refused)
 
 
 def _identity_ended(batch: Batch, effect: IdentityEnded) -> None:
-    batch.events.append((effect.seat, "logout", {"user": effect.name}))
+    batch.log("logout", effect.seat, user=effect.name)
 
 
 def _renamed(batch: Batch, effect: Renamed) -> None:
-    batch.events.append((effect.seat, "renamed", {"old": effect.old, "user": effect.name}))
+    batch.log("renamed", effect.seat, old=effect.old, user=effect.name)
 
 
 def _state_set(batch: Batch, effect: StateSet) -> None:

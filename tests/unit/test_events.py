@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,27 @@ CALLS = {"event", "caused", "exception", "log", "log_exception"}
 """The functions that log: their first argument is the event, and those with a name are its fields."""
 
 
+PASSED_ON = {
+    ("classcord.ops.logs", "_write"), ("classcord.net.link", "log"), ("classcord.net.link", "log_exception"),
+    ("classcord.delivery.batch", "log"), ("classcord.delivery.meanings", "log_batch"),
+}
+"""The functions that log an event which another one has named: they are among CALLS, or get it from one that is."""
+
+
+def unnamed(tree: ast.Module) -> Iterator[str]:
+    """The functions with a call that logs an event whose name does not stand there, or that adds it to a batch."""
+    within: dict[ast.AST, str] = {}
+    for function in ast.walk(tree):  # from the outside to the inside
+        if isinstance(function, ast.FunctionDef):
+            within.update(dict.fromkeys(ast.walk(function), function.name))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            first = node.args[0] if node.args else None
+            added = ast.unparse(node.func).endswith((".events.append", ".events.extend"))
+            if added or (node.func.attr in CALLS and not (isinstance(first, ast.Constant) and first.value in EVENTS)):
+                yield within.get(node, "")
+
+
 def logged(path: Path) -> list[tuple[str, set[str], bool]]:
     """Each event that this file logs: its name, the fields that stand there, and whether it is of one connection."""
     found = []
@@ -26,12 +48,16 @@ def logged(path: Path) -> list[tuple[str, set[str], bool]]:
             first = node.args[0]
             if node.func.attr in CALLS and isinstance(first, ast.Constant) and isinstance(first.value, str):
                 fields = {keyword.arg for keyword in node.keywords if keyword.arg}
-                found.append((first.value, fields, "link" in ast.unparse(node.func)))
-        elif isinstance(node, ast.Tuple) and len(node.elts) == 3 and isinstance(node.elts[2], ast.Dict):
-            name = node.elts[1]  # of a batch: the seat, the event, its fields
-            if isinstance(name, ast.Constant) and name.value in EVENTS:
-                found.append((str(name.value), {str(ast.literal_eval(key)) for key in node.elts[2].keys if key}, True))
+                found.append((first.value, fields, node.func.attr.startswith("log")))  # of a link or a batch
     return found
+
+
+def test_each_event_is_named_where_it_is_logged() -> None:
+    """So the tests below see all of them."""
+    found = {(module(path), name) for path in SOURCES for name in unnamed(ast.parse(path.read_text()))}
+    assert found == PASSED_ON
+    imported = [module(path) for path in SOURCES if "from classcord.ops.logs import" in path.read_text()]
+    assert imported == [], "they are only called as logs.event"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=module)
