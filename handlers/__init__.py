@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from classcord.chat.tracking import Tracking
+from classcord.wire.mask import without
 from classcord.wire.protocol import EXAMPLE, ProtocolError
 from handlers import commands
 from handlers.context import Context
@@ -146,5 +147,5 @@ def _unknown_type(message: dict[str, Any]) -> ProtocolError:
     elif not isinstance(message["type"], str):
         text = "the field type must be a string"
     else:
-        text = f"unknown type {message['type'][:32]!a}"
+        text = f"unknown type {without(message['type'][:32])!a}"
     return ProtocolError("unknown_type", f"{text}; the known types are {_KNOWN}", EXAMPLE)

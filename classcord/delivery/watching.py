@@ -53,7 +53,7 @@ class WireLines(NamedTuple):
     def shown(self) -> Iterator[tuple[int, str, bool]]:
         """Each line: its bytes with the newline, its text without passwords, and whether it refuses something."""
         for line in self.data.removesuffix(b"\n").split(b"\n"):
-            text = masked(line.removesuffix(b"\r"))
+            text = masked(line.removesuffix(b"\r"), ours=self.way != ">")
             yield len(line) + 1, text, self.way == "<" and text.startswith('{"type":"error"')
 
 

@@ -1,59 +1,61 @@
 """Lines as people who watch may see them: without the passwords. Pure.
 
-A line is shown as it came, because people look for faults in it. So the password is found in the text, also if the line
-is not JSON, and rather too much is hidden than too little.
+A line is shown as it came, because people look for faults in it. In an object the values of some keys are hidden. In a
+line that is no object the place of the password is not sure: if it has a word that a password may follow, everything
+from there on is hidden. Rather too much is hidden than too little.
 """
 
 from __future__ import annotations
 
-import difflib
-import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
-from classcord.wire import names
+from classcord.wire import secret_words
 from classcord.wire.protocol import ProtocolError, decode
 
-__all__ = ["masked", "shortened"]
+__all__ = ["SECRET", "masked", "shortened", "without"]
 
 _HIDDEN = "***"
-_KEY = re.compile("pass|mdp|pwd|secret", re.IGNORECASE)
-_CHANGE = re.compile(r"pass|mdp|pwd|secret|\b(?:old|new)\b", re.IGNORECASE)
-"""The keys of a line that changes a password, too."""
-_TYPED = re.compile(r"/\s*(?:login|register|password|passwd|pass|motdepasse|mdp)(?![^\W\d_])", re.IGNORECASE)
-_BEGUN = re.compile(r'(?:^|["\'])\s*/\s*([^\W\d_]{4,20})')
-"""A typed word at the beginning of a text, which may be one of the above with a typing error."""
-_CLOSE_TO = ("login", "register", "password", "passwd", "motdepasse")
-"""The words that such a one is compared with; the others are too short, and like words that hide nothing."""
-_LIKE = 0.72
-"""How much it must have in common with one of them: the ratio of difflib."""
-_MOST_BEGUN = 8
-"""How many such words of a line are looked at: comparing takes time, and a text has few beginnings."""
-_LONGEST_WORD = 20
-"""Characters of a typed word that may have letters of another width: handlers/table.py knows no longer one."""
+SECRET = {"register": ("password",), "login": ("password",), "password": ("old", "new")}
+"""The fields with a password of each type of request that has some."""
 _LONGEST = 2000
 """Characters of a line that are shown."""
-_BARE = re.compile(
-    r"[\s>]*(?:(?:log[io]n|sign[io]n|register|auth|identify|connect|password|passwd|pass|motdepasse|mdp)(?![^\W\d_])"
-    r"|(?:proxy-)?authorization\s*:|(?:set-)?cookie\s*:)",
+_BLANKS = " \t\r\n"
+_STOP = re.compile(r'["\\]')
+_HEADER = re.compile(r"[\s>]*(?:(?:proxy-)?authorization\s*:|(?:set-)?cookie\s*:)", re.IGNORECASE)
+_KEPT = re.compile(r"[\s>]*connection: ?(?:keep-alive|close|upgrade|[, \r])+", re.IGNORECASE)
+"""A header of HTTP that has a word of secret_words, and no password."""
+_OBJECT = re.compile(r"[\s\"'“«\\(]{0,9}[{\[]\s{0,99}|(?=[a-zA-Z]{1,12}=)")
+"""How an object begins, or one that is encoded twice, or a form of HTML."""
+_MARK = r"\\{0,3}[\"'“”„‘’]"
+_PAIR = re.compile(
+    rf"[,;&\s]{{0,9}}(?:{_MARK})?(?:"
+    rf"type(?:{_MARK})?\s{{0,9}}(?:[:=;,>\-]{{1,2}}|\s)\s{{0,9}}(?:{_MARK})?[^\W\d]{{1,24}}(?:{_MARK})?(?=[\s,;&}}])"
+    rf"|(?:{'|'.join(secret_words.HARMLESS)})(?:"
+    rf"(?:{_MARK})?\s{{0,9}}(?:[:=;]|->|=>)\s{{0,9}}{_MARK}[^\"'“”„‘’\\{{}}:=]{{0,60}}{_MARK}(?=\s{{0,9}}[,;}}])"
+    r"|[=:]\s?[\w.%+\-]{0,60}(?=[&,])))",
     re.IGNORECASE,
 )
-"""What begins a line that is not JSON and has a password after it: `login bob azerty`, `login;bob;azerty`, HTTP."""
-_COLON = re.compile(r"[\w\-]{0,40}[\\\"']{0,3}\s*[:=]")
+"""A key and its value that has no password, as far as one can be sure."""
+_SIGN = re.compile(rf"(?:{_MARK})?(?:\s{{0,99}}(?:[:=]|->|=>)|[;,])\s{{0,9}}(?:{_MARK})?")
+"""What stands between a key and its value."""
+_TAIL = re.compile(r"[\"']?\s?[,;]?[}\])]{1,2}[,;]?\s?")
+"""The end of a line that is shown: so much of a password is little."""
 
 
-def masked(line: bytes) -> str:
-    """The line as text in one line; control characters are escaped."""
+def masked(line: bytes, *, ours: bool = False) -> str:
+    """The line as text in one line; control characters are escaped. `ours`: the server has sent it."""
     text = line.decode("utf-8", "backslashreplace")
-    shown = _hide(text)
-    bare = _BARE.match(text)
-    if bare is not None and bare.end() < len(text.rstrip()):
-        shown = f"{text[: bare.end()]} {_HIDDEN}"
-    elif (start := _lone(text)) is not None:
-        shown = text[:start] + _HIDDEN
-    if "\\" in text or not text.isascii():  # a key or a typed word may be written in another way
-        hidden = _written_otherwise(line, text)
-        shown = shown if hidden is None else hidden
-    cut = f"{shown[:_LONGEST]}… ({len(shown)} characters)" if len(shown) > _LONGEST else shown
+    try:
+        message = decode(line)
+    except ProtocolError:
+        message = None
+    if message is not None:
+        text = _object(text, message, ours)
+    elif not ours:
+        text = without(text)
+    cut = f"{text[:_LONGEST]}… ({len(text)} characters)" if len(text) > _LONGEST else text
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in cut)
 
 
@@ -65,70 +67,134 @@ def shortened(line: bytes, most: int) -> bytes:
     return start if start.isascii() and b"\\" not in start else b""
 
 
-def _written_otherwise(line: bytes, text: str) -> str | None:
-    """The line without its passwords if it is JSON and has escapes, or letters of another width, where they matter."""
-    try:
-        message = decode(line) or {}
-    except ProtocolError:
-        return None
-    changes = message.get("type") == "password"
-    secret = [key for key in message if (_CHANGE if changes else _KEY).search(key)]
-    found = any(key not in text for key in secret) or (changes and "password" not in text)
-    content = message.get("content")
-    if isinstance(content, str) and not _TYPED.search(text):
-        word = [*content.lstrip()[1:].split(None, 1), ""][0][:_LONGEST_WORD]
-        typed = "/" + (names.find(word) or "").lstrip("/")
-        if _TYPED.search(typed) or ("/" in content.lstrip()[:2] and _mistyped(typed) is not None):
-            secret.append("content")
-            found = True
-    return json.dumps({**message, **dict.fromkeys(secret, _HIDDEN)}, ensure_ascii=False) if found else None
+# --- objects --------------------------------------------------------------------------------------------------------
 
 
-def _hide(text: str) -> str:
-    """The text without the values of keys like password, and without what follows a typed /login."""
-    found = _TYPED.search(text)
-    end = found.end() if found else _mistyped(text)
-    if end is not None:
-        quote = text.rfind('"')
-        text = text[:end] + " " + _HIDDEN + (text[quote:] if quote > end else "")
-    parts, at = [], 0
-    pattern = _CHANGE if "password" in text else _KEY
-    while (key := pattern.search(text, at)) is not None:
-        start = _value(text, key.end())
-        if start is None:
-            end = key.end()
-            parts.append(text[at:end])
-        else:
-            end = _end(text, start)
-            quotes = text[start] if text[start : start + 1] in ('"', "'") else ""
-            closed = quotes if end > start + 1 and text[end - 1 : end] == quotes else ""
-            parts.append(text[at:start] + quotes + _HIDDEN + closed)
-        at = end
-    return "".join(parts) + text[at:]
+def _object(text: str, message: Mapping[str, Any], ours: bool) -> str:
+    """The text of this object without passwords."""
+    kind = message.get("type")
+    fields = SECRET.get(kind, ()) if isinstance(kind, str) else ()
+    whole = bool(fields) and all(isinstance(message.get(field), str) for field in fields)
+    guessed = not ours and not whole and _is_request(message)
+    parts, at, shown, key, deep = list[str](), 0, 0, "", 0
+    while (start := text.find('"', at)) >= 0:
+        deep += _depth(text[at:start])
+        end = at = _string_end(text, start)
+        written = text[start + 1 : end - 1]
+        value = _skip(text, end)
+        if text[value : value + 1] != ":":
+            found = _shown_of(key, written, guessed)
+            if found is not None:
+                parts.append(f"{text[shown : start + 1 + found]}{' ' if found else ''}{_HIDDEN}")
+                shown = end - 1
+            continue
+        key = secret_words.plain(written)
+        value = at = _skip(text, value + 1)
+        if (
+            secret_words.is_password(key) or (key in fields and not ours and deep == 1)
+            or (guessed and deep == 1 and (key.lower() not in secret_words.HARMLESS or text[value] in "[{"))
+            or (not ours and text[value] == "[" and secret_words.is_request(key))
+        ):
+            at = _value_end(text, value)
+            quotes = '"' if text[value] == '"' else ""
+            parts.append(f"{text[shown:value]}{quotes}{_HIDDEN}{quotes}")
+            shown = at
+    return "".join(parts) + text[shown:]
 
 
-def _mistyped(text: str) -> int | None:
-    """Where a typed word ends that seems to be `/motdepasse` or its like with a typing error."""
-    at = 0
-    for _ in range(_MOST_BEGUN):
-        found = _BEGUN.search(text, at)
-        if found is None:
-            return None
-        at = found.end()
-        if difflib.get_close_matches(found[1].lower(), _CLOSE_TO, 1, _LIKE):
-            return at
-    return None
+def _is_request(message: Mapping[str, Any]) -> bool:
+    """Whether the object seems to be a request with a password, as a client may write it that has never got through."""
+    kind = message.get("type")
+    words = [each for each in message.values() if isinstance(each, str) and not set(each) & set(" /")]
+    return any(secret_words.is_request(each) for each in ([kind] if isinstance(kind, str) else words))
 
 
-def _value(text: str, at: int) -> int | None:
-    """Where the value of the key that ends at `at`, or a little later, begins; None if it is not a key."""
-    found = _COLON.match(text, at)
-    colon = found.end() - 1 if found else next((i for i in range(at, min(at + 12, len(text))) if text[i] in ":="), None)
-    if colon is None:
-        return None
-    while colon + 1 < len(text) and text[colon + 1] in " \t":
-        colon += 1
-    return colon + 1
+def _shown_of(key: str, written: str, guessed: bool) -> int | None:
+    """How many characters of this value are shown; None if all are."""
+    if written.lstrip()[:1] in ("{", "[") and without(written) != written:  # an object, encoded twice
+        return 0
+    found = secret_words.typed(written)
+    if found is None and ((guessed and key == "type") or (key != "content" and secret_words.is_request(key))):
+        word = next(secret_words.find(written), None)
+        found = word.end if word is not None else 0
+        if key != "type" and not set(written) & set(" :;,|/"):
+            return None  # the name of somebody
+    return found if found is not None and written[found:].strip() else None
+
+
+def _depth(between: str) -> int:
+    return sum(between.count(each) for each in "{[") - sum(between.count(each) for each in "}]")
+
+
+def _skip(text: str, at: int) -> int:
+    """The next place that is not blank."""
+    while at < len(text) and text[at] in _BLANKS:
+        at += 1
+    return at
+
+
+def _string_end(text: str, start: int) -> int:
+    """The place after the closing quote of the string that begins at `start`."""
+    at = start + 1
+    while (found := _STOP.search(text, at)) is not None:
+        if found[0] == '"':
+            return found.end()
+        at = found.end() + 1
+    return len(text)
+
+
+def _value_end(text: str, start: int) -> int:
+    """The place after the value that begins at `start`."""
+    if text[start] == '"':
+        return _string_end(text, start)
+    depth, at = 0, start
+    while at < len(text):
+        char = text[at]
+        if char == '"':
+            at = _string_end(text, at)
+            continue
+        if char in "}]" or (char == "," and not depth):
+            if not depth:
+                return at
+            depth -= 1
+            if not depth:
+                return at + 1
+        depth += char in "{["
+        at += 1
+    return at
+
+
+# --- other lines ----------------------------------------------------------------------------------------------------
+
+
+def without(text: str) -> str:
+    """A text that is not an object, without what may be a password."""
+    header = _HEADER.match(text)
+    if header is not None:
+        return f"{text[: header.end()]} {_HIDDEN}"
+    if _KEPT.fullmatch(text):
+        return text
+    start = _lone(text)
+    if start is not None:
+        return text[:start] + _HIDDEN
+    words = list(secret_words.find(text))
+    if not words:
+        return text
+    begins = _OBJECT.match(text)
+    at, space = words[0].end, " "
+    if begins is not None and not all(word.password for word in words):
+        at, space = begins.end(), ""
+        while (pair := _PAIR.match(text, at)) is not None:
+            at = pair.end()
+        words = [word for word in words if word.end > at and not any(map(str.isalnum, text[at : word.start]))][:1]
+        at = words[0].end if words else at
+    sign = _SIGN.match(text, at) if words and (begins is not None or (words[0].key and words[0].password)) else None
+    if sign is not None:
+        at, space = sign.end(), ""
+    elif not text[at:].strip(_BLANKS + "\"'}]),;."):
+        return text
+    ends = [_TAIL.fullmatch(text, max(at, len(text) - most)) for most in (3, 2, 1)] if begins is not None else []
+    return text[:at] + space + _HIDDEN + next((end[0] for end in ends if end is not None), "")
 
 
 def _lone(text: str) -> int | None:
@@ -139,33 +205,5 @@ def _lone(text: str) -> int | None:
         return start + 1
     if first not in ('"', "'") or text[start + 1 : start + 2] == "{":  # that is an object, encoded twice
         return None
-    return start + 1 if not text[_end(text, start) :].strip(" \t\r,]}") else None
-
-
-def _end(text: str, start: int) -> int:
-    """Where the value ends: after its closing quote or bracket, before the next comma or brace, or with the line."""
-    quote = text[start : start + 1]
-    if quote in ("[", "{"):
-        return _closed(text, start)
-    at = start + 1
-    if quote in ('"', "'"):
-        while at < len(text) and text[at] != quote:
-            at += 2 if text[at] == "\\" else 1
-        return min(at + 1, len(text))
-    while at < len(text) and text[at] not in ",}":
-        at += 1
-    return at
-
-
-def _closed(text: str, start: int) -> int:
-    """Where the list or object ends that begins at `start`: after its closing bracket, or with the line."""
-    depth, at = 0, start
-    while at < len(text):
-        if text[at] == '"':
-            at = _end(text, at)
-            continue
-        depth += (text[at] in "[{") - (text[at] in "]}")
-        at += 1
-        if not depth:
-            break
-    return min(at, len(text))
+    at = _string_end(text, start) if first == '"' else (text.find("'", start + 1) + 1 or len(text))
+    return start + 1 if not text[at:].strip(" \t\r,]}") else None

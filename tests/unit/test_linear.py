@@ -22,7 +22,7 @@ import pytest
 from classcord.chat.accounts import MAX_PASSWORD, _forms
 from classcord.net import hashing
 from classcord.ops import logs
-from classcord.wire import channel_names, diagnosis, foreign, names, protocol
+from classcord.wire import channel_names, diagnosis, foreign, mask, names, protocol
 from classcord.wire.protocol import MAX_CONTENT, MAX_LINE
 from handlers.presence import state_of
 from tests.unit.stubs import Crowd
@@ -115,11 +115,15 @@ PATTERNS = {
     "classcord.wire.names:_NUMBERED": ("fullmatch", 2 * names._WRITTEN),
     "classcord.console.words:_WORD": ("match", 4000), "classcord.wire.durations:_PART": ("match", MAX_CONTENT),
     "classcord.wire.protocol:_CONTROL": ("search", MAX_CONTENT),
-    "classcord.wire.mask:_KEY": ("search", MAX_LINE),
-    "classcord.wire.mask:_CHANGE": ("search", MAX_LINE),
-    "classcord.wire.mask:_TYPED": ("search", MAX_LINE),
-    "classcord.wire.mask:_BEGUN": ("search", MAX_LINE),
-    "classcord.wire.mask:_BARE": ("match", MAX_LINE), "classcord.wire.mask:_COLON": ("match", MAX_LINE),
+    "classcord.wire.mask:_STOP": ("search", MAX_LINE), "classcord.wire.mask:_HEADER": ("match", MAX_LINE),
+    "classcord.wire.mask:_KEPT": ("fullmatch", MAX_LINE), "classcord.wire.mask:_OBJECT": ("match", MAX_LINE),
+    "classcord.wire.mask:_PAIR": ("match", MAX_LINE), "classcord.wire.mask:_SIGN": ("match", MAX_LINE),
+    "classcord.wire.mask:_TAIL": ("fullmatch", 3),
+    "classcord.wire.secret_words:_INSIDE": ("search", MAX_LINE),
+    "classcord.wire.secret_words:_BEGINS": ("match", MAX_LINE),
+    "classcord.wire.secret_words:_WORD": ("finditer", MAX_LINE),
+    "classcord.wire.secret_words:_OTHER": ("finditer", MAX_LINE),
+    "classcord.wire.secret_words:_KEY_END": ("match", MAX_LINE),
     "classcord.chat.accounts:_CONTROL": ("search", MAX_PASSWORD),
     "classcord.data.export:_FORMULA": ("sub", MAX_CONTENT),
     "classcord.wire.diagnosis:_ODD_NULS": ("match", foreign.HEAD),
@@ -296,3 +300,22 @@ def test_looking_at_the_nesting_costs_less_than_reading_the_line() -> None:
     """Only the deepest allowed nesting costs a little more."""
     line = repeated("[],", '{"a":[', "[]]}")(MAX_LINE)
     assert cpu(protocol._too_deep, line) < cpu(json.loads, line)
+
+
+# --- lines that people watch ----------------------------------------------------------------------------------------
+
+_DIGITS = str.maketrans("0123456789", "pasdwordet")
+WATCHED: list[Make] = [
+    repeated("login "), repeated("mot de "), repeated("\\u0070"), repeated("%70"), repeated("é"), repeated('\\"', '{"'),
+    repeated('"a":1,', "{", '"z":1}'), repeated('"pas",', "["), repeated("type:a,", "{login,"),
+    repeated('"name":"a",', "{", "login"), repeated("/x"), repeated('{"login":["a"],"a":', "", "]"),
+    repeated("pass=", "", "a"), repeated("\u0301"), repeated("\ufdfa"),
+    lambda n: " ".join(f"{number:x}swor".translate(_DIGITS) for number in range(n // 9)),
+    lambda n: json.dumps({f"k{number}": f"/y{number}" for number in range(n // 18)}),
+    lambda n: json.dumps({"content": "x" * (n - 40) + '\\"'}),
+]
+
+
+@pytest.mark.parametrize("number", range(len(WATCHED)))
+def test_hiding_passwords_takes_linear_time(number: int) -> None:
+    assert_linear(mask.masked, lambda n: WATCHED[number](n).encode(), MAX_LINE // 3)
