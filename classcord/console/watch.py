@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from classcord.chat.effects import Answered
+from classcord.console.following import Following
 from classcord.console.replies import Reply, Usage, done
 from classcord.delivery.registry import Registry
 from classcord.delivery.watching import Message, Watch, WireLines
@@ -61,29 +62,32 @@ class Watches:
         self, target: str, here: _Addresses, number: int | None
     ) -> Callable[[list[Message | WireLines]], Iterator[Reply]]:
         """A function that makes replies of wire lines: only of those that the target means."""
+        network, following = networks.parse(target), Following(names.find(target))
         people, looked = self._people(), time.monotonic()
+        passed = False  # since then
+        list(following.look(people))
+
+        def wanted(records: list[Message | WireLines]) -> Iterator[WireLines]:
+            nonlocal people, looked, passed
+            passed |= bool(records)
+            news = passed and time.monotonic() - looked > _LOOK
+            if news:
+                people, looked, passed = self._people(), time.monotonic(), False
+            for record in records:
+                assert isinstance(record, WireLines)
+                if not target or (network is not None and networks.contains(network, record.link.peer.address)):
+                    yield record
+                else:
+                    yield from following.line(record)
+            if news and target:
+                yield from following.look(people)  # after the lines, which may say more
 
         def replies(records: list[Message | WireLines]) -> Iterator[Reply]:
-            nonlocal people, looked
             more = here.new()
             if more and number is not None:  # before anything of them is shown
                 self._ask("watch_more", number, more)
-            if records and time.monotonic() - looked > _LOOK:
-                people, looked = self._people(), time.monotonic()
-            for record in records:
-                assert isinstance(record, WireLines)
-                link = record.link
-                if target and not _matches(target, link.peer.address, people, link.number):
-                    continue
-                who = with_port(link.peer.address, link.peer.port)
-                name = people.get(link.number, "")
-                for _, text, refused in record.shown():
-                    if refused:
-                        text += "  <- refused"
-                    yield done(
-                        f"{_clock(record.time)} {who} {name or '-'} {_WAYS[record.way]} {text}", time=record.time,
-                        peer=who, name=name, way=record.way, line=text,
-                    )
+            for record in wanted(records):
+                yield from _shown(record, people.get(record.link.number, ""))
 
         return replies
 
@@ -109,11 +113,15 @@ class _Addresses:
 _WAYS = {">": ">", "<": "<", "end": "closed:"}
 
 
-def _matches(target: str, address: str, people: dict[int, str], seat: int) -> bool:
-    network = networks.parse(target)
-    if network is not None and networks.contains(network, address):
-        return True
-    return seat in people and names.find(people[seat]) == names.find(target)
+def _shown(record: WireLines, name: str) -> Iterator[Reply]:
+    who = with_port(record.link.peer.address, record.link.peer.port)
+    for _, text, refused in record.shown():
+        if refused:
+            text += "  <- refused"
+        yield done(
+            f"{_clock(record.time)} {who} {name or '-'} {_WAYS[record.way]} {text}", time=record.time,
+            peer=who, name=name, way=record.way, line=text,
+        )
 
 
 def _messages(records: list[Message | WireLines]) -> Iterator[Reply]:

@@ -125,6 +125,33 @@ def test_the_lines_of_an_address_from_its_first_one(own_server: OwnServer) -> No
         assert console.line().endswith(f"127.0.0.7:{port} - closed: closed")
 
 
+def test_the_lines_of_a_name_from_its_first_one_and_of_a_failed_login(own_server: OwnServer) -> None:
+    server = own_server()
+    address = (server.host, server.port)
+    with member(address, "alice"), member(address, "bob"):
+        pass
+    with watching(server.data, "--wire", "alice", "--json") as console:
+        with Client(address) as bob, Client(address) as pupil:
+            bob.login("bob")
+            bob.ask("{oops")
+            pupil.ask("bonjour")
+            pupil.ask({"type": "login", "username": "alice", "password": "faux"})
+            pupil.login("alice")
+            pupil.ask({"type": "ping"})
+        replies = [console.reply()]
+        while replies[-1]["way"] != "end":
+            replies.append(console.reply())
+    assert len({reply["peer"] for reply in replies}) == 1
+    seen = [(reply["way"], reply["line"]) for reply in replies]
+    masked = '{"type":"login","username":"alice","password":"***"}'
+    assert [line.replace(" ", "") for way, line in seen if way == ">"] == ["bonjour", masked, masked, '{"type":"ping"}']
+    got = [line for way, line in seen if way == "<"]
+    assert '"code":"invalid_json"' in got[0]
+    assert got[0].endswith("<- refused")
+    assert '"code":"login_failed"' in got[1]
+    assert not any("oops" in line for _, line in seen)
+
+
 def test_quiet_needs_the_setting(own_server: OwnServer) -> None:
     server = own_server()
     done = admin(server.data, "watch", "--quiet")

@@ -113,6 +113,7 @@ PATTERNS = {
     "classcord.wire.names:_ENTITY": ("search", names._WRITTEN),
     "classcord.wire.names:_MARK": ("search", 2 * names._WRITTEN),
     "classcord.wire.names:_NUMBERED": ("fullmatch", 2 * names._WRITTEN),
+    "classcord.console.following:_WRITTEN": ("search", MAX_LINE),
     "classcord.console.words:_WORD": ("match", 4000), "classcord.wire.durations:_PART": ("match", MAX_CONTENT),
     "classcord.wire.protocol:_CONTROL": ("search", MAX_CONTENT),
     "classcord.wire.mask:_STOP": ("search", MAX_LINE), "classcord.wire.mask:_HEADER": ("match", MAX_LINE),
