@@ -11,12 +11,13 @@ import { explain, language, say } from "./texts.js";
 
 const MOST = 500;
 const ARROWS = { sent: "→", got: "←", end: "✕" };
-const SECRET = /("(?:password|old|new)"\s*:\s*)"(?:[^"\\]|\\.)*"/g;
-const TYPED_SECRET = /("content"\s*:\s*"\s*\/(?:motdepasse|mdp|password|passwd|login|register|pass)\b)(?:[^"\\]|\\.)*"/gi;
+const SECRET = /("(?:old|new|[^"]*(?:pas[sw]|mdp|pwd)[^"]*)"\s*:\s*)"(?:[^"\\]|\\.)*"/gi;
+const TYPED = /("\s*\/\s*(?:mot|mdp|pas|log|reg|con)\w*).*/is;
+const WORD = /(pas[sw]|pwd|mdp|mot de|\\u|log[io]n|con+e[cx]|insc|regi).*/is;
 
-/** A line without its passwords: somebody may look over the shoulder. @param {string} line */
+/** Without its passwords. @param {string} line */
 export function masked(line) {
-	return line.replace(SECRET, '$1"…"').replace(TYPED_SECRET, '$1 …"');
+	return line.replace(parsed(line).type ? TYPED : WORD, "$1 …").replace(SECRET, '$1"…"');
 }
 
 /** What a line says; nothing if it is not JSON. @param {string} line @returns {Message} */
