@@ -23,7 +23,7 @@ _CONNECTIONS = 256
 """How many connections something is kept of."""
 _SUCCESS = b'"type":"login","status":"ok"'
 _WRITTEN = re.compile(r"(username|new_user|from)[\\\"'“”]{0,4}\s{0,9}[:=;]\s{0,9}[\\\"'“”]{0,4}([^\\\"'“”,;&{}]{1,80})")
-"""A name in a line that is no object."""
+"""A name in a line that is not an object."""
 
 
 class Following:
