@@ -1,8 +1,8 @@
 """Lines as people who watch may see them: without the passwords. Pure.
 
 A line is shown as it came, because people look for faults in it. In an object the values of some keys are hidden. In a
-line that is not an object the place of the password is not sure: if it has a word that a password may follow, everything
-from there on is hidden. Rather too much is hidden than too little.
+line that is not an object the place of the password is not sure: if it has a word that a password may follow,
+everything from there on is hidden. Rather too much is hidden than too little.
 """
 
 from __future__ import annotations
