@@ -27,7 +27,7 @@ _WRITTEN = re.compile(r"(username|new_user|from)[\\\"'“”]{0,4}\s{0,9}[:=;]\s
 
 
 class Following:
-    """`key` is that of the name."""
+    """`key` is that of the name; without one it follows nobody."""
 
     def __init__(self, key: str | None) -> None:
         self._key = key
@@ -43,7 +43,7 @@ class Following:
         self._named &= people.keys()
         self._others &= people.keys()
         for seat, name in people.items():
-            if names.find(name) == self._key:
+            if self._is(name):
                 yield from self._give(seat, ours=True)
                 self._take(seat)
             elif not name.startswith(f"{names.GUEST}-") and seat not in self._trying:
@@ -55,7 +55,7 @@ class Following:
         if record.way == ">":
             field, name = _name(record.data)
             if name is not None and (field != "from" or seat not in self._others):
-                ours = names.find(name) == self._key
+                ours = self._is(name)
                 if ours or field == "username" or seat in self._trying:
                     yield from self._give(seat, ours=ours)
         elif seat in self._trying and _SUCCESS in record.data:
@@ -68,6 +68,9 @@ class Following:
             for seats in (self._named, self._trying, self._others, self._left):
                 seats.discard(seat)
             self._kept.pop(seat, None)
+
+    def _is(self, name: str) -> bool:
+        return bool(self._key) and names.find(name) == self._key
 
     def _give(self, seat: int, *, ours: bool) -> deque[WireLines]:
         """The connection has given this name, or another one. The lines that are to be shown because of that."""

@@ -12,8 +12,8 @@ FAILED = b'{"type":"error","code":"login_failed"}\n'
 
 
 class Show:
-    def __init__(self) -> None:
-        self.following = Following("alice")
+    def __init__(self, key: str | None = "alice") -> None:
+        self.following = Following(key)
 
     def line(self, seat: int, way: str, data: bytes) -> list[bytes]:
         return [each.data for each in self.following.line(WireLines(0, way, a_link(seat), data))]
@@ -79,3 +79,9 @@ def test_what_is_kept_is_bounded() -> None:
         show.line(seat, ">", b"x")
     assert show.line(3, ">", LOGIN) == [LOGIN]
     assert show.line(999, ">", LOGIN) == [b"x", LOGIN]
+
+
+def test_a_target_that_is_not_a_name_is_nobody() -> None:
+    for key in (None, ""):
+        for name in (b"", b"\\u0000", b"alice"):
+            assert Show(key).line(1, ">", LOGIN.replace(b"alice", name)) == []
