@@ -209,6 +209,8 @@ def test_a_silent_websocket_whose_place_is_given_up_is_told_so_in_a_close_frame(
     with WebClient(address_of(server)) as silent, Client(address_of(server)) as page:
         page.send_raw(ask_http("/nothing"))
         assert answer(page)[0] == 404
+        silent.send_frames(frame(PING, b""))
+        assert silent.socket.recv(100) == b"\x8a\0", "its thread has done all about the 101"
         with Client(address_of(server)) as one, Client(address_of(server)) as two:
             for newcomer in (one, two):
                 assert newcomer.ask({"type": "ping"}) == PONG_LINE
