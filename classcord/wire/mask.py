@@ -178,11 +178,13 @@ def without(text: str) -> str:
     if start is not None:
         return text[:start] + _HIDDEN
     words = list(secret_words.find(text))
-    if not words:
-        return text
     begins = _OBJECT.match(text)
-    at, space = words[0].end, " "
-    if begins is not None and not all(word.password for word in words):
+    # who gives the name in this key gives a password too, whatever that key has become
+    login = begins is not None and ('"username"' in text or "'username'" in text)
+    if not words and not login:
+        return text
+    at, space = words[0].end if words else 0, " "
+    if begins is not None and (login or not all(word.password for word in words)):
         at, space = begins.end(), ""
         while (pair := _PAIR.match(text, at)) is not None:
             at = pair.end()
