@@ -105,6 +105,8 @@ def _object(text: str, message: Mapping[str, Any], ours: bool) -> str:
 def _is_request(message: Mapping[str, Any]) -> bool:
     """Whether the object seems to be a request with a password, as a client may write it that has never got through."""
     kind = message.get("type")
+    if kind is None and "username" in message:
+        return True
     words = [each for each in message.values() if isinstance(each, str) and not set(each) & set(" /")]
     return any(secret_words.is_request(each) for each in ([kind] if isinstance(kind, str) else words))
 
