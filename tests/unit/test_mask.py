@@ -213,7 +213,7 @@ KEY_NAMES = ("password", "motdepasse", "mdp", "passwd", "pwd")
 
 @st.composite
 def damaged(draw: st.DrawFn) -> tuple[str, str, str]:
-    """A login as a beginner writes it, with faults before the password: the text before it, itself, the text after it."""
+    """A login as a beginner writes it, with faults before the password: what is before, the password, and the rest."""
     key = draw(st.sampled_from(KEY_NAMES))
     password = draw(CREDENTIALS)
     before, _, after = draw(st.sampled_from(FORMS)).format(key=key, password="\0").partition("\0")
