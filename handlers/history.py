@@ -120,7 +120,7 @@ def _tell(context: Context, page: Page) -> None:
             context.post(Room.notice, context.texts("history_empty"))
         for place, row in enumerate(_each(context, kept)):
             if place:
-                context.flush()
+                context.wait_until_taken()  # the room makes these lines: how many bytes wait is known only then
                 if context.link.gone_within(_APART):
                     raise Gone
             line = context.texts("history_line", time=_when(row), sender=row.sender, content=row.content)

@@ -45,7 +45,12 @@ def test_a_page_of_long_messages_comes_whole_as_it_is_taken(
 
 
 def test_a_typed_history_of_long_messages_comes_whole_as_it_is_taken(own_server: Callable[..., Server]) -> None:
-    address = filled(own_server(*OPTIONS, command=launcher("import handlers.history; handlers.history._APART = 0.0")))
+    changes = "\n".join([
+        "import handlers.history, classcord.delivery.registry",
+        "handlers.history._APART = 0.0",
+        "classcord.delivery.registry._TURNS = 0  # another thread delivers, as on a busy server",
+    ])
+    address = filled(own_server(*OPTIONS, command=launcher(changes)))
     with Client(address, receive_buffer=4096) as reader:
         reader.send(say("/historique 50"), {"type": "ping"})
         lines = [reader.until(type="message", **{"from": "Serveur"})["content"]]
