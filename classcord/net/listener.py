@@ -10,7 +10,6 @@ import socket
 import socketserver
 import sys
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -71,9 +70,7 @@ class ChatServer(socketserver.ThreadingTCPServer):
         self._newcomers = Newcomers(max_connections)
         self._leaving: set[socket.socket] = set()  # their places are given up; their threads have not ended yet
         self._refused = Refusals(texts)
-        self._refusals = logs.LogThrottle(10)
-        self._given_up = logs.LogThrottle(10)
-        self._accept_errors = logs.LogThrottle(10)
+        self._logs = logs.Often(10)
         self._nat = NatWatch()
         self._stopping = threading.Event()
         self._sockets = {each.fileno(): each for each in sockets}
@@ -108,10 +105,8 @@ class ChatServer(socketserver.ThreadingTCPServer):
             connection, address = super().get_request()
         except OSError as error:
             if not self._stopping.is_set() and error.errno not in (errno.ECONNABORTED, errno.EAGAIN):
-                count = self._accept_errors.happened(time.monotonic())
-                if count:
-                    logs.event("accept_failed", detail=str(error), count=count,
-                               hint="raise the limit of open files (ulimit -n), or lower --max-connections")
+                hint = "raise the limit of open files (ulimit -n), or lower --max-connections"
+                self._logs.event("accept_failed", detail=str(error), count=1, hint=hint)
                 self._stopping.wait(0.1)  # the connection still waits: without a pause the loop would spin
             raise
         if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):  # reset before it was accepted: no thread for it
@@ -183,10 +178,8 @@ class ChatServer(socketserver.ThreadingTCPServer):
         peer = self._places.give_up(self._end_silent)
         if peer is None:
             return False
-        count = self._given_up.happened(time.monotonic())
-        if count:
-            hint = "the server is full; the connections that said nothing for longest make room"
-            logs.event("place_given_up", count=count, peer=peer.address, hint=hint)
+        hint = "the server is full; the connections that said nothing for longest make room"
+        self._logs.event("place_given_up", count=1, peer=peer.address, hint=hint)
         return True
 
     def _end_silent(self, peer: Peer, silent: socket.socket) -> None:
@@ -208,14 +201,13 @@ class ChatServer(socketserver.ThreadingTCPServer):
         self, request: socket.socket, peer: Peer, reason: str, error: ProtocolError | None = None
     ) -> None:
         """Answer without a thread."""
-        count = self._refusals.happened(time.monotonic())
-        if count:
-            logs.event("refused", reason=reason, count=count, peer=peer.address)
+        self._logs.event("refused", reason=reason, count=1, peer=peer.address)
         self._refused.add(request, error or _FULL)
 
     def service_actions(self) -> None:
         self._newcomers.look(self._admit, self._refuse)
         self._refused.look()
+        self._logs.report()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         error = sys.exc_info()[1]
@@ -242,6 +234,7 @@ class ChatServer(socketserver.ThreadingTCPServer):
     def server_close(self) -> None:
         for each in self._sockets.values():
             each.close()
+        self._logs.report(at_the_end=True)
         self._refused.close()
         self._newcomers.close()
         self._ready.close()

@@ -23,6 +23,7 @@ import re
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from classcord.ops import counts
@@ -30,8 +31,8 @@ from classcord.ops.events import EVENTS
 from classcord.ops.quota import Quota
 
 __all__ = [
-    "LEVELS", "LogThrottle", "caused", "event", "exception", "priority", "report_left_out", "start", "stop",
-    "traceback_of",
+    "LEVELS", "LogThrottle", "Often", "caused", "event", "exception", "priority", "report_left_out", "start",
+    "stop", "traceback_of",
 ]
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -132,11 +133,43 @@ class LogThrottle:
     def happened(self, now: float) -> int:
         """Count one event; return 0 if one was reported within `interval` seconds, else the count since."""
         self._count += 1
-        if self._next is not None and now < self._next:
+        return self.due(now)
+
+    def due(self, now: float) -> int:
+        """The count of the events that were not reported yet; 0 if one was reported within `interval` seconds."""
+        if not self._count or (self._next is not None and now < self._next):
             return 0
         self._next = now + self._interval
         count, self._count = self._count, 0
         return count
+
+
+class Often:
+    """Logs events that may come often: one line in `interval` seconds for each kind, with the count. For one thread.
+
+    That thread also calls `report` now and then. The lines have the fields of the last event of their kind.
+    """
+
+    def __init__(self, interval: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._interval = interval
+        self._clock = clock
+        self._kinds: dict[str, tuple[LogThrottle, dict[str, Any]]] = {}
+
+    def event(self, event_name: str, /, **fields: Any) -> None:
+        """Log an event of events.EVENTS, which has the field `count`, now or later. It is counted in any case."""
+        throttle, latest = self._kinds.setdefault(event_name, (LogThrottle(self._interval), {}))
+        latest.update(fields)
+        self._tell(event_name, throttle.happened(self._clock()), latest)
+
+    def report(self, *, at_the_end: bool = False) -> None:
+        """Log the events that wait for their line, if it is time; at the end, all."""
+        now = math.inf if at_the_end else self._clock()
+        for event_name, (throttle, latest) in self._kinds.items():
+            self._tell(event_name, throttle.due(now), latest)
+
+    def _tell(self, event_name: str, count: int, fields: dict[str, Any]) -> None:
+        if count:
+            event(event_name, **{**fields, "count": count})
 
 
 _listener: logging.handlers.QueueListener | None = None

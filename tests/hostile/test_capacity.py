@@ -62,6 +62,7 @@ def test_more_connections_than_allowed(own_server: Callable[..., Server]) -> Non
     lines = [fields(line) for line in server.log if "event=refused" in line]
     assert {(line["reason"], line["peer"]) for line in lines} == {("max_connections", "127.0.0.1")}
     assert len(lines) < 10, "a flood of refusals must not flood the log"
+    assert sum(int(line["count"]) for line in lines) >= 202, "the last ones are told at the stop"
     assert "internal_error" not in "".join(server.log)
 
 

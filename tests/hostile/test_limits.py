@@ -253,6 +253,9 @@ def test_a_newcomer_takes_the_place_of_the_one_that_has_said_nothing_for_longest
         assert speaker.ask(PING) == PONG
         bystanders.check()
     assert "hint=" in server.wait_log("event=place_given_up")
+    assert server.stop() == 0
+    told = [int(fields(line)["count"]) for line in server.log if "event=place_given_up" in line]
+    assert sum(told) == 17, "also of those after the first line"
 
 
 def test_a_silent_client_stays_while_there_is_room(limited: Limited) -> None:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -175,3 +176,34 @@ def test_nothing_is_left_uncounted_and_nothing_is_said_too_often(pauses: list[fl
     assert counted <= len(pauses)
     if pauses:
         assert counted + throttle.happened(now + 20) == len(pauses) + 1
+
+
+@given(st.lists(st.tuples(st.floats(0, 5), st.sampled_from(["refused", "place_given_up", ""])), max_size=60))
+def test_events_that_come_often_are_all_counted_and_told_within_the_interval(steps: list[tuple[float, str]]) -> None:
+    """A step without a name is only a look at the clock."""
+    now = 0.0
+    said: list[tuple[float, str, int]] = []
+    waiting: dict[str, list[float]] = {"refused": [], "place_given_up": []}
+
+    def written(event_name: str, *, count: int, peer: str) -> None:
+        said.append((now, event_name, count))
+        assert float(peer) == waiting[event_name][-1], "the fields of the last one"
+        assert count == len(waiting[event_name])
+        waiting[event_name].clear()
+
+    often = logs.Often(10, lambda: now)
+    with mock.patch.object(logs, "event", written):
+        for pause, event_name in steps:
+            now += pause
+            if event_name:
+                waiting[event_name].append(now)
+                often.event(event_name, count=1, peer=str(now))
+            often.report()
+            for name, times in waiting.items():
+                told = [time for time, each, _ in said if each == name]
+                assert not times or now - told[-1] < 10, "what waits has a line less than ten seconds ago"
+        for name in waiting:
+            told = [time for time, each, _ in said if each == name]
+            assert all(later - earlier >= 10 for earlier, later in itertools.pairwise(told))
+        often.report(at_the_end=True)
+    assert waiting == {"refused": [], "place_given_up": []}
