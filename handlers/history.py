@@ -11,7 +11,7 @@ from classcord.chat.channel_operations import ChannelOperations
 from classcord.chat.effects import ReadingAllowed
 from classcord.chat.reading import Reading
 from classcord.chat.room import Room
-from classcord.data.history import Page, Past, Scope, Unreadable
+from classcord.data.history import Heading, Page, Past, Scope, Unreadable
 from classcord.delivery import render
 from classcord.net.link import Gone
 from classcord.wire import names
@@ -32,7 +32,7 @@ _APART = 0.1
 _WORDS = 10
 """Words of a search that count."""
 _KEPT = 16 * 1024
-"""Characters of messages that an answer keeps in memory while its client takes it."""
+"""Bytes of memory for the contents that an answer keeps while its client takes it."""
 
 
 def history(context: Context, message: dict[str, Any]) -> None:
@@ -49,13 +49,11 @@ def history(context: Context, message: dict[str, Any]) -> None:
     page = Page(limit + 1, before, after, words)  # one more, to see whether there are more
     count, channel = 0, answer.channel.name if answer.channel is not None else None
     try:
-        rows = context.history.read(_scope(answer), page)
+        rows = context.history.read(_scope(answer), page, _KEPT)
         more = len(rows) > limit
         if more:
             rows = rows[:limit] if page.forward else rows[len(rows) - limit :]
-        kept = _kept(rows)
-        del rows
-        for row in _each(context, kept):
+        for row in _each(context, rows):
             context.reply(render.past(row, channel))
             count += 1
     except Unreadable as error:
@@ -65,22 +63,13 @@ def history(context: Context, message: dict[str, Any]) -> None:
     context.reply(encode({"type": "history", "done": True, "count": count, "more": more, **asked}))
 
 
-def _kept(rows: list[Past]) -> list[Past | int]:
-    """The first messages of an answer, and the ids of the others.
+def _each(context: Context, rows: list[Past | Heading]) -> Iterator[Past]:
+    """These messages, each when the client has taken enough of those before it. Ends early with the connection.
 
-    All of them may be megabytes, and a client may take its time: the others are read again when it has taken those.
+    All of them may be megabytes, and a client may take its time: so those of headings are read one by one.
     """
-    size, kept = 0, list[Past | int]()
-    for row in rows:
-        size += len(row.content)
-        kept.append(row if size <= _KEPT else row.id)
-    return kept
-
-
-def _each(context: Context, kept: list[Past | int]) -> Iterator[Past]:
-    """These messages, each when the client has taken enough of those before it. Ends early with the connection."""
-    for each in kept:
-        row = each if isinstance(each, Past) else context.history.message(each)
+    for each in rows:
+        row = each if isinstance(each, Past) else context.history.message(each.id)
         if row is not None:  # it may be deleted by now
             yield row
         if context.behind():
@@ -111,14 +100,12 @@ def _tell(context: Context, page: Page) -> None:
     if not isinstance(answer, ReadingAllowed):
         return  # it was typed in a channel that does not exist, or is closed
     try:
-        rows = context.history.read(_scope(answer), page)
+        rows = context.history.read(_scope(answer), page, _KEPT)
         if answer.unheard:
             rows = [row for row in rows if names.find(row.sender) not in answer.unheard]
-        kept = _kept(rows)
-        del rows
-        if not kept:
+        if not rows:
             context.post(Room.notice, context.texts("history_empty"))
-        for place, row in enumerate(_each(context, kept)):
+        for place, row in enumerate(_each(context, rows)):
             if place:
                 context.wait_until_taken()  # the room makes these lines: how many bytes wait is known only then
                 if context.link.gone_within(_APART):
@@ -137,7 +124,7 @@ def last_of(context: Context, name: str) -> int | None:
     if not isinstance(answer, ReadingAllowed):
         return None
     try:
-        rows = context.history.read(_scope(answer), Page(_MOST))
+        rows = context.history.read(_scope(answer), Page(_MOST), 0)
     except Unreadable:
         return None
     return next((row.id for row in reversed(rows) if names.find(row.sender) == key), None)

@@ -10,15 +10,16 @@ import itertools
 import os
 import queue
 import sqlite3
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from classcord.data.folder import FILE
 from classcord.data.search import Search, marked
 from classcord.data.turns import Turns
 
-__all__ = ["History", "Page", "Past", "Scope", "Unreadable"]
+__all__ = ["Heading", "History", "Page", "Past", "Scope", "Unreadable"]
 
 _READERS = 2
 """Connections: on two cores, more readers at the same time would only take time from the chat."""
@@ -30,6 +31,8 @@ _CACHE = 512
 """KiB of pages that each connection keeps."""
 _LAST = 1 << 62
 """Greater than any id."""
+_SEARCHES = 8
+"""Searches at the same time: each holds the messages of a step in memory, and lets others read between two steps."""
 _STEP = 200
 """Messages that a search looks through at once. Between two steps others may read."""
 _SPAN = 50_000
@@ -94,6 +97,28 @@ class Past(NamedTuple):
     content: str
 
 
+class Heading(NamedTuple):
+    """A message whose content was left out: `History.message` gives all of it."""
+
+    id: int
+    sender: str
+
+
+Kept = TypeVar("Kept", bound=Past | Heading)
+
+
+class _Room:
+    """Memory for the contents of an answer, in bytes. For one thread."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+
+    def keep(self, row: Past) -> Past | Heading:
+        """The message, or only its heading if there is no room for its content and those before."""
+        self._left -= sys.getsizeof(row.content)
+        return row if self._left >= 0 else Heading(row.id, row.sender)
+
+
 class History:
     """The stored messages of the database in `folder`. Any thread.
 
@@ -105,22 +130,35 @@ class History:
         self._search = search
         # opened at the first use
         self._readers: Turns[tuple[sqlite3.Connection, int] | None] = Turns([None] * _READERS)
+        self._searches = Turns(range(_SEARCHES))
 
-    def read(self, scope: Scope, page: Page) -> list[Past]:
-        """The messages of a page, the oldest first. Waits while two others read, or take a step of a search."""
+    def read(self, scope: Scope, page: Page, memory: int) -> list[Past | Heading]:
+        """The messages of a page, the oldest first; headings if their contents would take more than `memory` bytes.
+
+        Waits while two others read, or take a step of a search. A search waits also while there are many.
+        """
         low, high = page.after or 0, _LAST if page.before is None else page.before
+        keep = _Room(memory).keep
         if not page.words:
-            found = self._between(scope, page.forward, low, high, page.limit)
+            found = self._between(scope, page.forward, low, high, page.limit, keep)
         else:
-            reached = self._search.reached()  # what came later is looked at one by one
-            parts = [
-                self._indexed(scope, page, low, min(high, reached + 1)),
-                self._not_indexed(scope, page.forward, max(low, reached), high),
-            ]
-            in_order = itertools.chain.from_iterable(parts if page.forward else parts[::-1])
-            wanted = (row for row in in_order if set(page.words) <= set(self._search.words_of(row.content)))
-            found = list(itertools.islice(wanted, page.limit))
+            search = self._searches.take()
+            try:
+                found = list(map(keep, self._found(scope, page, low, high)))
+            finally:
+                self._searches.give(search)
         return found if page.forward else found[::-1]
+
+    def _found(self, scope: Scope, page: Page, low: int, high: int) -> Iterator[Past]:
+        """Those that have the words."""
+        reached = self._search.reached()  # what came later is looked at one by one
+        parts = [
+            self._indexed(scope, page, low, min(high, reached + 1)),
+            self._not_indexed(scope, page.forward, max(low, reached), high),
+        ]
+        in_order = itertools.chain.from_iterable(parts if page.forward else parts[::-1])
+        wanted = (row for row in in_order if set(page.words) <= set(self._search.words_of(row.content)))
+        return itertools.islice(wanted, page.limit)
 
     def message(self, id: int) -> Past | None:
         """One message, or None if it is not there any longer. Waits as `read` does."""
@@ -132,16 +170,18 @@ class History:
             ).fetchone()
         return Past._make(row) if row is not None else None
 
-    def _between(self, scope: Scope, forward: bool, low: int, high: int, limit: int) -> list[Past]:
+    def _between(
+        self, scope: Scope, forward: bool, low: int, high: int, limit: int, keep: Callable[[Past], Kept]
+    ) -> list[Kept]:
         with self._connection() as connection:
-            return _Rows(connection, scope, forward).between(low, high, limit)
+            return _Rows(connection, scope, forward).between(low, high, limit, keep)
 
     def _indexed(self, scope: Scope, page: Page, low: int, high: int) -> Iterator[Past]:
         words = marked(page.words, scope.channel, scope.accounts)
         while True:
             with self._connection() as connection:
                 rows = _Rows(connection, scope, page.forward)
-                first = rows.between(low, high, 1)  # so what others have said meanwhile is left out
+                first = rows.between(low, high, 1, _whole)  # so what others have said meanwhile is left out
                 if not first:
                     return
                 if page.forward:
@@ -152,7 +192,7 @@ class History:
                     ids = self._search.ids(words, start, end, _STEP, oldest=page.forward)
                 except sqlite3.Error:  # it is being made again
                     break
-                found = rows.between(start, end, _STEP, ids)
+                found = rows.between(start, end, _STEP, _whole, ids)
             yield from found
             # to the last one that the index gave, or to the end of these ids
             if page.forward:
@@ -162,7 +202,7 @@ class History:
         yield from self._not_indexed(scope, page.forward, low, high)
 
     def _not_indexed(self, scope: Scope, forward: bool, low: int, high: int) -> Iterator[Past]:
-        while found := self._between(scope, forward, low, high, _STEP):
+        while found := self._between(scope, forward, low, high, _STEP, _whole):
             yield from found
             low, high = (found[-1].id, high) if forward else (low, found[-1].id)
 
@@ -206,6 +246,10 @@ class History:
         return made
 
 
+def _whole(row: Past) -> Past:
+    return row
+
+
 class _Rows:
     """The messages of a scope; the `oldest` come first, or the newest."""
 
@@ -214,18 +258,21 @@ class _Rows:
         self._conditions = scope.conditions
         self.oldest = oldest
 
-    def between(self, low: int, high: int, limit: int, ids: Sequence[int] | None = None) -> list[Past]:
-        """At most `limit` of them with ids between the two, without these; of `ids` if they are given."""
+    def between(
+        self, low: int, high: int, limit: int, keep: Callable[[Past], Kept], ids: Sequence[int] | None = None
+    ) -> list[Kept]:
+        """What `keep` leaves of them: at most `limit` with ids between the two, without these; of `ids` if given."""
         # given ids are looked up; an index of the scope would go through all that lie between them
         how, only = ("NOT INDEXED", f"AND m.id IN ({','.join(map(str, ids))})") if ids is not None else ("", "")
-        found: list[Past] = []
+        found: list[Kept] = []
         for condition, values in self._conditions:
-            found += map(Past._make, self._connection.execute(
+            rows = self._connection.execute(
                 "SELECT m.id, m.time, s.name, s.guest, m.recipient, m.content"
                 f" FROM message_rows AS m {how} JOIN senders AS s ON s.id = m.sender"
                 f" WHERE m.id > ? AND m.id < ? {only} AND {condition}"
                 f" ORDER BY m.id {'ASC' if self.oldest else 'DESC'} LIMIT ?",
                 (low, high, *values, limit),
-            ))
+            )
+            found += [keep(Past._make(row)) for row in rows]
         found.sort(key=lambda row: row.id, reverse=not self.oldest)
         return found[:limit]

@@ -16,6 +16,7 @@ from classcord.data.schema import MessageRow
 from classcord.data.search import Search
 from classcord.data.store import Store
 from classcord.wire.words import words_of
+from handlers.history import _KEPT
 from tests.bench.load import Bench
 from tests.bench.report import Part, Target, number
 
@@ -120,7 +121,7 @@ def past(bench: Bench) -> Part:
                 **{f"a search: {name}": Page(50, words=words) for name, words in _SEARCHES.items()},
             }
             times = {
-                name: [_median(lambda: history.read(scope, page)) for scope in _SCOPES.values()]  # noqa: B023
+                name: [_median(lambda: history.read(scope, page, _KEPT)) for scope in _SCOPES.values()]  # noqa: B023
                 for name, page in pages.items()
             }
     some = rows[: count // 5]

@@ -28,6 +28,7 @@ from classcord.wire.texts import Texts
 from classcord.wire.words import words_of
 from handlers.connection import serve_client
 from tests.support import DEADLINE
+from tests.unit.pages import Made, made_in
 
 
 @pytest.fixture
@@ -80,3 +81,9 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
             return made
 
         yield make
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Made]:
+    with made_in(tmp_path) as made:
+        yield made

@@ -62,7 +62,7 @@ class Direct(Crowd):
 class Unread:
     """Stands for the history: nothing was said."""
 
-    def read(self, scope: Scope, page: Page) -> list[Past]:
+    def read(self, scope: Scope, page: Page, memory: int) -> list[Past]:
         return []
 
     def message(self, id: int) -> None:
