@@ -200,14 +200,19 @@ class Person:
         self.say(text)
         self.sees(text)
 
-    def choose(self, name: str, among: str) -> None:
-        """Click the row with this name in one of the lists."""
-        def row() -> WebElement | None:
-            named = ((node.find_element(By.CSS_SELECTOR, ".name").text, node) for node in self.all(f"{among} button"))
-            return next((node for text, node in named if text == name), None)
+    def named(self, name: str, among: str) -> WebElement:
+        """Wait for the row with this name in one of the lists: its button."""
+        def found() -> WebElement | None:
+            texts = ((node.find_element(By.CSS_SELECTOR, ".name").text, node) for node in self.all(f"{among} button"))
+            return next((node for text, node in texts if text == name), None)
 
-        node = self.wait(row)
-        node.click()
+        node = self.wait(found)
+        assert isinstance(node, WebElement)
+        return node
+
+    def choose(self, name: str, among: str) -> None:
+        """Click that row."""
+        self.named(name, among).click()
 
     # --- what the browser has noticed ---
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from selenium.webdriver import Keys
+from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.support.ui import Select
 
 from tests.support import Client, Server
@@ -51,6 +51,17 @@ def test_private_exchanges_and_states(server: Server, alice: Person, bob: Person
     bob.say("/absent")
     bob.wait(lambda: Select(bob.one("#state")).first_selected_option.get_attribute("value") == "away")
     alice.wait(lambda: alice.people().get("bob") == "absent")
+
+
+def test_a_row_may_be_drawn_anew_while_it_is_pressed(server: Server, visitor: Person, netcat: Client) -> None:
+    visitor.visit(server)
+    visitor.enter("alice")
+    mouse = ActionChains(visitor.driver)
+    mouse.click_and_hold(visitor.named("carla", "#people-list")).perform()
+    netcat.send({"type": "status", "state": "away"})
+    visitor.wait(lambda: visitor.people()["carla"] == "absent")
+    mouse.release().perform()
+    visitor.wait(lambda: visitor.text("#place") == "carla")
 
 
 def test_channels_with_unread_counts(server: Server, alice: Person, netcat: Client) -> None:
