@@ -6,6 +6,7 @@ Every wait is for something that is seen.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,8 @@ def address_of(server: Server) -> str:
     return f"http://127.0.0.1:{server.port}/"
 
 
+CUT = re.compile(r"WebSocket connection to|/icon\.svg - Failed to load resource: (net::ERR_|.* status of 400)")
+"""What Chromium says if the server is away, or has no page any more. It asks for the icon by itself, maybe so late."""
 ATTACK = '<img src=x onerror="document.title=1"><b>gras</b>&amp;<script>document.title=2</script> javascript:x()'
 """A text that tries to be HTML."""
 HOSTILE_NAME = '"onload="x=1'
@@ -85,8 +88,13 @@ class Person:
         """Open the page anew."""
         self.size(width, height)
         self.driver.get(address_of(server))
-        self.wait(lambda: self.one("#entry").is_displayed())
+        self.at_the_door()
         Select(self.one("#language")).select_by_value(language)
+
+    def at_the_door(self) -> None:
+        """Wait until the form is there. Its last step puts the focus there, which would come amid what is typed."""
+        self.wait(lambda: self.one("#entry").is_displayed())
+        self.wait(lambda: self.run("return document.activeElement.id") == "name")
 
     def size(self, width: int, height: int) -> None:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
@@ -220,7 +228,7 @@ class Person:
         """What the console of the browser says, apart from connections that a test cuts."""
         assert isinstance(self.driver, Chrome)
         entries = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
-        return [entry["message"] for entry in entries if "WebSocket connection to" not in entry["message"]]
+        return [entry["message"] for entry in entries if not CUT.search(entry["message"])]
 
     def requested(self) -> set[str]:
         """The addresses that the page has asked for since the last call."""

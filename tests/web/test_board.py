@@ -19,6 +19,7 @@ class Teacher(Person):
     def sit_down(self, server: Server, name: str = "prof") -> None:
         self.size(1200, 900)
         self.driver.get(address_of(server) + "tableau")
+        self.at_the_door()
         self.one("#language option[value=fr]").click()
         self.retype("#name", name)
         self.retype("#password", "azerty")
@@ -53,7 +54,8 @@ class Teacher(Person):
 
 
 @pytest.fixture
-def prof(alice: Person, server: Server, netcat: Client) -> Teacher:
+def prof(server: Server, netcat: Client, alice: Person) -> Teacher:
+    """The server comes first, and so it ends after the browser has left: the page may still ask for its icon."""
     with Client((server.host, server.port)) as client:
         client.register("prof")
     assert admin(server.data, "promote", "prof").returncode == 0
