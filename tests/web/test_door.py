@@ -15,6 +15,14 @@ from tests.web.browser import Person, address_of
 
 OwnServer = Callable[..., Server]
 PING = {"type": "ping"}
+STANDING = """
+from classcord import serving
+from classcord.net.limits import Limits
+from handlers import limiter
+limiter._PATIENCE = 0
+serving.Limits = lambda settings: Limits(settings, lambda: 0.0)
+"""
+"""For `launcher`: the limits have a clock that stands, and nobody waits for the turn to try a password."""
 PLACES = 16
 """More than the connections that a browser opens for one page."""
 
@@ -123,8 +131,9 @@ def test_who_is_banned_in_the_room_stays_away_and_may_come_back_later(
 
 
 def test_too_many_wrong_passwords_are_told_in_plain_words(own_server: OwnServer, alice: Person) -> None:
-    server = own_server("--limits", "on", "--login-failures", "2")
-    alice.visit(server)  # first: the server refuses for some seconds, then it lets people wait
+    # it refuses at once, and for ever: else the browser may need longer than that
+    server = own_server("--limits", "on", "--login-failures", "2", command=launcher(STANDING))
+    alice.visit(server)
     with Client((server.host, server.port)) as client:
         client.register("carla")
         wrong = {"type": "login", "username": "carla", "password": "faux"}
