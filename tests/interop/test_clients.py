@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
 from tests.functional.test_console import admin
-from tests.support import DEADLINE, ROOT, Client, Server, member, unique
+from tests.support import DEADLINE, ROOT, Client, Server, member
 
 WEB = ROOT / "tests" / "web"
 
@@ -41,9 +41,10 @@ def lines_until_the_end(client: Connection) -> None:
         client.recv(DEADLINE)
 
 
-def test_websockets_chats(address: tuple[str, int]) -> None:
-    name = unique("websockets")
-    with opened(address) as client, member(address, unique("plain")) as plain:
+def test_websockets_chats(own_server: Callable[..., Server]) -> None:
+    server, name = own_server(), "websockets"  # where nobody else comes or goes
+    address = (server.host, server.port)
+    with opened(address) as client, member(address, "plain") as plain:
         plain.ask({"type": "users"})
         for kind in ("register", "login"):
             client.send(json.dumps({"type": kind, "username": name, "password": "azerty"}))
@@ -120,12 +121,13 @@ chat.on("close", (code) => console.log("close " + code));
 """
 
 
-def test_ws_chats(address: tuple[str, int]) -> None:
+def test_ws_chats(own_server: Callable[..., Server]) -> None:
     node = shutil.which("node")
     if node is None or not (WEB / "node_modules" / "ws").is_dir():
         pytest.skip("needs node and ws: apt install nodejs npm; npm ci --prefix tests/web")
+    server = own_server()
     done = subprocess.run(
-        [node, "-e", CHAT, f"ws://{address[0]}:{address[1]}/ws", unique("ws")], capture_output=True, text=True,
+        [node, "-e", CHAT, f"ws://{server.host}:{server.port}/ws", "ws"], capture_output=True, text=True,
         timeout=DEADLINE, check=False, env={**os.environ, "NODE_PATH": str(WEB / "node_modules")},
     )
     assert done.stdout.splitlines() == [
