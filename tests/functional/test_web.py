@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.hostile.tools import launcher
+from tests.hostile.tools import STEADY, launcher
 from tests.support import DEADLINE, ROOT, Client, Server, ask_http
 from tests.support.web import answer, upgrade
 
@@ -195,7 +195,9 @@ def test_a_class_that_loads_the_page_at_once_behind_one_address(own_server: OwnS
 def test_who_asks_too_fast_is_ended_and_gets_no_line(
     own_server: OwnServer, what: str, flags: tuple[str, ...], request_: bytes
 ) -> None:
-    server = own_server("--limits", "on", "--excess-time", "1", "--log-level", "debug", *flags)
+    server = own_server(
+        "--limits", "on", "--excess-time", "1", "--log-level", "debug", *flags, command=launcher(STEADY)
+    )
     with Client((server.host, server.port)) as client:
         try:
             client.send_raw(request_ * 90)

@@ -174,7 +174,7 @@ def test_floods_are_ended_as_over_tcp(own_server: OwnServer) -> None:
 
 def test_frames_without_lines_count_as_bytes(own_server: OwnServer) -> None:
     server = own_server("--limits", "on", "--excess-time", "1", "--line-burst", "1000000", "--byte-burst", "131072",
-                        "--byte-rate", "1024")
+                        "--byte-rate", "1024", command=launcher(STEADY))
     for flood in (frame(PING, b"x") * 20_000, frame(TEXT, b"", last=False) + frame(0, b"", last=False) * 100_000):
         with WebClient(address_of(server)) as client:
             try:
