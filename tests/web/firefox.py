@@ -60,6 +60,8 @@ class FirefoxPerson(Person):
         name = "layout.css.prefers-color-scheme.content-override"
         with self.driver.context("chrome"):
             self.run("Services.prefs.setIntPref(arguments[0], arguments[1])", name, SCHEMES[scheme])
+        matches = "return matchMedia(`(prefers-color-scheme: ${arguments[0]})`).matches"
+        self.wait(lambda: not scheme or self.run(matches, scheme))  # the page is told a moment later
 
     def complaints(self) -> list[str]:
         self.run("console.info('so far')")  # what was noticed before comes before it

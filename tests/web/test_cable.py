@@ -141,6 +141,7 @@ def test_axe_finds_nothing(server: Server, alice: Person, scheme: str) -> None:
     alice.one("#cable-text").send_keys('{"type":"users",}', Keys.ENTER)
     shown(alice, "←", '"cause":"comma_before_end"')
     alice.run("document.querySelectorAll('#cable-lines details').forEach((node) => (node.open = true))")
+    alice.wait(lambda: not alice.all("#cable-lines details[open]:not(:has(pre))"))
     assert findings(alice) == []
     alice.picture(f"cable-{scheme}")
     alice.prefer("")
