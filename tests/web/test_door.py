@@ -15,6 +15,20 @@ from tests.web.browser import Person, address_of
 
 OwnServer = Callable[..., Server]
 PING = {"type": "ping"}
+PATIENT = """
+from classcord.net.refusals import Refusals
+from classcord.net import refusals
+from handlers import web
+web._HEAD_TIME = web._IDLE = refusals._FIRST_BYTES = 3600
+def look(self, look=Refusals.look):
+    for silent in [each for each in self._silent if refusals._peek(each[1])]:
+        self._silent.remove(silent)
+        self._tell(*silent[1:])
+    look(self)
+Refusals.look = look
+"""
+"""For `launcher`: the connections that a browser leaves open keep their places, and who is refused is told so in what
+it speaks, however long its first bytes take."""
 STANDING = """
 from classcord import serving
 from classcord.net.limits import Limits
@@ -58,9 +72,7 @@ class Crowd:
 @pytest.fixture
 def crowd(own_server: OwnServer) -> Iterator[Crowd]:
     with ExitStack() as stack:
-        # the connections that a browser leaves open keep their places
-        patient = launcher("from handlers import web; web._HEAD_TIME = web._IDLE = 3600")
-        yield Crowd(own_server("--max-connections", str(PLACES), command=patient), stack)
+        yield Crowd(own_server("--max-connections", str(PLACES), command=launcher(PATIENT)), stack)
 
 
 def _quiet(person: Person) -> None:
