@@ -19,7 +19,7 @@ from tests.unit.test_linear_requests import Direct, Here
 class Three:
     """Stands for the history: three messages fit each page."""
 
-    def read(self, scope: Scope, page: Page) -> list[Past]:
+    def read(self, scope: Scope, page: Page, memory: int) -> list[Past]:
         return [Past(id, 1_767_225_600_000, "bob", False, None, f"mot {id}") for id in (1, 2, 3)]
 
 
