@@ -80,7 +80,7 @@ def private(context: Context, message: dict[str, Any]) -> None:
 def typed_private(context: Context, rest: str) -> None:
     """The same, typed: `/mp bob Salut`."""
     found = _QUOTED.fullmatch(rest)
-    name, text = found.groups() if found else [*rest.split(None, 1), "", ""][:2]
+    name, text = found.groups() if found else names.first(rest)
     name = name.strip()
     if not name or not text or not name.isprintable() or len(name) > 2 * names.MAX_NAME:
         raise Misused

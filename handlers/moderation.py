@@ -29,7 +29,10 @@ _QUOTES = {'"': '"', "“": "”", "«": "»"}
 def named_first(rest: str) -> tuple[str, str]:
     """The name at the beginning of a typed text, which quotes may enclose, and the text after it. Raises Misused."""
     closing = _QUOTES.get(rest[:1])
-    name, _, text = rest[1:].partition(closing) if closing else rest.partition(" ")
+    if closing:
+        name, _, text = rest[1:].partition(closing)
+    else:
+        name, text = names.first(rest)
     name = name.strip()
     if not name or not name.isprintable() or len(name) > 2 * names.MAX_NAME:
         raise Misused

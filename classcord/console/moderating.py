@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from classcord.chat.effects import Answered
 from classcord.chat.moderation import USUAL
-from classcord.console.replies import Reply, Usage, done, name_of, no_more, number_of, table
+from classcord.console.replies import Reply, Usage, done, first_name, name_of, no_more, number_of, table
 from classcord.data.audit import latest
 from classcord.data.history import History
 from classcord.delivery.asking import may_be_stored
@@ -42,11 +42,11 @@ class Moderating:
         yield done(self._ask(action, *arguments).text)
 
     def _kick(self, words: list[str]) -> Iterator[Reply]:
-        yield from self._do("kick", name_of(words[:1]), " ".join(words[1:]))
+        yield from self._do("kick", *first_name(words))
 
     def _mute(self, words: list[str]) -> Iterator[Reply]:
-        seconds, reason = _time(words[1:], USUAL["mute"])
-        yield from self._do("mute", name_of(words[:1]), seconds, reason)
+        name, rest = first_name(words)
+        yield from self._do("mute", name, *_time(rest, USUAL["mute"]))
 
     def _unmute(self, words: list[str]) -> Iterator[Reply]:
         yield from self._do("unmute", name_of(words))
@@ -54,8 +54,8 @@ class Moderating:
     def _ban(self, words: list[str]) -> Iterator[Reply]:
         force = words[-1:] == [_FORCE]
         words = words[:-1] if force else words
-        target = name_of(words[:1])
-        seconds, reason = _time(words[1:], USUAL["ban"])
+        target, rest = first_name(words)
+        seconds, reason = _time(rest, USUAL["ban"])
         network = networks.parse(target)
         if network is None:
             yield from self._do("ban", target, seconds, reason)
@@ -124,9 +124,9 @@ class Moderating:
         yield done(text, audit=[dict(zip(names, row, strict=True)) for row in found])
 
 
-def _time(words: list[str], usual: int) -> tuple[int, str]:
-    """The time at the beginning of the words, or the usual one, and the reason after it. Raises Usage."""
-    found = durations.split(" ".join(words), usual)
+def _time(text: str, usual: int) -> tuple[int, str]:
+    """The time at the beginning of the text, or the usual one, and the reason after it. Raises Usage."""
+    found = durations.split(text, usual)
     if found is None:
-        raise Usage(f"{words[0][:40]!r} is not a time like 30s, 10m, 2h, 1h30 or 1d, of at most a year")
+        raise Usage(f"{text.split()[0][:40]!r} is not a time like 30s, 10m, 2h, 1h30 or 1d, of at most a year")
     return found

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["Reply", "Usage", "done", "name_of", "no_more", "number_of", "refused", "table"]
+from classcord.wire import names
+
+__all__ = ["Reply", "Usage", "done", "first_name", "name_of", "no_more", "number_of", "refused", "table"]
 
 Reply = dict[str, Any]
 """An answer, as it is sent: `ok`, `text` for people, `code` of an error, and more for programs."""
@@ -31,6 +33,17 @@ def name_of(words: list[str]) -> str:
     if not name:
         raise Usage("say who")
     return name
+
+
+def first_name(words: list[str]) -> tuple[str, str]:
+    """The name that these words begin with, and the text that the others make. Raises Usage."""
+    begin, rest = words[0].strip() if words else "", " ".join(words[1:])
+    if any(map(str.isspace, begin)):  # it was in quotes
+        return begin, rest
+    name, rest = names.first(f"{begin} {rest}")
+    if not name:
+        raise Usage("say who")
+    return name, rest
 
 
 def no_more(words: list[str]) -> None:

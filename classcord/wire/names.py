@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 __all__ = [
-    "GUEST", "MAX_NAME", "Likeness", "Looks", "NameRefused", "alike", "check", "find", "key", "likeness", "piled",
-    "skeleton",
+    "GUEST", "MAX_NAME", "Likeness", "Looks", "NameRefused", "alike", "check", "find", "first", "key", "likeness",
+    "piled", "skeleton",
 ]
 
 MAX_NAME = 40
@@ -66,6 +66,23 @@ def piled(name: str) -> bool:
         if run > _PILE:
             return True
     return False
+
+
+_FIRST = re.compile(r"(\S+)(?:\s+\(invit(?:é|e\u0301?)(?:\s+(\d+))?(\))(?!\w))?\s*", re.IGNORECASE)
+
+
+def first(text: str) -> tuple[str, str]:
+    """The name that a typed text begins with, and the rest: its first word, with a guest's mark if that follows.
+
+    So `bob (invité) Salut` is not for bob. Both are empty if the text has no word.
+    """
+    text = text.lstrip()
+    found = _FIRST.match(text)
+    if found is None:
+        return "", ""
+    word, number, marked = found.groups()
+    name = f"{word} ({GUEST}{f' {number}' if number else ''})" if marked else word
+    return name, text[found.end() :]
 
 
 # --- the look of a name ---------------------------------------------------------------------------------------------

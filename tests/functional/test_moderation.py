@@ -43,6 +43,27 @@ def test_a_kicked_person_reads_why_and_is_gone_for_all(school: School) -> None:
     assert school.come("bob").ask({"type": "ping"}) == {"type": "pong"}, "a kick is not a ban"
 
 
+def test_a_guest_with_a_mark_is_meant_and_not_the_account_with_its_name(school: School) -> None:
+    """The mark is part of the name, with quotes or without."""
+    first, second = (school.stack.enter_context(Client(school.address)) for _ in range(2))
+    for client in (first, second):
+        client.send(say("", **{"from": "bob"}))
+        client.pending()
+    assert school.types("/muet bob (invité) 10m bruit") == ["« bob (invité) » ne peut plus écrire pendant 10 min."]
+    assert school.types("/parole BOB (invite)") == ["« bob (invité) » peut de nouveau écrire."]
+    assert school.types("/supprimer bob (invité)")[0].startswith("Aucun message récent de « bob (invité) »")
+    assert "n'est pas un compte" in school.types("/bannir bob (invité) 1h")[0]
+    school.alice.send(say("/mp bob (invité 2) Salut"))
+    school.alice.pending()
+    assert second.until(subtype="private", **{"from": "alice"})["content"] == "Salut"
+    assert school.types("/ejecter bob (invité) : bruit") == ["« bob (invité) » est déconnecté."]
+    assert last(first)[0]["content"].endswith("Motif : : bruit")
+    assert school.types("/ejecter bob (invité) bruit") == ["« bob (invité) » n'est pas là."], "it has gone"
+    kicked = admin(school.server.data, "kick", "bob", "(invité", "2)", "bruit")
+    assert kicked.stdout == '"bob (invité 2)" is disconnected.\n'
+    assert [line for line in school.bob.pending() if line["type"] == "message"] == []
+
+
 def test_what_a_kicked_client_sends_at_the_same_time_is_not_seen(school: School) -> None:
     school.bob.send(*[say(f"avant {n}") for n in range(50)])
     school.types("/kick bob")

@@ -111,6 +111,7 @@ PATTERNS = {
     "classcord.wire.names:_INVISIBLE": ("match", 1),
     "classcord.wire.names:_BASE": ("fullmatch", 100),  # the name of a character
     "classcord.wire.names:_ENTITY": ("search", names._WRITTEN),
+    "classcord.wire.names:_FIRST": ("match", MAX_CONTENT),
     "classcord.wire.names:_MARK": ("search", 2 * names._WRITTEN),
     "classcord.wire.names:_NUMBERED": ("fullmatch", 2 * names._WRITTEN),
     "classcord.console.following:_WRITTEN": ("search", MAX_LINE),

@@ -204,3 +204,13 @@ def test_a_name_that_somebody_may_have_is_found(name: str) -> None:
 def test_a_name_is_found_in_any_form(name: str) -> None:
     for form in ("NFC", "NFD", "NFKC", "NFKD"):
         assert names.find(f" {unicodedata.normalize(form, name)} ") == names.key(name)
+
+
+@pytest.mark.parametrize(("text", "name", "rest"), [
+    ("bob", "bob", ""), (" bob  Salut  toi ", "bob", "Salut  toi "), ("", "", ""), ("bob (invité)", "bob (invité)", ""),
+    ("bob (INVITE 12) x", "bob (invité 12)", "x"), ("bob (invite\u0301): x", "bob (invité)", ": x"),
+    ("bob (invités) x", "bob", "(invités) x"), ("bob (invité)x", "bob", "(invité)x"),
+    ("bob\n(invité)\nx", "bob (invité)", "x"),
+])
+def test_the_name_that_a_typed_text_begins_with(text: str, name: str, rest: str) -> None:
+    assert names.first(text) == (name, rest)
