@@ -29,6 +29,8 @@ _TYPED, _TYPED_MOST = 10, 50
 """The same for a typed command."""
 _APART = 0.1
 """Seconds between two lines of an answer to a typed command: of those that come at once, some clients show only one."""
+_PAGES = 10
+"""Pages in which it looks for messages of people that the client does not ignore."""
 _WORDS = 10
 """Words of a search that count."""
 _KEPT = 16 * 1024
@@ -100,9 +102,7 @@ def _tell(context: Context, page: Page) -> None:
     if not isinstance(answer, ReadingAllowed):
         return  # it was typed in a channel that does not exist, or is closed
     try:
-        rows = context.history.read(_scope(answer), page, _KEPT)
-        if answer.unheard:
-            rows = [row for row in rows if names.find(row.sender) not in answer.unheard]
+        rows = _heard(context, answer, page)
         if not rows:
             context.post(Room.notice, context.texts("history_empty"))
         for place, row in enumerate(_each(context, rows)):
@@ -116,6 +116,18 @@ def _tell(context: Context, page: Page) -> None:
     except Unreadable as error:
         context.link.log("history_failed", detail=str(error))
         context.post(Room.notice, context.texts("history_unreadable"))
+
+
+def _heard(context: Context, allowed: ReadingAllowed, page: Page) -> list[Past | Heading]:
+    """The messages of a page without those of people that the client ignores: then older ones take their places."""
+    heard, asked, memory = list[Past | Heading](), page, _KEPT
+    for _ in range(_PAGES):
+        rows = context.history.read(_scope(allowed), asked, memory)
+        heard = [row for row in rows if names.find(row.sender) not in allowed.unheard] + heard
+        if len(rows) < asked.limit or len(heard) >= page.limit:
+            break
+        asked, memory = page._replace(limit=_MOST, before=rows[0].id), 0
+    return heard[max(0, len(heard) - page.limit) :]
 
 
 def last_of(context: Context, name: str) -> int | None:

@@ -128,3 +128,17 @@ def test_typed_history_leaves_out_who_is_ignored_and_json_does_not(join: Join) -
         assert typed(alice, command).endswith(f"{carol.name} : un autre mot")
     alice.send({"type": "history", "channel": salon})
     assert contents(alice.pending(), bob.name) == ["un mot"]
+
+
+def test_typed_history_goes_on_behind_what_an_ignored_person_has_written(join: Join) -> None:
+    alice, bob, carol, salon = join("alice"), join("bob"), join("carol"), unique("#salon")
+    for client in (alice, bob, carol):
+        typed(client, f"/join {salon}")
+    carol.send(say("le premier mot"), say("un mot"))
+    carol.pending()
+    bob.send(*[say(f"mot {number}") for number in range(300)])
+    bob.pending()
+    typed(alice, f"/ignorer {bob.name}")
+    alice.pending()
+    for command in ("/historique 1", "/chercher un"):
+        assert typed(alice, command).endswith(f"{carol.name} : un mot")
