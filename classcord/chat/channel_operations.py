@@ -347,6 +347,10 @@ class ChannelOperations:
             raise ProtocolError("not_allowed", f"everybody is in {channel.place.name}; for quiet there, type: silence")
         return channel
 
+    def renamed(self, old: str, key: str) -> None:
+        """The person with the key `old` gets another name."""
+        self._channels.renamed(old, key)
+
     def appear(self, person: Person) -> None:
         """The others see this person again, or under another name: its channels are told."""
         for channel in self._channels:

@@ -106,6 +106,12 @@ class Channels:
         """How many of the channels this person made."""
         return sum(channel.maker == person.key for channel in self._by_key.values())
 
+    def renamed(self, old: str, key: str) -> None:
+        """The person with the key `old` gets another name: what it has made still counts."""
+        for channel in self._by_key.values():
+            if channel.maker == old:
+                channel.maker = key
+
     def make(self, name: ChannelName, maker: Person) -> Channel:
         """A new channel, which nobody is in yet."""
         return self._add(name, maker=maker.key)

@@ -149,7 +149,9 @@ class Moderation:
     # --- who may come in, and speak ---
 
     def may_enter(self, seat: Seat, name: str) -> None:
-        """Raises ProtocolError if the account is banned."""
+        """Raises ProtocolError if the account is banned, or gone since its password was looked at."""
+        if self._registrations.get(names.key(name)) is None:
+            raise ProtocolError("login_failed", "Login failed.")
         refusal = self.bans.account(names.key(name)) if self.bans.accounts else None
         if refusal is not None:
             self._emit(LoginRefused(seat.number, name))
@@ -227,11 +229,17 @@ class Moderation:
         return by.texts("muted", user=person.name, time=durations.spell(seconds, by.texts.language))
 
     def _unmute(self, by: _Actor, name: str) -> str:
+        key = names.find(name) or ""
+        if key in self._mutes and key not in self._present:  # it is away, and would come back muted
+            del self._mutes[key]
+            self._look()
+            self._audit(by, "unmute", shown(name))
+            return by.texts("unmuted", user=shown(name))
         person = self._person(by, name)
         if not self.muted(person):
             return by.texts("not_muted", user=person.name)
-        for key in _keys(person):
-            self._mutes.pop(key, None)
+        for each in _keys(person):
+            self._mutes.pop(each, None)
         self._look()
         self._tell(person, self._texts("unmuted_you"))
         self._audit(by, "unmute", person.name)
@@ -322,6 +330,11 @@ class Moderation:
                 self._expel(person, text)
         self._silent, self._slow, self._spoke, self._mutes = False, 0, {}, {}
         self._look()
+
+    def renamed(self, old: str, key: str) -> None:
+        """The person with the key `old` gets another name. Who gets the old one is not muted for it."""
+        if old in self._mutes:
+            self._mutes[key] = self._mutes.pop(old)
 
     def forget(self, keys: Iterable[str]) -> None:
         """These accounts are gone: who gets such a name later is not banned for them."""

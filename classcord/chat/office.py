@@ -108,6 +108,12 @@ class Office:
             seat.announced = True
             self._tell_once(seat)
 
+    def renamed(self, old: str, name: str) -> None:
+        """The person with the key `old` gets another name and stays: what is noted under the old one goes with it."""
+        self._ignoring.renamed(old, name)
+        self._moderation.renamed(old, names.key(name))
+        self._talk.renamed(old, names.key(name))
+
     def _tell_once(self, seat: Seat) -> None:
         """What those who were here have been told, for one that has come since: who watches, and when the server stops.
 

@@ -292,7 +292,7 @@ class Room:
         del self._present[person.key]
         for seat in person.seats:
             self._emit(Renamed(seat.number, person.name, name))
-        self._ignoring.renamed(person.key, name)
+        self._office.renamed(person.key, name)
         person.rename(name, names.key(name))
         self._present[person.key] = person
         self._announce(person)

@@ -136,6 +136,17 @@ def test_a_mute_follows_the_name_and_the_connection(school: School) -> None:
     assert school.speaks("bob again") is not None, "the same name"
 
 
+def test_a_mute_goes_with_a_guest_that_gets_another_name(school: School) -> None:
+    school.teach("mute", "carla", 60, "")
+    owner = school.seats["owner"] = school.sat()
+    school.do("register", owner, "carla", "x", "")
+    school.do("login", owner, "carla", "carla")
+    assert school.speaks("owner") is None, "somebody else"
+    assert school.speaks("carla") is not None
+    school.tick(1060)
+    assert school.said("carla") == ["Vous pouvez de nouveau écrire."]
+
+
 def test_an_unmute_is_told(school: School) -> None:
     school.teach("mute", "carla", 60, "")
     school.said("carla")

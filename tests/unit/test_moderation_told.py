@@ -133,3 +133,18 @@ def test_a_topic_that_may_not_be_set_is_explained_in_the_servers_language(school
     school.heard("alice")
     school.act("alice", "type_topic", "", "", "le TP")
     assert school.said("alice") == ["Silence : seuls les enseignants peuvent écrire. Rien n'a été envoyé."]
+
+
+def test_who_is_away_can_be_unmuted(school: School) -> None:
+    school.teach("mute", "bob", 60, "")
+    school.act("bob", "leave")
+    school.said("prof")
+    assert kinds(school.teach("unmute", "BOB"), Audited) == [("prof", "unmute", "BOB", None, "")]
+    assert school.said("prof") == ["« BOB » peut de nouveau écrire."]
+    again = school.seats["bob"] = school.sat()
+    school.do("login", again, "bob", "bob")
+    assert school.speaks("bob") is None
+    school.act("bob", "leave")
+    school.said("prof")
+    school.teach("unmute", "bob")
+    assert school.said("prof") == ["« bob » n'est pas là."]

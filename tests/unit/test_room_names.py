@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from classcord.chat.accounts import Account, Accounts
+from classcord.chat.channels import Channels
 from classcord.wire import names
 from classcord.wire.protocol import MAX_CONTENT
 from tests.unit.stubs import Crowd, Wire
@@ -195,3 +196,24 @@ def test_an_invisible_guest_that_gets_another_name_does_not_appear() -> None:
     assert wire.messages()[seen:] == []
     crowd.do("set_state", guest, None, "online")
     assert wire.messages()[-1] == {"type": "status", "user": "zoe", "state": "online"}
+
+
+def test_who_proves_a_password_while_its_account_goes_does_not_come_in() -> None:
+    crowd, wire = Crowd(Accounts([Account("bob", "bob", "x", "")], 1)), Wire()
+    late = crowd.sat(wire)
+    crowd.run(("command", None, (1, "new_class", (False, "bye"))))
+    crowd.do("login", late, "bob", "bob")
+    assert [line["code"] for line in wire.messages()] == ["login_failed"]
+    assert late.person is None
+
+
+def test_a_guest_has_made_its_channels_under_its_other_name_too() -> None:
+    crowd, wire = Crowd(channels=Channels((), (), each=1)), Wire()
+    guest, owner = crowd.sat(), crowd.sat(wire)
+    crowd.do("identify", guest, "zoe")
+    crowd.do("join_channel", guest, "one", "#one")
+    crowd.do("register", owner, "zoe", "x", "")
+    crowd.do("join_channel", owner, "two", "#two")
+    assert wire.messages()[-1].get("status") == "ok", "the account has made none"
+    crowd.do("join_channel", guest, "three", "#three")
+    assert [channel.key for channel in crowd.room._channels] == ["one", "two"]
