@@ -122,15 +122,21 @@ def _judge(rows: Iterable[_Row], present: list[Account], cost: int) -> _Outcome:
     accounts = Accounts(present, cost)
     outcome = _Outcome([], [], 0, [])
     there = 0
+    given: dict[str | None, str | None] = {}  # the passwords of the rows so far
     with Progress("accounts") as progress:
         progress.expect(len(rows))
         for row in rows:
             progress.add(1)
             name = row.name.strip() if row.name is not None else None
-            if name is not None and len(name) <= names.MAX_NAME and spelled.get(names.key(name)) == name:
+            known = name is not None and len(name) <= names.MAX_NAME and spelled.get(names.key(name)) == name
+            second = known and name in given and not (row.password and row.password == given[name])
+            given.setdefault(name, row.password)
+            if known and not second:
                 there += 1
                 continue
             try:
+                if second:
+                    raise names.NameRefused("a row above has this name; two people need two names")
                 new, made = _account(row, name, accounts, spelled)
             except (names.NameRefused, ProtocolError) as refused:
                 outcome.refused.append(f"{row.place}: {_quoted(name)}: {refused}")

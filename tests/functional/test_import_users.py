@@ -104,6 +104,18 @@ def test_a_row_that_is_refused_is_named_with_its_reason_and_the_others_are_impor
     assert log_in(data, {"alice": "azerty", "carol": "azerty"}) == ["alice", "carol"]
 
 
+@pytest.mark.parametrize("rows", ["Dupont,a\nDupont,b", "Dupont,\nDupont,", "Dupont,a\nMartin,c\n Dupont,"])
+def test_a_second_person_of_the_same_name_is_not_taken_for_the_first(data: Path, rows: str) -> None:
+    for there in (0, rows.count("\n")):
+        done = run(data, "-", "--format", "csv", input=f"name,password\n{rows}\n".encode())
+        line, last = done.stderr.decode().splitlines()
+        assert line == f'line {2 + rows.count(chr(10))}: "Dupont": a row above has this name; two people need two names'
+        imported = rows.count("\n") - there
+        assert last == f"{data}: imported: {imported}, there already: {there}, refused: 1"
+    done = run(data, "-", "--format", "csv", input=b"name,password\nZo,a\nZo,a\n")
+    assert summary(done) == "imported: 1, there already: 1, refused: 0", "the same row"
+
+
 def test_passwords_are_never_in_a_refusal(data: Path) -> None:
     done = run(data, "-", "--format", "csv", input=b"name,password\nadmin,secret1\n<x>,secret2\nbob,secret3\x07\n")
     assert b"secret" not in done.stderr
