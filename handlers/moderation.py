@@ -73,8 +73,10 @@ def _about_a_person(action: str, usual: int | None, with_reason: bool) -> tuple[
             if found is None:
                 raise Misused
             seconds, text = found
-        if text and not with_reason:  # a name with spaces, without quotes
-            raise Misused
+        if text and not with_reason:
+            if rest[0] in _QUOTES:
+                raise Misused
+            name, text = f"{name} {text}", ""  # nothing but a name follows such a command: it has spaces
         post(context, True, name, seconds, text)
 
     return asked, typed

@@ -269,8 +269,10 @@ class Moderation:
             if key in self.bans.of(kind):
                 self.bans.put(kind, key, None)
                 self._emit(Unbanned(kind, key))
-                self._audit(by, "unban", key)
-                return by.texts("unbanned", user=key)
+                row = self._registrations.get(key) if kind == "account" else None
+                name = row.name if row is not None else key
+                self._audit(by, "unban", name)
+                return by.texts("unbanned", user=name)
         raise ProtocolError("invalid_field", by.texts("not_banned", user=shown(target)))
 
     def _silence(self, by: _Actor, on: bool | None) -> str:

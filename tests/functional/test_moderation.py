@@ -12,7 +12,7 @@ import pytest
 
 from tests.functional.school import School, notices
 from tests.functional.test_console import BY, admin, answer
-from tests.support import ROOT, Client, Closed, Server, say
+from tests.support import ROOT, Client, Closed, Server, member, say
 
 OwnServer = Callable[..., Server]
 
@@ -62,6 +62,17 @@ def test_a_guest_with_a_mark_is_meant_and_not_the_account_with_its_name(school: 
     kicked = admin(school.server.data, "kick", "bob", "(invité", "2)", "bruit")
     assert kicked.stdout == '"bob (invité 2)" is disconnected.\n'
     assert [line for line in school.bob.pending() if line["type"] == "message"] == []
+
+
+def test_a_name_with_spaces_needs_no_quotes_where_nothing_else_follows(school: School) -> None:
+    for name in ("Jean", "Jean Paul"):
+        school.stack.enter_context(member(school.address, name))
+    for words in ("/muet Jean", '/muet "Jean Paul"', "/bannir Jean", '/bannir "Jean Paul"'):
+        assert len(school.types(words)) == 1
+    assert school.types("/debannir Jean Paul") == ["« Jean Paul » n'est plus exclu."]
+    assert school.types("/parole Jean Paul") == ["« Jean Paul » peut de nouveau écrire."]
+    assert school.types('/parole "Jean" Paul') == ["Utilisation : /parole bob"]
+    assert [ban["target"] for ban in answer(school.server, "bans")["bans"]] == ["Jean"]
 
 
 def test_what_a_kicked_client_sends_at_the_same_time_is_not_seen(school: School) -> None:
