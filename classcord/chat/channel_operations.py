@@ -192,6 +192,8 @@ class ChannelOperations:
     def _join(self, seat: Seat, person: Person, name: ChannelName, texts: Texts) -> Channel:
         channel = self._channels.find(name.key)
         if channel is None:
+            if self._moderation.strict:  # everybody may read its name
+                self._moderation.may_speak(seat, person, takes_turn=False)
             channel = self._make(person, name, texts)
         if channel is self._channels.everybody:
             seat.current = None

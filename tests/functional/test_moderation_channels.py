@@ -28,6 +28,22 @@ def test_who_is_muted_may_not_write_in_a_channel_nor_name_its_topic(school: Scho
     assert school.bob.ask({"type": "topic", "channel": "#jeux"})["topic"] == ""
 
 
+def test_who_may_not_write_makes_no_channel(school: School) -> None:
+    """Its name is in the list that everybody reads."""
+    for begin, end in (("/silence", "/silence"), ("/muet alice", "/parole alice")):
+        school.types(begin)
+        school.alice.pending()
+        school.alice.send(say("/join prof_nul"), say("/join #dev"))
+        refused, entered = notices(school.alice)
+        assert refused.endswith("Rien n'a été envoyé.")
+        assert entered.startswith("Vous êtes dans #dev")
+        names = [each["name"] for each in school.prof.ask({"type": "channels"})["channels"]]
+        assert names == ["#général", "#dev", "#admin"]
+        school.types(end)
+    school.bob.send({"type": "join", "channel": "#jeux"})
+    assert school.bob.until(type="join")["status"] == "ok"
+
+
 def test_silence_is_silence_in_channels_too(school: School) -> None:
     for each in (school.prof, school.alice, school.bob):
         each.send({"type": "join", "channel": "#dev"})
