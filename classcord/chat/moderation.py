@@ -128,11 +128,13 @@ class Moderation:
             self.bans.pass_time(now)
         self.bans.now = now
         if self._mutes:
-            over = [key for key, end in self._mutes.items() if end <= now]
+            over = {key for key, end in self._mutes.items() if end <= now}
             for key in over:
                 del self._mutes[key]
-                if key in self._present:
-                    self._tell(self._present[str(key)], self._texts("unmuted_you"))
+            # a guest that was muted may have logged in since: then only the connection says so
+            for person in self._present.values() if over else ():
+                if not over.isdisjoint(_keys(person)) and not self.muted(person):
+                    self._tell(person, self._texts("unmuted_you"))
             self._look()
         if self._spoke:
             self._spoke = {key: spoke for key, spoke in self._spoke.items() if spoke + self._slow > now}

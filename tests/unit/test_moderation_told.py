@@ -148,3 +148,14 @@ def test_who_is_away_can_be_unmuted(school: School) -> None:
     school.said("prof")
     school.teach("unmute", "bob")
     assert school.said("prof") == ["« bob » n'est pas là."]
+
+
+def test_a_guest_that_has_logged_in_is_told_the_end_of_its_mute(school: School) -> None:
+    school.teach("mute", "carla", 60, "")
+    school.act("carla", "login", "bob", "bob")
+    assert school.speaks("carla") is not None
+    school.teach("mute", "alice", 90, "")
+    school.heard("carla")
+    school.tick(1060)
+    assert school.said("carla") == school.said("bob") == ["Vous pouvez de nouveau écrire."], "all its connections"
+    assert len(school.said("alice")) == 1, "not yet"
