@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from classcord.chat.channel_operations import ChannelOperations
@@ -55,8 +56,8 @@ def history(context: Context, message: dict[str, Any]) -> None:
         more = len(rows) > limit
         if more:
             rows = rows[:limit] if page.forward else rows[len(rows) - limit :]
-        for row in _each(context, rows):
-            context.reply(render.past(row, channel))
+        for line in map(partial(render.past, channel=channel), _each(context, rows)):
+            context.reply(line)
             count += 1
     except Unreadable as error:
         context.link.log("history_failed", detail=str(error))
@@ -66,14 +67,18 @@ def history(context: Context, message: dict[str, Any]) -> None:
 
 
 def _each(context: Context, rows: list[Past | Heading]) -> Iterator[Past]:
-    """These messages, each when the client has taken enough of those before it. Ends early with the connection.
+    """Take these messages from the list, each when the client has taken enough of those before it.
 
-    All of them may be megabytes, and a client may take its time: so those of headings are read one by one.
+    All of them may be megabytes, and a client may take its time: so those of headings are read one by one, and none
+    is held while it waits. Ends early with the connection.
     """
-    for each in rows:
+    rows.reverse()
+    while rows:
+        each = rows.pop()
         row = each if isinstance(each, Past) else context.history.message(each.id)
         if row is not None:  # it may be deleted by now
             yield row
+        del each, row
         if context.behind():
             context.wait_until_taken()
             if context.link.dropped or context.link.expelled:

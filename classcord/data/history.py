@@ -11,9 +11,10 @@ import os
 import queue
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from classcord.data.folder import FILE
 from classcord.data.search import Search, marked
@@ -29,6 +30,8 @@ _LAST_READ = 0.5
 """Seconds that the end of the server waits for a reader."""
 _CACHE = 512
 """KiB of pages that each connection keeps."""
+_COLUMNS = "m.id, m.time, s.name, s.guest, m.recipient, m.content"
+"""Those of Past."""
 _LAST = 1 << 62
 """Greater than any id."""
 _SEARCHES = 8
@@ -104,21 +107,6 @@ class Heading(NamedTuple):
     sender: str
 
 
-Kept = TypeVar("Kept", bound=Past | Heading)
-
-
-class _Room:
-    """Memory for the contents of an answer, in bytes. For one thread."""
-
-    def __init__(self, size: int) -> None:
-        self._left = size
-
-    def keep(self, row: Past) -> Past | Heading:
-        """The message, or only its heading if there is no room for its content and those before."""
-        self._left -= sys.getsizeof(row.content)
-        return row if self._left >= 0 else Heading(row.id, row.sender)
-
-
 class History:
     """The stored messages of the database in `folder`. Any thread.
 
@@ -133,21 +121,22 @@ class History:
         self._searches = Turns(range(_SEARCHES))
 
     def read(self, scope: Scope, page: Page, memory: int) -> list[Past | Heading]:
-        """The messages of a page, the oldest first; headings if their contents would take more than `memory` bytes.
+        """The messages of a page, the oldest first, until their contents take more than `memory` bytes; then headings.
 
         Waits while two others read, or take a step of a search. A search waits also while there are many.
         """
         low, high = page.after or 0, _LAST if page.before is None else page.before
-        keep = _Room(memory).keep
         if not page.words:
-            found = self._between(scope, page.forward, low, high, page.limit, keep)
-        else:
-            search = self._searches.take()
-            try:
-                found = list(map(keep, self._found(scope, page, low, high)))
-            finally:
-                self._searches.give(search)
-        return found if page.forward else found[::-1]
+            with self._connection() as connection:
+                found = _Rows(connection, scope, page.forward).headings(low, high, page.limit)
+                return _filled(connection, found if page.forward else found[::-1], memory)
+        search = self._searches.take()
+        try:
+            found = [Heading(row.id, row.sender) for row in self._found(scope, page, low, high)]
+        finally:
+            self._searches.give(search)
+        with self._connection() as connection:
+            return _filled(connection, found if page.forward else found[::-1], memory)
 
     def _found(self, scope: Scope, page: Page, low: int, high: int) -> Iterator[Past]:
         """Those that have the words."""
@@ -163,25 +152,14 @@ class History:
     def message(self, id: int) -> Past | None:
         """One message, or None if it is not there any longer. Waits as `read` does."""
         with self._connection() as connection:
-            row = connection.execute(
-                "SELECT m.id, m.time, s.name, s.guest, m.recipient, m.content"
-                " FROM message_rows AS m JOIN senders AS s ON s.id = m.sender WHERE m.id = ?",
-                (id,),
-            ).fetchone()
-        return Past._make(row) if row is not None else None
-
-    def _between(
-        self, scope: Scope, forward: bool, low: int, high: int, limit: int, keep: Callable[[Past], Kept]
-    ) -> list[Kept]:
-        with self._connection() as connection:
-            return _Rows(connection, scope, forward).between(low, high, limit, keep)
+            return _message(connection, id)
 
     def _indexed(self, scope: Scope, page: Page, low: int, high: int) -> Iterator[Past]:
         words = marked(page.words, scope.channel, scope.accounts)
         while True:
             with self._connection() as connection:
                 rows = _Rows(connection, scope, page.forward)
-                first = rows.between(low, high, 1, _whole)  # so what others have said meanwhile is left out
+                first = rows.headings(low, high, 1)  # so what others have said meanwhile is left out
                 if not first:
                     return
                 if page.forward:
@@ -192,7 +170,7 @@ class History:
                     ids = self._search.ids(words, start, end, _STEP, oldest=page.forward)
                 except sqlite3.Error:  # it is being made again
                     break
-                found = rows.between(start, end, _STEP, _whole, ids)
+                found = rows.between(start, end, _STEP, ids)
             yield from found
             # to the last one that the index gave, or to the end of these ids
             if page.forward:
@@ -202,7 +180,11 @@ class History:
         yield from self._not_indexed(scope, page.forward, low, high)
 
     def _not_indexed(self, scope: Scope, forward: bool, low: int, high: int) -> Iterator[Past]:
-        while found := self._between(scope, forward, low, high, _STEP, _whole):
+        while True:
+            with self._connection() as connection:
+                found = _Rows(connection, scope, forward).between(low, high, _STEP)
+            if not found:
+                return
             yield from found
             low, high = (found[-1].id, high) if forward else (low, found[-1].id)
 
@@ -246,33 +228,57 @@ class History:
         return made
 
 
-def _whole(row: Past) -> Past:
-    return row
+def _message(connection: sqlite3.Connection, id: int) -> Past | None:
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM message_rows AS m JOIN senders AS s ON s.id = m.sender WHERE m.id = ?", (id,)
+    ).fetchone()
+    return Past._make(row) if row is not None else None
+
+
+def _filled(connection: sqlite3.Connection, headings: list[Heading], memory: int) -> list[Past | Heading]:
+    """The first messages, whose contents take no more than `memory` bytes, and the headings of the others."""
+    rows: list[Past | Heading] = [*headings]
+    for place, heading in enumerate(headings if memory else ()):
+        row = _message(connection, heading.id)
+        if row is not None:  # it may be deleted by now
+            memory -= sys.getsizeof(row.content)
+            if memory < 0:
+                break
+            rows[place] = row
+    return rows
 
 
 class _Rows:
-    """The messages of a scope; the `oldest` come first, or the newest."""
+    """The messages of a scope; the `oldest` come first, or the newest.
+
+    The methods give at most `limit` of those with ids between `low` and `high`, without these.
+    """
 
     def __init__(self, connection: sqlite3.Connection, scope: Scope, oldest: bool) -> None:
         self._connection = connection
         self._conditions = scope.conditions
-        self.oldest = oldest
+        self._oldest = oldest
 
-    def between(
-        self, low: int, high: int, limit: int, keep: Callable[[Past], Kept], ids: Sequence[int] | None = None
-    ) -> list[Kept]:
-        """What `keep` leaves of them: at most `limit` with ids between the two, without these; of `ids` if given."""
+    def between(self, low: int, high: int, limit: int, ids: Sequence[int] | None = None) -> list[Past]:
+        """The messages; of `ids` if they are given."""
+        return list(map(Past._make, self._select(_COLUMNS, low, high, limit, ids)))
+
+    def headings(self, low: int, high: int, limit: int) -> list[Heading]:
+        """The same without the contents, which the database then does not read."""
+        return list(map(Heading._make, self._select("m.id, s.name", low, high, limit)))
+
+    def _select(
+        self, columns: str, low: int, high: int, limit: int, ids: Sequence[int] | None = None
+    ) -> list[tuple[Any, ...]]:
         # given ids are looked up; an index of the scope would go through all that lie between them
         how, only = ("NOT INDEXED", f"AND m.id IN ({','.join(map(str, ids))})") if ids is not None else ("", "")
-        found: list[Kept] = []
+        found: list[tuple[Any, ...]] = []
         for condition, values in self._conditions:
-            rows = self._connection.execute(
-                "SELECT m.id, m.time, s.name, s.guest, m.recipient, m.content"
-                f" FROM message_rows AS m {how} JOIN senders AS s ON s.id = m.sender"
+            found += self._connection.execute(
+                f"SELECT {columns} FROM message_rows AS m {how} JOIN senders AS s ON s.id = m.sender"
                 f" WHERE m.id > ? AND m.id < ? {only} AND {condition}"
-                f" ORDER BY m.id {'ASC' if self.oldest else 'DESC'} LIMIT ?",
+                f" ORDER BY m.id {'ASC' if self._oldest else 'DESC'} LIMIT ?",
                 (low, high, *values, limit),
             )
-            found += [keep(Past._make(row)) for row in rows]
-        found.sort(key=lambda row: row.id, reverse=not self.oldest)
+        found.sort(key=itemgetter(0), reverse=not self._oldest)
         return found[:limit]

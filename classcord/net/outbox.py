@@ -28,8 +28,8 @@ class Memory:
         self.limit = limit
 
     def scarce(self) -> bool:
-        """Whether an eighth is used: from here on a client that leaves any answer waiting is not read."""
-        return self.used > self.limit >> 3
+        """Whether a quarter is used: from here on a client that leaves any answer waiting is not read."""
+        return self.used > self.limit >> 2
 
 
 _ALONE = Memory()

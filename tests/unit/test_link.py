@@ -23,7 +23,7 @@ def behind(size: int, *, limit: int, others: int) -> Link:
 
 
 def test_it_goes_on_below_its_limit_while_there_is_memory() -> None:
-    link = behind(100, limit=4000, others=400)  # an eighth is used, and no more
+    link = behind(100, limit=4000, others=900)  # a quarter is used, and no more
     thread = threading.Thread(target=link.wait_until_taken, args=(100,), daemon=True)
     thread.start()
     thread.join(DEADLINE)
@@ -31,7 +31,7 @@ def test_it_goes_on_below_its_limit_while_there_is_memory() -> None:
 
 
 def test_it_waits_for_all_of_them_while_memory_is_scarce() -> None:
-    link = behind(100, limit=4000, others=401)
+    link = behind(100, limit=4000, others=901)
     thread = threading.Thread(target=link.wait_until_taken, args=(100,), daemon=True)
     thread.start()
     deadline = time.monotonic() + DEADLINE
