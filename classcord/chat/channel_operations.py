@@ -98,15 +98,21 @@ class ChannelOperations:
 
     def say_in(self, seat: Seat, wanted: object, key: str, name: str, content: str, /) -> None:
         """A message to the members of a channel; a sender who is not one joins it first."""
-        self.speak_key(seat)
-        person = self._identify(seat, wanted)
-        if self._moderation.strict:
+        if not seat.keyed:
+            self.speak_key(seat)
+        person = seat.person
+        if person is None or not person.account:
+            person = self._identify(seat, wanted)
+        strict = self._moderation.strict
+        if strict:
             self._moderation.may_speak(seat, person, takes_turn=False)
-        self._spoke(seat)
+        if not seat.announced:
+            self._spoke(seat)
         channel = self._channels.find(key)
         if channel is None or seat.number not in channel.members:
             channel = self._join(seat, person, ChannelName(key, name), ENGLISH)
-        self._moderation.take_turn(person)
+        if strict:
+            self._moderation.take_turn(person)
         place = None if channel is self._channels.everybody else channel.place
         ignored_by = self._ignoring.by(person) if self._ignoring.ignored else ()
         id, certain = self._take_id()

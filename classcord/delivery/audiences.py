@@ -16,6 +16,8 @@ class Audiences:
     def __init__(self) -> None:
         self._members: dict[int, dict[int, Link]] = {}
         self._masks: dict[int, int] = {}
+        self._several: set[int] = set()
+        """The seats in more than one audience, besides everybody."""
 
     def mask(self, seat: int) -> int:
         """The audiences of a seat."""
@@ -40,22 +42,32 @@ class Audiences:
         if mask & EVERYBODY:
             return None
         found: list[tuple[int, Mapping[int, Link]]] = [each for each in self._members.items() if each[0] & mask]
-        some = [members for _, members in found]
-        return found if len(set[int]().union(*some)) == sum(map(len, some)) else None
+        if self._several:
+            some = [members for _, members in found]
+            if len(set[int]().union(*some)) < sum(map(len, some)):
+                return None
+        return found
 
     def join(self, seat: int, link: Link, audience: int) -> None:
         """Safe to repeat."""
         self._members.setdefault(audience, {})[seat] = link
-        self._masks[seat] = self.mask(seat) | audience
+        self._mark(seat, self.mask(seat) | audience)
 
     def leave(self, seat: int, audience: int) -> None:
         """Safe to repeat."""
-        mask = self.mask(seat) & ~audience
-        if mask:
-            self._masks[seat] = mask
-        else:
-            self._masks.pop(seat, None)
+        self._mark(seat, self.mask(seat) & ~audience)
         members = self._members.get(audience, {})
         members.pop(seat, None)
         if not members:
             self._members.pop(audience, None)
+
+    def _mark(self, seat: int, mask: int) -> None:
+        if mask:
+            self._masks[seat] = mask
+        else:
+            self._masks.pop(seat, None)
+        channels = mask & ~EVERYBODY
+        if channels & (channels - 1):
+            self._several.add(seat)
+        else:
+            self._several.discard(seat)

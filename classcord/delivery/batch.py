@@ -8,7 +8,8 @@ gets a reply.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from classcord.chat.effects import Answered, Audited, BoardShown, Effect, HandingDue, NetworkExpelled, Wired
@@ -50,31 +51,43 @@ class _Blocks:
         self._lines = lines
         self._bits = bits
         self._spoke = spoke
+        self._places: dict[int, Sequence[int]] = {spoke: range(len(lines))}
         self._joined: dict[int, bytes] = {}
         self._offsets: dict[int, list[int]] = {}
+
+    def _of(self, mask: int) -> Sequence[int]:
+        """The places of the lines of these audiences, among all lines."""
+        places = self._places.get(mask)
+        if places is None and mask & (mask - 1):
+            places = self._places[mask] = [place for place, bit in enumerate(self._bits) if bit & mask]
+        elif places is None:  # one audience: those of each are found at once
+            alone: dict[int, list[int]] = {}
+            for place, bit in enumerate(self._bits):
+                alone.setdefault(bit, []).append(place)
+            self._places.update(alone)
+            places = alone.get(mask, ())
+        return places
 
     def of(self, mask: int) -> bytes:
         """All lines of these audiences."""
         mask &= self._spoke
         block = self._joined.get(mask)
         if block is None:
-            if mask == self._spoke:
-                block = b"".join(self._lines)
-            else:
-                block = b"".join([line for line, bit in zip(self._lines, self._bits, strict=True) if bit & mask])
-            self._joined[mask] = block
+            block = self._joined[mask] = b"".join([self._lines[place] for place in self._of(mask)])
         return block
 
     def part(self, start: int, end: int, mask: int) -> bytes:
         """Those from one number to another."""
         mask &= self._spoke
+        places = self._of(mask)
+        first, last = bisect_left(places, start), bisect_left(places, end)
+        if first == last:
+            return b""
         offsets = self._offsets.get(mask)
         if offsets is None:
-            sizes: Iterable[int] = map(len, self._lines)
-            if mask != self._spoke:
-                sizes = [size if bit & mask else 0 for size, bit in zip(sizes, self._bits, strict=True)]
+            sizes = [len(self._lines[place]) for place in places]
             offsets = self._offsets[mask] = list(itertools.accumulate(sizes, initial=0))
-        return self.of(mask)[offsets[start] : offsets[end]]
+        return self.of(mask)[offsets[first] : offsets[last]]
 
 
 class Batch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from classcord.delivery.audiences import Audiences
@@ -20,8 +20,11 @@ STEPS = st.one_of(
     st.tuples(st.just("to"), people),
 )
 Step = tuple[Any, ...]
+BOTH = [[("broadcast", frozenset[int](), 2), ("broadcast", frozenset[int](), 4)]]
 
 
+@example(frozenset({(0, 2), (0, 4), (1, 4)}), BOTH)
+@example(frozenset({(0, 2), (1, 4)}), [[("join", 0, 4)], *BOTH])
 @given(st.frozensets(st.tuples(people, audiences)), st.lists(st.lists(STEPS, max_size=14), max_size=4))
 @settings(max_examples=500)
 def test_everybody_gets_the_lines_of_its_audiences_and_its_time_in_the_common_order(
