@@ -96,6 +96,6 @@ def batch(bench: Bench) -> Part:
     one, ten = (statistics.median(times[count]) for count in (1, 10))
     rows = [[f"{count} of {_RECEIVERS // count}", number(statistics.median(times[count]))] for count in times]
     target = Target("a batch: deliveries a CPU second, 10 of 50 ÷ 1 of 500", ratio(one, ten), 0.9)
-    title = f"A batch for {_RECEIVERS} receivers, each of whom gets one line of 100 bytes"
+    title = f"A batch for {_RECEIVERS} receivers: one line of 100 bytes for each"
     note = "The room, the row in the database, joining and a send for each receiver; no thread that reads a client."
     return Part(title, ("channels", "µs a delivery"), rows, [target], note)
