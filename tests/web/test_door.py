@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -10,7 +11,7 @@ from selenium.webdriver.common.by import By
 
 from tests.functional.test_console import admin
 from tests.hostile.tools import launcher
-from tests.support import Client, Server, nobody
+from tests.support import DEADLINE, Client, Server, nobody
 from tests.web.browser import Person, address_of
 
 OwnServer = Callable[..., Server]
@@ -47,10 +48,12 @@ class Crowd:
     def __init__(self, server: Server, stack: ExitStack) -> None:
         self.server = server
         self._stack = stack
+        self._threads = 0
         self.clients: list[Client] = []
 
     def fill(self) -> None:
         """Until nobody more is let in. Places of those that have just gone come back a moment later."""
+        self._threads = self.server.status("Threads")
         while True:
             client = self._stack.enter_context(Client((self.server.host, self.server.port)))
             if client.ask(PING)["type"] == "error":
@@ -58,15 +61,13 @@ class Crowd:
             self.clients.append(client)
 
     def go(self) -> None:
-        """All of them; wait until half of the places are free."""
+        """All of them; wait until half of the places are free: a place is free before its thread ends."""
         while self.clients:
             self.clients.pop().close()
-        while len(self.clients) < PLACES // 2:
-            client = self._stack.enter_context(Client((self.server.host, self.server.port)))
-            if client.ask(PING)["type"] != "error":
-                self.clients.append(client)
-        while self.clients:
-            self.clients.pop().close()
+        deadline = time.monotonic() + DEADLINE
+        while self.server.status("Threads") > self._threads + PLACES // 2:
+            assert time.monotonic() < deadline, "the places are not free"
+            time.sleep(0.01)
 
 
 @pytest.fixture
