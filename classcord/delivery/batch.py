@@ -79,15 +79,16 @@ class _Blocks:
     def part(self, start: int, end: int, mask: int) -> bytes:
         """Those from one number to another."""
         mask &= self._spoke
-        places = self._of(mask)
-        first, last = bisect_left(places, start), bisect_left(places, end)
-        if first == last:
-            return b""
+        if mask != self._spoke:  # their numbers among those of these audiences
+            places = self._of(mask)
+            start, end = bisect_left(places, start), bisect_left(places, end)
+            if start == end:
+                return b""
         offsets = self._offsets.get(mask)
         if offsets is None:
-            sizes = [len(self._lines[place]) for place in places]
+            sizes = [len(self._lines[place]) for place in self._of(mask)]
             offsets = self._offsets[mask] = list(itertools.accumulate(sizes, initial=0))
-        return self.of(mask)[offsets[first] : offsets[last]]
+        return self.of(mask)[offsets[start] : offsets[end]]
 
 
 class Batch:
