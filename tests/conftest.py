@@ -73,16 +73,16 @@ def address(shared_server: Server | None) -> tuple[str, int]:
 
 @pytest.fixture
 def connect(address: tuple[str, int]) -> Iterator[Callable[[], Client]]:
-    """Opens connections that are closed when the test ends."""
+    """Opens connections that leave when the test ends: the next test hears nothing of it."""
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(Client(address))
+        yield lambda: Client(address).within(stack)
 
 
 @pytest.fixture
 def join(address: tuple[str, int]) -> Iterator[Callable[[str], Client]]:
     """Opens connections that are logged in as a new account: join("alice") is called alice_…"""
     with ExitStack() as stack:
-        yield lambda name: stack.enter_context(member(address, unique(name)))
+        yield lambda name: member(address, unique(name)).within(stack)
 
 
 @pytest.fixture

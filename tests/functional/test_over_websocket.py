@@ -18,13 +18,13 @@ from tests.support import Client, WebClient, member, unique
 
 @pytest.fixture
 def connect(address: tuple[str, int]) -> Iterator[Callable[[], Client]]:
-    """Opens connections that are closed when the test ends."""
+    """Opens connections that leave when the test ends: the next test hears nothing of it."""
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(WebClient(address))
+        yield lambda: WebClient(address).within(stack)
 
 
 @pytest.fixture
 def join(address: tuple[str, int]) -> Iterator[Callable[[str], Client]]:
     """Opens connections that are logged in as a new account."""
     with ExitStack() as stack:
-        yield lambda name: stack.enter_context(member(address, unique(name), WebClient))
+        yield lambda name: member(address, unique(name), WebClient).within(stack)

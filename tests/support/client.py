@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from types import TracebackType
@@ -122,6 +123,18 @@ class Client:
     def half_close(self) -> None:
         """Say that nothing more will be sent."""
         self.socket.shutdown(socket.SHUT_WR)
+
+    def leave(self) -> None:
+        """Close it, if it is not closed yet, and wait until everybody has been told: the server closes only then."""
+        with contextlib.suppress(OSError, Closed):
+            self.half_close()
+            self.at_end()
+        self.close()
+
+    def within(self: Some, stack: contextlib.ExitStack) -> Some:
+        """Itself, which leaves when the stack ends."""
+        stack.callback(self.leave)
+        return self
 
     def close(self) -> None:
         self.socket.close()
