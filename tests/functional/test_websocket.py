@@ -34,6 +34,7 @@ def test_a_message_has_one_or_more_lines_with_or_without_the_last_newline(addres
         client.send_frames(frame(TEXT, PING_LINE[:5], last=False) + frame(PING, b"hello"))
         client.send_frames(frame(0, PING_LINE[5:], last=False) + frame(0, b""))
         assert client.receive() == PONG_LINE
+        assert client.ask(PING_LINE) == PONG_LINE  # the answer to the frame may have come only now
         assert (10, b"hello") in client.frames
         assert client.frames[-1] == (TEXT, b'{"type":"pong"}\n')
 
