@@ -150,4 +150,5 @@ class Visit:
         if origin is not None and origin.lower() != f"http://{request.host}":
             raise Refused(403, "web_origin", f"the page is from {origin[:100]!r}, not from here")
         self._send(Answer(101, headers=headers), last=False)
+        self._context.wait_until_stored()  # lines of the same batch would be sent before it
         self._context.link.peer.client = "websocket" if origin is None else "browser"  # frames may come from here on

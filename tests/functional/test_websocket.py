@@ -39,8 +39,11 @@ def test_a_message_has_one_or_more_lines_with_or_without_the_last_newline(addres
         assert client.frames[-1] == (TEXT, b'{"type":"pong"}\n')
 
 
-def test_a_line_may_come_right_behind_the_request(address: Address) -> None:
-    with Client(address) as client:
+@pytest.mark.parametrize("turns", [4, 0])
+def test_a_line_may_come_right_behind_the_request(own_server: OwnServer, turns: int) -> None:
+    """Also while another thread delivers, so that both answers may come together: with 0 turns it always does."""
+    changes = f"import classcord.delivery.registry; classcord.delivery.registry._TURNS = {turns}"
+    with Client(address_of(own_server(command=launcher(changes)))) as client:
         client.send_raw(upgrade() + frame(TEXT, PING_LINE))
         assert client.read_line().startswith(b"HTTP/1.1 101 ")
         while client.read_line() != b"\r":
