@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.bench import board, footprint, parts, past, path, rounds
+from tests.bench import batch, board, footprint, parts, past, path
 from tests.bench.load import Bench, BuildError, build
 from tests.bench.peers import PEERS
 from tests.bench.report import Part, Target, targets_table
@@ -26,7 +26,7 @@ PARTS: dict[str, Callable[[Bench], Part]] = {
     "fanout": parts.fan_out,
     "chat": parts.chat,
     "channels": parts.channels,
-    "batch": rounds.batch,
+    "batch": batch.batch,
     "websocket": parts.websocket,
     "board": board.board,
     "latency": parts.latency,
