@@ -21,8 +21,8 @@ Limited = Callable[..., Server]
 
 @pytest.fixture
 def limited(own_server: Callable[..., Server]) -> Limited:
-    """Starts a server that has limits: limited("--line-rate", "50")."""
-    return lambda *options, **more: own_server("--limits", "on", *options, **more)
+    """Starts a server that has limits: limited("--line-rate", "50"). It never drops a client for not reading."""
+    return lambda *options, **more: own_server("--limits", "on", "--stall-timeout", "3600", *options, **more)
 
 
 def address(server: Server) -> tuple[str, int]:
