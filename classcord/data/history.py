@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from classcord.data.folder import FILE
+from classcord.data.schema import SPAN_BITS
 from classcord.data.search import Search, marked
 from classcord.data.turns import Turns
 
@@ -32,6 +33,13 @@ _CACHE = 512
 """KiB of pages that each connection keeps."""
 _COLUMNS = "m.id, m.time, s.name, s.guest, m.recipient, m.content"
 """Those of Past."""
+_IN_SPANS = f"""
+    AND p.audience = coalesce(:channel, '')
+    AND p.span >= max(:low >> {SPAN_BITS}, (SELECT min(id) >> {SPAN_BITS} FROM message_rows))
+    AND p.span <= :high >> {SPAN_BITS}
+    AND m.id BETWEEN p.span << {SPAN_BITS} AND (p.span + 1 << {SPAN_BITS}) - 1"""
+"""Only the messages of the spans in which the audience spoke. Spans before the oldest message are passed over: theirs
+were deleted."""
 _LAST = 1 << 62
 """Greater than any id."""
 _SEARCHES = 8
@@ -58,18 +66,17 @@ class Scope(NamedTuple):
     since: int = 0
 
     @property
-    def conditions(self) -> list[tuple[str, tuple[object, ...]]]:
+    def conditions(self) -> list[tuple[str, dict[str, object]]]:
         """Conditions for rows of `message_rows AS m`, and their values. A row of the scope meets one of them."""
         if self.accounts is None:
-            if self.channel is None:
-                return [("m.recipient IS NULL AND m.channel IS NULL", ())]
-            return [("m.channel = ?", (self.channel,))]
+            return [("m.recipient IS NULL AND m.channel IS :channel", {"channel": self.channel})]
         # one for each direction: an index gives the rows of each in their order
         condition = (
-            "m.recipient = ? AND m.sender = (SELECT id FROM senders WHERE name = ? AND guest = 0) AND m.time > ?"
+            "m.recipient = :to AND m.sender = (SELECT id FROM senders WHERE name = :by AND guest = 0)"
+            " AND m.time > :since"
         )
         ways = dict.fromkeys((self.accounts, self.accounts[::-1]))
-        return [(condition, (*way, self.since)) for way in ways]
+        return [(condition, {"to": to, "by": by, "since": self.since}) for to, by in ways]
 
 
 class Page(NamedTuple):
@@ -256,7 +263,8 @@ class _Rows:
 
     def __init__(self, connection: sqlite3.Connection, scope: Scope, oldest: bool) -> None:
         self._connection = connection
-        self._conditions = scope.conditions
+        self._scope = scope
+        self._way = "ASC" if oldest else "DESC"
         self._oldest = oldest
 
     def between(self, low: int, high: int, limit: int, ids: Sequence[int] | None = None) -> list[Past]:
@@ -270,15 +278,17 @@ class _Rows:
     def _select(
         self, columns: str, low: int, high: int, limit: int, ids: Sequence[int] | None = None
     ) -> list[tuple[Any, ...]]:
-        # given ids are looked up; an index of the scope would go through all that lie between them
-        how, only = ("NOT INDEXED", f"AND m.id IN ({','.join(map(str, ids))})") if ids is not None else ("", "")
+        tables, only, order = "message_rows AS m", "", f"m.id {self._way}"
+        if ids is not None:  # they are looked up; an index of the scope would go through all that lie between them
+            tables, only = "message_rows AS m NOT INDEXED", f"AND m.id IN ({','.join(map(str, ids))})"
+        elif self._scope.accounts is None:  # CROSS JOIN: the spans come first, and so all is in order
+            tables, only, order = f"audience_spans AS p CROSS JOIN {tables}", _IN_SPANS, f"p.span {self._way}, {order}"
         found: list[tuple[Any, ...]] = []
-        for condition, values in self._conditions:
+        for condition, values in self._scope.conditions:
             found += self._connection.execute(
-                f"SELECT {columns} FROM message_rows AS m {how} JOIN senders AS s ON s.id = m.sender"
-                f" WHERE m.id > ? AND m.id < ? {only} AND {condition}"
-                f" ORDER BY m.id {'ASC' if self._oldest else 'DESC'} LIMIT ?",
-                (low, high, *values, limit),
+                f"SELECT {columns} FROM {tables} JOIN senders AS s ON s.id = m.sender"
+                f" WHERE m.id > :low AND m.id < :high {only} AND {condition} ORDER BY {order} LIMIT :limit",
+                {**values, "low": low, "high": high, "limit": limit},
             )
         found.sort(key=itemgetter(0), reverse=not self._oldest)
         return found[:limit]

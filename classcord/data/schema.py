@@ -7,8 +7,8 @@ whole numbers in place of the texts that come again in each message: it is writt
 from __future__ import annotations
 
 __all__ = [
-    "AS_MESSAGES", "AT_ONCE", "CHANGES", "INSERT", "INSERT_IN_CHANNELS", "MIGRATIONS", "ROWS", "VERSION", "AccountRow",
-    "ChangeRow", "ChangeValues", "MessageRow",
+    "AS_MESSAGES", "AT_ONCE", "CHANGES", "INSERT", "INSERT_IN_CHANNELS", "MIGRATIONS", "REMOVE_SPANS", "ROWS",
+    "SPAN_BITS", "VERSION", "AccountRow", "ChangeRow", "ChangeValues", "MessageRow",
 ]
 
 
@@ -53,13 +53,22 @@ AS_MESSAGES = {*AT_ONCE, "end_waiting"}
 
 # How messages are stored. One statement with many rows releases the interpreter's lock once; executemany releases it
 # once for each row.
-ROWS = (64, 16, 4, 1)
+ROWS = (64, 32, 16, 8, 4, 2, 1)
 # REPLACE: after an error the rows may be there or not. Stored again, each is there once.
 _COLUMNS = "id, time, sender, recipient, content"
 INSERT, INSERT_IN_CHANNELS = (
     {n: f"INSERT OR REPLACE INTO message_rows ({columns}) VALUES " + ",".join([row] * n) for n in ROWS}
     for columns, row in ((_COLUMNS, "(?,?,?,?,?)"), (f"{_COLUMNS}, channel", "(?,?,?,?,?,?)"))
 )
+
+SPAN_BITS = 6
+"""A span is the ids that are the same without these last bits. With more bits there are fewer rows to write, and more
+messages of others to pass over for a page of a channel where little is said. Another number needs a step of MIGRATIONS
+that makes the table `audience_spans` anew."""
+
+REMOVE_SPANS = f"""DELETE FROM audience_spans
+    WHERE span < coalesce((SELECT min(id) >> {SPAN_BITS} FROM message_rows), 1 << 62)"""
+"""Takes out the spans before the oldest message: old messages are deleted without them."""
 
 
 def _text(time: str) -> str:
@@ -166,6 +175,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # a page of what was said to everybody is found without reading what was said in channels. Both columns are
         # NULL in it, so an entry is little more than the id
         "CREATE INDEX message_everybody ON message_rows (recipient) WHERE recipient IS NULL AND channel IS NULL",
+    ),
+    (
+        # in which spans of ids somebody spoke in an audience: a channel, or '' for everybody
+        """CREATE TABLE audience_spans (
+            audience TEXT NOT NULL, span INTEGER NOT NULL, PRIMARY KEY (audience, span)
+        ) WITHOUT ROWID""",
+        # 6: the SPAN_BITS of this step
+        """INSERT INTO audience_spans
+            SELECT DISTINCT coalesce(channel, ''), id >> 6 FROM message_rows WHERE recipient IS NULL""",
+        "DROP INDEX message_channels",
+        "DROP INDEX message_everybody",
     ),
 )
 """The statements from each schema version to the next. Only append: databases in use have run the others already."""

@@ -16,7 +16,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from operator import itemgetter
 from pathlib import Path
 
 from classcord.data import files, schema
@@ -25,11 +24,11 @@ from classcord.data.folder import FILE, StoreError, lock_folder, make_database
 from classcord.data.ids import Ids
 from classcord.data.remedies import explain, newer
 from classcord.data.schema import MIGRATIONS, VERSION, AccountRow, ChangeRow, ChangeValues, MessageRow
+from classcord.data.writer import Writer
 from classcord.ops import logs
 
 __all__ = ["FILE", "Store", "StoreError"]
 
-_channel = itemgetter(5)
 _CHECKPOINT_PAGES = 1000
 """Pages of write-ahead log after which they are moved into the database: about 4 MiB, as SQLite itself would do."""
 _BUSY = 150
@@ -44,8 +43,6 @@ _CHECKED = 0.05
 """Seconds after a check of our files in the folder in which a commit may begin without one."""
 _RETRY = 1.0
 """Seconds between two tries of a slow repair: saving a deleted write-ahead log, or connecting again."""
-_SENDERS = 4096
-"""Senders whose numbers are kept in memory, beside those of one batch."""
 _abandoned: list[sqlite3.Connection] = []
 """Connections that are never closed: closing would change files that are not ours."""
 
@@ -59,7 +56,7 @@ class Store:
         self.deletions = 0  # of messages; any thread may read it
         self.expired: deque[ChangeValues] = deque(maxlen=10_000)  # from which id to which: for the index of searches
         self._pragmas: dict[str, object] = {}  # those that are certainly set in this connection
-        self._senders: dict[tuple[str, bool], int] = {}  # the numbers of some (name, guest) in the table
+        self._writer = Writer()
         with contextlib.ExitStack() as undo:
             self._lock_file = lock_folder(Path(folder))
             self._folder = Path(os.path.abspath(folder))  # SQLite may take a name that begins with file: for a URI
@@ -121,6 +118,7 @@ class Store:
                 for statement in statements:
                     self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version={VERSION}")
+            self._db.execute(schema.REMOVE_SPANS)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -129,7 +127,7 @@ class Store:
             yield
             self._db.execute("COMMIT")
         except Exception as error:
-            self._senders.clear()  # those of this transaction may not be stored
+            self._writer.forget()
             with contextlib.suppress(sqlite3.Error):
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
@@ -186,12 +184,12 @@ class Store:
             self._set("synchronous", "FULL" if whole else "NORMAL")
             self._set("busy_timeout", wait)
             with self._transaction():
-                self._insert(messages)
+                self._writer.insert(self._db, messages)
                 if accounts:
                     self._db.executemany("INSERT OR REPLACE INTO accounts VALUES (?,?,?,?,?)", accounts)
                 for statement, values in changes:
                     if statement.startswith("delete"):
-                        self._senders.clear()  # one may be gone
+                        self._writer.forget()  # of a sender that may be gone
                     self._db.execute(schema.CHANGES[statement], values)
                 if not (accounts or changes or messages):
                     self._db.execute(f"PRAGMA user_version={VERSION}")
@@ -210,32 +208,6 @@ class Store:
         with self._writing:
             if self._checked < self._began:
                 self._check()
-
-    def _insert(self, messages: Sequence[MessageRow]) -> None:
-        senders = self._senders
-        if len(senders) > _SENDERS:
-            senders.clear()
-        start, left = 0, len(messages)
-        channels = any(map(_channel, messages))  # one value less for each row if nearly all are to everybody
-        for n in schema.ROWS:
-            while left >= n:
-                values: list[object] = []
-                for id, milliseconds, sender, guest, recipient, channel, content in messages[start : start + n]:
-                    number = senders.get((sender, guest)) or self._sender(sender, guest)
-                    values += (id, milliseconds, number, recipient, content)
-                    if channels:
-                        values.append(channel)
-                self._db.execute((schema.INSERT_IN_CHANNELS if channels else schema.INSERT)[n], values)
-                start += n
-                left -= n
-
-    def _sender(self, name: str, guest: bool) -> int:
-        """The number of a sender, which gets one now if it is new."""
-        values = (name, int(guest))
-        self._db.execute("INSERT OR IGNORE INTO senders (name, guest) VALUES (?, ?)", values)
-        (number,) = self._db.execute("SELECT id FROM senders WHERE name = ? AND guest = ?", values).fetchone()
-        self._senders[name, guest] = number
-        return int(number)
 
     # --- the files, and connections to them ---
 
@@ -327,7 +299,7 @@ class Store:
                 self._db.close()
             self._closed = True
             self._pragmas.clear()
-            self._senders.clear()
+            self._writer.forget()
             self._db = self._connect(0)
             self._set("wal_autocheckpoint", 0)
             self.last_id()  # opens -wal and -shm

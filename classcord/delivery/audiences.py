@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from classcord.chat.effects import EVERYBODY
 from classcord.net.link import Link
@@ -15,6 +15,8 @@ class Audiences:
 
     def __init__(self) -> None:
         self._members: dict[int, dict[int, Link]] = {}
+        self.has_members: Callable[[int], bool] = self._members.__contains__
+        """Whether somebody is in an audience."""
         self._masks: dict[int, int] = {}
         self._several: set[int] = set()
         """The seats in more than one audience, besides everybody."""
@@ -22,10 +24,6 @@ class Audiences:
     def mask(self, seat: int) -> int:
         """The audiences of a seat."""
         return self._masks.get(seat, 0)
-
-    def has_members(self, audience: int) -> bool:
-        """Whether somebody is in this audience."""
-        return audience in self._members
 
     def members(self, mask: int) -> Mapping[int, Link]:
         """The links of all who are in at least one of these audiences, by the numbers of their seats."""

@@ -68,6 +68,10 @@ class _Blocks:
             places = alone.get(mask, ())
         return places
 
+    def last(self, mask: int) -> int:
+        """The place of the last line of these audiences, which have one."""
+        return self._of(mask & self._spoke)[-1]
+
     def of(self, mask: int) -> bytes:
         """All lines of these audiences."""
         mask &= self._spoke
@@ -123,6 +127,7 @@ class Batch:
         self.waiting: list[int] = []
         """Who waits until the batch is stored, and sent as far as the sockets take it: numbers of the registry."""
         self.size = 0
+        self.reaches = audiences.has_members
         self._links = links
         self._audiences = audiences
         self._common: list[bytes] = []
@@ -144,17 +149,14 @@ class Batch:
         """Send `line` to every member of the audience that is not excluded."""
         for seat in excluded:
             if self._audiences.mask(seat) & audience:
-                plan = self._plan(seat)
-                plan.catch_up(len(self._common))
-                plan.start += 1
+                plan = self._plans.get(seat) or self._plan(seat)
+                if plan.mask & self._spoke:
+                    plan.catch_up(len(self._common))
+                plan.start = len(self._common) + 1
         self._common.append(line)
         self._bits.append(audience)
         self._spoke |= audience
         self.size += len(line)
-
-    def reaches(self, audience: int) -> bool:
-        """Whether the audience has a member."""
-        return self._audiences.has_members(audience)
 
     def to(self, seat: int, line: bytes) -> None:
         """Send `line` only to this seat, member or not."""
@@ -275,7 +277,8 @@ class Batch:
                 if seat not in plans:
                     yield link, blocks.of(mask_of(seat)), True
         for seat, plan in plans.items():
-            plan.catch_up(len(self._common))
+            if plan.mask & self._spoke and plan.start <= blocks.last(plan.mask):
+                plan.catch_up(len(self._common))
             if plan.parts and seat in self._links:
                 parts = [part if isinstance(part, bytes) else blocks.part(*part) for part in plan.parts]
                 data = b"".join(parts)

@@ -88,8 +88,8 @@ def _said(batch: Batch, effect: Said) -> None:
 
 def _heard(batch: Batch, place: Place) -> list[tuple[int, bool]]:
     """The audiences of the channel that have a member, and whether these know the key `channel`."""
-    both = (place.keyed, True), (place.prefixed, False)
-    return [each for each in both if batch.reaches(each[0])]
+    reaches, both = batch.reaches, ((place.keyed, True), (place.prefixed, False))
+    return [each for each in both if reaches(each[0])]
 
 
 def _announced(batch: Batch, effect: Announced) -> None:

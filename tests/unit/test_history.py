@@ -60,13 +60,14 @@ def rows_of(messages: list[tuple[str, bool, str | None, str]]) -> list[Row]:
 @given(
     messages=MESSAGES, reached=st.integers(0, 12), scope=SCOPES, limit=st.integers(1, 5), before=IDS, after=IDS,
     words=st.lists(st.sampled_from(WORDS), max_size=2), step=st.integers(1, 3), span=st.integers(1, 4),
-    deleted=st.sets(st.integers(1, 12), max_size=3),
+    deleted=st.sets(st.integers(1, 12), max_size=3), apart=st.sampled_from([1, 40, 64, 200]),
 )
 def test_a_page_has_what_it_should_however_far_the_index_is(
     messages: list[tuple[str, bool, str | None, str]], reached: int, scope: Scope, limit: int,
-    before: int | None, after: int | None, words: list[str], step: int, span: int, deleted: set[int],
+    before: int | None, after: int | None, words: list[str], step: int, span: int, deleted: set[int], apart: int,
 ) -> None:
-    rows = rows_of(messages)
+    rows = [row._replace(past=row.past._replace(id=row.past.id * apart)) for row in rows_of(messages)]
+    before, after = (end and end * apart - end % 2 for end in (before, after))
     page = Page(limit, before, after, tuple(word for text in words for word in words_of(text)))
     with TemporaryDirectory() as folder, made_in(Path(folder)) as made, pytest.MonkeyPatch.context() as patch:
         patch.setattr("classcord.data.history._STEP", step)
@@ -74,8 +75,8 @@ def test_a_page_has_what_it_should_however_far_the_index_is(
         store(made, rows[:reached])
         made.follow()
         store(made, rows[reached:])
-        made.store.commit([], [], [("delete_message", (id,)) for id in deleted])
-        left = [row for row in rows if row.past.id not in deleted]
+        made.store.commit([], [], [("delete_message", (id * apart,)) for id in deleted])
+        left = [row for row in rows if row.past.id not in {id * apart for id in deleted}]
         assert whole(made.history, scope, page) == expected(left, scope, page)
         room = sum(sys.getsizeof(text) for *_, text in messages) // 2
         rows_or_headings = made.history.read(scope, page, room)
