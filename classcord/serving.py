@@ -169,6 +169,7 @@ def serve(settings: config.Config, handle: Callable[[socket.socket, Peer, Servic
     manager.tell("STOPPING=1")
     console.stop()
     server.stop()
+    retention.stop()
     history.close()  # before the store, so that its last connection takes the write-ahead log away
     registry.close()
     logs.report_left_out(at_the_end=True)  # so that the end of the log says that it is the end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import sqlite3
 import time
 from contextlib import closing
@@ -42,6 +43,10 @@ def test_the_oldest_go_and_what_waits_stays(tmp_path: Path) -> None:
                 assert time.monotonic() < deadline
                 alice.pending()
         assert server.stop() == 0
+        told = re.findall("event=messages_expired count=([0-9]+)", "\n".join(server.log))
+        with closing(sqlite3.connect(tmp_path / "classcord.db")) as db:
+            (said,) = db.execute("SELECT max(id) FROM message_rows").fetchone()
+        assert sum(map(int, told)) == said - stored(tmp_path), "each that was deleted is counted in the log"
 
 
 def stored(folder: Path) -> int:
