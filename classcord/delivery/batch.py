@@ -128,6 +128,7 @@ class Batch:
         """Who waits until the batch is stored, and sent as far as the sockets take it: numbers of the registry."""
         self.size = 0
         self.reaches = audiences.has_members
+        """Whether somebody is in an audience."""
         self._links = links
         self._audiences = audiences
         self._common: list[bytes] = []
