@@ -26,6 +26,9 @@ _PIECE_BYTES = 1 << 20
 """The same in bytes: this takes some milliseconds."""
 _CAUSES = 20
 """Different causes that are logged until storing works again."""
+_UNCERTAIN = 100
+"""Stored messages after which the files are looked at: so many are kept in memory meanwhile. A look after each batch
+would cost a small room more than many of its sends."""
 _MOST_CHANGES = 1000
 """Changes that wait: what teachers do while the disk fails. They are few, and further ones are only in the log."""
 _LAST_WAIT = 1000
@@ -66,6 +69,8 @@ class Backlog:
         self._rows: deque[MessageRow] = deque()
         self._size = 0
         self._changes: list[ChangeRow] = []
+        self._uncertain: list[MessageRow] = []  # stored since the files were last seen in the folder
+        self._seen = 0.0  # when that was
         self.failing = False
         """Whether messages wait, or the last try has failed."""
         self._causes: set[str] = set()  # those that were logged since storing fails
@@ -99,28 +104,34 @@ class Backlog:
         return stored
 
     def confirm(self, messages: Sequence[MessageRow]) -> None:
-        """Call this after each `commit`, when nobody waits for the batch any more: it looks at the files.
+        """Call this after each `commit`, when nobody waits for the batch any more: now and then it looks at the files.
 
-        If they are no longer those in the folder, the messages of the batch wait too. Storing them twice does no harm.
+        If they are no longer those in the folder, the messages since the last look wait too. Storing them twice does no
+        harm.
         """
         if self.failing:
             return
-        try:
-            self._store.confirm()
-        except Exception as error:
-            self._failed(error)
-            self._keep(messages)
-            self._trim()
+        if self._store.checked > self._seen:  # before it stored this batch, or later
+            self._seen = self._store.checked
+            self._uncertain.clear()
+        self._uncertain.extend(messages)
+        if len(self._uncertain) > _UNCERTAIN:
+            self._look()
 
     def tick(self) -> bool:
         """Call this each second. True means: call it again at once, because more can be stored."""
         if self.failing:
             return self._store_piece((), len(self._rows)) and self.failing
+        self._look()
+        return False
+
+    def _look(self) -> None:
         try:
             self._store.check()
+            self._uncertain.clear()
         except Exception as error:
             self._failed(error)
-        return False
+            self._trim()
 
     def close(self) -> None:
         """Try for the last time, for about a second, and log how many messages are not stored."""
@@ -161,7 +172,7 @@ class Backlog:
         try:
             changes = self._changes if len(piece) == len(self._rows) else []  # one may delete a message that waits
             self._store.commit(piece, accounts, changes, wait)
-            self._store.confirm()
+            self._store.check()
         except Exception as error:
             self._failed(error)
             return False
@@ -180,6 +191,10 @@ class Backlog:
 
     def _failed(self, error: Exception) -> None:
         self.failing = True
+        if not isinstance(error, sqlite3.Error):  # the files are others, perhaps since the last look
+            self._rows.extendleft(reversed(self._uncertain))
+            self._size += sum(map(_size, self._uncertain))
+            self._uncertain.clear()
         cause = str(error)
         if cause not in self._causes and len(self._causes) < _CAUSES:
             self._causes.add(cause)

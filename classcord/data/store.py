@@ -86,8 +86,7 @@ class Store:
         self._foreign = False  # another program wrote to a -wal that isn't ours
         self._repairing = False  # our files were missing and are saved: only the new connection is left to make
         self._cause = ""  # why our files are missing, and what to do
-        self._checked = 0.0  # when our files were last seen in the folder, by time.monotonic()
-        self._began = 0.0  # when the last commit began
+        self.checked = 0.0  # when our files were last seen in the folder, by time.monotonic()
         self._retry = 0.0  # when to try a slow repair again
         self._pages = 0  # written since the last checkpoint, by estimate
         self._writing = threading.Lock()
@@ -172,12 +171,12 @@ class Store:
 
         Replaces a message or an account that is there already. With nothing to store it makes a test write.
         Waits up to `wait` milliseconds for another program's lock. Raises sqlite3.Error, OSError or StoreError (with
-        the cause and what to do) if it isn't certain that everything is stored. It is certain after `confirm`.
+        the cause and what to do) if it isn't certain that everything is stored. Messages are certain after `check`.
         """
         with self._writing:
-            self._began = time.monotonic()
+            began = time.monotonic()
             whole = bool(accounts or (changes and any(name not in schema.AS_MESSAGES for name, _ in changes)))
-            if whole or self._broken or self._began - self._checked > _CHECKED:
+            if whole or self._broken or began - self.checked > _CHECKED:
                 self._check()
             if self._broken:
                 self._reconnect()
@@ -203,12 +202,6 @@ class Store:
             self._pages = 0
             self._checkpoint_due.set()
 
-    def confirm(self) -> None:
-        """Raises what `commit` raises if the last commit may have gone to files that are not in the folder any more."""
-        with self._writing:
-            if self._checked < self._began:
-                self._check()
-
     # --- the files, and connections to them ---
 
     def check(self) -> None:
@@ -221,14 +214,14 @@ class Store:
         return files.holder(self._files.shm)
 
     def _check(self) -> None:
-        self._checked = 0.0
+        self.checked = 0.0
         found = files.look(self._path)
         if found != self._files or self._foreign:
             self._miss(found)
         if not self._closed:
             self._repairing = False  # the new connection is made, or the files were put back before it
         self._missed = None
-        self._checked = time.monotonic()
+        self.checked = time.monotonic()
 
     def _miss(self, found: Files) -> None:
         """The files in the folder are not those in use. Save our data; raise StoreError if the files stay wrong.

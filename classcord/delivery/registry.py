@@ -224,8 +224,7 @@ class Registry:
                 self._drop(max(self._links.values(), key=lambda each: each.outbox.own), "outboxes_full")
             for due in batch.due:
                 self.due.put((time.monotonic(), due))
-            if batch.messages:
-                self._backlog.confirm(batch.messages)
+            self._backlog.confirm(batch.messages)
         finally:
             self._answers.update(batch.answers)
             for number in batch.waiting:

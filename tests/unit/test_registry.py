@@ -14,9 +14,9 @@ from typing import Any, cast
 
 import pytest
 
-from classcord.chat.accounts import Accounts
+from classcord.chat.accounts import Account, Accounts
 from classcord.chat.people import Seat
-from classcord.data import store
+from classcord.data import backlog, files, store
 from classcord.data.store import Store
 from classcord.delivery import registry
 from classcord.delivery.registry import Registry
@@ -186,25 +186,71 @@ def test_when_nothing_can_be_stored_the_chat_goes_on_and_registrations_are_refus
     assert [row[0] for row in world.store.accounts()] == ["newcomer"]
 
 
+@pytest.mark.parametrize("looks", ["each second", "before a commit", "after many messages", "for an account"])
 def test_a_batch_that_went_to_a_file_without_its_name_is_not_taken_for_stored(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: str
 ) -> None:
     monkeypatch.setattr(store, "_CHECKED", 1e9)  # no look before a commit
+    monkeypatch.setattr(backlog, "_UNCERTAIN", 2)
     hears = Wire()
     world.guest("hears", hears)
     speaker = world.guest("speaker")
     world.say(speaker, "before")
+    world.registry.post([("_save", None, ())])
     database, elsewhere = tmp_path / "classcord.db", tmp_path / "elsewhere.db"
     database.rename(elsewhere)
     world.say(speaker, "meanwhile")
     assert hears.messages()[-1]["content"] == "meanwhile"
-    assert len(world.registry._backlog) == 1, "it waits"
+    assert len(world.registry._backlog) == 0, "nobody has looked"
+    waiting = 1
+    if looks == "each second":
+        world.registry.post([("_save", None, ())])
+    elif looks == "for an account":
+        assert not world.registry._backlog.commit([], [Account("bob", "bob", "x", "t")])
+    else:
+        waiting = 2 if looks == "before a commit" else 3
+        monkeypatch.setattr(store, "_CHECKED", -1 if looks == "before a commit" else 1e9)
+        for number in range(waiting - 1):
+            world.say(speaker, f"more {number}")
+        monkeypatch.setattr(store, "_CHECKED", 1e9)
+    assert len(world.registry._backlog) == waiting, "they wait"
     world.say(speaker, "then")
-    assert len(world.registry._backlog) == 2
+    assert len(world.registry._backlog) == waiting + 1
     elsewhere.rename(database)
     world.say(speaker, "after")
     assert len(world.registry._backlog) == 0
-    assert [row[-1] for row in rows(tmp_path)] == ["before", "meanwhile", "then", "after"]
+    more = [f"more {number}" for number in range(waiting - 1)]
+    assert [row[-1] for row in rows(tmp_path)] == ["before", "meanwhile", *more, "then", "after"]
+
+
+def test_what_was_deleted_does_not_come_back_with_a_lost_file(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_CHECKED", 1e9)
+    speaker = world.guest("speaker")
+    for text in ("wrong", "right"):
+        world.say(speaker, text)
+    (id,) = (row[0] for row in rows(tmp_path) if row[-1] == "wrong")
+    world.registry.post([("command", None, (1, "delete", (id, "")))])
+    database, elsewhere = tmp_path / "classcord.db", tmp_path / "elsewhere.db"
+    database.rename(elsewhere)
+    world.registry.post([("_save", None, ())])
+    world.say(speaker, "then")
+    elsewhere.rename(database)
+    world.say(speaker, "after")
+    assert [row[-1] for row in rows(tmp_path)] == ["right", "then", "after"]
+
+
+def test_the_files_are_not_looked_at_for_each_batch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[None] = []
+    look = files.look
+    monkeypatch.setattr(files, "look", lambda path: (looks.append(None), look(path))[1])
+    monkeypatch.setattr(store, "_CHECKED", 1e9)
+    speaker = world.guest("speaker")
+    for number in range(2 * backlog._UNCERTAIN):
+        world.say(speaker, str(number))
+    assert 1 <= len(looks) <= 4
+    assert len(world.registry._backlog._uncertain) <= backlog._UNCERTAIN
 
 
 def test_a_client_that_is_gone_is_dropped_alone(world: World) -> None:
